@@ -1,0 +1,29 @@
+"""The smallest GAN there is, as pure functions in JAX: faces → networks → losses → games → rules → train."""
+
+from slantgan_jax import faces, games, losses, networks, rules, streams
+from slantgan_jax.games import Game, slanted_land
+from slantgan_jax.losses import Objective
+from slantgan_jax.networks import Discriminator, Generator, Players, generate, logit
+from slantgan_jax.rules import Rule
+from slantgan_jax.train import Run, train
+
+__all__ = [
+    "Discriminator",
+    "Game",
+    "Generator",
+    "Objective",
+    "Players",
+    "Rule",
+    "Run",
+    "faces",
+    "games",
+    "generate",
+    "logit",
+    "losses",
+    "networks",
+    "rules",
+    "slanted_land",
+    "streams",
+    "train",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,99 @@
+"""The article's section 11, derivatives by hand, against `jax.grad` and finite differences."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from slantgan_jax import Discriminator, Generator, Players, games, losses, slanted_land
+
+REAL, FAKE = slanted_land().terms.discriminator
+(GENERATOR,) = slanted_land().terms.generator
+
+
+def random_case(seed):
+    rng = np.random.default_rng(seed)
+    u, w, b = (tuple(map(float, rng.normal(size=4))) for _ in range(3))
+    players = Players(Generator(w, b), Discriminator(u, float(rng.normal())))
+    return players, games.Sample(tuple(map(float, rng.uniform(size=4))), float(rng.uniform()))
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def by_hand(players, sample):
+    """Section 11: slope of each loss, and what it means for each weight and bias."""
+    (w, b), (u, c) = jax.tree.map(
+        np.array,
+        (
+            tuple(map(np.array, players.generator)),
+            (np.array(players.discriminator.weights), players.discriminator.bias),
+        ),
+    )
+    x, z = np.array(sample.real), sample.latent
+    fake = sigmoid(w * z + b)
+    real_slope, fake_slope = -(1 - sigmoid(u @ x + c)), sigmoid(u @ fake + c)
+    pixel_slope = -(1 - sigmoid(u @ fake + c)) * u * fake * (1 - fake)
+    return {
+        "real": np.append(real_slope * x, real_slope),
+        "fake": np.append(fake_slope * fake, fake_slope),
+        "generator": np.append(pixel_slope * z, pixel_slope),
+    }
+
+
+CASES = [("real", REAL, 1), ("fake", FAKE, 1), ("generator", GENERATOR, 0)]
+
+
+@pytest.mark.parametrize(("name", "term", "player"), CASES)
+@pytest.mark.parametrize("seed", range(10))
+def test_gradients_are_the_hand_derived_ones(x64, name, term, player, seed):
+    players, sample = random_case(seed)
+    gradient = np.array(jax.tree.leaves(jax.grad(term)(players, sample)[player]))
+    np.testing.assert_allclose(gradient, by_hand(players, sample)[name], rtol=1e-13, atol=1e-16)  # rounding, float64
+
+
+@pytest.mark.parametrize(("name", "term", "player"), CASES)
+def test_gradients_are_finite_differences(x64, name, term, player):
+    del name
+    players, sample = random_case(100)
+    flat, unravel = jax.flatten_util.ravel_pytree(players)
+    gradient, _ = jax.flatten_util.ravel_pytree(jax.grad(term)(players, sample))
+    step = 1e-6  # central differences: error step² ≈ 1e-12 plus rounding 1e-16/step = 1e-10
+    for i in range(flat.size):
+        shift = jnp.zeros_like(flat).at[i].set(step)
+        slope = (term(unravel(flat + shift), sample) - term(unravel(flat - shift), sample)) / (2 * step)
+        np.testing.assert_allclose(gradient[i], slope, atol=1e-9)
+    assert np.any(np.array(jax.tree.leaves(jax.grad(term)(players, sample)[player])))
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_losses_are_finite_and_right_at_large_logits(x64, dtype):
+    logits = jnp.array([-1000.0, -100.0, 0.0, 100.0, 1000.0], dtype)
+    expected = np.array([0, 3.720075976020836e-44, np.log(2), 100, 1000])  # s(-100) = e^-100
+    with np.errstate(under="ignore"):
+        tiny = np.finfo(dtype).tiny  # XLA flushes smaller numbers to zero
+    np.testing.assert_allclose(losses.softplus(logits), expected, rtol=1e-6, atol=tiny)
+    np.testing.assert_allclose(losses.minus_log_real(logits, 0.0), expected[::-1], rtol=1e-6, atol=tiny)
+    np.testing.assert_allclose(losses.minus_log_not_fake(0.0, logits), expected, rtol=1e-6, atol=tiny)
+    np.testing.assert_allclose(losses.minus_log_fake(0.0, logits), expected[::-1], rtol=1e-6, atol=tiny)
+    np.testing.assert_allclose(
+        jax.vmap(jax.grad(losses.softplus))(logits), [0, 3.720075976020836e-44, 0.5, 1, 1], rtol=1e-6, atol=tiny
+    )
+
+
+def test_softplus_agrees_with_the_librarys_and_has_a_second_derivative(x64):
+    a = jnp.linspace(-30, 30, 601)
+    np.testing.assert_allclose(losses.softplus(a), jax.nn.softplus(a), rtol=1e-14)  # rounding, float64
+    second = jax.vmap(jax.grad(jax.grad(losses.softplus)))(a)
+    np.testing.assert_allclose(second, np.exp(a) / (1 + np.exp(a)) ** 2, rtol=1e-12, atol=3e-16)  # σ(1 - σ) rounds at 1
+
+
+def test_minimax_generator_has_another_gradient_but_the_same_zero_sum():
+    """dL_G/dℓ is -(1 - D) non-saturating and -D saturating; L_G + (fake part of L_D) is 0 for the latter."""
+    logit = -2.0
+    probability = sigmoid(logit)
+    slope = jax.grad(losses.non_saturating.generator, 1)(0.0, logit)
+    saturating_slope = jax.grad(losses.saturating.generator, 1)(0.0, logit)
+    np.testing.assert_allclose([slope, saturating_slope], [-(1 - probability), -probability], rtol=1e-6)
+    assert losses.saturating.generator(0.0, logit) == -losses.saturating.discriminator[1](0.0, logit)

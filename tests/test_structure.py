@@ -1,0 +1,43 @@
+import ast
+from pathlib import Path
+
+import slantgan_jax
+
+ORDER = ["faces", "networks", "losses", "streams", "games", "rules", "train", "devices", "plots"]
+PACKAGE = Path(slantgan_jax.__file__).parent
+
+
+def imported(path):
+    """Names of every module that the file imports, relative to the package where they are its own."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_imports_point_one_way():
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {*ORDER, "__init__"}
+    for i, module in enumerate(ORDER):
+        own = {
+            name.removeprefix("slantgan_jax.").partition(".")[0]
+            for name in imported(PACKAGE / f"{module}.py")
+            if name.startswith("slantgan_jax.")
+        }
+        assert own <= set(ORDER[:i]), f"{module} imports {own}"
+
+
+def test_plots_import_no_jax_and_nothing_prints_or_writes():
+    assert not any(name.partition(".")[0] == "jax" for name in imported(PACKAGE / "plots.py"))
+    for path in PACKAGE.glob("*.py"):
+        calls = {
+            node.func.id
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not calls & {"print", "open", "input"}, path
+
+
+def test_everything_exported_exists():
+    assert all(hasattr(slantgan_jax, name) for name in slantgan_jax.__all__)
