@@ -56,7 +56,7 @@ def test_vmap_over_keys_and_rates_equals_the_runs_one_by_one():
         for j in range(3):
             alone = single(jax.random.key(i), rates[j])
             cell = jax.tree.map(lambda leaf, i=i, j=j: leaf[i, j], grid.players)
-            # Vectorized and scalar code round differently by an ulp (1.2e-7 relative) a step, damped or
+            # Vectorized and scalar code may round differently, by an ulp (1.2e-7 relative) a step, damped or
             # carried along over 200 steps: far below 1e-5.
             np.testing.assert_allclose(leaves(alone.players), leaves(cell), atol=1e-5)
 
