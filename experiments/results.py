@@ -6,15 +6,15 @@ import math
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import tyro
+
+from slantgan_jax import plots, provenance
 
 
 def command_line(main: Callable[..., Any]) -> None:
@@ -25,10 +25,12 @@ def command_line(main: Callable[..., Any]) -> None:
         sys.exit(_complain(error, 2))
     except OSError as error:
         sys.exit(_complain(error, 1))
+    except KeyboardInterrupt as interrupt:
+        sys.exit(_complain(interrupt, 130))
 
 
-def _complain(error: Exception, status: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
+def _complain(error: BaseException, status: int) -> int:
+    print(f"{type(error).__name__.lower()}: {error}" if status == 130 else f"error: {error}", file=sys.stderr)
     return status
 
 
@@ -36,6 +38,12 @@ def check_positive(name: str, value: float) -> None:
     """Raises `ValueError` unless `value` is a positive, finite number."""
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} is {value}: give a positive, finite number")
+
+
+def check_epochs(epochs: int) -> None:
+    """Raises `ValueError` unless `epochs` is a number of epochs whose steps can be counted in 32 bits."""
+    if not 1 <= epochs <= 100_000_000:
+        raise ValueError(f"--epochs is {epochs}: give a whole number from 1 to 100000000")
 
 
 @contextlib.contextmanager
@@ -58,21 +66,23 @@ def complete_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def provenance() -> dict[str, Any]:
-    """The versions behind a result: Python, the libraries, and the source revision where git knows it."""
-    libraries = ("slantgan-jax", "jax", "jaxlib", "optax", "chex", "numpy", "matplotlib")
-    folder = Path(__file__).parent
-    git = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        revision = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        revision = None
-    return {"python": sys.version.split()[0], **{name: version(name) for name in libraries}, "revision": revision}
-
-
 def command() -> str:
     """The command line of this process, to be recorded with a result."""
     return shlex.join(["python", *sys.argv])
+
+
+def record() -> dict[str, Any]:
+    """What every data file records: the versions and the source revision."""
+    return provenance.versions() | {"revision": provenance.revision()}
+
+
+def save_figure(
+    path: Path, draw: Callable[..., None], width: float, height: float, *arguments: Any, **options: Any
+) -> None:
+    """Draws a figure of `width` × `height` inches and writes it."""
+    figure = plots.new_figure(width, height)
+    draw(figure, *arguments, **options)
+    figure.savefig(path)
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -30,14 +30,12 @@ from slantgan_jax import (
     train,
 )
 from slantgan_jax.networks import pixel_scores
+from slantgan_jax.train import LARGEST
 
 NON_FACE = (0.25, 1.0, 0.5, 0.75)
 DETECTOR = Discriminator(weights=(1.0, -1.0, -1.0, 1.0), bias=-1.0)
 PAINTER = Generator(weights=(1.0, -1.0, -1.0, 1.0), biases=(1.0, -1.0, -1.0, 1.0))
 FRAMES = 48
-DIVERGED_ABOVE = 1e3
-"""Beyond this size of a parameter every σ is 0 or 1 to float32 precision, and nothing is learnt any more."""
-
 PUBLISHED = {
     "generated": [
         [0.94688171, 0.03401213, 0.04080795, 0.96308679],
@@ -120,8 +118,10 @@ def show_data(folder: Path, seed: int) -> None:
     heading("Sections 4 and 5: slanted land")
     print("A face has a dark diagonal and a light rest; noise has anything anywhere. 1 is dark, 0 is light.")
     noise = np.asarray(faces.noise(jax.random.key(seed), 20))
-    save_figure(folder / "faces.png", plots.faces, 9, 2.4, faces.FACES, 5, title="The five faces of slanted land")
-    save_figure(
+    results.save_figure(
+        folder / "faces.png", plots.faces, 9, 2.4, faces.FACES, 5, title="The five faces of slanted land"
+    )
+    results.save_figure(
         folder / "noise.png", plots.faces, 7, 6.2, noise, 5, title="Twenty images that are no faces", numbers=False
     )
 
@@ -149,7 +149,7 @@ def show_worked_examples(folder: Path) -> None:
         logit_of_p = np.log(p / (1 - p))
         errors = losses.softplus(-logit_of_p), losses.softplus(logit_of_p)
         print(f"  prediction {p}:  -ln(p) = {errors[0]:.2f}   -ln(1 - p) = {errors[1]:.2f}")
-    save_figure(folder / "error_functions.png", plots.error_functions, 8, 3.6)
+    results.save_figure(folder / "error_functions.png", plots.error_functions, 8, 3.6)
 
 
 def show_training(seed: int, learning_rate: float, epochs: int, source: str) -> Outcome:
@@ -179,14 +179,14 @@ def show_result(folder: Path, outcome: Outcome) -> None:
     print(f"  discriminator weights  {numbers(discriminator.weights, 8)}")
     print(f"  discriminator bias     {discriminator.bias:.8f}")
     labels = [f"z = {latent:.2f}" for latent in outcome.shown]
-    save_figure(
+    results.save_figure(
         folder / "generated.png", plots.faces, 8, 2.7, outcome.generated, 4, labels, "What the trained generator draws"
     )
-    save_figure(folder / "network.png", plots.network, 9, 6, generator, discriminator, "The trained GAN")
+    results.save_figure(folder / "network.png", plots.network, 9, 6, generator, discriminator, "The trained GAN")
     curves, count = outcome.curves, len(faces.FACES)
     losses_by_step = curves.generator_error, curves.discriminator_loss
     picture = (faces.FACES, outcome.generated, labels, generator, discriminator, *losses_by_step, count)
-    save_figure(folder / "overview.png", plots.overview, 11, 6, *picture)
+    results.save_figure(folder / "overview.png", plots.overview, 11, 6, *picture)
     save_animation(folder / "training.gif", outcome)
 
 
@@ -251,7 +251,7 @@ def divergence(outcome: Outcome) -> str | None:
     sizes = [np.max(np.abs(leaf)) for leaf in jax.tree.leaves(last_players(outcome))]
     if not np.all(np.isfinite(sizes)):
         return "parameters are infinite or NaN"
-    if max(sizes) > DIVERGED_ABOVE:
+    if max(sizes) > LARGEST:
         return f"a parameter reached {max(sizes):.3g}, where every sigmoid is 0 or 1 and learning has stopped"
     return None
 
@@ -263,7 +263,7 @@ def save(folder: Path, outcome: Outcome, settings: dict[str, Any]) -> None:
         "discriminator": discriminator._asdict(),
         "generated": outcome.generated,
         "settings": settings,
-        "versions": results.provenance(),
+        "versions": results.record(),
     }
     results.write_json(folder / "run.json", record)
     np.savez(folder / "errors.npz", **outcome.curves._asdict())
@@ -271,8 +271,10 @@ def save(folder: Path, outcome: Outcome, settings: dict[str, Any]) -> None:
 
 def draw_errors(folder: Path, outcome: Outcome, note: str) -> None:
     curves, count = outcome.curves, len(faces.FACES)
-    save_figure(folder / "generator_error.png", plots.generator_error, 7, 4, curves.generator_error, count, note)
-    save_figure(folder / "discriminator_error.png", plots.discriminator_error, 10, 4.2,
+    results.save_figure(
+        folder / "generator_error.png", plots.generator_error, 7, 4, curves.generator_error, count, note
+    )
+    results.save_figure(folder / "discriminator_error.png", plots.discriminator_error, 10, 4.2,
                 curves.discriminator_error, curves.discriminator_loss, count, note)  # fmt: skip
 
 
@@ -341,12 +343,6 @@ def heading(text: str) -> None:
 
 def numbers(values: Any, digits: int = 2) -> str:
     return "[" + " ".join(f"{float(value):{digits + 3}.{digits}f}" for value in values) + "]"
-
-
-def save_figure(path: Path, draw: Any, width: float, height: float, *arguments: Any, **options: Any) -> None:
-    figure = plots.new_figure(width, height)
-    draw(figure, *arguments, **options)
-    figure.savefig(path)
 
 
 if __name__ == "__main__":

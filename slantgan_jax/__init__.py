@@ -5,6 +5,7 @@ from slantgan_jax.games import Game, slanted_land
 from slantgan_jax.losses import Objective
 from slantgan_jax.networks import Discriminator, Generator, Players, generate, logit
 from slantgan_jax.rules import Rule
+from slantgan_jax.sweeps import sweep
 from slantgan_jax.train import Run, train
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "rules",
     "slanted_land",
     "streams",
+    "sweep",
     "train",
 ]
 __version__ = "0.1.0"

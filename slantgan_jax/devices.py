@@ -4,7 +4,10 @@ import os
 
 import jax
 
-XLA_FLAGS = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion --xla_cpu_prefer_vector_width=512"
+XLA_FLAGS = (
+    "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion,xla_cpu_small_while_loop_byte_threshold=16777216"
+    " --xla_cpu_prefer_vector_width=512"
+)
 
 
 def use_every_core(count: int | None = None) -> None:

@@ -24,7 +24,7 @@ class Sample(NamedTuple):
     """What one step sees of slanted land: a `real` image and one scalar `latent`."""
 
     real: Image
-    latent: ArrayLike
+    latent: Any
 
 
 Term = Callable[[Players, Any], jax.Array]
@@ -39,16 +39,58 @@ class Game(NamedTuple):
       sample: `(key, step) -> sample`, what step number `step` sees.
       terms: for each player the tuple of terms whose sum it minimizes. The discriminator's are kept apart because
         the tutorial's rule takes one gradient step for each.
+      support: `() -> factors`, the independent parts of a sample with their distributions, for `expectation`.
     """
 
     init: Callable[[chex.PRNGKey], Players]
     sample: Callable[[chex.PRNGKey, ArrayLike], Any]
     terms: Players
+    support: Callable[[], tuple["Factor", ...]]
+
+
+class Factor(NamedTuple):
+    """One independent part of a sample: `values` with a leading axis, None where another part has the value, and their
+    `weights` `[n]`, which sum to 1."""
+
+    values: Any
+    weights: jax.Array
+
+
+LATENT_NODES = 10
+"""Gauss-Legendre nodes for z ~ U(0, 1): what training meets is smooth in z, and ten nodes integrate it to rounding."""
 
 
 def losses_of(game: Game, players: Players, sample: Any) -> Players:
     """Each player's own loss on one sample, `Players` of scalars: the sum of its terms."""
     return Players(*(sum(term(players, sample) for term in terms) for terms in game.terms))
+
+
+def expectation(function: Callable[[Any], Any], factors: tuple[Factor, ...], sample: Any = None) -> Any:
+    """E `function(sample)` over the product of independent `factors`, exact to rounding for smooth functions.
+
+    What depends on one factor only is evaluated once for each of its values, not for all combinations.
+
+    Args:
+      function: of a sample, to a pytree of scalars.
+      factors: as `Game.support` gives them.
+      sample: the parts that are fixed already.
+    """
+    if not factors:
+        return function(sample)
+    (values, weights), *rest = factors
+    each = jax.vmap(lambda part: expectation(function, tuple(rest), part if sample is None else _joined(sample, part)))
+    return jax.tree.map(lambda result: jnp.sum(weights * result), each(values))
+
+
+def expected_losses(game: Game, players: Players) -> Players:
+    """Each player's exact expected loss, `Players` of scalars."""
+    return expectation(partial(losses_of, game, players), game.support())
+
+
+def latent_quadrature() -> tuple[jax.Array, jax.Array]:
+    """Nodes and weights `[LATENT_NODES]` of the Gauss-Legendre rule on [0, 1]: E f(z) = Σ weight f(node)."""
+    nodes, weights = np.polynomial.legendre.leggauss(LATENT_NODES)
+    return _float((nodes + 1) / 2), _float(weights / 2)
 
 
 def slanted_land(images: Image = None, objective: Objective = losses.non_saturating) -> Game:
@@ -83,6 +125,7 @@ def slanted_land(images: Image = None, objective: Objective = losses.non_saturat
             generator=(jax.jit(partial(_term, objective.generator)),),
             discriminator=tuple(jax.jit(partial(_term, loss)) for loss in objective.discriminator),
         ),
+        support=partial(_support, images, shapes[0][0]),
     )
 
 
@@ -111,6 +154,19 @@ def _init(images: Image, key: chex.PRNGKey) -> Players:
 def _sample(images: Image, count: int, key: chex.PRNGKey, step: ArrayLike) -> Sample:
     real = jax.tree.map(lambda leaf: _float(leaf)[jnp.asarray(step) % count], images)
     return Sample(real, streams.latent(key, step))
+
+
+def _support(images: Image, count: int) -> tuple[Factor, ...]:
+    latents, weights = latent_quadrature()
+    return (
+        Factor(Sample(jax.tree.map(_float, images), None), jnp.full(count, 1 / count)),
+        Factor(Sample(None, latents), weights),
+    )
+
+
+def _joined(one: Any, other: Any) -> Any:
+    """Two parts of a sample (NamedTuples of the same fields) as one."""
+    return type(one)(*(b if a is None else a for a, b in zip(one, other, strict=True)))
 
 
 def _given_players(players: Players, key: chex.PRNGKey) -> Players:

@@ -21,14 +21,17 @@ from slantgan_jax.games import Game
 from slantgan_jax.networks import Players
 from slantgan_jax.rules import Rule, State
 
+LARGEST = 1e4
+"""A parameter beyond this size counts as diverged: every sigmoid that it enters is 0 or 1, and nothing is learnt."""
+
 
 class Run(NamedTuple):
     """The outcome of `train`.
 
     Attributes:
       players: the final parameters.
-      finite: a boolean scalar, False where any final parameter is infinite or NaN. Divergence is this value, never
-        an exception, and touches no other run of a batch.
+      finite: a boolean scalar, `is_finite` of the final players. Divergence is this value, never an exception, and
+        touches no other run of a batch.
       history: `record(players)` after every `every` steps, stacked along a leading axis `[steps // every]`.
     """
 
@@ -81,6 +84,9 @@ def train(
         state, history = jax.lax.scan(advance, state, jnp.arange(steps))
     else:
         state, history = jax.lax.scan(chunk, state, jnp.arange(0, steps, every))
-    leaves = jax.tree.leaves(state.players)
-    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
-    return Run(state.players, finite, history)
+    return Run(state.players, is_finite(state.players), history)
+
+
+def is_finite(players: Players) -> jax.Array:
+    """Whether every parameter is a number of size at most `LARGEST`: a boolean scalar, False after divergence."""
+    return jnp.stack([(jnp.abs(leaf) <= LARGEST).all() for leaf in jax.tree.leaves(players)]).all()

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import slantgan_jax
 
-ORDER = ["faces", "networks", "losses", "streams", "games", "rules", "train", "devices", "plots"]
+ORDER = ["faces", "networks", "losses", "streams", "games", "rules", "train", "analysis", "devices", "provenance"]
+ORDER += ["stores", "sweeps", "plots", "sweep_plots"]
 PACKAGE = Path(slantgan_jax.__file__).parent
 
 

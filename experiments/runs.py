@@ -1,0 +1,83 @@
+"""The tutorial GAN as a run to sweep: from a key and rates to what is worth keeping of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import optax
+
+from slantgan_jax import Players, faces, games, rules, slanted_land, train
+from slantgan_jax.analysis import distances
+from slantgan_jax.train import is_finite
+
+IMAGES = ("generator_weights", "generator_biases", "discriminator_weights")
+DIMS: dict[str, Sequence[str]] = dict.fromkeys(IMAGES, ("pixel",))
+SCALARS = {
+    "generator_loss": {"units": "nat", "long_name": "expected generator loss"},
+    "discriminator_loss": {"units": "nat", "long_name": "expected discriminator loss"},
+    "mean_gap": {"units": "1", "long_name": "distance of the mean generated image from the mean face"},
+    "finite": {"long_name": "no parameter is infinite, NaN or larger than 1e4"},
+}
+ATTRS: dict[str, dict[str, str]] = {
+    **SCALARS,
+    "seed": {"long_name": "seed S of the run's key, jax.random.key(S)"},
+    "learning_rate": {"units": "1", "long_name": "learning rate of both players"},
+    "generator_learning_rate": {"units": "1", "long_name": "learning rate of the generator"},
+    "discriminator_learning_rate": {"units": "1", "long_name": "learning rate of the discriminator"},
+    "epoch": {"units": "epoch", "long_name": "passes over the five faces"},
+    "generator_weights": {"units": "1", "long_name": "w of G(z) = σ(w z + b)"},
+    "generator_biases": {"units": "1", "long_name": "b of G(z) = σ(w z + b)"},
+    "discriminator_weights": {"units": "1", "long_name": "u of D(x) = σ(u·x + c)"},
+    "discriminator_bias": {"units": "1", "long_name": "c of D(x) = σ(u·x + c)"},
+}
+GAME = slanted_land()
+
+
+def one_rate(key: jax.Array, learning_rate: jax.Array, epochs: int, record_every: int | None = None) -> dict[str, Any]:
+    """The tutorial GAN with one plain gradient descent rate for both players: see `two_rates`."""
+    return two_rates(key, learning_rate, learning_rate, epochs, record_every)
+
+
+def two_rates(
+    key: jax.Array,
+    generator_learning_rate: jax.Array,
+    discriminator_learning_rate: jax.Array,
+    epochs: int,
+    record_every: int | None = None,
+) -> dict[str, Any]:
+    """Trains in the tutorial's order; returns the final parameters and `scalars`, and their history on demand.
+
+    Args:
+      key: of the run.
+      generator_learning_rate: of plain gradient descent; `discriminator_learning_rate` likewise.
+      epochs: passes over the five faces.
+      record_every: after how many epochs the scalars are recorded, as `..._history` `[epochs // record_every]`.
+    """
+    rule = rules.tutorial(Players(optax.sgd(generator_learning_rate), optax.sgd(discriminator_learning_rate)))
+    count = len(faces.FACES)
+    if record_every is None:
+        run = train(key, GAME, rule, epochs * count)
+        history = {}
+    else:
+        run = train(key, GAME, rule, epochs * count, record=scalars, every=record_every * count)
+        history = {f"{name}_history": values for name, values in run.history.items()}
+    generator, discriminator = run.players
+    return {
+        "generator_weights": faces.array(generator.weights),
+        "generator_biases": faces.array(generator.biases),
+        "discriminator_weights": faces.array(discriminator.weights),
+        "discriminator_bias": discriminator.bias,
+        **scalars(run.players),
+        **history,
+    }
+
+
+def scalars(players: Players) -> dict[str, jax.Array]:
+    """What a run is judged by: both expected losses, the distance of the mean images, whether it stayed finite."""
+    expected = games.expected_losses(GAME, players)
+    return {
+        "generator_loss": expected.generator,
+        "discriminator_loss": expected.discriminator,
+        "mean_gap": distances.mean_gap(players.generator, faces.pixels(faces.FACES)),
+        "finite": is_finite(players),
+    }

@@ -1,0 +1,174 @@
+"""The results of a sweep on disk: a Zarr group, checksummed, written chunk by chunk.
+
+A chunk is a block of the grid of runs, all variables of it. It is *done* when each of its files is there and its
+CRC-32C checksum holds; there is no other record of progress, so none can disagree with the data. Files appear under
+their final name only when they are whole, and a store only when its metadata are: whatever is killed when, what is
+found is either done or to be done again.
+"""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.codecs import Crc32cCodec
+from zarr.storage import LocalStore, MemoryStore
+
+
+class Variable(NamedTuple):
+    """A variable of the store: all its dimensions, its full `shape`, `dtype` and attributes."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    attrs: Mapping[str, Any]
+
+
+class Layout(NamedTuple):
+    """What a store holds.
+
+    Attributes:
+      coordinates: a dataset without variables: coordinates and the attributes of the whole.
+      variables: by name; their first dimensions are the axes of the sweep.
+      block: the number of runs along each axis in a chunk.
+    """
+
+    coordinates: xr.Dataset
+    variables: Mapping[str, Variable]
+    block: tuple[int, ...]
+
+
+def create(path: Path | None, layout: Layout) -> zarr.Group | None:
+    """Makes an empty store, in memory if `path` is None. On disk it appears all at once.
+
+    Returns None where another process has just made one at `path`.
+    """
+    if path is None:
+        return _write_metadata(MemoryStore(), layout)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        _write_metadata(LocalStore(unfinished), layout)
+        unfinished.chmod(0o755)
+        os.rename(unfinished, path)  # fails where a store is
+    except OSError:
+        if path.is_dir():
+            return None
+        raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return open_group(path)
+
+
+def open_group(path: Path) -> zarr.Group:
+    """Opens a store. Raises `ValueError` where there is none that can be read."""
+    try:
+        if not path.is_dir():  # opening would make it
+            raise NotADirectoryError(f"no folder at {path}")
+        return zarr.open_group(path, mode="r+")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not a store of a sweep that can be read ({error}): remove it or name another"
+        ) from error
+
+
+def block(group: zarr.Group) -> tuple[int, ...]:
+    """The number of runs along each axis in a chunk of the store."""
+    return _array(group, variables(group)[0]).chunks[: len(dataset(group).attrs["axes"])]
+
+
+def variables(group: zarr.Group) -> list[str]:
+    """The names of the variables."""
+    return list(map(str, dataset(group).data_vars))
+
+
+def missing(group: zarr.Group) -> list[tuple[int, ...]]:
+    """The indices of the chunks that are not done."""
+    names, length = variables(group), len(dataset(group).attrs["axes"])
+    counts = _array(group, names[0]).cdata_shape[:length]
+    return [index for index in itertools.product(*map(range, counts)) if not is_done(group, names, index)]
+
+
+def dataset(group: zarr.Group) -> xr.Dataset:
+    """The labelled contents; variables are read when they are used."""
+    return xr.open_zarr(group.store, consolidated=False, chunks=None)
+
+
+def write(group: zarr.Group, block: tuple[slice, ...], values: Mapping[str, np.ndarray]) -> None:
+    """Writes one chunk: the values of every variable for the runs in `block`."""
+    # A chunk that happens to equal the fill value must be written like any other.
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        for name, value in values.items():
+            _array(group, name)[block] = value
+
+
+def is_done(group: zarr.Group, names: Sequence[str], index: tuple[int, ...]) -> bool:
+    """Whether the chunk with this `index` in the grid of chunks is there, whole and unaltered, for all variables."""
+    assert isinstance(group.store, LocalStore)
+    for name in names:
+        array = _array(group, name)
+        position = (*index, *(0,) * (array.ndim - len(index)))
+        key = f"{name}/{array.metadata.encode_chunk_key(position)}"
+        if not (group.store.root / key).exists():
+            return False
+        try:
+            array.get_block_selection(position)
+        except (ValueError, OSError):  # checksum, or a length that cannot be
+            return False
+    return True
+
+
+def differences(group: zarr.Group, layout: Layout) -> Iterator[str]:
+    """In words, everything by which a store was not made by the sweep that `layout` describes."""
+    theirs = dataset(group)
+    for name in ("run", "versions", "platform", "program"):
+        old, new = theirs.attrs.get(name), layout.coordinates.attrs[name]
+        if isinstance(new, dict) and isinstance(old, dict):
+            yield from (f"{key} {old.get(key)}, now {new[key]}" for key in new if old.get(key) != new[key])
+        elif old != new:
+            yield f"{name} {old}, now {new}"
+    for name, coordinate in layout.coordinates.coords.items():
+        if name not in theirs.coords:
+            yield f"no axis {name}"
+        elif not np.array_equal(theirs[name].values, coordinate.values, equal_nan=coordinate.dtype.kind == "f"):
+            yield f"{name} {_summary(theirs[name].values)}, now {_summary(coordinate.values)}"
+    for name, variable in layout.variables.items():
+        if name not in group:
+            yield f"no variable {name}"
+        elif (old := _array(group, name)).shape != variable.shape or old.dtype != variable.dtype:
+            yield f"{name} of shape {old.shape} and type {old.dtype}, now {variable.shape} and {variable.dtype}"
+    yield from (f"axis {name}, now none" for name in theirs.coords if name not in layout.coordinates.coords)
+
+
+def _summary(values: np.ndarray) -> str:
+    return str(values.tolist()) if values.size <= 6 else f"{values.size} values from {values[0]} to {values[-1]}"
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array:
+    array = group[name]
+    assert isinstance(array, zarr.Array)
+    return array
+
+
+def _write_metadata(store: Any, layout: Layout) -> zarr.Group:
+    layout.coordinates.to_zarr(store, mode="w", zarr_format=3, consolidated=False)
+    group = zarr.open_group(store, mode="r+")
+    for name, variable in layout.variables.items():
+        inner = variable.shape[len(layout.block) :]
+        group.create_array(
+            name,
+            shape=variable.shape,
+            dtype=variable.dtype,
+            chunks=(*layout.block, *(max(1, size) for size in inner)),
+            compressors=[Crc32cCodec()],  # checksummed; trained parameters are noise to a compressor
+            fill_value=np.nan if variable.dtype.kind == "f" else 0,
+            dimension_names=variable.dims,
+            attributes=dict(variable.attrs),
+        )
+    return group

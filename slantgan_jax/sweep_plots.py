@@ -1,0 +1,89 @@
+"""Figures of sweeps: arrays in, drawings out, as in `plots`. Distances are drawn on a logarithmic scale."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+
+from slantgan_jax import plots
+from slantgan_jax.plots import Panel
+
+DIVERGED = "#d4d4d8"
+
+
+def heat_map(
+    panel: Panel, gap: np.ndarray, rows: np.ndarray, columns: np.ndarray, row_name: str, column_name: str, title: str
+) -> None:
+    """`gap` `[rows, columns]` in colour, NaN (diverged) in grey; the rows at their values' order, from below."""
+    ax = panel.subplots()
+    colours = colormaps["viridis_r"].with_extremes(bad=DIVERGED)
+    finite = gap[np.isfinite(gap) & (gap > 0)]
+    scale = LogNorm(finite.min(), max(finite.max(), 1.001 * finite.min())) if finite.size else None
+    image = ax.imshow(gap, aspect="auto", origin="lower", interpolation="nearest", cmap=colours, norm=scale)
+    for axis, values, name in ((ax.yaxis, rows, row_name), (ax.xaxis, columns, column_name)):
+        ticks = np.unique(np.linspace(0, len(values) - 1, min(len(values), 9)).astype(int))
+        axis.set_ticks(ticks, [f"{values[tick]:.3g}" for tick in ticks])
+        axis.set_label_text(name)
+    if finite.size:
+        panel.colorbar(image, ax=ax, label="distance of mean image from mean face")
+    ax.set_title(f"{title} (grey: diverged)" if np.isnan(gap).any() else title, fontsize=11)
+
+
+def distributions(panel: Panel, gap: np.ndarray, labels: Sequence[str], title: str) -> None:
+    """For each row of `gap` `[rates, seeds]` the share of seeds that are at least so close; NaN counts as never."""
+    ax = panel.subplots()
+    for color, values, label in zip(_colours(len(labels)), gap, labels, strict=True):
+        finite = np.sort(values[np.isfinite(values)])
+        share = np.arange(1, finite.size + 1) / values.size
+        diverged = 1 - finite.size / values.size
+        ax.step(
+            finite, share, where="post", color=color, label=f"{label}{f', {diverged:.0%} diverged' if diverged else ''}"
+        )
+    ax.set(
+        xscale="log",
+        ylim=(0, 1.02),
+        xlabel="distance of mean image from mean face",
+        ylabel="share of seeds at most so far",
+    )
+    ax.legend(fontsize=9)
+    ax.set_title(title, fontsize=11)
+
+
+def loss_bands(
+    panel: Panel, epochs: np.ndarray, losses: Sequence[np.ndarray], labels: Sequence[str], title: str
+) -> None:
+    """Median and middle 80 % over seeds; `losses` are G's and D's, `[rates, seeds, epochs]`."""
+    axes: Sequence[Axes] = panel.subplots(1, 2, squeeze=False)[0]
+    for ax, player, loss, undecided in zip(
+        axes, ("generator", "discriminator"), losses, (np.log(2), 2 * np.log(2)), strict=True
+    ):
+        for color, values, label in zip(_colours(len(labels)), loss, labels, strict=True):
+            finite = values[np.isfinite(values).all(axis=1)]
+            if finite.size:
+                low, middle, high = np.quantile(finite, [0.1, 0.5, 0.9], axis=0)
+                ax.fill_between(epochs, low, high, color=color, alpha=0.18, linewidth=0)
+                ax.plot(epochs, middle, color=color, label=label)
+        ax.axhline(undecided, color=plots.QUIET, linestyle=":", linewidth=1)
+        ax.set_ylim(0, 3 * undecided)
+        ax.set(xlabel="epoch", ylabel=f"expected {player} loss (nats)")
+    axes[0].legend(fontsize=9)
+    panel.suptitle(f"{title} (lines: median; bands: 10 to 90 %; dotted: D undecided)", fontsize=11)
+
+
+def chosen_faces(
+    panel: Panel, images: np.ndarray, row_labels: Sequence[str], latents: Sequence[float], title: str
+) -> None:
+    """`images` `[rows, latents, pixels]`, one row a run."""
+    axes = panel.subplots(len(row_labels), len(latents), squeeze=False)
+    for row, label, drawn in zip(axes, row_labels, images, strict=True):
+        row[0].set_ylabel(label, fontsize=9)
+        for ax, image, latent in zip(row, drawn, latents, strict=True):
+            plots.face(ax, image)
+            ax.set_title(f"z = {latent:g}", fontsize=9)
+    panel.suptitle(title, fontsize=11)
+
+
+def _colours(count: int) -> np.ndarray:
+    return colormaps["viridis"](np.linspace(0.05, 0.9, count))
