@@ -1,0 +1,33 @@
+"""The tutorial GAN in PyTorch, many at once, with gradients by hand: a row of the benchmark."""
+
+import torch
+from numpy_gan import FACES
+
+
+def epoch(w, b, u, c, rate, latents):
+    """One pass over the faces; `w`, `b`, `u` are `[4, runs]`, `c` and `rate` `[runs]`, `latents` `[5, runs]`."""
+    for face, z in zip(torch.tensor(FACES, dtype=w.dtype), latents, strict=True):
+        x = face[:, None]
+        slope = rate * torch.sigmoid(-((u * x).sum(0) + c))
+        u, c = u + slope * x, c + slope
+        fake = torch.sigmoid(w * z + b)
+        slope = rate * torch.sigmoid((u * fake).sum(0) + c)
+        u, c = u - slope * fake, c - slope
+        slope = rate * torch.sigmoid(-((u * fake).sum(0) + c)) * u * fake * (1 - fake)
+        w, b = w + slope * z, b + slope
+    return w, b, u, c
+
+
+def trainer(runs, epochs):
+    """A function that trains `runs` GANs for `epochs` epochs at rate 0.01, compiled."""
+    compiled = torch.compile(epoch)
+    rate = torch.full((runs,), 0.01)
+
+    @torch.inference_mode()
+    def work():
+        state = (*(torch.randn(4, runs) for _ in range(3)), torch.randn(runs))
+        for _ in range(epochs):
+            state = compiled(*state, rate, torch.rand(len(FACES), runs))
+        return state
+
+    return work

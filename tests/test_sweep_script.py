@@ -1,0 +1,117 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import runs
+import sweep as sweep_script
+import xarray as xr
+
+from slantgan_jax import Players, faces, games, sweeps
+from slantgan_jax.analysis import distances
+
+FOLDER = Path(__file__).parents[1] / "experiments"
+SMALL = ["--seeds", "6", "--learning-rates", "0.01", "0.1", "1e6", "--epochs", "12"]
+
+
+def command(script, *arguments):
+    return subprocess.run([sys.executable, FOLDER / script, *map(str, arguments)], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sweep") / "sweep.zarr"
+    done = command("sweep.py", *SMALL, "--record-every", 4, "--out", path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no progress bar where there is no terminal
+    return path
+
+
+def test_the_store_has_the_promised_names(store):
+    ds = xr.open_zarr(store, consolidated=False)
+    assert dict(ds.sizes) == {"seed": 6, "learning_rate": 3, "pixel": 4, "epoch": 3}
+    assert ds.generator_weights.dims == ("seed", "learning_rate", "pixel")
+    assert ds.generator_loss_history.dims == ("seed", "learning_rate", "epoch")
+    assert ds.epoch.values.tolist() == [4, 8, 12]
+    names = {"generator_weights", "generator_biases", "discriminator_weights", "discriminator_bias"}
+    assert names | set(runs.SCALARS) <= set(ds.data_vars)
+    assert not ds.finite.sel(learning_rate=1e6).any()
+    assert ds.finite.sel(learning_rate=[0.01, 0.1]).all()
+    for name in runs.SCALARS:
+        np.testing.assert_array_equal(ds[f"{name}_history"].isel(epoch=-1), ds[name])
+
+
+def test_it_draws_and_draws_again_without_training(store):
+    folder = store.with_name("sweep-figures")
+    names = {"heat_map.png", "distributions.png", "loss_bands.png", "faces.png"}
+    assert {path.name for path in folder.iterdir()} == names
+    for path in folder.iterdir():
+        path.unlink()
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
+    sweep_script.main(out=store, plot_only=True)
+    assert {path.name for path in folder.iterdir()} == names
+    assert before == {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
+
+
+def test_one_cell_alone_has_the_same_bits(store, tmp_path):
+    done = command("train.py", "--seed", 3, "--learning-rate", 0.1, "--epochs", 12, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "run.json").read_text())
+    cell = sweeps.load(store).sel(seed=3, learning_rate=0.1)
+    for player, parts in (("generator", ("weights", "biases")), ("discriminator", ("weights", "bias"))):
+        for part in parts:
+            assert np.float32(record[player][part]).tobytes() == cell[f"{player}_{part}"].values.tobytes()
+    for name in runs.SCALARS:
+        assert record[name] == cell[name].values.tolist()
+
+
+def test_equal_rates_of_the_players_are_one_rate(store, tmp_path):
+    done = command("sweep.py", "--grid", *SMALL, "--out", tmp_path / "grid.zarr")
+    assert done.returncode == 0, done.stderr
+    ds = sweeps.load(tmp_path / "grid.zarr")
+    assert ds.mean_gap.dims == ("seed", "generator_learning_rate", "discriminator_learning_rate")
+    diagonal = ds.sel(generator_learning_rate=0.1, discriminator_learning_rate=0.1)
+    # Two rates make another program than one, so rounding may differ, over 60 steps.
+    np.testing.assert_allclose(diagonal.mean_gap, sweeps.load(store).mean_gap.sel(learning_rate=0.1), atol=1e-5)
+    assert {path.name for path in (tmp_path / "grid-figures").iterdir()} == {"heat_map.png", "faces.png"}
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("sweep.py", ["--seeds", "0"], "--seeds is 0"),
+        ("sweep.py", ["--epochs", "0"], "--epochs is 0"),
+        ("sweep.py", ["--record-every", "7", "--epochs", "10"], "--record-every is 7"),
+        ("sweep.py", ["--learning-rate-range", "1", "0.1", "5"], "--learning-rate-range is 1.0 0.1 5"),
+        ("sweep.py", ["--learning-rates", "0.1", "0.1"], "0.1 more than once"),
+        ("sweep.py", ["--tile", "0"], "tile is 0"),
+        ("sweep.py", ["--plot-only"], "does not exist"),
+        ("train.py", ["--seed", "-1"], "'seed' goes from -1"),
+        ("train.py", ["--epochs", "-3"], "--epochs is -3"),
+    ],
+)
+def test_bad_input_is_named(tmp_path, script, arguments, message):
+    done = command(script, *arguments, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out" / "run.json").exists()
+
+
+def test_expected_losses_and_mean_gap_are_the_integrals(x64):
+    """Against the midpoint rule with 20,000 points: its error is below 1/(24 n²) ≈ 1e-10 times the curvature."""
+    players = runs.GAME.init(jax.random.key(4))
+    (w, b), (u, c) = jax.tree.map(float, players)
+    z = (np.arange(20_000) + 0.5) / 20_000
+    images = 1 / (1 + np.exp(-(np.outer(z, w) + b)))
+    fake, real = images @ np.array(u) + c, faces.FACES @ np.array(u) + c
+    errors = (np.logaddexp(0, logit).mean() for logit in (-fake, fake, -real))
+    expected = Players(next(errors), sum(errors))
+    np.testing.assert_allclose(games.expected_losses(runs.GAME, players), expected, rtol=1e-9)
+    gap = np.linalg.norm(images.mean(0) - faces.FACES.mean(0))
+    np.testing.assert_allclose(distances.mean_gap(players.generator, faces.pixels(faces.FACES)), gap, rtol=1e-9)
+    by_array = distances.mean_gap(games.Generator(np.array(w), np.array(b)), faces.FACES)
+    np.testing.assert_allclose(by_array, gap, rtol=1e-9)
