@@ -35,12 +35,12 @@ TORCH_RUNS, TORCH_EPOCHS = 16384, 100
 
 
 class Row(NamedTuple):
-    """One way of training: `work` advances `runs` GANs by `steps` steps; without it the row says why in its `name`."""
+    """One way of training: `work` advances `runs` GANs by `steps` steps; with no runs the `name` says why."""
 
     name: str
     runs: int
     steps: int
-    work: Callable[[], object] | None
+    work: Callable[[], object]
 
 
 def benchmark(repeats: int = 5, largest: int = 262_144, out: Path = Path("results/benchmark")) -> None:
@@ -70,7 +70,7 @@ def benchmark(repeats: int = 5, largest: int = 262_144, out: Path = Path("result
             ),
             Row("JAX sweep, Adam", 32_768, STEPS, partial(swept, store, runs_of_adam, 32_768)),
         ]
-        timed = [row for row in rows if row.work is not None]
+        timed = [row for row in rows if row.runs]
         for row in timed:
             row.work()  # compiles
         rounds = np.array([[seconds(row.work) / row.runs / row.steps * 1e9 for row in timed] for _ in range(repeats)])
@@ -109,7 +109,7 @@ def show(rows: list[Row], record: dict) -> None:
     medians = record["ns_per_gan_and_step"]
     print(f"{'':34} {'ns per GAN and step':>20} {'times NumPy':>12}   ({jax.device_count()} devices)")
     for row in rows:
-        if row.work is None:
+        if not row.runs:
             print(row.name)
         else:
             value = medians[row.name]
@@ -145,7 +145,7 @@ def torch_row() -> Row:
     try:
         import torch_gan
     except ImportError:
-        return Row("PyTorch, compiled: not installed", TORCH_RUNS, 1, None)
+        return Row("PyTorch, compiled: not installed", 0, 0, object)
     return Row("PyTorch, compiled", TORCH_RUNS, TORCH_EPOCHS * 5, torch_gan.trainer(TORCH_RUNS, TORCH_EPOCHS))
 
 
@@ -159,7 +159,7 @@ def c_row(folder: Path, count: int) -> Row:
         compile_c = ["cc", *flags, f"-DLANES={lanes}", "-shared", "-fPIC", str(source), "-o", str(library)]
         subprocess.run(compile_c, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
-        return Row("C, by hand: no compiler here", count, STEPS, None)
+        return Row("C, by hand: no compiler here", 0, 0, object)
     limit = ctypes.CDLL(str(library))
     keys = jax.vmap(lambda seed: jax.random.split(jax.random.key(seed)))(jnp.arange(count))
     (w, b), (u, c) = jax.vmap(slanted_land().init)(keys[:, 0])

@@ -1,5 +1,6 @@
 """The tutorial GAN over seeds and learning rates: a store of labelled results, and figures of them."""
 
+import contextlib
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import results
 import runs
 import xarray as xr
+from jax.experimental import multihost_utils
 
 from slantgan_jax import sweep, sweep_plots, sweeps
 from slantgan_jax.devices import use_every_core
@@ -66,7 +68,7 @@ def main(
     if distributed:
         # A process that dies must not take the others with it: they finish its share.
         jax.config.update("jax_enable_recoverability", True)
-        jax.distributed.initialize(coordinator, num_processes, process_id)
+        jax.distributed.initialize(coordinator, num_processes, process_id, heartbeat_timeout_seconds=10)
     axes: dict[str, object] = {"seed": np.arange(seeds)}
     if grid:
         axes |= {"generator_learning_rate": rates, "discriminator_learning_rate": rates}
@@ -82,8 +84,16 @@ def main(
         store=out,
         tile=tile,
     )
+    if distributed:
+        wait_for_the_living()
     if jax.process_index() == 0:
         draw(ds, figures_of(out))
+
+
+def wait_for_the_living() -> None:
+    """Returns when every process that is alive is here: they need process 0 until they are done."""
+    with contextlib.suppress(multihost_utils.ProcessFailureError), multihost_utils.live_devices(jax.devices()):
+        pass
 
 
 def log_range(low: float, high: float, count: int) -> np.ndarray:

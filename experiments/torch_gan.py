@@ -4,9 +4,9 @@ import torch
 from numpy_gan import FACES
 
 
-def epoch(w, b, u, c, rate, latents):
+def epoch(w, b, u, c, rate, faces, latents):
     """One pass over the faces; `w`, `b`, `u` are `[4, runs]`, `c` and `rate` `[runs]`, `latents` `[5, runs]`."""
-    for face, z in zip(torch.tensor(FACES, dtype=w.dtype), latents, strict=True):
+    for face, z in zip(faces, latents, strict=True):
         x = face[:, None]
         slope = rate * torch.sigmoid(-((u * x).sum(0) + c))
         u, c = u + slope * x, c + slope
@@ -21,13 +21,13 @@ def epoch(w, b, u, c, rate, latents):
 def trainer(runs, epochs):
     """A function that trains `runs` GANs for `epochs` epochs at rate 0.01, compiled."""
     compiled = torch.compile(epoch)
-    rate = torch.full((runs,), 0.01)
+    rate, faces = torch.full((runs,), 0.01), torch.tensor(FACES, dtype=torch.float32)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def work():
-        state = (*(torch.randn(4, runs) for _ in range(3)), torch.randn(runs))
+        w, b, u, c = torch.randn(4, runs), torch.randn(4, runs), torch.randn(4, runs), torch.randn(runs)
         for _ in range(epochs):
-            state = compiled(*state, rate, torch.rand(len(FACES), runs))
-        return state
+            w, b, u, c = compiled(w, b, u, c, rate, faces, torch.rand(len(FACES), runs))
+        return w, b, u, c
 
     return work

@@ -1,5 +1,6 @@
 """What a result was made with."""
 
+import functools
 import platform
 import subprocess
 from importlib.metadata import version
@@ -8,11 +9,13 @@ from pathlib import Path
 LIBRARIES = ("slantgan-jax", "jax", "jaxlib", "optax", "chex", "numpy")
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """The versions of Python and of the libraries that a number can depend on."""
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
+@functools.cache
 def revision() -> str | None:
     """The git revision of this package's source, "-dirty" if it was changed since; None where git does not know."""
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]

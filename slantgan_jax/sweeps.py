@@ -45,7 +45,7 @@ LANES_OF_ACCELERATORS = 131072
 """Runs at a time on one device. On a CPU so few that their parameters stay in the cache of a core."""
 
 TILE_IN_LANES = 64
-"""The default tile is so many `LANES`, or less where the processes would not have four chunks each."""
+"""The default tile is so many `LANES`, or less where several processes would not have four chunks each."""
 
 
 def sweep(
@@ -212,8 +212,11 @@ def _layout(
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
-    share = math.ceil(math.prod(sizes) / (4 * jax.process_count()))
-    return stores.Layout(coordinates, variables, _block(sizes, tile or min(TILE_IN_LANES * _lanes(), share)))
+    if tile is None:
+        tile = TILE_IN_LANES * _lanes()
+        if (processes := jax.process_count()) > 1:
+            tile = min(tile, math.ceil(math.prod(sizes) / (4 * processes)))
+    return stores.Layout(coordinates, variables, _block(sizes, tile))
 
 
 def _closed_over(run: Run) -> list[Any]:
