@@ -1,6 +1,6 @@
 """The tutorial GAN in PyTorch, many at once, with gradients by hand: a row of the benchmark."""
 
-import torch
+import torch  # pyright: ignore[reportMissingImports]  # not a dependency: the benchmark uses it where it is there
 from numpy_gan import FACES
 
 
