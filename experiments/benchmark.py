@@ -9,6 +9,7 @@ import ctypes
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -166,7 +167,8 @@ def c_row(folder: Path, count: int) -> Row:
     start = np.array(jnp.stack([*w, *b, *u, c]), np.float32)
     words, rates = np.array(jax.random.key_data(keys[:, 1])).T, np.full(count, 0.01, np.float32)
     threads = jax.device_count()
-    parts = [slice(i * count // threads, (i + 1) * count // threads) for i in range(threads)]
+    ends = [i * (count // lanes) // threads * lanes for i in range(threads + 1)]  # whole vectors
+    parts = list(map(slice, ends[:-1], ends[1:]))
 
     def work() -> np.ndarray:
         arrays = [[np.array(array[..., part], order="C") for array in (words, rates, start)] for part in parts]
@@ -195,7 +197,7 @@ def peak_memory(store: Path, largest: int) -> dict[str, float]:
         "b.swept(pathlib.Path(sys.argv[2]), b.runs_of_tutorial, int(sys.argv[3]));"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
-    python = [shutil.which("python") or "python", "-c", program, str(Path(__file__).parent), str(store)]
+    python = [sys.executable, "-c", program, str(Path(__file__).parent), str(store)]
     sizes = sorted({largest // 4, largest})
     return {
         str(size): float(subprocess.run([*python, str(size)], check=True, capture_output=True, text=True).stdout)

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,15 @@ def command_line(main: Callable[..., Any]) -> None:
     try:
         tyro.cli(main, description=(main.__doc__ or "").partition("\n")[0])
     except ValueError as error:
-        sys.exit(_complain(error, 2))
+        sys.exit(_complain(f"error: {error}", 2))
     except OSError as error:
-        sys.exit(_complain(error, 1))
+        sys.exit(_complain(f"error: {error}", 1))
     except KeyboardInterrupt as interrupt:
-        sys.exit(_complain(interrupt, 130))
+        sys.exit(_complain(f"interrupted: {interrupt or 'the same command starts again where it can'}", 130))
 
 
-def _complain(error: BaseException, status: int) -> int:
-    print(f"{type(error).__name__.lower()}: {error}" if status == 130 else f"error: {error}", file=sys.stderr)
+def _complain(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
     return status
 
 
@@ -47,8 +47,10 @@ def check_epochs(epochs: int) -> None:
 
 
 @contextlib.contextmanager
-def complete_folder(out: Path) -> Iterator[Path]:
+def complete_folder(out: Path, owned: Sequence[str] = ()) -> Iterator[Path]:
     """A temporary folder whose files move to `out` when the block ends well; until then `out` keeps what it had.
+
+    Of the `owned` names those that the block did not write are removed: they would be of an earlier result.
 
     Raises:
       ValueError: `out` is a file or cannot be written, before the block starts.
@@ -57,11 +59,15 @@ def complete_folder(out: Path) -> Iterator[Path]:
         out.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
     except OSError as error:
-        raise ValueError(f"--out {out} is not a folder that can be written ({error.strerror}): name another") from None
+        raise ValueError(f"{out} is not a folder that can be written ({error.strerror}): name another") from None
+    written: list[str] = []
     try:
         yield unfinished
         for file in sorted(unfinished.iterdir(), key=lambda file: file.suffix == ".json"):
             os.replace(file, out / file.name)  # the .json last: where it is new, the rest is
+            written.append(file.name)
+        for name in set(owned) - set(written):
+            (out / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

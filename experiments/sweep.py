@@ -15,6 +15,7 @@ from slantgan_jax import sweep, sweep_plots, sweeps
 from slantgan_jax.devices import use_every_core
 
 DRAWN_SEEDS = 1000
+FIGURES = ("heat_map.png", "distributions.png", "loss_bands.png", "faces.png")
 LATENTS = (0.1, 0.5, 0.9)
 HISTORIES = ("generator_loss_history", "discriminator_loss_history")
 
@@ -59,6 +60,12 @@ def main(
         draw(sweeps.load(out), figures_of(out))
         return
     results.check_epochs(epochs)
+    if not distributed and (coordinator or num_processes is not None or process_id is not None):
+        raise ValueError("--coordinator, --num-processes and --process-id need --distributed: add it")
+    if devices is not None and devices < 1:
+        raise ValueError(f"--devices is {devices}: give at least 1")
+    with results.complete_folder(figures_of(out)):
+        pass  # it can be written: better known before the sweep than after it
     if seeds < 1:
         raise ValueError(f"--seeds is {seeds}: give at least 1")
     if record_every is not None and (record_every < 1 or epochs % record_every):
@@ -109,7 +116,9 @@ def figures_of(out: Path) -> Path:
 def draw(ds: xr.Dataset, folder: Path) -> None:
     """Draws everything that the store has data for."""
     gap = ds.mean_gap.where(ds.finite)
-    with results.complete_folder(folder) as unfinished:
+    if not set(runs.SCALARS) <= set(ds):
+        raise ValueError(f"the store has no {', '.join(sorted(set(runs.SCALARS) - set(ds)))}: it is of another sweep")
+    with results.complete_folder(folder, FIGURES) as unfinished:
         if "learning_rate" in ds.dims:
             draw_rates(ds, gap.transpose("learning_rate", "seed"), unfinished)
         else:
@@ -119,14 +128,23 @@ def draw(ds: xr.Dataset, folder: Path) -> None:
     print(
         f"{total} runs, {total - int(ds.finite.sum())} of them diverged. Median distance of mean image from mean face:"
     )
-    print(gap.median("seed").to_series().to_string(float_format=lambda value: f"{value:.4g}"))
+    print(typical(gap).to_series().map("{:.4g}".format).to_string())
     print(f"Figures are in {folder}/.")
+
+
+def typical(gap: xr.DataArray) -> xr.DataArray:
+    """The median over seeds, a run that diverged being infinitely far."""
+    return gap.fillna(np.inf).median("seed")
 
 
 def draw_rates(ds: xr.Dataset, gap: xr.DataArray, folder: Path) -> None:
     rates, labels = gap.learning_rate.values, [f"rate {rate:.3g}" for rate in gap.learning_rate.values]
-    medians = gap.median("seed").values
-    closest = "every run diverged" if np.isnan(medians).all() else f"closest at rate {rates[np.nanargmin(medians)]:.3g}"
+    medians = typical(gap).values
+    closest = (
+        "most runs diverged at every rate"
+        if np.isinf(medians).all()
+        else f"closest at rate {rates[np.argmin(medians)]:.3g}"
+    )
     seen = gap[:, :DRAWN_SEEDS]
     shown = f"first {seen.sizes['seed']} of {gap.sizes['seed']} seeds"
     results.save_figure(
@@ -138,7 +156,8 @@ def draw_rates(ds: xr.Dataset, gap: xr.DataArray, folder: Path) -> None:
         f"How far training gets, over {gap.sizes['seed']} seeds: {closest}",
     )  # fmt: skip
     if all(name in ds for name in HISTORIES):
-        parts = [ds[name].transpose("learning_rate", "seed", "epoch")[:, :DRAWN_SEEDS].values for name in HISTORIES]
+        kept = [ds[name].where(ds.finite_history) for name in HISTORIES]
+        parts = [part.transpose("learning_rate", "seed", "epoch")[:, :DRAWN_SEEDS].values for part in kept]
         results.save_figure(
             folder / "loss_bands.png", sweep_plots.loss_bands, 10, 4.5, ds.epoch.values, parts, labels, "Losses"
         )
@@ -147,11 +166,14 @@ def draw_rates(ds: xr.Dataset, gap: xr.DataArray, folder: Path) -> None:
 def draw_grid(gap: xr.DataArray, folder: Path) -> None:
     """The median over seeds; a cell is grey where more than half of its seeds diverged."""
     players = ("generator_learning_rate", "discriminator_learning_rate")
-    middle = gap.fillna(np.inf).median("seed").transpose(*players)
+    middle = typical(gap).transpose(*players)
+    corner = np.unravel_index(np.argmin(middle.values), middle.shape)
+    rates = [gap[player].values[i] for player, i in zip(players, corner, strict=True)]
+    nearest = f"nearest at G {rates[0]:.3g}, D {rates[1]:.3g}" if np.isfinite(middle).any() else "most runs diverged"
     results.save_figure(
         folder / "heat_map.png", sweep_plots.heat_map, 7, 5.5, middle.where(np.isfinite(middle)).values,
         gap[players[0]].values, gap[players[1]].values, "learning rate of the generator",
-        "learning rate of the discriminator", f"Median distance over {gap.sizes['seed']} seeds",
+        "learning rate of the discriminator", f"Median over {gap.sizes['seed']} seeds: {nearest}",
     )  # fmt: skip
 
 
@@ -167,7 +189,7 @@ def draw_faces(ds: xr.Dataset, gap: xr.DataArray, folder: Path) -> None:
         cell = dict(zip(gap.dims, np.unravel_index(order[rank], gap.shape), strict=True))
         w, b, z = weights[cell].values, biases[cell].values, np.array(LATENTS)[:, None]
         images.append(1 / (1 + np.exp(-(w * z + b))))
-        where = "\n".join(f"{dim}: {gap[dim].values[i]:.3g}" for dim, i in cell.items())
+        where = "\n".join(f"{dim}: {gap[dim].values[i]:.6g}" for dim, i in cell.items())
         labels.append(f"{name}, {flat[order[rank]]:.2g}\n{where}".replace("_learning_rate", " rate"))
     results.save_figure(
         folder / "faces.png", sweep_plots.chosen_faces, 6, 6.5, np.array(images), labels, LATENTS,

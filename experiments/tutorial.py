@@ -36,6 +36,7 @@ NON_FACE = (0.25, 1.0, 0.5, 0.75)
 DETECTOR = Discriminator(weights=(1.0, -1.0, -1.0, 1.0), bias=-1.0)
 PAINTER = Generator(weights=(1.0, -1.0, -1.0, 1.0), biases=(1.0, -1.0, -1.0, 1.0))
 FRAMES = 48
+TRAINED = ("generated.png", "network.png", "overview.png", "training.gif")
 PUBLISHED = {
     "generated": [
         [0.94688171, 0.03401213, 0.04080795, 0.96308679],
@@ -88,7 +89,7 @@ def tutorial(
         raise ValueError(f"--epochs is {epochs}: give a whole number from 1 to 1000000")
     if not 0 <= seed < 2**32:
         raise ValueError(f"--seed is {seed}: give a whole number from 0 to 4294967295")
-    with results.complete_folder(out) as folder:
+    with results.complete_folder(out, TRAINED) as folder:
         show_data(folder, seed)
         show_worked_examples(folder)
         outcome = show_training(seed, learning_rate, epochs, source)
@@ -106,7 +107,7 @@ def tutorial(
             print(
                 f"\nThis run DIVERGED: {reason}. Its error curves are drawn, the figures of a trained network are not:"
             )
-            print("any in the folder are from an earlier run. Try a smaller --learning-rate.")
+            print("Try a smaller --learning-rate.")
         else:
             show_result(folder, outcome)
         if not reason and (seed, learning_rate, epochs, source) == (42, 0.01, 1000, "numpy"):
@@ -305,6 +306,8 @@ def save_animation(path: Path, outcome: Outcome) -> None:
         for frame in tqdm(frames, "animation", len(chosen), unit=" frames", disable=None, leave=False)
     ]
     colours = drawn[-1].copy()
+    for i, name in enumerate((plots.NEGATIVE, plots.POSITIVE, plots.GENERATOR, plots.DISCRIMINATOR)):
+        colours.paste(name, (colours.width // 4, 40 * i, colours.width // 2, 40 * i + 40))
     for row in range(256):  # the last frame has few of the greys that the first ones need
         colours.paste((row, row, row), (0, row, colours.width // 4, row + 1))
     palette = colours.quantize(224)

@@ -39,4 +39,6 @@ def use_every_core(count: int | None = None) -> None:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jax.config.update("jax_num_cpu_devices", cores if count is None else count)
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {XLA_FLAGS}".strip()
+    flags = os.environ.get("XLA_FLAGS", "")
+    if XLA_FLAGS not in flags:  # a parent process may have set them
+        os.environ["XLA_FLAGS"] = f"{flags} {XLA_FLAGS}".strip()

@@ -56,8 +56,10 @@ class Factor(NamedTuple):
     weights: jax.Array
 
 
-LATENT_NODES = 10
-"""Gauss-Legendre nodes for z ~ U(0, 1): what training meets is smooth in z, and ten nodes integrate it to rounding."""
+LATENT_NODES = 20
+"""Gauss-Legendre nodes for z ~ U(0, 1). Of E σ(w z + b) they give all digits of float64 for |w| up to 5, and an error
+of at most 2e-11 at 10, 2e-6 at 20, 2e-3 at 50: a steep generator is nearly a step, which no such rule integrates well.
+"""
 
 
 def losses_of(game: Game, players: Players, sample: Any) -> Players:

@@ -270,7 +270,7 @@ def training_frames(
             pictures, verdicts, images[frame], probabilities[frame], strict=True
         ):
             picture.set_data(image.reshape(side, side))
-            verdict.set_text(f"D: {probability:.0%}, {'a face' if probability > 0.5 else 'no face'}")
+            verdict.set_text(f"D: {probability:.1%}, {'a face' if probability > 0.5 else 'no face'}")
             verdict.set_color(POSITIVE if probability > 0.5 else NEGATIVE)
         for line, loss in lines:
             line.set_data(every[:epoch], loss[:epoch])

@@ -18,8 +18,11 @@ def versions() -> dict[str, str]:
 @functools.cache
 def revision() -> str | None:
     """The git revision of this package's source, "-dirty" if it was changed since; None where git does not know."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
+    git = ["git", "-C", str(Path(__file__).parent)]
+    tracked = [*git, "ls-files", "--error-unmatch", __file__]
+    describe = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
     try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+        subprocess.run(tracked, capture_output=True, check=True)  # it may lie in somebody else's repository
+        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -7,6 +7,7 @@ found is either done or to be done again.
 """
 
 import itertools
+import json
 import os
 import shutil
 import tempfile
@@ -71,8 +72,12 @@ def open_group(path: Path) -> zarr.Group:
     try:
         if not path.is_dir():  # opening would make it
             raise NotADirectoryError(f"no folder at {path}")
-        return zarr.open_group(path, mode="r+")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        group = zarr.open_group(path, mode="r+")
+        for name in ("axes", "coordinates", "variables"):  # what `create` writes, all readable
+            for member in _names(group, name):
+                _array(group, member)
+        return group
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:
         raise ValueError(
             f"{path} is not a store of a sweep that can be read ({error}): remove it or name another"
         ) from error
@@ -80,17 +85,29 @@ def open_group(path: Path) -> zarr.Group:
 
 def block(group: zarr.Group) -> tuple[int, ...]:
     """The number of runs along each axis in a chunk of the store."""
-    return _array(group, variables(group)[0]).chunks[: len(dataset(group).attrs["axes"])]
+    return _array(group, variables(group)[0]).chunks[: len(_names(group, "axes"))]
 
 
 def variables(group: zarr.Group) -> list[str]:
     """The names of the variables."""
-    return list(map(str, dataset(group).data_vars))
+    return _names(group, "variables")
+
+
+def damaged_coordinates(group: zarr.Group) -> list[str]:
+    """The coordinates whose files are missing or altered."""
+    return [name for name in _names(group, "coordinates") if not is_done(group, [name], (0,))]
+
+
+def mend_coordinates(group: zarr.Group, layout: Layout) -> None:
+    """Writes damaged coordinates again, if they are the sizes that `layout` has."""
+    for name in damaged_coordinates(group):
+        if name in layout.coordinates.coords and _array(group, name).shape == layout.coordinates[name].shape:
+            write(group, (slice(None),), {name: layout.coordinates[name].values})
 
 
 def missing(group: zarr.Group) -> list[tuple[int, ...]]:
     """The indices of the chunks that are not done."""
-    names, length = variables(group), len(dataset(group).attrs["axes"])
+    names, length = variables(group), len(_names(group, "axes"))
     counts = _array(group, names[0]).cdata_shape[:length]
     return [index for index in itertools.product(*map(range, counts)) if not is_done(group, names, index)]
 
@@ -113,37 +130,53 @@ def is_done(group: zarr.Group, names: Sequence[str], index: tuple[int, ...]) -> 
     assert isinstance(group.store, LocalStore)
     for name in names:
         array = _array(group, name)
+        if array.size == 0:
+            continue
         position = (*index, *(0,) * (array.ndim - len(index)))
         key = f"{name}/{array.metadata.encode_chunk_key(position)}"
-        if not (group.store.root / key).exists():
+        if not (group.store.root / key).is_file():
             return False
         try:
             array.get_block_selection(position)
-        except (ValueError, OSError):  # checksum, or a length that cannot be
+        except (ValueError, OSError, RuntimeError):  # checksum, or a length that cannot be
             return False
     return True
 
 
 def differences(group: zarr.Group, layout: Layout) -> Iterator[str]:
     """In words, everything by which a store was not made by the sweep that `layout` describes."""
-    theirs = dataset(group)
-    for name in ("run", "versions", "platform", "program"):
-        old, new = theirs.attrs.get(name), layout.coordinates.attrs[name]
-        if isinstance(new, dict) and isinstance(old, dict):
-            yield from (f"{key} {old.get(key)}, now {new[key]}" for key in new if old.get(key) != new[key])
-        elif old != new:
-            yield f"{name} {old}, now {new}"
+    theirs, ours = dict(group.attrs), layout.coordinates.attrs
+    old_versions, new_versions = json.loads(str(theirs["versions"])), json.loads(ours["versions"])
+    for name in new_versions:
+        if old_versions.get(name) != new_versions[name]:
+            yield f"{name} {old_versions.get(name)}, now {new_versions[name]}"
+    yield from (
+        f"{name} {theirs[name]}, now {ours[name]}" for name in ("platform", "xla_flags") if theirs[name] != ours[name]
+    )
+    if theirs["program"] != ours["program"]:
+        yield f"run {theirs['run']}, now {ours['run']}: another program"
+    if damaged := damaged_coordinates(group):
+        yield f"damaged {', '.join(damaged)}"
+        return
+    stored = dataset(group)
     for name, coordinate in layout.coordinates.coords.items():
-        if name not in theirs.coords:
+        if name not in stored.coords:
             yield f"no axis {name}"
-        elif not np.array_equal(theirs[name].values, coordinate.values, equal_nan=coordinate.dtype.kind == "f"):
-            yield f"{name} {_summary(theirs[name].values)}, now {_summary(coordinate.values)}"
+        elif not np.array_equal(stored[name].values, coordinate.values, equal_nan=coordinate.dtype.kind == "f"):
+            yield f"{name} {_summary(stored[name].values)}, now {_summary(coordinate.values)}"
     for name, variable in layout.variables.items():
         if name not in group:
             yield f"no variable {name}"
-        elif (old := _array(group, name)).shape != variable.shape or old.dtype != variable.dtype:
-            yield f"{name} of shape {old.shape} and type {old.dtype}, now {variable.shape} and {variable.dtype}"
-    yield from (f"axis {name}, now none" for name in theirs.coords if name not in layout.coordinates.coords)
+        elif (old := stored[name]).shape != variable.shape or old.dtype != variable.dtype or old.dims != variable.dims:
+            yield f"{name} {old.dtype}{dict(old.sizes)}, now {variable.dtype}{variable.dims}{variable.shape}"
+    yield from (f"axis {name}, now none" for name in stored.coords if name not in layout.coordinates.coords)
+
+
+def _names(group: zarr.Group, kind: str) -> list[str]:
+    """The names of the `axes`, `coordinates` or `variables`, as `create` wrote them."""
+    names = group.attrs[kind]
+    assert isinstance(names, list)
+    return list(map(str, names))
 
 
 def _summary(values: np.ndarray) -> str:
@@ -157,7 +190,14 @@ def _array(group: zarr.Group, name: str) -> zarr.Array:
 
 
 def _write_metadata(store: Any, layout: Layout) -> zarr.Group:
-    layout.coordinates.to_zarr(store, mode="w", zarr_format=3, consolidated=False)
+    names = {"coordinates": list(map(str, layout.coordinates.coords)), "variables": list(layout.variables)}
+    encoding = {
+        name: {"compressors": [Crc32cCodec()], "chunks": (values.size,)}
+        for name, values in layout.coordinates.coords.items()
+    }
+    layout.coordinates.assign_attrs(names).to_zarr(
+        store, mode="w", zarr_format=3, consolidated=False, encoding=encoding
+    )
     group = zarr.open_group(store, mode="r+")
     for name, variable in layout.variables.items():
         inner = variable.shape[len(layout.block) :]

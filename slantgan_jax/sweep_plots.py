@@ -16,14 +16,14 @@ DIVERGED = "#d4d4d8"
 def heat_map(
     panel: Panel, gap: np.ndarray, rows: np.ndarray, columns: np.ndarray, row_name: str, column_name: str, title: str
 ) -> None:
-    """`gap` `[rows, columns]` in colour, NaN (diverged) in grey; the rows at their values' order, from below."""
+    """`gap` `[rows, columns]` in colour, NaN (diverged) in grey; rows from below."""
     ax = panel.subplots()
     colours = colormaps["viridis_r"].with_extremes(bad=DIVERGED)
     finite = gap[np.isfinite(gap) & (gap > 0)]
     scale = LogNorm(finite.min(), max(finite.max(), 1.001 * finite.min())) if finite.size else None
     image = ax.imshow(gap, aspect="auto", origin="lower", interpolation="nearest", cmap=colours, norm=scale)
     for axis, values, name in ((ax.yaxis, rows, row_name), (ax.xaxis, columns, column_name)):
-        ticks = np.unique(np.linspace(0, len(values) - 1, min(len(values), 9)).astype(int))
+        ticks = np.unique(np.linspace(0, len(values) - 1, min(len(values), 7)).astype(int))
         axis.set_ticks(ticks, [f"{values[tick]:.3g}" for tick in ticks])
         axis.set_label_text(name)
     if finite.size:
@@ -36,18 +36,17 @@ def distributions(panel: Panel, gap: np.ndarray, labels: Sequence[str], title: s
     ax = panel.subplots()
     for color, values, label in zip(_colours(len(labels)), gap, labels, strict=True):
         finite = np.sort(values[np.isfinite(values)])
-        share = np.arange(1, finite.size + 1) / values.size
-        diverged = 1 - finite.size / values.size
-        ax.step(
-            finite, share, where="post", color=color, label=f"{label}{f', {diverged:.0%} diverged' if diverged else ''}"
-        )
+        diverged = f", {values.size - finite.size} of {values.size} diverged" if finite.size < values.size else ""
+        if finite.size:
+            share = np.arange(finite.size + 1) / values.size
+            ax.step(np.append(finite[:1], finite), share, where="post", color=color, label=f"{label}{diverged}")
     ax.set(
         xscale="log",
         ylim=(0, 1.02),
         xlabel="distance of mean image from mean face",
         ylabel="share of seeds at most so far",
     )
-    ax.legend(fontsize=9)
+    _legend(ax)
     ax.set_title(title, fontsize=11)
 
 
@@ -66,9 +65,10 @@ def loss_bands(
                 ax.fill_between(epochs, low, high, color=color, alpha=0.18, linewidth=0)
                 ax.plot(epochs, middle, color=color, label=label)
         ax.axhline(undecided, color=plots.QUIET, linestyle=":", linewidth=1)
-        ax.set_ylim(0, 3 * undecided)
+        highest = max([3 * undecided, *(1.05 * np.nanmax(line.get_ydata()) for line in ax.lines)])
+        ax.set_ylim(0, min(highest, 10 * undecided))
         ax.set(xlabel="epoch", ylabel=f"expected {player} loss (nats)")
-    axes[0].legend(fontsize=9)
+    _legend(axes[0])
     panel.suptitle(f"{title} (lines: median; bands: 10 to 90 %; dotted: D undecided)", fontsize=11)
 
 
@@ -83,6 +83,14 @@ def chosen_faces(
             plots.face(ax, image)
             ax.set_title(f"z = {latent:g}", fontsize=9)
     panel.suptitle(title, fontsize=11)
+
+
+def _legend(ax: Axes) -> None:
+    """A legend of at most eight of the lines, evenly chosen; colours run in their order."""
+    handles, labels = ax.get_legend_handles_labels()
+    if handles:
+        chosen = np.unique(np.linspace(0, len(handles) - 1, min(len(handles), 8)).astype(int))
+        ax.legend([handles[i] for i in chosen], [labels[i] for i in chosen], fontsize=9)
 
 
 def _colours(count: int) -> np.ndarray:

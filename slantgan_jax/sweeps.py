@@ -21,13 +21,16 @@ import functools
 import hashlib
 import inspect
 import itertools
+import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 import zarr
@@ -44,8 +47,10 @@ LANES = {"cpu": 1024}
 LANES_OF_ACCELERATORS = 131072
 """Runs at a time on one device. On a CPU so few that their parameters stay in the cache of a core."""
 
+TILE_BYTES = 2**28
 TILE_IN_LANES = 64
-"""The default tile is so many `LANES`, or less where several processes would not have four chunks each."""
+"""The default tile is so many `LANES`; less where its results would take more than `TILE_BYTES`, or where several
+processes would not have four chunks each."""
 
 
 def sweep(
@@ -69,7 +74,7 @@ def sweep(
       attrs: attributes (`units`, `long_name`, ...) of coordinates and variables.
       store: the path of a Zarr store, to hold the results as they are computed. A sweep that was interrupted goes on
         where it stopped when it is called again; damaged chunks are computed again. By default results stay in memory.
-      tile: how many runs a chunk of the store has at most; also an upper limit of what is in memory at once.
+      tile: how many runs a chunk of the store has at most. With a store, memory holds the results of one tile.
 
     Returns:
       A dataset with one dimension an axis, then the run's own. With a store, its variables are read when they are used.
@@ -83,6 +88,8 @@ def sweep(
       OSError: the store cannot be written; what was done stays valid.
       KeyboardInterrupt: with a message that says how to go on.
     """
+    if not axes:
+        raise ValueError("axes is empty: give at least one axis")
     values = {name: _axis_values(run, name, axis) for name, axis in axes.items()}
     if tile is not None and tile < 1:
         raise ValueError(f"tile is {tile}: a chunk holds at least one run")
@@ -109,6 +116,10 @@ def load(store: Path | str) -> xr.Dataset:
       ValueError: there is no store, or chunks are missing or damaged.
     """
     group = stores.open_group(Path(store))
+    if damaged := stores.damaged_coordinates(group):
+        raise ValueError(
+            f"{store} has damaged coordinates ({', '.join(damaged)}): run the sweep again, which mends them"
+        )
     if missing := stores.missing(group):
         raise ValueError(f"{store} is not finished: {len(missing)} chunks are missing or damaged, run the sweep again")
     return stores.dataset(group)
@@ -129,8 +140,10 @@ def _axis_values(run: Run, name: str, axis: Any) -> np.ndarray:
     unique, counts = np.unique(values, return_counts=True)
     if np.any(counts > 1):
         raise ValueError(f"axis {name!r} has {unique[counts > 1][0]} more than once: give every value once")
-    if seeds and (values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= 2**32):
+    if name == "seed" and (values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= 2**32):
         raise ValueError(f"axis 'seed' goes from {values.min()} to {values.max()}: give whole numbers in [0, 2**32)")
+    if name != "seed" and values.dtype.kind in "iu" and (values.min() < -(2**31) or values.max() >= 2**31):
+        raise ValueError(f"axis {name!r} goes from {values.min()} to {values.max()}: whole numbers must fit 32 bits")
     return values
 
 
@@ -161,11 +174,11 @@ def _calling(run: Run, names: tuple[str, ...]) -> Callable[..., dict[str, jax.Ar
     return call
 
 
-def _traced_arguments(values: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _traced_arguments(values: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """The values as they are traced: floats in the default precision, whole numbers in 32 bits."""
-    kinds = {"f": jax.numpy.result_type(float), "i": np.int32, "u": np.uint32, "b": np.bool_}
-    seeds_fit = [value.astype(np.uint32) if value.dtype.kind == "i" and value.min() >= 0 else value for value in values]
-    return [value.astype(kinds[value.dtype.kind]) for value in seeds_fit]
+    kinds = {"f": jnp.result_type(float), "i": np.int32, "u": np.int32, "b": np.bool_}
+    with np.errstate(over="ignore"):  # what is too large for the precision is infinite
+        return [v.astype(np.uint32 if name == "seed" else kinds[v.dtype.kind]) for name, v in values.items()]
 
 
 def _layout(
@@ -177,27 +190,42 @@ def _layout(
     tile: int | None,
 ) -> stores.Layout:
     """Traces one run, for the shapes and the identity of what is to be computed."""
-    scalars = [jax.ShapeDtypeStruct((), value.dtype) for value in _traced_arguments(list(values.values()))]
+    scalars = [jax.ShapeDtypeStruct((), value.dtype) for value in _traced_arguments(values)]
     tracer = "the run closes over a tracer: call sweep outside of jit, vmap and grad, on a run of plain numbers"
     try:
         traced = _one(run, tuple(values)).trace(*scalars)
     except jax.errors.UnexpectedTracerError as error:
         raise ValueError(tracer) from error
-    under_jit = isinstance(jax.numpy.add(0, 0), Tracer)
+    except TypeError as error:
+        what = str(error).partition("\n")[0]
+        raise ValueError(
+            f"the run cannot be traced: shapes and branches must not depend on an axis ({what})"
+        ) from error
+    under_jit = isinstance(jnp.add(0, 0), Tracer)
     if under_jit or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(_closed_over(run))):
         raise ValueError(tracer)
     program = hashlib.sha256(traced.lower().as_text().encode()).hexdigest()
     sizes = tuple(value.size for value in values.values())
+    if both := set(values) & set(coords):
+        raise ValueError(f"coords has {', '.join(sorted(both))}, which axes has already: rename one")
     variables = {}
     for name, out in traced.out_info.items():
-        own = tuple(dims.get(name, ()))
+        own = dims.get(name, ())
         if name in values or name in coords:
             raise ValueError(f"the run returns {name!r}, which is the name of an axis or coordinate: rename one")
+        if isinstance(own, str):
+            raise ValueError(f"dims of {name!r} is the text {own!r}: give a tuple of names")
         if len(own) != len(out.shape):
             raise ValueError(
                 f"{name!r} has shape {out.shape} but dims names {own}: give each of its dimensions a name, "
                 f"as in dims={{{name!r}: ('pixel',)}}"
             )
+        for dim, size in zip(own, out.shape, strict=True):
+            if dim in values or (dim in coords and len(coords[dim]) != size):
+                taken = "an axis" if dim in values else f"a coordinate of {len(coords[dim])} values"
+                raise ValueError(
+                    f"{name!r} has the dimension {dim!r} of size {size}, but {dim!r} is {taken}: rename one"
+                )
         variables[name] = stores.Variable((*values, *own), (*sizes, *out.shape), out.dtype, attrs.get(name, {}))
     labels = {name: (name, value, attrs.get(name, {})) for name, value in {**values, **coords}.items()}
     coordinates = xr.Dataset(
@@ -207,16 +235,33 @@ def _layout(
             "axes": list(values),
             "program": program,
             "platform": jax.default_backend(),
-            "versions": provenance.versions(),
+            "xla_flags": os.environ.get("XLA_FLAGS", ""),
+            "versions": json.dumps(provenance.versions()),
             "revision": provenance.revision() or "unknown",
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
+    _check_labels(coordinates, variables)
     if tile is None:
-        tile = TILE_IN_LANES * _lanes()
+        bytes_of_run = sum(out.size * out.dtype.itemsize for out in traced.out_info.values())
+        tile = max(1, min(TILE_IN_LANES * _lanes(), TILE_BYTES // max(1, bytes_of_run)))
         if (processes := jax.process_count()) > 1:
             tile = min(tile, math.ceil(math.prod(sizes) / (4 * processes)))
     return stores.Layout(coordinates, variables, _block(sizes, tile))
+
+
+def _check_labels(coordinates: xr.Dataset, variables: Mapping[str, stores.Variable]) -> None:
+    """Builds the labelled result from zeros that take no memory: what cannot be labelled raises a `ValueError`."""
+    for name, variable in variables.items():
+        if getattr(variable.dtype, "kind", "?") not in "biuf" or not name or "/" in name:
+            raise ValueError(f"the run returns {name!r} of type {variable.dtype}: return numbers, under plain names")
+        if len(set(variable.dims)) < len(variable.dims) or name in {dim for v in variables.values() for dim in v.dims}:
+            raise ValueError(f"{name!r} has the dimensions {variable.dims}: give each a name that nothing else has")
+    zeros = {name: (v.dims, np.broadcast_to(np.zeros((), v.dtype), v.shape)) for name, v in variables.items()}
+    try:
+        coordinates.assign(zeros)
+    except ValueError as error:
+        raise ValueError(f"dims and coords do not fit what the run returns: {error}") from error
 
 
 def _closed_over(run: Run) -> list[Any]:
@@ -227,10 +272,10 @@ def _closed_over(run: Run) -> list[Any]:
 
 def _described(run: Run) -> str:
     """The name of a run, and what `functools.partial` fixed of it."""
-    inner = run.func if isinstance(run, functools.partial) else run
-    name = getattr(inner, "__qualname__", type(inner).__name__)
-    fixed = [f"{key}={value!r}" for key, value in run.keywords.items()] if isinstance(run, functools.partial) else []
-    return f"{name}({', '.join(fixed)})" if fixed else name
+    if not isinstance(run, functools.partial):
+        return getattr(run, "__qualname__", type(run).__name__)
+    fixed = [*map(repr, run.args), *(f"{key}={value!r}" for key, value in run.keywords.items())]
+    return f"{_described(run.func)}({', '.join(text if len(text) <= 40 else text[:37] + '...' for text in fixed)})"
 
 
 def _block(sizes: Sequence[int], tile: int) -> tuple[int, ...]:
@@ -263,6 +308,7 @@ def _chunks(layout: stores.Layout, values: Mapping[str, np.ndarray]) -> list[tup
 def _matching(path: Path | None, layout: stores.Layout) -> zarr.Group:
     assert path is not None
     group = stores.open_group(path)
+    stores.mend_coordinates(group, layout)
     if found := list(stores.differences(group, layout)):
         raise ValueError(f"{path} was made by another sweep ({'; '.join(found)}): it is left as it was, name another")
     return group
@@ -285,39 +331,22 @@ def _compute(
 ) -> None:
     """Computes and writes every chunk that is not done."""
     devices = tuple(jax.local_devices())
-    batch, arguments = _batch(run, tuple(values), devices), _traced_arguments(list(values.values()))
-    width, names, finished = _lanes() * len(devices), list(layout.variables), 0
+    batch, arguments = _batch(run, tuple(values), devices), _traced_arguments(values)
+    width, names, done = _lanes() * len(devices), list(layout.variables), 0
     with tqdm(total=math.prod(value.size for value in arguments), unit=" runs", unit_scale=True, disable=None) as bar:
-
-        def started() -> Iterator[tuple[tuple[slice, ...], Callable[[], dict[str, np.ndarray]]]]:
-            nonlocal finished
+        try:
             for chunk in _order(chunks):
                 place = _place(chunk, arguments, layout.block)
-                if path is not None and stores.is_done(group, names, chunk):
-                    finished += 1
-                    bar.update(_runs_in(place))
-                else:
-                    yield place, _start(batch, arguments, place, width)
-
-        try:
-            for place, collect in started():
-                stores.write(group, place, collect())
-                finished += 1
-                bar.update(_runs_in(place))
+                if path is None or not stores.is_done(group, names, chunk):
+                    stores.write(group, place, _evaluate(batch, arguments, place, width))
+                done += 1
+                bar.update(math.prod(part.stop - part.start for part in place))
         except KeyboardInterrupt:
-            how = (
-                f"call it again with the same arguments to go on from {path}" if path else "without a store all is lost"
-            )
-            raise KeyboardInterrupt(f"stopped with {finished} of {len(chunks)} chunks done: {how}") from None
+            how = f"call it again with the same arguments to go on from {path}" if path else "it had no store"
+            raise KeyboardInterrupt(f"stopped with {done} of {len(chunks)} chunks done: {how}") from None
         except OSError as error:
-            message = (
-                f"{path} cannot be written ({error.strerror or error}); {finished} of {len(chunks)} chunks are done"
-            )
-            raise OSError(f"{message}: mend that and call it again with the same arguments to go on") from error
-
-
-def _runs_in(place: tuple[slice, ...]) -> int:
-    return math.prod(part.stop - part.start for part in place)
+            what = f"{path} cannot be written ({error.strerror or error}); {done} of {len(chunks)} chunks are done"
+            raise OSError(f"{what}: mend that and call it again with the same arguments to go on") from error
 
 
 def _place(chunk: tuple[int, ...], values: Sequence[np.ndarray], block: tuple[int, ...]) -> tuple[slice, ...]:
@@ -329,7 +358,10 @@ def _place(chunk: tuple[int, ...], values: Sequence[np.ndarray], block: tuple[in
 
 @functools.lru_cache(maxsize=32)
 def _one(run: Run, names: tuple[str, ...]) -> Any:
-    """`run` as a jitted function of one positional number for each axis. Cached, like what is compiled for it."""
+    """`run` as a jitted function of one positional number for each axis.
+
+    Cached with what is compiled for it; so, as under `jax.jit`, a global that a run reads is read once.
+    """
     return jax.jit(_calling(run, names))
 
 
@@ -342,20 +374,16 @@ def _batch(run: Run, names: tuple[str, ...], devices: tuple[Any, ...]) -> Any:
     return jax.jit(sharded, in_shardings=NamedSharding(mesh, spec))
 
 
-def _start(
+def _evaluate(
     batch: Callable[..., Any], values: list[np.ndarray], place: tuple[slice, ...], width: int
-) -> Callable[[], dict[str, np.ndarray]]:
-    """Starts to compute a place on the grid, `width` runs at a time, and returns a function that waits for it."""
+) -> dict[str, np.ndarray]:
+    """The results of a place on the grid, computed `width` runs at a time, the last ones padded."""
     grids = np.meshgrid(*(value[part] for value, part in zip(values, place, strict=True)), indexing="ij")
     shape, count = grids[0].shape, grids[0].size
     padded = [np.pad(grid.ravel(), (0, -count % width), mode="edge") for grid in grids]
     batches = [batch(*(run[first : first + width] for run in padded)) for first in range(0, count, width)]
-
-    def collect() -> dict[str, np.ndarray]:
-        joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *batches)
-        return {name: value.reshape(shape + value.shape[1:]) for name, value in joined.items()}
-
-    return collect
+    joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *batches)
+    return {name: value.reshape(shape + value.shape[1:]) for name, value in joined.items()}
 
 
 def _lanes() -> int:

@@ -88,6 +88,8 @@ def test_equal_rates_of_the_players_are_one_rate(store, tmp_path):
         ("sweep.py", ["--learning-rate-range", "1", "0.1", "5"], "--learning-rate-range is 1.0 0.1 5"),
         ("sweep.py", ["--learning-rates", "0.1", "0.1"], "0.1 more than once"),
         ("sweep.py", ["--tile", "0"], "tile is 0"),
+        ("sweep.py", ["--num-processes", "2"], "need --distributed"),
+        ("sweep.py", ["--devices", "0"], "--devices is 0"),
         ("sweep.py", ["--plot-only"], "does not exist"),
         ("train.py", ["--seed", "-1"], "'seed' goes from -1"),
         ("train.py", ["--epochs", "-3"], "--epochs is -3"),
@@ -113,5 +115,8 @@ def test_expected_losses_and_mean_gap_are_the_integrals(x64):
     np.testing.assert_allclose(games.expected_losses(runs.GAME, players), expected, rtol=1e-9)
     gap = np.linalg.norm(images.mean(0) - faces.FACES.mean(0))
     np.testing.assert_allclose(distances.mean_gap(players.generator, faces.pixels(faces.FACES)), gap, rtol=1e-9)
+    steep = games.Generator(60 * np.array(w), 60 * np.array(b))
+    image = (1 / (1 + np.exp(-60 * (np.outer(z, w) + b)))).mean(0)
+    np.testing.assert_allclose(distances.mean_image(steep), image, rtol=1e-6, atol=1e-9)  # curvature 60² times larger
     by_array = distances.mean_gap(games.Generator(np.array(w), np.array(b)), faces.FACES)
     np.testing.assert_allclose(by_array, gap, rtol=1e-9)

@@ -138,7 +138,7 @@ def test_a_diverging_run_harms_nobody(expected):
 
 def test_a_call_after_the_end_computes_nothing(tmp_path, expected, monkeypatch):
     sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", tile=12)
-    monkeypatch.setattr(sweeps, "_start", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(sweeps, "_evaluate", lambda *_: pytest.fail("computed again"))
     assert_same_bits(sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr"), expected)
 
 
@@ -166,8 +166,8 @@ def test_a_damaged_chunk_is_noticed_and_computed_again(tmp_path, expected, damag
     with pytest.raises(ValueError, match="1 chunks are missing or damaged"):
         sweeps.load(store)
     computed = []
-    start = sweeps._start
-    monkeypatch.setattr(sweeps, "_start", lambda *arguments: computed.append(1) or start(*arguments))
+    start = sweeps._evaluate
+    monkeypatch.setattr(sweeps, "_evaluate", lambda *arguments: computed.append(1) or start(*arguments))
     assert_same_bits(sweep(run, AXES, dims=DIMS, store=store), expected)
     assert len(computed) == 1
     assert_same_bits(sweeps.load(store), expected)
@@ -228,7 +228,7 @@ def test_something_else_at_the_path_is_refused_and_kept(tmp_path):
 
 def test_ctrl_c_stops_between_chunks_and_says_how_to_go_on(tmp_path, expected, monkeypatch):
     calls = []
-    start = sweeps._start
+    start = sweeps._evaluate
 
     def interrupted(*arguments):
         calls.append(1)
@@ -236,7 +236,7 @@ def test_ctrl_c_stops_between_chunks_and_says_how_to_go_on(tmp_path, expected, m
             raise KeyboardInterrupt
         return start(*arguments)
 
-    monkeypatch.setattr(sweeps, "_start", interrupted)
+    monkeypatch.setattr(sweeps, "_evaluate", interrupted)
     with pytest.raises(
         KeyboardInterrupt, match=r"stopped with 3 of 8 chunks done: call it again with the same arguments"
     ):
@@ -298,6 +298,19 @@ MISUSE = {
     "no mapping": ({"run": lambda key, learning_rate: learning_rate}, "return a flat mapping"),
     "no names of dimensions": ({"dims": {}}, "'weights' has shape \\(4,\\)"),
     "an axis's name": ({"run": lambda key, learning_rate: {"seed": learning_rate}}, "returns 'seed'"),
+    "no axis": ({"axes": {}}, "at least one axis"),
+    "a number beyond 32 bits": ({"axes": AXES | {"learning_rate": [2**40]}}, "fit 32 bits"),
+    "a dimension that is an axis": ({"dims": {"weights": ("seed",)}}, "'seed' is an axis"),
+    "a coordinate of another length": ({"coords": {"pixel": [0, 1]}}, "a coordinate of 2 values"),
+    "a shape that depends on an axis": (
+        {"run": lambda key, learning_rate: {"x": jnp.ones(learning_rate)}},
+        "be traced",
+    ),
+    "a branch that depends on an axis": ({"run": lambda key, learning_rate: {"x": learning_rate or key}}, "be traced"),
+    "a name with a slash": ({"run": lambda key, learning_rate: {"loss/g": learning_rate}}, "plain names"),
+    "a text for dimensions": ({"dims": {"weights": "pixel"}}, "give a tuple"),
+    "keys": ({"run": lambda key, learning_rate: {"x": key}}, "return numbers"),
+    "an axis among the coordinates": ({"coords": {"seed": range(30)}}, "axes has already"),
     "no runs in a tile": ({"tile": 0}, "tile is 0"),
 }
 
@@ -336,3 +349,49 @@ def test_float64_sweeps_where_64_bits_are_enabled(x64):
     assert found.weights.dtype == np.float64
     result = jax.jit(run)(jax.random.key(0), 0.1)
     np.testing.assert_allclose(found.weights.values[0, 0], result["weights"], atol=1e-13)
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, alter, Path.unlink])
+def test_a_damaged_coordinate_is_noticed_and_written_again(tmp_path, expected, damage):
+    store = tmp_path / "s.zarr"
+    sweep(run, AXES, dims=DIMS, store=store)
+    damage(store / "learning_rate" / "c" / "0")
+    with pytest.raises(ValueError, match="damaged coordinates \\(learning_rate\\)"):
+        sweeps.load(store)
+    assert_same_bits(sweep(run, AXES, dims=DIMS, store=store), expected)
+    assert sweeps.load(store).learning_rate.values.tolist() == AXES["learning_rate"]
+
+
+@pytest.mark.parametrize("file", ["zarr.json", "bias/zarr.json", "seed/zarr.json"])
+@pytest.mark.parametrize("damage", [truncate, empty, Path.unlink])
+def test_damaged_metadata_are_named_and_left(tmp_path, file, damage):
+    store = tmp_path / "s.zarr"
+    sweep(run, AXES, dims=DIMS, store=store)
+    damage(store / file)
+    for use in (sweeps.load, lambda path: sweep(run, AXES, dims=DIMS, store=path)):
+        with pytest.raises(ValueError, match=r"s.zarr is not a store of a sweep that can be read"):
+            use(store)
+
+
+def test_whole_numbers_are_signed_and_results_may_be_empty_or_counted(tmp_path):
+    ds = sweep(
+        lambda n: {"y": n - 5, "none": jnp.zeros(0)}, {"n": [1, 2, 8]}, dims={"none": ("k",)}, store=tmp_path / "s"
+    )
+    assert ds.y.values.tolist() == [-4, -3, 3]
+    assert dict(sweeps.load(tmp_path / "s").none.sizes) == {"n": 3, "k": 0}
+
+
+def test_the_default_tile_is_bounded_by_what_a_run_records(tmp_path):
+    big = lambda rate: {"x": rate * jnp.ones(1_000_000)}  # noqa: E731
+    layout = sweeps._layout(big, {"rate": np.arange(1.0, 1000.0)}, {"x": ("i",)}, {}, {}, None)
+    assert layout.block == (sweeps.TILE_BYTES // 4_000_000,)
+
+
+def test_a_run_with_an_object_bound_to_it_can_be_resumed(tmp_path):
+    """Its description has an address that differs between processes; its program does not."""
+
+    def make():
+        return functools.partial(lambda rate, thing: {"x": rate * 2}, thing=object())
+
+    sweep(make(), {"rate": [0.1, 0.2]}, store=tmp_path / "s")
+    sweep(make(), {"rate": [0.1, 0.2]}, store=tmp_path / "s")
