@@ -53,17 +53,18 @@ def distributions(panel: Panel, gap: np.ndarray, labels: Sequence[str], title: s
 def loss_bands(
     panel: Panel, epochs: np.ndarray, losses: Sequence[np.ndarray], labels: Sequence[str], title: str
 ) -> None:
-    """Median and middle 80 % over seeds; `losses` are G's and D's, `[rates, seeds, epochs]`."""
+    """Median and middle 80 % over seeds of at most eight rates; `losses` are G's and D's, `[rates, seeds, epochs]`."""
+    chosen = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), 8)).astype(int))
     axes: Sequence[Axes] = panel.subplots(1, 2, squeeze=False)[0]
     for ax, player, loss, undecided in zip(
         axes, ("generator", "discriminator"), losses, (np.log(2), 2 * np.log(2)), strict=True
     ):
-        for color, values, label in zip(_colours(len(labels)), loss, labels, strict=True):
-            finite = values[np.isfinite(values).all(axis=1)]
+        for color, i in zip(_colours(len(chosen)), chosen, strict=True):
+            finite = loss[i][np.isfinite(loss[i]).all(axis=1)]
             if finite.size:
                 low, middle, high = np.quantile(finite, [0.1, 0.5, 0.9], axis=0)
                 ax.fill_between(epochs, low, high, color=color, alpha=0.18, linewidth=0)
-                ax.plot(epochs, middle, color=color, label=label)
+                ax.plot(epochs, middle, color=color, label=labels[i])
         ax.axhline(undecided, color=plots.QUIET, linestyle=":", linewidth=1)
         highest = max([3 * undecided, *(1.05 * np.nanmax(line.get_ydata()) for line in ax.lines)])
         ax.set_ylim(0, min(highest, 10 * undecided))
