@@ -381,8 +381,10 @@ def test_whole_numbers_are_signed_and_results_may_be_empty_or_counted(tmp_path):
     assert dict(sweeps.load(tmp_path / "s").none.sizes) == {"n": 3, "k": 0}
 
 
-def test_the_default_tile_is_bounded_by_what_a_run_records(tmp_path):
-    big = lambda rate: {"x": rate * jnp.ones(1_000_000)}  # noqa: E731
+def test_the_default_tile_is_bounded_by_what_a_run_records():
+    def big(rate):
+        return {"x": rate * jnp.ones(1_000_000)}
+
     layout = sweeps._layout(big, {"rate": np.arange(1.0, 1000.0)}, {"x": ("i",)}, {}, {}, None)
     assert layout.block == (sweeps.TILE_BYTES // 4_000_000,)
 
