@@ -64,13 +64,13 @@ def main(
         raise ValueError("--coordinator, --num-processes and --process-id need --distributed: add it")
     if devices is not None and devices < 1:
         raise ValueError(f"--devices is {devices}: give at least 1")
-    with results.complete_folder(figures_of(out)):
-        pass  # it can be written: better known before the sweep than after it
     if seeds < 1:
         raise ValueError(f"--seeds is {seeds}: give at least 1")
     if record_every is not None and (record_every < 1 or epochs % record_every):
         raise ValueError(f"--record-every is {record_every}: give a positive divisor of the {epochs} epochs")
     rates = np.asarray(learning_rates) if learning_rate_range is None else log_range(*learning_rate_range)
+    with results.complete_folder(figures_of(out)):
+        pass  # it can be written: better known before the sweep than after it
     use_every_core(devices)
     if distributed:
         # A process that dies must not take the others with it: they finish its share.
@@ -81,13 +81,13 @@ def main(
         axes |= {"generator_learning_rate": rates, "discriminator_learning_rate": rates}
     else:
         axes |= {"learning_rate": rates}
-    names = [f"{name}_history" for name in runs.SCALARS] if record_every else []
+    histories = {f"{name}_history": attrs for name, attrs in runs.SCALARS.items()} if record_every else {}
     ds = sweep(
         partial(runs.two_rates if grid else runs.one_rate, epochs=epochs, record_every=record_every),
         axes,
-        dims=runs.DIMS | dict.fromkeys(names, ("epoch",)),
+        dims=runs.DIMS | dict.fromkeys(histories, ("epoch",)),
         coords={"epoch": np.arange(record_every, epochs + 1, record_every)} if record_every else {},
-        attrs=runs.ATTRS | {f"{name}_history": runs.SCALARS[name] for name in (runs.SCALARS if record_every else ())},
+        attrs=runs.ATTRS | histories,
         store=out,
         tile=tile,
     )
@@ -115,9 +115,9 @@ def figures_of(out: Path) -> Path:
 
 def draw(ds: xr.Dataset, folder: Path) -> None:
     """Draws everything that the store has data for."""
-    gap = ds.mean_gap.where(ds.finite)
     if not set(runs.SCALARS) <= set(ds):
         raise ValueError(f"the store has no {', '.join(sorted(set(runs.SCALARS) - set(ds)))}: it is of another sweep")
+    gap = ds.mean_gap.where(ds.finite)
     with results.complete_folder(folder, FIGURES) as unfinished:
         if "learning_rate" in ds.dims:
             draw_rates(ds, gap.transpose("learning_rate", "seed"), unfinished)

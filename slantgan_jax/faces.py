@@ -48,6 +48,14 @@ def array(image: Image) -> jax.Array:
     return jnp.stack(image, axis=-1) if isinstance(image, tuple) else jnp.asarray(image)
 
 
+def floats(values: Any) -> jax.Array:
+    """`values` in the precision of the trace: float32, or float64 where 64-bit types are enabled.
+
+    The type is asked for by name: without it a constant traced in one precision was seen to stay so in the other.
+    """
+    return jnp.asarray(values, jnp.result_type(float))
+
+
 def side_of(count: int) -> int:
     """The side of a square image of `count` pixels. Raises `ValueError` unless it is a square of a side ≥ 2."""
     side = math.isqrt(count)

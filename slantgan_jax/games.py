@@ -85,14 +85,14 @@ def expectation(function: Callable[[Any], Any], factors: tuple[Factor, ...], sam
 
 
 def expected_losses(game: Game, players: Players) -> Players:
-    """Each player's exact expected loss, `Players` of scalars."""
+    """Each player's expected loss, `Players` of scalars, as exact as the game's `support`."""
     return expectation(partial(losses_of, game, players), game.support())
 
 
 def latent_quadrature() -> tuple[jax.Array, jax.Array]:
     """Nodes and weights `[LATENT_NODES]` of the Gauss-Legendre rule on [0, 1]: E f(z) = Σ weight f(node)."""
     nodes, weights = np.polynomial.legendre.leggauss(LATENT_NODES)
-    return _float((nodes + 1) / 2), _float(weights / 2)
+    return faces.floats((nodes + 1) / 2), faces.floats(weights / 2)
 
 
 def slanted_land(images: Image = None, objective: Objective = losses.non_saturating) -> Game:
@@ -144,24 +144,19 @@ def article_players(stream: streams.ArticleStream) -> Players:
     )
 
 
-def _float(values: chex.Array) -> jax.Array:
-    """`values` in the precision of the trace: float32, or float64 where 64-bit types are enabled."""
-    return jnp.asarray(values, jnp.result_type(float))
-
-
 def _init(images: Image, key: chex.PRNGKey) -> Players:
-    return networks.init(key, jax.tree.map(lambda leaf: _float(leaf)[0], images))
+    return networks.init(key, jax.tree.map(lambda leaf: faces.floats(leaf)[0], images))
 
 
 def _sample(images: Image, count: int, key: chex.PRNGKey, step: ArrayLike) -> Sample:
-    real = jax.tree.map(lambda leaf: _float(leaf)[jnp.asarray(step) % count], images)
+    real = jax.tree.map(lambda leaf: faces.floats(leaf)[jnp.asarray(step) % count], images)
     return Sample(real, streams.latent(key, step))
 
 
 def _support(images: Image, count: int) -> tuple[Factor, ...]:
     latents, weights = latent_quadrature()
     return (
-        Factor(Sample(jax.tree.map(_float, images), None), jnp.full(count, 1 / count)),
+        Factor(Sample(jax.tree.map(faces.floats, images), None), jnp.full(count, 1 / count)),
         Factor(Sample(None, latents), weights),
     )
 
@@ -173,11 +168,11 @@ def _joined(one: Any, other: Any) -> Any:
 
 def _given_players(players: Players, key: chex.PRNGKey) -> Players:
     del key
-    return jax.tree.map(_float, players)
+    return jax.tree.map(faces.floats, players)
 
 
 def _given_latent(game: Game, latents: chex.Array, key: chex.PRNGKey, step: ArrayLike) -> Sample:
-    return game.sample(key, step)._replace(latent=_float(latents)[step])
+    return game.sample(key, step)._replace(latent=faces.floats(latents)[step])
 
 
 def _term(loss: LogitLoss, players: Players, sample: Sample) -> jax.Array:

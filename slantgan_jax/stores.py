@@ -99,10 +99,9 @@ def damaged_coordinates(group: zarr.Group) -> list[str]:
 
 
 def mend_coordinates(group: zarr.Group, layout: Layout) -> None:
-    """Writes damaged coordinates again, if they are the sizes that `layout` has."""
+    """Writes damaged coordinates again, in a store without `differences` from `layout`."""
     for name in damaged_coordinates(group):
-        if name in layout.coordinates.coords and _array(group, name).shape == layout.coordinates[name].shape:
-            write(group, (slice(None),), {name: layout.coordinates[name].values})
+        write(group, (slice(None),), {name: layout.coordinates[name].values})
 
 
 def missing(group: zarr.Group) -> list[tuple[int, ...]]:
@@ -112,9 +111,9 @@ def missing(group: zarr.Group) -> list[tuple[int, ...]]:
     return [index for index in itertools.product(*map(range, counts)) if not is_done(group, names, index)]
 
 
-def dataset(group: zarr.Group) -> xr.Dataset:
-    """The labelled contents; variables are read when they are used."""
-    return xr.open_zarr(group.store, consolidated=False, chunks=None)
+def dataset(group: zarr.Group, without: Sequence[str] = ()) -> xr.Dataset:
+    """The labelled contents; variables are read when they are used, coordinates at once."""
+    return xr.open_zarr(group.store, consolidated=False, chunks=None, drop_variables=list(without))
 
 
 def write(group: zarr.Group, block: tuple[slice, ...], values: Mapping[str, np.ndarray]) -> None:
@@ -144,7 +143,10 @@ def is_done(group: zarr.Group, names: Sequence[str], index: tuple[int, ...]) -> 
 
 
 def differences(group: zarr.Group, layout: Layout) -> Iterator[str]:
-    """In words, everything by which a store was not made by the sweep that `layout` describes."""
+    """In words, everything by which a store was not made by the sweep that `layout` describes.
+
+    Of a damaged coordinate only the size can be compared.
+    """
     theirs, ours = dict(group.attrs), layout.coordinates.attrs
     old_versions, new_versions = json.loads(str(theirs["versions"])), json.loads(ours["versions"])
     for name in new_versions:
@@ -155,13 +157,14 @@ def differences(group: zarr.Group, layout: Layout) -> Iterator[str]:
     )
     if theirs["program"] != ours["program"]:
         yield f"run {theirs['run']}, now {ours['run']}: another program"
-    if damaged := damaged_coordinates(group):
-        yield f"damaged {', '.join(damaged)}"
-        return
-    stored = dataset(group)
+    names, damaged = _names(group, "coordinates"), damaged_coordinates(group)
+    stored = dataset(group, without=damaged)
     for name, coordinate in layout.coordinates.coords.items():
-        if name not in stored.coords:
+        if name not in names:
             yield f"no axis {name}"
+        elif name in damaged:
+            if (old := _array(group, str(name)).shape) != coordinate.shape:
+                yield f"{name} {old[0]} values, now {coordinate.size}"
         elif not np.array_equal(stored[name].values, coordinate.values, equal_nan=coordinate.dtype.kind == "f"):
             yield f"{name} {_summary(stored[name].values)}, now {_summary(coordinate.values)}"
     for name, variable in layout.variables.items():
@@ -169,7 +172,7 @@ def differences(group: zarr.Group, layout: Layout) -> Iterator[str]:
             yield f"no variable {name}"
         elif (old := stored[name]).shape != variable.shape or old.dtype != variable.dtype or old.dims != variable.dims:
             yield f"{name} {old.dtype}{dict(old.sizes)}, now {variable.dtype}{variable.dims}{variable.shape}"
-    yield from (f"axis {name}, now none" for name in stored.coords if name not in layout.coordinates.coords)
+    yield from (f"axis {name}, now none" for name in names if name not in layout.coordinates.coords)
 
 
 def _names(group: zarr.Group, kind: str) -> list[str]:

@@ -14,7 +14,7 @@ Three sizes, each for its own reason:
 - `LANES` runs at a time on each device, always exactly so many (the last are padded): the compiled program is
   the same whatever the sweep, the tile, the number of devices or of processes, and so are its bits.
 - a *tile* of runs is a chunk of the store: what is written, checked, lost or handed to a process at once.
-- everything else does not fit into memory and does not have to.
+- the whole sweep, of any size: memory never holds it.
 """
 
 import functools
@@ -280,8 +280,6 @@ def _described(run: Run) -> str:
 
 def _block(sizes: Sequence[int], tile: int) -> tuple[int, ...]:
     """The shape of a chunk of at most `tile` runs that covers a grid of `sizes` in the fewest chunks."""
-    if not sizes:
-        return ()
     # Only lengths that cut an axis into another number of pieces matter.
     lengths = [np.unique(-(-size // np.arange(1, size + 1)))[::-1].tolist() for size in sizes[:-1]]
     best: tuple[float, tuple[int, ...]] = (math.inf, ())
@@ -308,9 +306,9 @@ def _chunks(layout: stores.Layout, values: Mapping[str, np.ndarray]) -> list[tup
 def _matching(path: Path | None, layout: stores.Layout) -> zarr.Group:
     assert path is not None
     group = stores.open_group(path)
-    stores.mend_coordinates(group, layout)
     if found := list(stores.differences(group, layout)):
         raise ValueError(f"{path} was made by another sweep ({'; '.join(found)}): it is left as it was, name another")
+    stores.mend_coordinates(group, layout)
     return group
 
 

@@ -101,6 +101,8 @@ def test_bad_input_is_named(tmp_path, script, arguments, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out" / "run.json").exists()
+    if script == "sweep.py" and "tile" not in message and "more than once" not in message:
+        assert not list(tmp_path.iterdir())
 
 
 def test_expected_losses_and_mean_gap_are_the_integrals(x64):
@@ -120,3 +122,9 @@ def test_expected_losses_and_mean_gap_are_the_integrals(x64):
     np.testing.assert_allclose(distances.mean_image(steep), image, rtol=1e-6, atol=1e-9)  # curvature 60² times larger
     by_array = distances.mean_gap(games.Generator(np.array(w), np.array(b)), faces.FACES)
     np.testing.assert_allclose(by_array, gap, rtol=1e-9)
+
+
+def test_the_store_of_another_sweep_is_not_drawn(tmp_path):
+    sweeps.sweep(lambda rate: {"x": rate}, {"rate": [1.0]}, store=tmp_path / "s.zarr")
+    with pytest.raises(ValueError, match="has no discriminator_loss, finite, generator_loss, mean_gap"):
+        sweep_script.main(out=tmp_path / "s.zarr", plot_only=True)

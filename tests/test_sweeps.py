@@ -397,3 +397,13 @@ def test_a_run_with_an_object_bound_to_it_can_be_resumed(tmp_path):
 
     sweep(make(), {"rate": [0.1, 0.2]}, store=tmp_path / "s")
     sweep(make(), {"rate": [0.1, 0.2]}, store=tmp_path / "s")
+
+
+def test_another_sweeps_store_is_left_as_it_was_even_where_it_is_damaged(tmp_path):
+    store = tmp_path / "s.zarr"
+    sweep(run, AXES, dims=DIMS, store=store)
+    alter(store / "learning_rate" / "c" / "0")
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="another program"):
+        sweep(other_run, AXES, dims=DIMS, store=store)
+    assert before == {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from slantgan_jax import games
+from slantgan_jax import faces, games
 from slantgan_jax.faces import Image
 from slantgan_jax.losses import softplus
 from slantgan_jax.networks import Generator
@@ -37,6 +37,6 @@ def mean_gap(generator: Generator, images: Image) -> jax.Array:
     difference of their means.
     """
     difference = jax.tree.map(
-        lambda mean, leaf: mean - jnp.mean(jnp.asarray(leaf), axis=0), mean_image(generator), images
+        lambda mean, leaf: mean - jnp.mean(faces.floats(leaf), axis=0), mean_image(generator), images
     )
     return jnp.sqrt(jax.tree.reduce(jnp.add, jax.tree.map(lambda d: jnp.sum(d**2), difference)))
