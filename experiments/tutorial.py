@@ -20,6 +20,7 @@ from slantgan_jax import (
     Rule,
     faces,
     games,
+    gans,
     generate,
     logit,
     losses,
@@ -197,7 +198,7 @@ def run(seed: int, learning_rate: float, epochs: int, source: str) -> Outcome:
     with jax.enable_x64(source == "numpy"):
         if source == "numpy":
             stream = streams.article(seed, steps)
-            start, latents, shown = games.article_players(stream), stream.latents, stream.shown
+            start, latents, shown = gans.article_players(stream), stream.latents, stream.shown
         else:
             key_init, key_latent = jax.random.split(jax.random.key(seed))
             start = slanted_land().init(key_init)
@@ -208,7 +209,7 @@ def run(seed: int, learning_rate: float, epochs: int, source: str) -> Outcome:
 
 @jax.jit
 def _run(start: Players, latents: jax.Array, shown: jax.Array, learning_rate: jax.Array) -> Outcome:
-    game = games.replay(slanted_land(), start, latents)
+    game = gans.replay(slanted_land(), start, latents)
     rule = rules.tutorial(Players(optax.sgd(learning_rate), optax.sgd(learning_rate)))
     key, steps = jax.random.key(0), len(latents)  # the key is not used: the game replays given numbers
     history = train(key, game, rule, steps, record=lambda players: players).history
@@ -221,7 +222,7 @@ def _run(start: Players, latents: jax.Array, shown: jax.Array, learning_rate: ja
     return Outcome(as_arrays(trajectory), curves, shown, generated)
 
 
-def curves_of(rule: Rule, game: Game, players: Players, sample: games.Sample) -> Curves:
+def curves_of(rule: Rule, game: Game, players: Players, sample: gans.Sample) -> Curves:
     """What the article's program records in the step that starts at `players`.
 
     Its discriminator error is `sum(-ln D(x) - ln(1 - D(z)))` with the scalar z in the place of an image, which

@@ -1,7 +1,8 @@
-"""The smallest GAN there is, as pure functions in JAX: faces → networks → losses → games → rules → train."""
+"""The smallest GAN there is, as pure functions in JAX: faces → networks → losses → games → fields → rules → train."""
 
-from slantgan_jax import faces, games, losses, networks, rules, streams
-from slantgan_jax.games import Game, slanted_land
+from slantgan_jax import faces, fields, games, gans, losses, networks, penalties, rules, streams
+from slantgan_jax.games import Game
+from slantgan_jax.gans import slanted_land
 from slantgan_jax.losses import Objective
 from slantgan_jax.networks import Discriminator, Generator, Players, generate, logit
 from slantgan_jax.rules import Rule
@@ -17,11 +18,14 @@ __all__ = [
     "Rule",
     "Run",
     "faces",
+    "fields",
     "games",
+    "gans",
     "generate",
     "logit",
     "losses",
     "networks",
+    "penalties",
     "rules",
     "slanted_land",
     "streams",

@@ -1,7 +1,14 @@
 """A game is data plus losses: what two players are, what one step shows them, what each minimizes.
 
-A rule (how they move) and a run (for how long) know a game only through the four functions of `Game`, so
-slanted land is one game among others.
+A rule (how they move) and a run (for how long) know a game only through the functions of `Game`, so slanted land is
+one game among others:
+
+    bilinear       L_G = x y, L_D = -x y
+    quadratic      a game turned from two separate minimizations to the bilinear one by an angle
+    two_players    any two losses of the players
+    gans           slanted land, the Dirac-GAN, any generator against any discriminator
+
+Two functions make a game of a game: `penalized`, and `expected` (no sampling, exact losses).
 """
 
 from collections.abc import Callable
@@ -12,20 +19,13 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from slantgan_jax import faces, losses, networks, streams
+from slantgan_jax import faces
 from slantgan_jax.faces import Image
-from slantgan_jax.losses import LogitLoss, Objective
-from slantgan_jax.networks import Discriminator, Generator, Players
-
-
-class Sample(NamedTuple):
-    """What one step sees of slanted land: a `real` image and one scalar `latent`."""
-
-    real: Image
-    latent: Any
-
+from slantgan_jax.networks import Players
+from slantgan_jax.penalties import Images, Penalty
 
 Term = Callable[[Players, Any], jax.Array]
 """`(players, sample) -> loss`, a scalar: one summand of a player's loss."""
@@ -40,12 +40,15 @@ class Game(NamedTuple):
       terms: for each player the tuple of terms whose sum it minimizes. The discriminator's are kept apart because
         the tutorial's rule takes one gradient step for each.
       support: `() -> factors`, the independent parts of a sample with their distributions, for `expectation`.
+      critic: `(players, sample) -> (logit, images)`, D as a function of one image and the images of a step, for
+        penalties; None where the players judge no images.
     """
 
     init: Callable[[chex.PRNGKey], Players]
     sample: Callable[[chex.PRNGKey, ArrayLike], Any]
     terms: Players
     support: Callable[[], tuple["Factor", ...]]
+    critic: Callable[[Players, Any], tuple[Callable[[Image], jax.Array], Images]] | None = None
 
 
 class Factor(NamedTuple):
@@ -70,7 +73,8 @@ def losses_of(game: Game, players: Players, sample: Any) -> Players:
 def expectation(function: Callable[[Any], Any], factors: tuple[Factor, ...], sample: Any = None) -> Any:
     """E `function(sample)` over the product of independent `factors`, exact to rounding for smooth functions.
 
-    What depends on one factor only is evaluated once for each of its values, not for all combinations.
+    What depends on one factor only is evaluated once for each of its values, not for all combinations; so give it
+    one term of a sum at a time.
 
     Args:
       function: of a sample, to a pytree of scalars.
@@ -86,95 +90,104 @@ def expectation(function: Callable[[Any], Any], factors: tuple[Factor, ...], sam
 
 def expected_losses(game: Game, players: Players) -> Players:
     """Each player's expected loss, `Players` of scalars, as exact as the game's `support`."""
-    return expectation(partial(losses_of, game, players), game.support())
+    return losses_of(expected(game), players, ())
 
 
-def latent_quadrature() -> tuple[jax.Array, jax.Array]:
-    """Nodes and weights `[LATENT_NODES]` of the Gauss-Legendre rule on [0, 1]: E f(z) = Σ weight f(node)."""
-    nodes, weights = np.polynomial.legendre.leggauss(LATENT_NODES)
-    return faces.floats((nodes + 1) / 2), faces.floats(weights / 2)
+def latent_quadrature(nodes: int = LATENT_NODES) -> tuple[jax.Array, jax.Array]:
+    """Nodes and weights `[nodes]` of the Gauss-Legendre rule on [0, 1]: E f(z) = Σ weight f(node)."""
+    z, weights = np.polynomial.legendre.leggauss(nodes)
+    return faces.floats((z + 1) / 2), faces.floats(weights / 2)
 
 
-def slanted_land(images: Image = None, objective: Objective = losses.non_saturating) -> Game:
-    """The tutorial's game: a generator of slanted faces against a discriminator.
+def normal_quadrature(image: Image) -> tuple[Image, jax.Array]:
+    """A product of Gauss-Hermite rules for a standard-normal image: 64 nodes for one pixel, 8 each for up to four."""
+    flat, unravel = ravel_pytree(image)
+    if flat.size > 4:
+        raise ValueError(
+            f"instance noise on {flat.size} pixels has no exact expectation here: use at most 4, or sample it"
+        )
+    nodes, weights = np.polynomial.hermite_e.hermegauss(64 if flat.size == 1 else 8)
+    points = np.stack(np.meshgrid(*[nodes] * flat.size, indexing="ij"), -1).reshape(-1, flat.size)
+    chances = np.prod(np.stack(np.meshgrid(*[weights / weights.sum()] * flat.size, indexing="ij"), -1), -1).ravel()
+    return jax.vmap(unravel)(faces.floats(points)), faces.floats(chances)
 
-        ℓ_real = u·x + c,   ℓ_fake = u·G(z) + c,   z ~ U(0, 1),   step t sees image t mod count
 
-    Args:
-      images: the data set, a pytree of pixels with a leading axis; its structure is the structure of both networks.
-        By default the tutorial's five faces with scalar leaves, `faces.pixels(faces.FACES)`.
-      objective: what the players minimize, as functions of the logits.
+def two_players(
+    generator_loss: Callable[[Players], jax.Array],
+    discriminator_loss: Callable[[Players], jax.Array],
+    init: Callable[[chex.PRNGKey], Players] = lambda key: Players(*jax.random.normal(key, (2,))),
+) -> Game:
+    """A game without data: each player minimizes its own loss of the `Players`, two scalars by default."""
+    return Game(
+        init,
+        sample=lambda key, step: (),
+        terms=Players((partial(_without_sample, generator_loss),), (partial(_without_sample, discriminator_loss),)),
+        support=lambda: (),
+    )
+
+
+def bilinear() -> Game:
+    """min over x, max over y of x y: L_G = x y, L_D = -x y, with scalar players x and y. Its equilibrium is (0, 0)."""
+    return two_players(lambda p: p.generator * p.discriminator, lambda p: -p.generator * p.discriminator)
+
+
+def quadratic(angle: ArrayLike) -> Game:
+    """Two scalar players whose field is turned by `angle` φ: ξ = (cos φ x + sin φ y, cos φ y - sin φ x).
+
+        L_G = ½ cos φ x² + sin φ x y,   L_D = ½ cos φ y² - sin φ x y
+
+    J has the eigenvalues exp(±iφ): two separate minimizations at φ = 0, the bilinear game at π/2, repelling beyond.
+    """
+    return two_players(
+        lambda p: jnp.cos(angle) * p.generator**2 / 2 + jnp.sin(angle) * p.generator * p.discriminator,
+        lambda p: jnp.cos(angle) * p.discriminator**2 / 2 - jnp.sin(angle) * p.generator * p.discriminator,
+    )
+
+
+def penalized(game: Game, *added: Penalty) -> Game:
+    """`game` with penalties added to D's loss, to the last of its terms: in the tutorial's order that of the fake.
 
     Raises:
-      ValueError: no images, images that are not squares of side 2 or more, leaves of different lengths.
+      ValueError: the game has no images, real or generated, at which a penalty could be taken.
     """
-    images = faces.pixels(faces.FACES) if images is None else images
-    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(images)]
-    if (
-        not shapes
-        or any(len(shape) == 0 for shape in shapes)
-        or len({shape[0] for shape in shapes}) > 1
-        or shapes[0][0] == 0
-    ):
+    critic = game.critic
+    if critic is None:
         raise ValueError(
-            f"images have leaves of shapes {shapes}: every leaf needs the same leading axis, one entry an image"
+            "a penalty is taken at real and generated images, but this game has none: penalize slanted_land, dirac or "
+            "a game made by games.gan, before `expected`, or add a term of your own to two_players"
         )
-    faces.side_of(sum(int(np.prod(shape[1:])) for shape in shapes))
-    return Game(
-        init=partial(_init, images),
-        sample=partial(_sample, images, shapes[0][0]),
-        terms=Players(
-            generator=(jax.jit(partial(_term, objective.generator)),),
-            discriminator=tuple(jax.jit(partial(_term, loss)) for loss in objective.discriminator),
-        ),
-        support=partial(_support, images, shapes[0][0]),
+    *others, last = game.terms.discriminator
+    return game._replace(
+        terms=game.terms._replace(discriminator=(*others, jax.jit(partial(_penalized_term, last, critic, added))))
     )
 
 
-def replay(game: Game, players: Players, latents: chex.Array) -> Game:
-    """`game` with its randomness replaced: it starts at `players`, and step t sees the latent `latents[t]`."""
-    return game._replace(init=partial(_given_players, players), sample=partial(_given_latent, game, latents))
-
-
-def article_players(stream: streams.ArticleStream) -> Players:
-    """The article's starting parameters, with scalar leaves."""
-    return Players(
-        Generator(faces.pixels(stream.generator_weights), faces.pixels(stream.generator_biases)),
-        Discriminator(faces.pixels(stream.discriminator_weights), stream.discriminator_bias),
-    )
-
-
-def _init(images: Image, key: chex.PRNGKey) -> Players:
-    return networks.init(key, jax.tree.map(lambda leaf: faces.floats(leaf)[0], images))
-
-
-def _sample(images: Image, count: int, key: chex.PRNGKey, step: ArrayLike) -> Sample:
-    real = jax.tree.map(lambda leaf: faces.floats(leaf)[jnp.asarray(step) % count], images)
-    return Sample(real, streams.latent(key, step))
-
-
-def _support(images: Image, count: int) -> tuple[Factor, ...]:
-    latents, weights = latent_quadrature()
-    return (
-        Factor(Sample(jax.tree.map(faces.floats, images), None), jnp.full(count, 1 / count)),
-        Factor(Sample(None, latents), weights),
+def expected(game: Game) -> Game:
+    """`game` without sampling: each term is its expectation, as exact as `support`; "full batch"."""
+    return game._replace(
+        sample=lambda key, step: (),
+        terms=Players(*(tuple(partial(_expected_term, game, term) for term in terms) for terms in game.terms)),
+        support=lambda: (),
+        critic=None,
     )
 
 
 def _joined(one: Any, other: Any) -> Any:
     """Two parts of a sample (NamedTuples of the same fields) as one."""
-    return type(one)(*(b if a is None else a for a, b in zip(one, other, strict=True)))
+    if one is None or other is None:
+        return other if one is None else one
+    return type(one)(*map(_joined, one, other))
 
 
-def _given_players(players: Players, key: chex.PRNGKey) -> Players:
-    del key
-    return jax.tree.map(faces.floats, players)
+def _without_sample(loss: Callable[[Players], jax.Array], players: Players, sample: Any) -> jax.Array:
+    del sample
+    return loss(players)
 
 
-def _given_latent(game: Game, latents: chex.Array, key: chex.PRNGKey, step: ArrayLike) -> Sample:
-    return game.sample(key, step)._replace(latent=faces.floats(latents)[step])
+def _penalized_term(term: Term, critic: Callable[..., Any], added: tuple[Penalty, ...], players: Players, sample: Any):
+    return term(players, sample) + sum(penalty(*critic(players, sample)) for penalty in added)
 
 
-def _term(loss: LogitLoss, players: Players, sample: Sample) -> jax.Array:
-    fake = networks.generate(players.generator, sample.latent)
-    return loss(networks.logit(players.discriminator, sample.real), networks.logit(players.discriminator, fake))
+def _expected_term(game: Game, term: Term, players: Players, sample: Any) -> jax.Array:
+    del sample
+    return expectation(partial(term, players), game.support())

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-LogitLoss = Callable[[ArrayLike, ArrayLike], jax.Array]
+LogitLoss = Callable[[jax.Array, jax.Array], jax.Array]
 """`(ℓ_real, ℓ_fake) -> loss`, scalars; a term may ignore one of the two."""
 
 
@@ -74,3 +74,83 @@ saturating = Objective((minus_log_real, minus_log_not_fake), log_not_fake)
 
 It has the equilibria of `non_saturating`, not its gradients: dL_G/dℓ_fake is -D here and -(1 - D) there, so a
 generator whose images are rejected (D near 0) hardly learns here."""
+
+
+def minus_logit_real(real: ArrayLike, fake: ArrayLike) -> jax.Array:
+    """-ℓ_real."""
+    del fake
+    return -jnp.asarray(real)
+
+
+def logit_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
+    """ℓ_fake."""
+    del real
+    return jnp.asarray(fake)
+
+
+def minus_logit_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
+    """-ℓ_fake."""
+    del real
+    return -jnp.asarray(fake)
+
+
+kl = Objective((minus_log_real, minus_log_not_fake), minus_logit_fake)
+"""L_D = s(-ℓ_real) + s(ℓ_fake), L_G = -ℓ_fake: the KL-type generator.
+
+At the best D of all functions the logit is ln p_data/p_G, so that E L_G = KL(p_G ‖ p_data). Sønderby et al. 2017
+(arXiv:1610.04490), section 3.2."""
+
+wasserstein = Objective((minus_logit_real, logit_fake), minus_logit_fake)
+"""L_D = -ℓ_real + ℓ_fake, L_G = -ℓ_fake: the output is a critic's score, no logit. Arjovsky et al. 2017
+(arXiv:1701.07875), eqs. 2 and 3; the critic must be kept Lipschitz by one of `penalties`. A bias c of the critic
+cancels, so it stays where it starts."""
+
+
+def least_squares(real_target: float = 1.0, fake_target: float = 0.0, generator_target: float = 1.0) -> Objective:
+    """L_D = ½(ℓ_real - b)² + ½(ℓ_fake - a)², L_G = ½(ℓ_fake - c)²: on the raw output ℓ, without a sigmoid.
+
+    Mao et al. 2017 (arXiv:1611.04076), eq. 2, with b `real_target`, a `fake_target`, c `generator_target`; the default
+    is the 0-1 coding of eq. 9. An undecided D has ℓ = (a + b) / 2.
+    """
+    return Objective(
+        (lambda real, fake: (real - real_target) ** 2 / 2, lambda real, fake: (fake - fake_target) ** 2 / 2),
+        lambda real, fake: (fake - generator_target) ** 2 / 2,
+    )
+
+
+hinge = Objective(
+    (lambda real, fake: jax.nn.relu(1 - real), lambda real, fake: jax.nn.relu(1 + fake)), minus_logit_fake
+)
+"""L_D = max(0, 1 - ℓ_real) + max(0, 1 + ℓ_fake), L_G = -ℓ_fake. Lim & Ye 2017 (arXiv:1705.02894), as
+Miyato et al. 2018 (arXiv:1802.05957), eqs. 16 and 17, write it."""
+
+relativistic = Objective(
+    (lambda real, fake: softplus(fake - real),), lambda real, fake: softplus(jnp.asarray(real) - fake)
+)
+"""L_D = s(ℓ_fake - ℓ_real), L_G = s(ℓ_real - ℓ_fake): a fake against the real image beside it, "relativistic paired".
+
+Jolicoeur-Martineau 2018 (arXiv:1807.00734), section 4.1 (RSGAN); the loss of R3GAN, Huang et al. 2024
+(arXiv:2501.05441), eq. 2. It is one term for D, so the tutorial's order cannot split it; a bias c cancels."""
+
+
+def smoothed(objective: Objective, amount: jax.Array | float) -> Objective:
+    """One-sided label smoothing: D's target for real images is 1 - `amount` instead of 1.
+
+        (1 - α) L_real(ℓ_real) + α L_fake(ℓ_real),   L_fake(ℓ_fake)
+
+    For the logistic losses that is -(1 - α) ln D(x) - α ln(1 - D(x)). Salimans et al. 2016
+    (arXiv:1606.03498), section 3.4.
+
+    Raises:
+      ValueError: D's loss is not one term for the real and one for the fake image.
+    """
+    if len(objective.discriminator) != 2:
+        raise ValueError(
+            f"label smoothing mixes the loss of a real with that of a fake image, but this objective has "
+            f"{len(objective.discriminator)} terms for D, not one for each: use an objective that compares no pairs"
+        )
+    real_loss, fake_loss = objective.discriminator
+    return Objective(
+        (lambda real, fake: (1 - amount) * real_loss(real, fake) + amount * fake_loss(fake, real), fake_loss),
+        objective.generator,
+    )

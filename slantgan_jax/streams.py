@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from slantgan_jax import faces
+
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 KEY_PARITY = 0x1BD11BDA
 
@@ -35,10 +37,10 @@ def threefry(key: tuple[jax.Array, jax.Array], counter: tuple[ArrayLike, ArrayLi
     return x, y
 
 
-def latent(key: chex.PRNGKey, step: ArrayLike) -> jax.Array:
-    """Element `step` of `jax.random.uniform(key, (steps,))`, for every `steps > step`, without the others.
+def latent(key: chex.PRNGKey, step: ArrayLike, stream: ArrayLike = 0) -> jax.Array:
+    """Element `stream * 2**32 + step` of `jax.random.uniform(key, (steps,))`, without the others.
 
-    float32 or, where 64-bit types are enabled, float64, as the library's default. `step` counts from 0 to 2³² - 1.
+    float32 or, where 64-bit types are enabled, float64, as the library's default. Both counts are from 0 to 2³² - 1.
 
     Raises:
       ValueError: `key` is not one typed threefry key.
@@ -48,13 +50,23 @@ def latent(key: chex.PRNGKey, step: ArrayLike) -> jax.Array:
     ):
         raise ValueError(f"key must be one typed threefry key, got {key!r}: make it with jax.random.key(seed)")
     words = jax.random.key_data(key)
-    high, low = threefry((words[0], words[1]), (jnp.uint32(0), jnp.asarray(step).astype(jnp.uint32)))
+    high, low = threefry((words[0], words[1]), (_word(stream), _word(step)))
     # Random mantissa bits under the exponent of 1 give a number in [1, 2).
     if jnp.result_type(float) == jnp.float32:
         bits = ((high ^ low) >> 9) | jnp.uint32(0x3F800000)
         return jax.lax.bitcast_convert_type(bits, jnp.float32) - 1
     bits = (high.astype(jnp.uint64) << 32) | low.astype(jnp.uint64)
     return jax.lax.bitcast_convert_type((bits >> 12) | jnp.uint64(0x3FF0000000000000), jnp.float64) - 1
+
+
+def normal(key: chex.PRNGKey, step: ArrayLike, stream: ArrayLike) -> jax.Array:
+    """A standard-normal number, √2 erf⁻¹(2 `latent` - 1): one for each element of `stream`."""
+    uniform = 2 * latent(key, step, stream) - 1
+    return jnp.sqrt(faces.floats(2.0)) * jax.lax.erf_inv(jnp.maximum(uniform, jnp.nextafter(faces.floats(-1), 0)))
+
+
+def _word(count: ArrayLike) -> jax.Array:
+    return jnp.asarray(count).astype(jnp.uint32)
 
 
 class ArticleStream(NamedTuple):

@@ -52,8 +52,8 @@ def train(
     """Plays `game` by `rule` for `steps` steps, as one `lax.scan`.
 
     With `key_init, key_latent = jax.random.split(key)` the run starts at `game.init(key_init)` and step t sees
-    `game.sample(key_latent, t)`. It is meant to be jitted by the caller, with everything but `key` and the numbers
-    that the rule closes over static.
+    `rule.sample(game, key_latent, t)`, which is `game.sample(key_latent, t)` for rules that take one sample a step. It
+    is meant to be jitted by the caller, with everything but `key` and the numbers that the rule closes over static.
 
     Args:
       key: one typed key; the same key gives the same run.
@@ -73,18 +73,19 @@ def train(
     key_init, key_latent = jax.random.split(key)
 
     def advance(state: State, step: jax.Array) -> tuple[State, None]:
-        return rule.step(game, state, game.sample(key_latent, step)), None
+        return rule.step(game, state, rule.sample(game, key_latent, step)), None
 
     def chunk(state: State, first: jax.Array) -> tuple[State, Any]:
         state, _ = jax.lax.scan(advance, state, first + jnp.arange(every))
-        return state, record(state.players) if record else None
+        return state, record(rule.read(state)) if record else None
 
     state = rule.init(game.init(key_init))
     if record is None:
         state, history = jax.lax.scan(advance, state, jnp.arange(steps))
     else:
         state, history = jax.lax.scan(chunk, state, jnp.arange(0, steps, every))
-    return Run(state.players, is_finite(state.players), history)
+    players = rule.read(state)
+    return Run(players, is_finite(players), history)
 
 
 def is_finite(players: Players) -> jax.Array:

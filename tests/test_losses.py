@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from slantgan_jax import Discriminator, Generator, Players, games, losses, slanted_land
+from slantgan_jax import Discriminator, Generator, Players, gans, losses, slanted_land
 
 REAL, FAKE = slanted_land().terms.discriminator
 (GENERATOR,) = slanted_land().terms.generator
@@ -15,7 +15,7 @@ def random_case(seed):
     rng = np.random.default_rng(seed)
     u, w, b = (tuple(map(float, rng.normal(size=4))) for _ in range(3))
     players = Players(Generator(w, b), Discriminator(u, float(rng.normal())))
-    return players, games.Sample(tuple(map(float, rng.uniform(size=4))), float(rng.uniform()))
+    return players, gans.Sample(tuple(map(float, rng.uniform(size=4))), float(rng.uniform()))
 
 
 def sigmoid(a):

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import slantgan_jax
 
-ORDER = ["faces", "networks", "losses", "streams", "games", "rules", "train", "analysis", "devices", "provenance"]
-ORDER += ["stores", "sweeps", "plots", "sweep_plots"]
+ORDER = ["faces", "networks", "losses", "penalties", "streams", "games", "gans", "fields", "rules", "train", "analysis"]
+ORDER += ["devices", "provenance", "stores", "sweeps", "plots", "sweep_plots"]
 PACKAGE = Path(slantgan_jax.__file__).parent
 
 

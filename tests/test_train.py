@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from slantgan_jax import Players, faces, games, rules, slanted_land, streams, train
+from slantgan_jax import Players, faces, games, gans, rules, slanted_land, streams, train
 
 STEPS = 200
 GAME = slanted_land()
@@ -38,7 +38,7 @@ def test_the_latents_of_a_run_are_the_contracts():
     """The run of the stream contract equals a run that replays `jax.random.uniform(key_latent, (steps,))`."""
     key_init, key_latent = jax.random.split(jax.random.key(3))
     latents = jax.random.uniform(key_latent, (STEPS,))
-    replayed = games.replay(GAME, GAME.init(key_init), latents)
+    replayed = gans.replay(GAME, GAME.init(key_init), latents)
     rule = rules.tutorial(Players(optax.sgd(0.05), optax.sgd(0.05)))
     expected = jax.jit(lambda: train(jax.random.key(99), replayed, rule, STEPS))()
     found = jax.jit(lambda key: train(key, GAME, rule, STEPS))(jax.random.key(3))
@@ -148,7 +148,7 @@ def test_misuse_is_named(call, message):
 def test_float32_and_float64_can_follow_each_other():
     """The same game object traced in both precisions: no constant of one may leak into the other."""
     stream = streams.article(0, STEPS)
-    game = games.replay(GAME, games.article_players(stream), stream.latents)
+    game = gans.replay(GAME, gans.article_players(stream), stream.latents)
     rule = rules.tutorial(Players(optax.sgd(0.01), optax.sgd(0.01)))
     for x64 in (False, True, False):
         with jax.enable_x64(x64):

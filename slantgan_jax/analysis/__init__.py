@@ -1,5 +1,5 @@
 """What is known exactly about a game and its players."""
 
-from slantgan_jax.analysis import distances
+from slantgan_jax.analysis import distances, spectra
 
-__all__ = ["distances"]
+__all__ = ["distances", "spectra"]
