@@ -106,8 +106,7 @@ def clipped(optimizer: optax.GradientTransformation, bound: jax.Array | float) -
         if params is None:
             raise ValueError("clipped needs the parameters: call update(updates, state, params)")
         steps, state = optimizer.update(updates, state, params)
-        inside = optax.projections.projection_box(optax.apply_updates(params, steps), -bound, bound)
-        return jax.tree.map(jnp.subtract, inside, params), state
+        return jax.tree.map(lambda p, step: jnp.clip(p + step, -bound, bound) - p, params, steps), state
 
     return optax.GradientTransformation(optimizer.init, update)
 

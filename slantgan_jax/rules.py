@@ -180,7 +180,7 @@ def lookahead(rule: Rule, period: int, fraction: ArrayLike) -> Rule:
     def back(state: State, sample: Any) -> State:
         inner, slow, count = state.memory
         now = (count + 1) % period == 0
-        reached = jax.tree.map(lambda x, y: jnp.where(now, y + fraction * (x - y), x), state.players, slow)
+        reached = jax.tree.map(lambda x, y: jnp.where(now, x + (1 - fraction) * (y - x), x), state.players, slow)
         slow = jax.tree.map(lambda x, y: jnp.where(now, x, y), reached, slow)
         return state._replace(players=reached, memory=(inner, slow, (count + 1) % period))
 

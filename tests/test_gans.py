@@ -1,0 +1,117 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.extend.random import threefry_2x32
+
+from slantgan_jax import Players, faces, fields, games, gans, losses, slanted_land, streams
+
+GAME = slanted_land()
+
+
+def test_every_part_of_a_sample_has_counters_of_its_own():
+    """Stream s at step t is the hash of the counter (s, t), by JAX's own threefry."""
+    key, step = jax.random.key(7), 12
+    sample = GAME.sample(key, step)
+    numbers = [sample.latent, sample.fresh, sample.mix]
+    for stream, number in enumerate(numbers):
+        words = threefry_2x32(jax.random.key_data(key), jnp.array([stream, step], jnp.uint32))
+        bits = ((words[0] ^ words[1]) >> 9) | 0x3F800000
+        assert number == jax.lax.bitcast_convert_type(bits, jnp.float32) - 1
+    noise = np.array(jax.tree.leaves(sample.noise))
+    assert noise.shape == (12,)
+    assert np.unique(noise).size == 12
+    large = slanted_land(np.array(faces.slanted(key, 3, side=3))).sample(key, step)
+    assert large.noise.real.shape == (9,)
+    np.testing.assert_array_equal(large.noise.real[:4], jnp.stack(sample.noise.real))
+
+
+def test_noise_is_standard_normal():
+    draws = jax.jit(jax.vmap(lambda t: streams.normal(jax.random.key(0), t, 3)))(jnp.arange(100_000))
+    for power, moment in ((1, 0), (2, 1), (3, 0), (4, 3)):
+        spread = np.sqrt({1: 1, 2: 2, 3: 15, 4: 96}[power] / 1e5)  # of the mean of x^power
+        assert abs(np.mean(np.asarray(draws, np.float64) ** power) - moment) < 4 * spread
+    np.testing.assert_allclose(
+        streams.normal(jax.random.key(3), 0, 0), jax.random.normal(jax.random.key(3), (1,))[0], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("make", [slanted_land, gans.dirac], ids=["slanted land", "dirac"])
+def test_expected_losses_with_instance_noise_are_the_mean_over_samples(make):
+    game = make(noise=0.4)
+    players = game.init(jax.random.key(1))
+    each = jax.jit(jax.vmap(lambda t: games.losses_of(game, players, game.sample(jax.random.key(2), t))))(
+        jnp.arange(200_000)
+    )
+    for found, draws in zip(games.expected_losses(game, players), each, strict=True):
+        assert abs(found - draws.mean()) < 4 * draws.std() / np.sqrt(draws.size)  # 4 standard errors
+        assert draws.std() > 0.01
+
+
+def test_instance_noise_on_the_dirac_gan_is_a_one_dimensional_integral(x64):
+    game = gans.dirac(noise=0.7)
+    players = Players(jnp.array(0.3), jnp.array(-1.2))
+    n = np.linspace(-12, 12, 20_001)  # the trapezium rule is exact to rounding for a Gaussian
+    density = np.exp(-(n**2) / 2)
+    density /= density.sum()
+    real, fake = -1.2 * 0.7 * n, -1.2 * (0.3 + 0.7 * n)
+    expected = (np.logaddexp(0, -fake) @ density, (np.logaddexp(0, -real) + np.logaddexp(0, fake)) @ density)
+    np.testing.assert_allclose(games.expected_losses(game, players), expected, rtol=1e-12)
+
+
+def test_a_fresh_latent_changes_the_generators_sample_and_no_expectation():
+    shared, fresh = slanted_land(), slanted_land(fresh_latent=True)
+    players, sample = shared.init(jax.random.key(0)), shared.sample(jax.random.key(1), 3)
+    one, other = games.losses_of(shared, players, sample), games.losses_of(fresh, players, sample)
+    assert one.discriminator == other.discriminator
+    assert one.generator != other.generator
+    swapped = games.losses_of(shared, players, sample._replace(latent=sample.fresh))
+    assert other.generator == swapped.generator
+    np.testing.assert_allclose(games.expected_losses(fresh, players), games.expected_losses(shared, players), rtol=1e-6)
+
+
+def test_the_expected_game_is_the_full_batch(x64):
+    game = slanted_land(objective=losses.relativistic, nodes=15)
+    players = game.init(jax.random.key(5))
+    z, weights = np.polynomial.legendre.leggauss(15)
+    (w, b), (u, c) = jax.tree.map(np.asarray, jax.tree.map(faces.array, players, is_leaf=lambda x: type(x) is tuple))
+    fake = 1 / (1 + np.exp(-(np.outer((z + 1) / 2, w) + b))) @ u + c
+    real = faces.FACES @ u + c
+    paired = np.logaddexp(0, fake[None] - real[:, None]).mean(0) @ weights / 2
+    found = games.losses_of(games.expected(game), players, ())
+    np.testing.assert_allclose(found.discriminator, paired, rtol=1e-13)
+
+
+def test_dirac_gan_is_the_papers_definition(x64):
+    """L(θ, ψ) = f(ψθ) + f(0) with f = -s, which the discriminator maximizes."""
+    game = gans.dirac(losses.saturating)
+    players = Players(jnp.array(0.8), jnp.array(-1.7))
+    f = lambda t: -np.logaddexp(0, t)  # noqa: E731
+    found = games.expected_losses(game, players)
+    np.testing.assert_allclose(found, (f(-1.7 * 0.8), -(f(-1.7 * 0.8) + f(0))), rtol=1e-14)
+
+
+def test_the_quadratic_game_turns_its_field(x64):
+    for angle in (0.0, 0.4, np.pi / 2, 2.0):
+        game = games.quadratic(angle)
+        players = Players(jnp.array(0.3), jnp.array(-0.9))
+        gradient = fields.gradients(partial(games.losses_of, game, sample=()))(players)
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        np.testing.assert_allclose(gradient, turn @ np.array(players), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: slanted_land(noise=-0.1), "not negative"),
+        (lambda: slanted_land(np.zeros((3, 9)), noise=0.1).support(), "9 pixels"),
+        (lambda: slanted_land(objective=losses.relativistic, noise=0.1).support(), "too many combinations"),
+        (lambda: slanted_land(np.zeros((0, 4))), "leading axis"),
+        (lambda: losses.smoothed(losses.relativistic, 0.1), "label smoothing"),
+    ],
+)
+def test_impossible_games_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
