@@ -188,7 +188,7 @@ def test_limits_are_the_plain_rule_exactly(name):
 
 
 def test_extragradient_is_the_librarys_sam_on_the_joint_parameters(x64):
-    """optax.contrib.sam with an inner optimizer of rate -η: an inner step down to the look-ahead point, then the step."""
+    """optax.contrib.sam with an inner optimizer of rate -η: a step down to the look-ahead point, then the step."""
     rate = 0.3
     game = games.expected(slanted_land())
     field = fields.gradients(partial(games.losses_of, game, sample=()))
