@@ -4,7 +4,7 @@ from pathlib import Path
 import slantgan_jax
 
 ORDER = ["faces", "networks", "losses", "penalties", "streams", "games", "gans", "fields", "rules", "train", "analysis"]
-ORDER += ["devices", "provenance", "stores", "sweeps", "plots", "sweep_plots"]
+ORDER += ["devices", "provenance", "stores", "sweeps", "plots", "sweep_plots", "lab_plots"]
 PACKAGE = Path(slantgan_jax.__file__).parent
 
 
