@@ -25,10 +25,11 @@ def update_jacobian(rule: Rule, game: Game, players: Players, steps: int = 1) ->
     point, and the eigenvalues of largest modulus tell whether the rule converges to it, and how fast.
     """
     full = games.expected(game)
+    sample = rule.sample(full, jax.random.key(0), 0)  # one or several of nothing: the expected game draws no numbers
 
     def advanced(state: State) -> State:
         for _ in range(steps):
-            state = rule.step(full, state, ())
+            state = rule.step(full, state, sample)
         return state
 
     state = rule.init(players)

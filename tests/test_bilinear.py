@@ -1,0 +1,130 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import bilinear
+import jax
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "experiments" / "bilinear.py"
+METHODS = {method.name: method for method in bilinear.METHODS}
+STEPS = 4000  # waves are damped to 1e-10 by then where they are longest, with the smallest step size
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_runs_and_jacobians_agree_with_the_closed_forms(name, x64):
+    method = METHODS[name]
+    found = bilinear.measure(method, STEPS, points=5)
+    np.testing.assert_allclose(found.factors, method.factor(found.step_sizes), rtol=0, atol=1e-8)
+    # The radius is found to cross 1 + 1e-12, and no slope there is below 0.2; the search ends within 1e-13.
+    np.testing.assert_allclose(found.threshold, method.threshold, rtol=0, atol=1e-11)
+    if 0 < method.threshold < np.inf:
+        assert found.below <= 1 + 1e-8 < found.above
+    else:
+        assert all(found.factors > 1) if method.threshold == 0 else all(found.factors < 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("gradients, simultaneous", lambda s: np.sqrt(1 + s**2)),
+        ("gradients, alternating", lambda s: 1 + 0 * s),
+        ("momentum -0.5, simultaneous", lambda s: largest([1 + 0 * s, -(0.5 + 1j * s), -0.5 + 0 * s])),
+        ("extragradient, simultaneous", lambda s: np.sqrt(1 - s**2 + s**4)),
+        ("extragradient, alternating", lambda s: 1 - s**2),
+        ("past extragradient", lambda s: np.sqrt((1 + np.sqrt(1 - 4 * s**2)) / 2)),
+        ("consensus 0.5, simultaneous", lambda s: np.sqrt((1 - s / 2) ** 2 + s**2)),
+        ("consensus 0.5, alternating", lambda s: 1 - s / 2),
+        ("CGD, simultaneous", lambda s: 1 / np.sqrt(1 + s**2)),
+        ("CGD, alternating", lambda s: 1 / (1 + s**2)),
+        ("LOLA 0.3, simultaneous", lambda s: np.sqrt((1 - 0.6 * s) ** 2 + s**2)),
+        ("SOS 0.3, simultaneous", lambda s: np.sqrt((1 - 0.3 * s) ** 2 + s**2)),
+        ("unrolled 2×0.3, alternating", lambda s: np.sqrt(1 - 1.2 * s)),
+        ("Heun, simultaneous", lambda s: np.sqrt(1 + s**4 / 4)),
+        ("Heun, alternating", lambda s: 1 - s**2 / 2),
+        ("RK4, simultaneous", lambda s: np.sqrt(1 - s**6 / 72 + s**8 / 576)),
+        ("lookahead 5, 0.5, simultaneous", lambda s: np.abs((1 + (1 + 1j * s) ** 5) / 2) ** 0.2),
+        ("lookahead 5, 0.5, alternating", lambda s: np.abs(np.cos(2.5 * np.arccos(1 - s**2 / 2))) ** 0.2),
+    ],
+)
+def test_the_printed_formulas_are_the_closed_forms(name, formula):
+    steps = np.array([0.05, 0.2, 0.33, 0.45])
+    np.testing.assert_allclose(METHODS[name].factor(steps), formula(steps), rtol=1e-13)  # some roundings
+
+
+def largest(coefficients):
+    return [np.abs(np.roots(row)).max() for row in np.transpose(coefficients)]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_alternating_step_keeps_a_quadratic_form(first, x64):
+    assert bilinear.drift(first, STEPS) < 2e-13  # a rounding of 1e-16 a step; measured: 1e-14
+    x, y = 1.0, 0.5
+    if first:
+        y += 0.7 * x
+        x -= 0.7 * y
+    else:
+        x -= 0.7 * y
+        y += 0.7 * x
+    assert abs(bilinear.conserved(x, y, 0.7, first) - bilinear.conserved(1.0, 0.5, 0.7, first)) < 1e-15
+    assert abs(bilinear.conserved(x, y, 0.7, not first) - bilinear.conserved(1.0, 0.5, 0.7, not first)) > 0.1
+
+
+def test_the_rate_of_growth_is_free_of_waves():
+    t = np.arange(STEPS + 1)
+    energy = 1.01 ** (2 * t) * (1 + 0.99 * np.cos(0.3 * t + 1))
+    found = bilinear.rates_of_growth(np.diff(np.log(energy))[None] / 2)
+    np.testing.assert_allclose(np.exp(found), 1.01, rtol=1e-12)  # the plain mean: 1e-4
+
+
+def test_the_script_writes_everything(tmp_path, monkeypatch, capsys):
+    chosen = ("gradients, simultaneous", "CGD, alternating", "past extragradient")
+    monkeypatch.setattr(bilinear, "METHODS", tuple(METHODS[name] for name in chosen))
+    bilinear.bilinear(STEPS // 2, tmp_path)
+    assert not jax.config.read("jax_enable_x64")
+    assert {path.name for path in tmp_path.iterdir()} == set(bilinear.FILES)
+    data = json.loads((tmp_path / "data.json").read_text())
+    assert [row["method"] for row in data["methods"]] == list(chosen)
+    assert [row["threshold"]["closed"] for row in data["methods"]] == [0, None, 1 / np.sqrt(3)]
+    assert [row["threshold"]["measured"] for row in data["methods"]] == [
+        0,
+        None,
+        pytest.approx(1 / np.sqrt(3), abs=1e-11),
+    ]
+    for row in data["methods"]:
+        assert len(row["step_sizes"]) == len(row["closed"]) == len(row["measured"]) == bilinear.POINTS
+        assert row["largest_difference"] == np.abs(np.subtract(row["closed"], row["measured"])).max() < 1e-8
+    assert data["settings"]["steps"] == STEPS // 2
+    assert {"python", "jax", "numpy", "optax", "revision"} <= set(data["versions"])
+    with np.load(tmp_path / "trajectories.npz") as stored:
+        assert stored["paths"].shape == (3, bilinear.DRAWN_STEPS + 1, 2)
+        # The plain simultaneous step multiplies by 1 + i η, and so does the run that is drawn.
+        steps = (1 + 1j * bilinear.DRAWN_STEP) ** np.arange(bilinear.DRAWN_STEPS + 1) * (1 + 0.5j)
+        np.testing.assert_allclose(stored["paths"][0], np.stack([steps.real, steps.imag], -1), rtol=1e-11)
+    printed = capsys.readouterr().out
+    for text in (*chosen, "never stable", "always stable", "0.5773502692", "η* = 1/√3"):
+        assert text in printed
+
+
+@pytest.mark.parametrize(("steps", "message"), [("7", "--steps is 7"), ("many", "many")])
+def test_bad_input_is_named_before_any_work(tmp_path, steps, message):
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--steps", steps, "--out", out],
+        capture_output=True, text=True, timeout=300, env=os.environ,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+
+
+def test_an_out_that_is_a_file_is_refused_and_kept(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("precious")
+    with pytest.raises(ValueError, match=str(file)):
+        bilinear.bilinear(STEPS, file)
+    assert file.read_text() == "precious"
