@@ -122,7 +122,7 @@ def zoo(
                 {"seed": np.arange(seeds), "learning_rate": list(rates)},
                 store=out / "sweeps" / f"{objective}-{rule}-{method}.zarr".replace(" ", "_"),
             )
-            entries.append({"objective": objective, "rule": rule, "method": method, **judged(ds, steps)})
+            entries.append({"objective": objective, "rule": rule, "method": method, **judged(ds)})
             print(line_of(entries[-1]), flush=True)
         ranking = sorted(entries, key=lambda entry: (-entry["converged"], entry["steps"][1]))
         print("\nThe ranking:")
@@ -132,27 +132,15 @@ def zoo(
             "seeds": seeds,
             "rates": rates,
             "steps": steps,
+            "close": CLOSE,
             "strength": STRENGTH,
             "gamma": GAMMA,
-            "close": CLOSE,
         }
         data = {"settings": settings | {"command": results.command()}, "ranking": ranking, "versions": results.record()}
         results.write_json(folder / "zoo.json", data)
-        columns = [
-            (o, r)
-            for o, r in itertools.product(objectives, RULES)
-            if any(e["objective"] == o and e["rule"] == r for e in entries)
-        ]
-        results.save_figure(
-            folder / "zoo.png",
-            lab_plots.zoo,
-            2.5 + 0.62 * len(columns),
-            2.2 + 0.34 * len(methods),
-            entries,
-            list(methods),
-            columns,
-            steps,
-        )
+        columns = list(dict.fromkeys((entry["objective"], entry["rule"]) for entry in entries))
+        width, height = 2.5 + 0.62 * len(columns), 2.2 + 0.34 * len(methods)
+        results.save_figure(folder / "zoo.png", lab_plots.zoo, width, height, entries, methods, columns, steps)
     print(f"Written to {out}/.")
 
 
@@ -185,11 +173,12 @@ def distance(players: Players) -> jax.Array:
     return jnp.sqrt(gap**2 + penalties.squared_norm(players.discriminator.weights))
 
 
-def judged(ds: xr.Dataset, steps: int) -> dict:
-    """The verdicts' shares for each rate, and at the best rate the quartiles over seeds of the steps (inf: not close)."""
-    verdict = ds.verdict.transpose("learning_rate", "seed").values
+def judged(ds: xr.Dataset) -> dict:
+    """The verdicts' shares for each rate; at the best rate the quartiles over seeds of the steps (inf: not close)."""
+    ds = ds.transpose("learning_rate", "seed")
+    verdict = ds.verdict.values
     shares = np.array([[np.mean(row == i) for i in range(len(VERDICTS))] for row in verdict])
-    to_close = ds.steps_to_close.transpose("learning_rate", "seed").values
+    to_close = ds.steps_to_close.values
     # method "lower": between a number and infinity there is no interpolating.
     quartiles = np.quantile(to_close, [0.25, 0.5, 0.75], axis=1, method="lower").T
     best = min(range(len(shares)), key=lambda i: (-shares[i, 0], quartiles[i, 1], -shares[i, 1], -shares[i, 2]))
@@ -198,9 +187,10 @@ def judged(ds: xr.Dataset, steps: int) -> dict:
         "converged": float(shares[best, 0]),
         "steps": quartiles[best].tolist(),
         "verdict": VERDICTS[int(np.argmax(shares[best]))],
-        "distance": float(np.median(ds.distance.transpose("learning_rate", "seed").values[best])),
-        "shares": {f"{rate:g}": dict(zip(VERDICTS, row.tolist(), strict=True)) for rate, row in zip(ds.learning_rate.values, shares, strict=True)},
-    }  # fmt: skip
+        "distance": float(np.median(ds.distance.values[best])),
+        "verdicts": VERDICTS,
+        "shares": {f"{rate:g}": row for rate, row in zip(ds.learning_rate.values, shares.tolist(), strict=True)},
+    }
 
 
 def line_of(entry: dict) -> str:

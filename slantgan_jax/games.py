@@ -84,8 +84,13 @@ def expectation(function: Callable[[Any], Any], factors: tuple[Factor, ...], sam
     if not factors:
         return function(sample)
     (values, weights), *rest = factors
-    each = jax.vmap(lambda part: expectation(function, tuple(rest), part if sample is None else _joined(sample, part)))
-    return jax.tree.map(lambda result: jnp.sum(weights * result), each(values))
+
+    def given(part: Any) -> Any:
+        return expectation(function, tuple(rest), part if sample is None else _joined(sample, part))
+
+    if len(weights) == 1:  # as below, in a fraction of the time that tracing takes
+        return jax.tree.map(lambda result: weights[0] * result, given(jax.tree.map(lambda leaf: leaf[0], values)))
+    return jax.tree.map(lambda result: jnp.sum(weights * result), jax.vmap(given)(values))
 
 
 def expected_losses(game: Game, players: Players) -> Players:
@@ -166,7 +171,7 @@ def expected(game: Game) -> Game:
     """`game` without sampling: each term is its expectation, as exact as `support`; "full batch"."""
     return game._replace(
         sample=lambda key, step: (),
-        terms=Players(*(tuple(partial(_expected_term, game, term) for term in terms) for terms in game.terms)),
+        terms=Players(*(tuple(jax.jit(partial(_expected_term, game, term)) for term in own) for own in game.terms)),
         support=lambda: (),
         critic=None,
     )

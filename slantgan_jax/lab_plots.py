@@ -1,4 +1,4 @@
-"""Figures of the game lab, games whose dynamics are known and the zoo of methods: arrays in, drawings out, as in `plots`."""
+"""Figures of the game lab, of known games and of the zoo of methods: arrays in, drawings out, as in `plots`."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -187,7 +187,7 @@ def zoo(
     columns: Sequence[tuple[str, str]],
     steps: int,
 ) -> None:
-    """One cell for each of the `methods` (rows) in each objective and rule (`columns`): the median steps to equilibrium.
+    """One cell for each of the `methods` (rows) in each objective and rule (`columns`): median steps to equilibrium.
 
     An entry has `objective`, `rule`, `method`, `rate`, `converged` (a share), `steps` (quartiles), `verdict`.
     """
@@ -224,10 +224,8 @@ def zoo(
     ax.tick_params(length=0)
     reached = [e for e in entries if np.isfinite(e["steps"][1])]
     winner = min(reached, key=lambda e: e["steps"][1]) if reached else None
-    best = f"fastest: {winner['method']}, {winner['objective']}, {winner['rule']}" if winner else "none reaches it"
-    ax.set_title(
-        f"Median steps to within 1 % of equilibrium, and the rate (most of {len(entries)} methods get there; {best})"
-        if len(reached) > len(entries) / 2
-        else f"Median steps to within 1 % of equilibrium, and the rate ({len(reached)} of {len(entries)} methods; {best})",
-        fontsize=11, pad=24,
-    )  # fmt: skip
+    best = "" if winner is None else f"; fastest: {winner['method']}, {winner['objective']}, {winner['rule']}"
+    title = (
+        f"Median steps to equilibrium, and the best rate: {len(reached)} of {len(entries)} combinations get there{best}"
+    )
+    ax.set_title(title, fontsize=11, pad=24)
