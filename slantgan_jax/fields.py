@@ -17,7 +17,7 @@ the players, to a field; most adjust any field, the one given as `of`, so they n
 
     rules.simultaneous(optimizers, extragradient(0.1, of=consensus(0.5)))
 
-Products with J and Jᵀ are `jax.jvp` and `jax.vjp`; only `cgd`, which solves a linear system, makes the matrix.
+Products with J and Jᵀ are `jax.jvp` and `jax.vjp`; no field makes the matrix.
 Strengths and look-aheads may be traced; where one depends on the player, give `Players` of two.
 """
 
@@ -27,6 +27,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
+from jax.scipy.sparse.linalg import cg
 from jax.typing import ArrayLike
 
 from slantgan_jax.networks import Players
@@ -109,22 +110,29 @@ def cgd(lookahead: Rates, of: Adjustment = gradients) -> Adjustment:
 
         Δθ = -η (I - η² D_θψL_G D_ψθL_D)⁻¹ (∇_θL_G - η D_θψL_G ∇_ψL_D),   likewise Δψ,   η the learning rate
 
-    Schäfer & Anandkumar 2019 (arXiv:1905.12103), eq. 4. It costs n Jacobian-vector products and a solve for n
-    parameters.
+    Schäfer & Anandkumar 2019 (arXiv:1905.12103), eq. 4. The linear system is solved to rounding by
+    conjugate gradients on its normal equations, in at most twice as many iterations as there are parameters.
     """
 
     def adjusted(losses: Losses) -> Field:
         field = of(losses)
 
         def direction(players: Players) -> Players:
-            xi, unravel = ravel_pytree(field(players))
-            owner, _ = ravel_pytree(
-                Players(*(jax.tree.map(lambda x, i=i: jnp.full_like(x, i), players[i]) for i in range(2)))
-            )
-            rates, _ = ravel_pytree(_times(lookahead, jax.tree.map(jnp.ones_like, players)))
-            interaction = jnp.where(owner[:, None] != owner[None, :], jacobian(field, players), 0)
-            # A player's answer is to the other's step, which has the other's rate.
-            return unravel(jnp.linalg.solve(jnp.eye(xi.size, dtype=xi.dtype) + interaction * rates[None, :], xi))
+            xi, along = jax.linearize(field, players)
+            nothing = jax.tree.map(jnp.zeros_like, xi)
+
+            def model(v: Players) -> Players:
+                """(I + η J_o) v: a player's answer is to the other's step, which has the other's rate."""
+                steps = _times(lookahead, v)
+                to_discriminator = along(nothing._replace(discriminator=steps.discriminator)).generator
+                to_generator = along(nothing._replace(generator=steps.generator)).discriminator
+                return _sum(v, Players(to_discriminator, to_generator))
+
+            transposed = jax.linear_transpose(model, xi)
+            count = sum(leaf.size for leaf in jax.tree.leaves(xi))
+            return cg(
+                lambda v: transposed(model(v))[0], transposed(xi)[0], x0=xi, tol=_rounding(xi), maxiter=2 * count
+            )[0]
 
         return direction
 
@@ -290,6 +298,11 @@ def _times(rates: Rates, tree: Players) -> Players:
     return Players(
         *(jax.tree.map(lambda x, rate=rate: rate * x, own) for rate, own in zip(_each(rates), tree, strict=True))
     )
+
+
+def _rounding(tree: Any) -> float:
+    """A relative residual near the precision of `tree`."""
+    return 4 * float(jnp.finfo(jnp.result_type(*jax.tree.leaves(tree))).eps)
 
 
 def _sum(one: Players, other: Players) -> Players:

@@ -216,7 +216,7 @@ def zoo(
     objectives = list(dict.fromkeys(objective for objective, _ in columns))
     for objective in objectives:
         where = [i for i, (name, _) in enumerate(columns) if name == objective]
-        ax.text(np.mean(where), -0.75, objective, ha="center", va="bottom", fontsize=9)
+        ax.text((where[0] + where[-1]) / 2, -0.75, objective, ha="center", va="bottom", fontsize=9)
         ax.axvline(where[-1] + 0.5, color="white", linewidth=3)
     ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(methods) - 0.5, -0.5))
     ax.set_xticks(range(len(columns)), [rule for _, rule in columns], rotation=60, ha="right", fontsize=8)
