@@ -23,16 +23,43 @@ import jax.numpy as jnp
 import numpy as np
 import numpy_gan
 import optax
-import results
 import runs
 
-from slantgan_jax import Players, faces, plots, rules, slanted_land, sweep, train
+import results
+from slantgan_jax import Players, faces, fields, plots, rules, slanted_land, sweep, train
 from slantgan_jax.devices import use_every_core
 
 EPOCHS = 1000
 STEPS = EPOCHS * len(faces.FACES)
 NUMPY_EPOCHS = 200
 TORCH_RUNS, TORCH_EPOCHS = 16384, 100
+
+
+METHOD_STEPS = 1000
+METHOD_AXES = {"seed": np.arange(4096), "learning_rate": [0.01]}
+METHODS: dict[str, Callable[[Players], rules.Rule]] = {
+    "tutorial": rules.tutorial,
+    "simultaneous": rules.simultaneous,
+    "alternating": rules.alternating,
+    "past extragradient": partial(rules.past_extragradient, lookahead=0.1),
+    "lookahead": lambda optimizers: rules.lookahead(rules.simultaneous(optimizers), 5, 0.5),
+    "averaged": lambda optimizers: rules.averaged(rules.simultaneous(optimizers), optax.ema(0.99)),
+    **{
+        name: partial(rules.simultaneous, field=field)
+        for name, field in {
+            "extragradient": fields.extragradient(0.1),
+            "consensus": fields.consensus(1.0),
+            "sga": fields.sga(1.0),
+            "sga aligned": fields.sga(1.0, align=True),
+            "cgd": fields.cgd(0.1),
+            "lola": fields.lola(1.0),
+            "sos": fields.sos(1.0),
+            "unrolled 5": fields.unrolled(5, 1.0),
+            "heun": fields.heun(0.1),
+            "rk4": fields.rk4(0.1),
+        }.items()
+    },
+}
 
 
 class Row(NamedTuple):
@@ -44,12 +71,15 @@ class Row(NamedTuple):
     work: Callable[[], object]
 
 
-def benchmark(repeats: int = 5, largest: int = 262_144, out: Path = Path("results/benchmark")) -> None:
+def benchmark(
+    repeats: int = 5, largest: int = 262_144, methods: bool = True, out: Path = Path("results/benchmark")
+) -> None:
     """Time every way of training side by side; print a table, draw it, write benchmark.json.
 
     Args:
         repeats: how many rounds; medians count.
         largest: the number of runs in the largest sweep.
+        methods: time every field adjustment and rule, too, as sweeps of 4096 runs without a store.
         out: folder for the data and the figure.
     """
     if repeats < 1:
@@ -76,7 +106,12 @@ def benchmark(repeats: int = 5, largest: int = 262_144, out: Path = Path("result
             row.work()  # compiles
         rounds = np.array([[seconds(row.work) / row.runs / row.steps * 1e9 for row in timed] for _ in range(repeats)])
         memory = peak_memory(store, largest)
-        record = summary(timed, rounds) | {"cold_sweep_of_20000_seconds": cold, "peak_memory_mib": memory}
+        costs = cost_of_methods(repeats) if methods else {}
+        record = (
+            summary(timed, rounds)
+            | {"methods_ns_per_gan_and_step": costs}
+            | {"cold_sweep_of_20000_seconds": cold, "peak_memory_mib": memory}
+        )
         show(rows, record)
         machine = {"processor": processor(), "devices": jax.device_count(), "system": platform.platform()}
         record |= {"machine": machine, "command": results.command(), "versions": results.record()}
@@ -84,6 +119,21 @@ def benchmark(repeats: int = 5, largest: int = 262_144, out: Path = Path("result
         shown = record["ns_per_gan_and_step"]
         results.save_figure(folder / "benchmark.png", plots.speeds, 8, 3.6, list(shown), np.array(list(shown.values())))
     print(f"Written to {out}/.")
+
+
+def cost_of_methods(repeats: int) -> dict[str, float]:
+    """Median ns per GAN and step of each method, taking turns; a step moves each player once, in the first D twice."""
+    work = {name: partial(sweep, partial(run_of, name), METHOD_AXES) for name in METHODS}
+    for one in work.values():
+        one()  # compiles
+    runs_and_steps = 4096 * METHOD_STEPS
+    rounds = [{name: seconds(one) / runs_and_steps * 1e9 for name, one in work.items()} for _ in range(repeats)]
+    return {name: float(np.median([times[name] for times in rounds])) for name in work}
+
+
+def run_of(name: str, key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
+    rule = METHODS[name](Players(optax.sgd(learning_rate), optax.sgd(learning_rate)))
+    return {"bias": train(key, slanted_land(), rule, METHOD_STEPS).players.discriminator.bias}
 
 
 def summary(rows: list[Row], rounds: np.ndarray) -> dict:
@@ -115,6 +165,8 @@ def show(rows: list[Row], record: dict) -> None:
         else:
             value = medians[row.name]
             print(f"{row.name:34} {value:20.4g} {medians['NumPy program'] / value:12.4g}")
+    for name, value in record["methods_ns_per_gan_and_step"].items():
+        print(f"{'method: ' + name:34} {value:20.4g}")
     for name, ratio in record["ratios"].items():
         print(f"{name:34} {ratio:20.4g}")
     print(f"{'20,000 runs, cold, stored':34} {record['cold_sweep_of_20000_seconds']:20.3g} s")

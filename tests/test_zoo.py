@@ -1,0 +1,73 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+sys.path.insert(0, str(EXPERIMENTS))
+import zoo  # noqa: E402
+
+from slantgan_jax import Players, faces, slanted_land  # noqa: E402
+
+
+def outcome(rate, **names):
+    run = jax.jit(lambda key: zoo.run(key, jnp.asarray(rate), steps=1000, **names))
+    return run(jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    ("rate", "rule", "method", "verdict"),
+    [
+        (3.0, "alternating", "optimistic", "converged"),
+        (3.0, "simultaneous", "plain", "circling"),  # ρ = √((1 - 3 Re)² + (3 Im)²) > 1 for J's λ = 0.0005 ± 0.06i
+        (1e6, "simultaneous", "plain", "diverged"),
+    ],
+)
+def test_verdicts_of_known_cases(rate, rule, method, verdict):
+    found = outcome(rate, objective="non-saturating", rule=rule, method=method)
+    assert zoo.VERDICTS[found["verdict"]] == verdict
+    assert np.isfinite(found["steps_to_close"]) == (verdict == "converged")
+    assert (found["distance"] < zoo.CLOSE) == (verdict == "converged")
+
+
+def test_every_method_and_objective_can_be_traced():
+    traced = 0
+    for method in zoo.METHODS:
+        for objective in ("non-saturating", "relativistic"):
+            shape = jax.eval_shape(
+                lambda key, m=method, o=objective: zoo.run(key, jnp.asarray(0.1), o, "alternating", m, 100),
+                jax.random.key(0),
+            )
+            assert set(shape) == {"distance", "steps_to_close", "verdict", "finite"}
+            traced += 1
+    assert traced == 2 * len(zoo.METHODS)
+
+
+def test_distance_is_zero_only_where_means_agree_and_d_is_undecided(x64):
+    players = slanted_land().init(jax.random.key(0))
+    weights = np.zeros(4)
+    mean = faces.FACES.mean(0)
+    at_mean = players.generator._replace(weights=faces.pixels(weights), biases=faces.pixels(np.log(mean / (1 - mean))))
+    undecided = players.discriminator._replace(weights=faces.pixels(np.zeros(4)))
+    floats = jax.tree.map(jnp.asarray, Players(at_mean, undecided))
+    assert zoo.distance(floats) < 1e-15  # rounding
+    assert zoo.distance(floats._replace(discriminator=players.discriminator)) > 0.1
+
+
+def test_bad_input_ends_in_one_line():
+    for arguments, message in (
+        (["--methods", "magic"], "magic"),
+        (["--steps", "150"], "multiple of 100"),
+        (["--rates", "-1"], "positive"),
+        (["--seeds", "0"], "at least 1"),
+    ):
+        done = subprocess.run(
+            [sys.executable, str(EXPERIMENTS / "zoo.py"), *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
