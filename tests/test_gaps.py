@@ -380,3 +380,12 @@ def test_misshapen_arguments_are_refused(x64):
         gaps.best_discriminator(Generator(np.zeros(9), np.zeros(9)), faces.FACES)
     with pytest.raises(AssertionError):
         gaps.separable(Generator(faces.pixels(np.zeros(4)), faces.pixels(np.zeros(4))), faces.FACES)
+
+
+def test_a_diverged_generator_is_reported_as_nan(x64):
+    w = np.zeros((1, 4))
+    w[0, 2] = np.nan
+    found = best(w, np.zeros((1, 4)))
+    assert np.isnan(found.loss[0])
+    assert not found.separable[0]
+    assert not found.attained[0]

@@ -17,8 +17,7 @@ pixel of the data, say). Its infimum is positive and not attained; the loss retu
 Numbers: `NODES` latents, Gauss-Legendre. The largest error of an expected loss seen over random players is 1e-13 where
 the weights are |w| ≤ 50 and |u| ≤ 5, or |w| ≤ 5 and |u| ≤ 20; 1e-9 at |w| = 10, |u| = 50; 3e-7 at |w| = 50, |u| = 20;
 and 1e-2 at |w| = 50, |u| = 500, where D as a function of z is as good as a step. The best discriminator of a nearly
-separable generator is that steep. More `nodes` help: 400 square these errors, roughly.
-Everything works on one generator; batches by `vmap`. Meant for float64.
+separable generator is that steep. More `nodes` help: 400 square these errors, roughly. Meant for float64.
 """
 
 from typing import NamedTuple
@@ -52,7 +51,7 @@ class BestDiscriminator(NamedTuple):
       loss: the infimum of D's loss, a scalar in nats; exactly 0 where `separable` (and no ridge).
       separable: whether ℓ > 0 on all faces and ℓ < 0 on all of the curve, for this discriminator: proven by `margin`.
       attained: whether the infimum is a minimum: always with a ridge, else where `overlap` proves that no plane
-        separates. Neither `separable` nor `attained`: undecided, the loss an upper bound; see `best_discriminator`.
+        separates. Neither `separable` nor `attained`: undecided, and `loss` a guess; see `best_discriminator`.
       gradient_norm: ‖∇‖₂ of the loss at `discriminator`.
       margin: a lower bound of the distance of the two convex hulls, in units of pixels; not positive if none is known.
       overlap: an upper bound of that distance: that of two points of the hulls.
@@ -68,8 +67,7 @@ class BestDiscriminator(NamedTuple):
 
 
 class _Regression(NamedTuple):
-    """minimize Σ weight s(row·ψ) + ridge/2 |ψ|²: `rows` `[atoms, pixels + 1]`, -(x, 1) for faces, (x, 1) for the
-    generated; `weights` `[atoms]`."""
+    """Σ weight s(row·ψ) + ridge/2 |ψ|²: `rows` `[atoms, pixels + 1]`, -(x, 1) for faces, (x, 1) for generated."""
 
     rows: jax.Array
     weights: jax.Array
@@ -77,12 +75,10 @@ class _Regression(NamedTuple):
 
 
 class _State(NamedTuple):
-    """`low` and `high`: the lowest logit of a face and the highest on the whole curve, at `psi`."""
-
     psi: jax.Array
     loss: jax.Array
-    low: jax.Array
-    high: jax.Array
+    low: jax.Array  # the lowest logit of a face
+    high: jax.Array  # the highest on the whole curve
     step: jax.Array
     done: jax.Array
 
@@ -121,7 +117,8 @@ def best_discriminator(
     _, unravel = ravel_pytree(image)
     problem = _regression(generator, images, faces.floats(ridge), nodes)
     still, (w, b) = jax.lax.stop_gradient((problem, _flat(generator)))
-    psi, _, low, high, *_ = _newton(still, w, b, _knots(nodes))
+    knots = jnp.pad(games.latent_quadrature(nodes)[0], 1, constant_values=(0, 1))
+    psi, _, low, high, *_ = _newton(still, w, b, knots)
     size = jnp.linalg.norm(psi[:-1])
     margin = (low - high) / jnp.where(size > 0, size, 1.0)
     separable = margin > _tolerance(12)
@@ -141,8 +138,7 @@ def best_discriminator(
 def separable(generator: Generator, images: Image, *, nodes: int = NODES) -> jax.Array:
     """Whether some plane u·x + c = 0 has all images on one side and the whole curve G(z), 0 ≤ z ≤ 1, on the other.
 
-    A boolean scalar. True is proven by a plane, False by a common point of the hulls unless they nearly touch: see the
-    tolerances of `best_discriminator`, whose field this is.
+    A boolean scalar, the field of `best_discriminator` with its tolerances.
     """
     return best_discriminator(generator, images, nodes=nodes).separable
 
@@ -150,8 +146,7 @@ def separable(generator: Generator, images: Image, *, nodes: int = NODES) -> jax
 def best_image(discriminator: Discriminator) -> Image:
     """The image that a generator facing this discriminator tends to: 1 where u > 0, 0 where u < 0, ½ (any) where u = 0.
 
-    It has the highest logit of all images in [0, 1]ⁿ. No finite generator draws it, large biases come as near as
-    one likes.
+    It has the highest logit of all images in [0, 1]ⁿ. No finite generator draws it; large biases come close.
     """
     return jax.tree.map(lambda u: (jnp.sign(faces.floats(u)) + 1) / 2, discriminator.weights)
 
@@ -175,10 +170,8 @@ def duality_gap(players: Players, images: Image, *, nodes: int = NODES) -> jax.A
 
     D maximizes V (Goodfellow et al. 2014, arXiv:1406.2661, eq. 1), G minimizes it: each side is what one player gets
     if it alone may move. As a measure of GANs: Grnarova et al. 2019 (arXiv:1811.05512), whose M (eq. 1) is V/2.
-
-    A strict measure: a D that sees through G at once makes it V's largest possible. Trained generators reach ln 2 in
-    `restricted_jensen_shannon` for the same reason: the tutorial's faces lie in the plane Σ x = 2, and rates that leave
-    a generator beside it leave it separable.
+    A strict measure: where a plane separates, max V is 0, the most there is. So it often is after training, too: the
+    tutorial's faces lie in the plane Σ x = 2, and a generator that stays beside that plane stays separable.
     """
     best = best_discriminator(players.generator, images, nodes=nodes).loss
     least = best_generator_loss(players.discriminator, losses.saturating)
@@ -229,12 +222,10 @@ def _regression(generator: Generator, images: Image, ridge: jax.Array, nodes: in
     fake = jax.nn.sigmoid(latents[:, None] * w[None] + b[None])
     real = jax.vmap(lambda image: ravel_pytree(image)[0])(jax.tree.map(faces.floats, images))
     count = real.shape[0]
-    rows = jnp.concatenate([-_with_one(real), _with_one(fake)])
-    return _Regression(rows, jnp.concatenate([jnp.full(count, 1 / count, rows.dtype), weights]), ridge)
-
-
-def _with_one(points: jax.Array) -> jax.Array:
-    return jnp.concatenate([points, jnp.ones_like(points[:, :1])], axis=1)
+    points = jnp.concatenate([-real, fake])
+    sides = jnp.concatenate([jnp.full(count, -1.0, points.dtype), jnp.ones_like(weights)])
+    weights = jnp.concatenate([jnp.full(count, 1 / count, points.dtype), weights])
+    return _Regression(jnp.concatenate([points, sides[:, None]], axis=1), weights, ridge)
 
 
 def _loss(problem: _Regression, psi: jax.Array) -> jax.Array:
@@ -246,9 +237,8 @@ def _gradient(problem: _Regression, psi: jax.Array) -> jax.Array:
 
 
 @jax.jit
-def _newton(problem: _Regression, w: jax.Array, b: jax.Array, latents: jax.Array) -> _State:
+def _newton(problem: _Regression, w: jax.Array, b: jax.Array, knots: jax.Array) -> _State:
     """The minimizer ψ of `problem`, or without a ridge the first ψ met that separates the faces from the curve."""
-    count = problem.rows.shape[0] - (latents.size - 2)
     identity = jnp.eye(w.size + 1, dtype=w.dtype)
     sizes = faces.floats(_STEP_SIZES)
 
@@ -257,8 +247,7 @@ def _newton(problem: _Regression, w: jax.Array, b: jax.Array, latents: jax.Array
         scores = problem.rows @ psi
         curvature = problem.weights * jax.nn.sigmoid(scores) * jax.nn.sigmoid(-scores)
         hessian = (problem.rows * curvature[:, None]).T @ problem.rows + problem.ridge * identity
-        # Relative to the largest curvature a rounding error's worth of damping: none of the directions in which all
-        # logits stand still (all atoms in one plane), hardly any in the others.
+        # A rounding error's worth of damping is felt only by directions in which all logits stand still.
         scale = jnp.trace(hessian)
         direction = -jnp.linalg.solve(hessian / scale + _tolerance(3) * identity, _gradient(problem, psi) / scale)
         furthest = jnp.max(jnp.abs(problem.rows @ direction))
@@ -269,8 +258,8 @@ def _newton(problem: _Regression, w: jax.Array, b: jax.Array, latents: jax.Array
         # Near the minimum the loss stops falling a step before the gradient does: that step is still taken.
         lower = values[best] < state.loss
         psi, loss = jnp.where(near | lower, tried[best], psi), jnp.where(near | lower, values[best], state.loss)
-        low = jnp.min(-problem.rows[:count] @ psi)
-        high = _highest(psi[:-1], w, b, latents) + psi[-1]
+        low = jnp.min(jnp.where(problem.rows[:, -1] < 0, -problem.rows @ psi, jnp.inf))
+        high = _highest(psi[:-1], w, b, knots) + psi[-1]
         separated = low - high > _tolerance(12) * jnp.linalg.norm(psi[:-1])
         early = (problem.ridge == 0) & (separated | (loss < _tolerance(0)))
         # A full step that moves no logit by more than √ε leaves an error of ε, Newton's method being quadratic.
@@ -281,16 +270,9 @@ def _newton(problem: _Regression, w: jax.Array, b: jax.Array, latents: jax.Array
     return jax.lax.while_loop(lambda state: ~state.done & (state.step < MAX_STEPS), step, start)
 
 
-def _knots(nodes: int) -> jax.Array:
-    """The quadrature's latents and the two ends, in order: `[nodes + 2]`."""
-    latents, _ = games.latent_quadrature(nodes)
-    return jnp.concatenate([jnp.zeros_like(latents[:1]), latents, jnp.ones_like(latents[:1])])
-
-
-def _highest(u: jax.Array, w: jax.Array, b: jax.Array, latents: jax.Array) -> jax.Array:
+def _highest(u: jax.Array, w: jax.Array, b: jax.Array, knots: jax.Array) -> jax.Array:
     """max of f(z) = u·σ(w z + b) over 0 ≤ z ≤ 1: the best knot, and Newton's method for f' = 0 from every knot."""
-    before = jnp.concatenate([latents[:1], latents[:-1]])
-    after = jnp.concatenate([latents[1:], latents[-1:]])
+    before, after = jnp.pad(knots[:-1], (1, 0)), jnp.pad(knots[1:], (0, 1), constant_values=1)
 
     def newton(_, state):
         z, best = state
@@ -300,7 +282,7 @@ def _highest(u: jax.Array, w: jax.Array, b: jax.Array, latents: jax.Array) -> ja
         ahead = jnp.where(second < 0, z - first / jnp.where(second < 0, second, 1.0), z)
         return jnp.clip(ahead, before, after), jnp.maximum(best, jnp.max(x @ u))
 
-    return jax.lax.fori_loop(0, 4, newton, (latents, faces.floats(-jnp.inf)))[1]
+    return jax.lax.fori_loop(0, 4, newton, (knots, faces.floats(-jnp.inf)))[1]
 
 
 def _overlap(problem: _Regression, psi: jax.Array) -> jax.Array:
