@@ -89,10 +89,10 @@ def expected_losses(game: Game, players: Players) -> Players:
     return expectation(partial(losses_of, game, players), game.support())
 
 
-def latent_quadrature() -> tuple[jax.Array, jax.Array]:
-    """Nodes and weights `[LATENT_NODES]` of the Gauss-Legendre rule on [0, 1]: E f(z) = Σ weight f(node)."""
-    nodes, weights = np.polynomial.legendre.leggauss(LATENT_NODES)
-    return faces.floats((nodes + 1) / 2), faces.floats(weights / 2)
+def latent_quadrature(nodes: int = LATENT_NODES) -> tuple[jax.Array, jax.Array]:
+    """Nodes and weights `[nodes]` of the Gauss-Legendre rule on [0, 1]: E f(z) = Σ weight f(node)."""
+    points, weights = np.polynomial.legendre.leggauss(nodes)
+    return faces.floats((points + 1) / 2), faces.floats(weights / 2)
 
 
 def slanted_land(images: Image = None, objective: Objective = losses.non_saturating) -> Game:

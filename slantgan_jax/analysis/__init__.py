@@ -1,5 +1,5 @@
 """What is known exactly about a game and its players."""
 
-from slantgan_jax.analysis import distances
+from slantgan_jax.analysis import distances, quadrature, transport
 
-__all__ = ["distances"]
+__all__ = ["distances", "quadrature", "transport"]
