@@ -234,7 +234,7 @@ def test_collapsed_generators_have_closed_forms(order):
         assert COMPILED["variance_trace"](generator) < 1e-30
     image = curve(generator, [0])
     # The data are that point: distance 0, to rounding of images, 1e-16.
-    assert abs(WASSERSTEIN(generator, image, order)) < 1e-15
+    assert abs(TRANSPORT(generator, image, order).cost) < 1e-15
     assert abs(distances.mmd_squared(generator, image, 0.5)) < 1e-15
     assert abs(distances.frechet_squared(generator, image)) < 1e-30
 
@@ -253,7 +253,7 @@ def test_distances_shrink_to_nothing_as_the_data_become_the_generator():
     length = np.sqrt((speed**2).sum(1)).sum()
     data = curve(generator, midpoints(20))
     # Next terms are (curvature / speed) / n relative: 10 % at n = 20.
-    np.testing.assert_allclose(WASSERSTEIN(generator, data, 1), length / 80, rtol=0.1)
+    np.testing.assert_allclose(TRANSPORT(generator, data, 1).cost, length / 80, rtol=0.1)
     # Each is at most (length / n)², half that for the kernel with 2 scale² = 1/2 in its exponent.
     assert 0 < ENERGY(generator, data) < (length / 20) ** 2
     assert 0 < distances.mmd_squared(generator, data, 0.5) < (length / 20) ** 2
