@@ -1,0 +1,118 @@
+"""Integrals over the latent z ~ U(0, 1) that stay exact when the generator is nearly a step.
+
+Pixel i of a generated image, σ(w_i z + b_i), changes where its score w_i z + b_i is within a few units of 0, an
+interval of length ~1/|w_i|, and is constant elsewhere. [0, 1] is cut into panels where a pixel's score passes
+`SCORES`, so that no pixel varies much within a panel, and each panel has the same few Gauss-Legendre nodes. Which
+panels are empty depends on the generator, their number does not: all of it can be traced, and mapped over generators.
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from slantgan_jax import faces, games
+from slantgan_jax.faces import Image
+from slantgan_jax.networks import Generator, generate
+
+SCORES = (1.0, 2.5, 4.0, 6.0, 8.5, 12.0, 17.0, 25.0, 36.0)
+"""Scores, and minus these, at which panels end. Past the last one σ is 0 or 1 to rounding."""
+
+NODES = 10
+"""Gauss-Legendre nodes a panel."""
+
+LEVELS = tuple(4.0**-level for level in range(1, 10))
+"""Distances from a latent, on both sides, at which panels end around a point where the integrand may have a kink."""
+
+
+def flat(generator: Generator) -> Generator:
+    """The same generator with weights and biases as arrays `[pixels]`, in the precision of the trace."""
+    return Generator(*(faces.floats(faces.array(leaf)) for leaf in generator))
+
+
+def flat_images(generator: Generator, images: Image) -> jax.Array:
+    """The data set as one array `[n, pixels]` in the precision of the trace.
+
+    Raises:
+      ValueError: no images, no leading axis, or not the number of pixels that the (flat) `generator` has.
+    """
+    values = faces.floats(faces.array(images))
+    pixels = generator.weights.shape[-1]
+    if values.ndim != 2 or len(values) == 0 or values.shape[1] != pixels:
+        raise ValueError(
+            f"images are an array of shape {values.shape}: a generator of {pixels} pixels is compared with a data "
+            f"set of shape [images, {pixels}], at least one image"
+        )
+    return values
+
+
+def generated(generator: Generator, latents: jax.Array) -> jax.Array:
+    """G(z) for latents of any shape `[...]`, by a flat generator: `[..., pixels]`."""
+    images = jax.vmap(lambda z: generate(generator, z))(latents.reshape(-1))
+    return images.reshape(*latents.shape, -1)
+
+
+def panel_edges(generator: Generator, *others: jax.Array) -> jax.Array:
+    """Ends of the panels of a flat generator, ascending from 0 to 1: `[18 pixels + 2 + number of others]`.
+
+        z = (s - b_i) / w_i   for all pixels i and all s in ±SCORES, clipped to [0, 1]
+
+    and the latents in `others`. A constant for derivatives: the integral does not depend on where it is cut.
+    """
+    weights, biases = generator
+    chex.assert_rank([weights, biases], 1)
+    scores = jnp.array([*SCORES, *(-s for s in SCORES)], weights.dtype)
+    steps = (scores[None] - biases[:, None]) / jnp.where(weights == 0, 1, weights)[:, None]
+    ends = jnp.array([0, 1], weights.dtype)
+    edges = jnp.concatenate([ends, steps.reshape(-1), *(other.reshape(-1) for other in others)])
+    return lax.stop_gradient(jnp.sort(jnp.clip(edges, 0, 1)))
+
+
+def panel_rule(edges: jax.Array, nodes: int = NODES) -> tuple[jax.Array, jax.Array]:
+    """Latents and weights `[panels, nodes]` between `edges` `[panels + 1]`, such that E f(z) = Σ weight f(z).
+
+    With the panels of a generator, measured for weights of a standard deviation from 0.5 to 200: first and second
+    moments of G(z) err by at most 5e-7 with 4 nodes, 6e-10 with 6, 3e-13 with 8, and by rounding, 3e-16, with 10.
+    """
+    points, weights = games.latent_quadrature(nodes)
+    widths = jnp.diff(edges)[:, None]
+    return edges[:-1, None] + widths * points[None], widths * weights[None]
+
+
+def nearest(generator: Generator, images: jax.Array) -> jax.Array:
+    """The latent whose image G(z) is nearest to each of `images` `[n, pixels]`: `[n]`, to 1e-7 or to flatness.
+
+    The best node of the generator's panels, then eight times the best of 17 points between its neighbours.
+    """
+    latents = panel_rule(panel_edges(generator, jnp.linspace(0, 1, 17, dtype=images.dtype)))[0].reshape(-1)
+    best = jnp.argmin(distances(generated(generator, latents), images), axis=0)
+    low, high = latents[jnp.maximum(best - 1, 0)], latents[jnp.minimum(best + 1, len(latents) - 1)]
+    low, high = jnp.where(best == 0, 0, low), jnp.where(best == len(latents) - 1, 1, high)
+
+    def zoom(_, bracket):
+        low, high = bracket
+        grid = low[:, None] + (high - low)[:, None] * jnp.linspace(0, 1, 17, dtype=low.dtype)[None]
+        best = jnp.argmin(jnp.sum((generated(generator, grid) - images[:, None, :]) ** 2, axis=-1), axis=1)
+        sides = jnp.clip(best[:, None] + jnp.array([[-1, 1]]), 0, 16)
+        return tuple(jnp.take_along_axis(grid, sides, axis=1).T)
+
+    low, high = lax.fori_loop(0, 8, zoom, (low, high))
+    return lax.stop_gradient((low + high) / 2)
+
+
+def around(latents: jax.Array) -> jax.Array:
+    """Panel ends that close in on each of `latents` `[n]`, where an integrand has a kink or nearly one: `[19 n]`."""
+    levels = jnp.array([0, *LEVELS, *(-level for level in LEVELS)], latents.dtype)
+    return (latents[:, None] + levels[None]).reshape(-1)
+
+
+def distances(ones: jax.Array, others: jax.Array) -> jax.Array:
+    """|x - y| of all pairs of images `[..., pixels]` and `[n, pixels]`: `[..., n]`."""
+    return length(ones[..., None, :] - jnp.expand_dims(others, range(ones.ndim - 1)))
+
+
+def length(differences: jax.Array) -> jax.Array:
+    """The Euclidean norm of the last axis, with derivative 0 at 0."""
+    squares = jnp.sum(differences**2, axis=-1)
+    positive = squares > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1)), 0)
