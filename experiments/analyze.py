@@ -1,0 +1,91 @@
+"""What is known exactly about one trained GAN, from its run.json to analysis.json: distances, gaps, losses."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import tyro
+
+import results
+from slantgan_jax import Discriminator, Generator, Players, faces, fields, games, slanted_land
+from slantgan_jax.analysis import distances, gaps, spectra, transport
+from slantgan_jax.penalties import norm_of
+
+SCALES = (0.1, 0.25, 0.5, 1.0)
+RIDGES = (0.0, 0.001, 0.01)
+NODES = 200
+
+
+def analyze(run: Annotated[Path, tyro.conf.Positional], out: Path | None = None) -> None:
+    """Analyse the players of a run.json; print the results and write them to analysis.json beside it.
+
+    Args:
+        run: a run.json of tutorial.py or train.py.
+        out: folder for analysis.json; by default that of the run.
+    """
+    with jax.enable_x64(True):
+        analysis = analysis_of(players_of(run))
+    folder = run.parent if out is None else out
+    with results.complete_folder(folder) as unfinished:
+        record = {"run": str(run), "command": results.command(), "versions": results.record()}
+        results.write_json(unfinished / "analysis.json", analysis | record)
+    for name, value in analysis.items():
+        print(f"{name:25} {value}")
+    print(f"Written to {folder / 'analysis.json'}.")
+
+
+def players_of(path: Path) -> Players:
+    """The players of a run.json, with scalar leaves, in float64.
+
+    Raises:
+      ValueError: there is no such file, or it is not of a run on 2×2 images with finite parameters.
+    """
+    try:
+        run = json.loads(path.read_text())
+        pixels = [run["generator"]["weights"], run["generator"]["biases"], run["discriminator"]["weights"]]
+        w, b, u = (np.array(values, np.float64) for values in pixels)
+        c = np.float64(run["discriminator"]["bias"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a run.json of tutorial.py or train.py ({error!r}): name one") from None
+    if not (w.shape == b.shape == u.shape == (4,)):
+        raise ValueError(f"{path} has players of {w.shape} pixels: the faces to compare with have 4")
+    if not np.isfinite([*w, *b, *u, c]).all():
+        raise ValueError(
+            f"{path} has parameters that are not finite: the run diverged, and there is nothing to analyse"
+        )
+    return jax.tree.map(
+        faces.floats, Players(Generator(faces.pixels(w), faces.pixels(b)), Discriminator(faces.pixels(u), c))
+    )
+
+
+def analysis_of(players: Players) -> dict[str, Any]:
+    """The measures by name, Python numbers and lists; in the precision of the players."""
+    images = faces.pixels(faces.FACES)
+    game = slanted_land(nodes=NODES)
+    generator = players.generator
+    expected = games.expected_losses(game, players)
+    best = {ridge: gaps.best_discriminator(generator, images, ridge) for ridge in RIDGES}
+    measures = {
+        "mean_image": faces.array(distances.mean_image(generator)),
+        "mean_gap": distances.mean_gap(generator, images),
+        "variance_trace": distances.variance_trace(generator),
+        "wasserstein_1": transport.wasserstein(generator, images, 1),
+        "wasserstein_2": transport.wasserstein(generator, images, 2),
+        "energy_distance": distances.energy_distance(generator, images),
+        "mmd_squared": {f"{scale}": distances.mmd_squared(generator, images, scale) for scale in SCALES},
+        "frechet_squared": distances.frechet_squared(generator, images),
+        "discriminator_loss": expected.discriminator,
+        "generator_loss": expected.generator,
+        "field_norm": norm_of(spectra.expected_field(game, fields.gradients)(players)),
+        "duality_gap": gaps.duality_gap(players, images),
+        "nikaido_isoda_gap": gaps.nikaido_isoda_gap(players, images),
+        "best_discriminator_loss": {f"ridge_{ridge:g}": result.loss for ridge, result in best.items()},
+        "separable": best[0.0].separable,
+    }
+    return {name: jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), value) for name, value in measures.items()}
+
+
+if __name__ == "__main__":
+    results.command_line(analyze)

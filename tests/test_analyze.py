@@ -1,0 +1,119 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from scipy.linalg import sqrtm
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+sys.path.insert(0, str(EXPERIMENTS))
+import analyze  # noqa: E402
+
+from slantgan_jax import faces  # noqa: E402
+from slantgan_jax.analysis import equilibria  # noqa: E402
+
+
+def written(folder, weights, biases, slopes, bias):
+    run = {
+        "generator": {"weights": weights, "biases": biases},
+        "discriminator": {"weights": slopes, "bias": bias},
+    }
+    path = folder / "run.json"
+    path.write_text(json.dumps(run))
+    return path
+
+
+def test_measures_are_those_of_a_fine_grid_in_numpy(tmp_path, x64):
+    w, b, u, c = [1.5, -0.7, 0.4, 2.0], [0.3, -1.0, -1.4, 0.2], [0.6, -0.3, -0.4, 0.4], -0.2
+    found = analyze.analysis_of(analyze.players_of(written(tmp_path, w, b, u, c)))
+    z = (np.arange(3000) + 0.5) / 3000  # midpoints: an error of about 1/(24 · 3000²) = 5e-9 times a second derivative
+    drawn, real = 1 / (1 + np.exp(-(np.outer(z, w) + b))), faces.FACES
+    np.testing.assert_allclose(found["mean_image"], drawn.mean(0), atol=1e-8)
+    np.testing.assert_allclose(found["mean_gap"], np.linalg.norm(drawn.mean(0) - real.mean(0)), atol=1e-8)
+    covariances = [np.cov(x.T, bias=True) for x in (drawn, real)]
+    np.testing.assert_allclose(found["variance_trace"], np.trace(covariances[0]), atol=1e-8)
+    root = np.real(sqrtm(covariances[0] @ covariances[1]))
+    frechet = found["mean_gap"] ** 2 + np.trace(covariances[0] + covariances[1] - 2 * root)
+    np.testing.assert_allclose(found["frechet_squared"], frechet, atol=1e-6)  # the square root of a singular matrix
+
+    def distances(x, y):
+        return np.sqrt(np.maximum(((x[:, None] - y[None]) ** 2).sum(-1), 0))
+
+    cross, ours, theirs = distances(drawn, real), distances(drawn, drawn), distances(real, real)
+    # |z - z'| has a kink: the midpoint rule is off by at most a slope of 1 times 1/(3 · 3000²).
+    np.testing.assert_allclose(found["energy_distance"], 2 * cross.mean() - ours.mean() - theirs.mean(), atol=1e-6)
+    for scale, value in found["mmd_squared"].items():
+        kernel = [np.exp(-(d**2) / (2 * float(scale) ** 2)).mean() for d in (ours, theirs, cross)]
+        np.testing.assert_allclose(value, kernel[0] + kernel[1] - 2 * kernel[2], atol=1e-6)
+    fake, of_real = drawn @ u + c, real @ u + c
+    np.testing.assert_allclose(found["generator_loss"], np.logaddexp(0, -fake).mean(), atol=1e-8)
+    d_loss = np.logaddexp(0, -of_real).mean() + np.logaddexp(0, fake).mean()
+    np.testing.assert_allclose(found["discriminator_loss"], d_loss, atol=1e-8)
+    inside = drawn * (1 - drawn) * -(1 / (1 + np.exp(fake)))[:, None] * u  # dL_G / d(pixel score)
+    judged = [-(1 / (1 + np.exp(of_real)))[:, None], (1 / (1 + np.exp(-fake)))[:, None]]
+    field = np.concatenate(
+        [
+            (inside * z[:, None]).mean(0),
+            inside.mean(0),
+            (judged[0] * real).mean(0) + (judged[1] * drawn).mean(0),
+            [judged[0].mean() + judged[1].mean()],
+        ]
+    )
+    np.testing.assert_allclose(found["field_norm"], np.linalg.norm(field), atol=1e-8)
+    assert found["wasserstein_1"] <= found["wasserstein_2"] <= 2
+    assert found["wasserstein_1"] >= found["mean_gap"]  # the mean is 1-Lipschitz
+    assert found["duality_gap"] >= 0
+    assert found["nikaido_isoda_gap"] >= 0
+
+
+def test_at_an_equilibrium_no_gap_is_left(x64):
+    players = equilibria.equilibrium(tuple(np.array([2.0, -1.0, 0.5, 3.0])), faces.pixels(faces.FACES))
+    found = analyze.analysis_of(jax.tree.map(faces.floats, players))
+    for name in ("mean_gap", "field_norm", "duality_gap", "nikaido_isoda_gap"):
+        assert abs(found[name]) < 1e-13, name  # rounding
+    np.testing.assert_allclose(found["discriminator_loss"], 2 * np.log(2), rtol=1e-14)
+    assert not found["separable"]
+    assert found["wasserstein_1"] > 0.05  # equal means are not equal distributions: all that D can see is nothing
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{}", "not a run.json"),
+        ("no json", "not a run.json"),
+        (None, "not a run.json"),
+        (
+            '{"generator": {"weights": [1], "biases": [1]}, "discriminator": {"weights": [1], "bias": 0}}',
+            "pixels",
+        ),
+        (
+            '{"generator": {"weights": [1, 2, 3, null], "biases": [1, 2, 3, 4]},'
+            ' "discriminator": {"weights": [1, 2, 3, 4], "bias": 0}}',
+            "not finite",
+        ),
+    ],
+)
+def test_files_that_are_no_run_are_refused(tmp_path, content, message):
+    path = tmp_path / "run.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        analyze.players_of(path)
+
+
+def test_the_script_writes_what_it_prints(tmp_path):
+    path = written(tmp_path, [1.0, -1.0, -1.0, 1.0], [1.0, -1.0, -1.0, 1.0], [0.5, -0.5, -0.5, 0.5], 0.0)
+    done = subprocess.run([sys.executable, str(EXPERIMENTS / "analyze.py"), str(path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    data = json.loads((tmp_path / "analysis.json").read_text())
+    keys = "mean_image mean_gap variance_trace wasserstein_1 wasserstein_2 energy_distance mmd_squared frechet_squared "
+    keys += (
+        "discriminator_loss generator_loss field_norm duality_gap nikaido_isoda_gap best_discriminator_loss separable"
+    )
+    assert set(keys.split()) <= set(data)
+    assert set(data["mmd_squared"]) == {"0.1", "0.25", "0.5", "1.0"}
+    assert set(data["best_discriminator_loss"]) == {"ridge_0", "ridge_0.001", "ridge_0.01"}
+    assert f"{data['mean_gap']}" in done.stdout
