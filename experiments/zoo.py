@@ -11,7 +11,7 @@ run is recorded every so many steps, and called
     diverged     a parameter infinite, NaN or beyond 1e4
     converged    d below 0.01 from some record to the last; the first of them is its steps to 1 %
     approaching  else, if the largest d of the last quarter is below half of that of the second quarter
-    circling     else
+    circling     else: it circles, or rests at another point
 
 A method is judged at its best rate: the one with most runs converged, then the fewest steps in the median.
 """
@@ -26,9 +26,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import results
 import xarray as xr
 
+import results
 from slantgan_jax import Players, Rule, faces, fields, games, lab_plots, losses, penalties, rules, slanted_land, sweep
 from slantgan_jax import train as train_run
 from slantgan_jax.analysis import distances

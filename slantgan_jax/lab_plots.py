@@ -177,6 +177,7 @@ def _sweeps(ax: Axes, strengths: np.ndarray, sweeps: Sequence[Sweep]) -> None:
     ax.legend(fontsize=9)
 
 
+VERDICT_WORDS = {"approaching": "nearing", "circling": "stays\naway", "diverged": "diverges"}
 VERDICT_COLORS = {"approaching": "#cbd5e1", "circling": "#9ca3af", "diverged": "#3f3f46"}
 
 
@@ -202,7 +203,7 @@ def zoo(
             face = colours(norm(median)) if reached else VERDICT_COLORS.get(entry["verdict"], "#cbd5e1")
             dark = entry["verdict"] == "diverged" if not reached else norm(median) > 0.5
             ax.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, color=face, linewidth=0)
-            text = f"{median:.0f}\n{entry['rate']:g}" if reached else f"{entry['verdict'][:4]}"
+            text = f"{median:.0f}\n{entry['rate']:g}" if reached else VERDICT_WORDS.get(entry["verdict"], "")
             ax.text(
                 column,
                 row,
@@ -224,8 +225,6 @@ def zoo(
     ax.tick_params(length=0)
     reached = [e for e in entries if np.isfinite(e["steps"][1])]
     winner = min(reached, key=lambda e: e["steps"][1]) if reached else None
-    best = "" if winner is None else f"; fastest: {winner['method']}, {winner['objective']}, {winner['rule']}"
-    title = (
-        f"Median steps to equilibrium, and the best rate: {len(reached)} of {len(entries)} combinations get there{best}"
-    )
-    ax.set_title(title, fontsize=11, pad=24)
+    best = "" if winner is None else f"\nfastest: {winner['method']}, {winner['objective']}, {winner['rule']}"
+    ax.set_title(f"Median steps to equilibrium, over the best rate: {len(reached)} of {len(entries)} get there{best}",
+                 fontsize=10, pad=24)  # fmt: skip

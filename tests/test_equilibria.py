@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from slantgan_jax import Discriminator, Generator, Objective, Players, faces, games, losses, slanted_land
+from slantgan_jax import Discriminator, Generator, Objective, Players, faces, games, gans, losses, slanted_land, streams
 from slantgan_jax.analysis import distances, equilibria
 
 EPS = np.finfo(float).eps
@@ -42,11 +42,8 @@ def exact_mean(w, b):
 
 def finely(images, objective=losses.non_saturating, nodes=200):
     """Slanted land with a finer quadrature, and its expected field as a function of the flat players."""
-    game = slanted_land(images, objective)
-    latents, weights = games.latent_quadrature(nodes)
-    real, _ = game.support()
-    game = game._replace(support=lambda: (real, games.Factor(games.Sample(None, latents), weights)))
-    example = games.article_players(games.streams.article(0, 1))
+    game = slanted_land(images, objective, nodes=nodes)
+    example = gans.article_players(streams.article(0, 1))
     _, unravel = ravel_pytree(jax.tree.map(faces.floats, example))
 
     def field(flat):
@@ -174,7 +171,7 @@ def test_an_undecided_discriminator_for_each_objective(x64):
 
 
 def test_project_keeps_the_weights_and_nothing_else(x64):
-    players = games.article_players(games.streams.article(0, 1))
+    players = gans.article_players(streams.article(0, 1))
     project = jax.jit(lambda players: equilibria.project(players, IMAGES))
     found = project(players)
     chex.assert_trees_all_equal(found.generator.weights, players.generator.weights)

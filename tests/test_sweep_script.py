@@ -120,7 +120,7 @@ def test_expected_losses_and_mean_gap_are_the_integrals(x64):
     steep = Generator(60 * np.array(w), 60 * np.array(b))
     image = (1 / (1 + np.exp(-60 * (np.outer(z, w) + b)))).mean(0)
     np.testing.assert_allclose(distances.mean_image(steep), image, rtol=1e-6, atol=1e-9)  # curvature 60² times larger
-    by_array = distances.mean_gap(games.Generator(np.array(w), np.array(b)), faces.FACES)
+    by_array = distances.mean_gap(Generator(np.array(w), np.array(b)), faces.FACES)
     np.testing.assert_allclose(by_array, gap, rtol=1e-9)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from slantgan_jax import Players, faces, games, gans, rules, slanted_land, streams, train
+from slantgan_jax import Players, faces, gans, networks, rules, slanted_land, streams, train
 
 STEPS = 200
 GAME = slanted_land()
@@ -101,7 +101,7 @@ def test_any_side_learns_slanted_faces(side, scalar_leaves):
     rule = rules.tutorial(Players(optax.sgd(0.05), optax.sgd(0.05)))
     players = jax.jit(lambda key: train(key, game, rule, 6000))(jax.random.key(1)).players
     drawn = np.asarray(
-        faces.array(jax.jit(jax.vmap(lambda z: games.networks.generate(players.generator, z)))(jnp.linspace(0, 1, 11)))
+        faces.array(jax.jit(jax.vmap(lambda z: networks.generate(players.generator, z)))(jnp.linspace(0, 1, 11)))
     )
     drawn = drawn.reshape(11, side, side)
     bright = np.eye(side, dtype=bool)

@@ -88,7 +88,7 @@ def transport(generator: Generator, images: Image, order: int) -> Transport:
 
     Measured in float64 against the five faces, for 4200 random generators with weights up to a standard deviation of
     50, a third of them collapsed, tied or saturated: `gap` is at most 4e-12. `gap` is exact but for the quadrature of
-    costs in a cell, good to 1e-12, and for atoms that are best only within a gap between two nodes of a cell, 1/1000 of
+    costs in a cell, good to 1e-12, and for atoms that are best only within a gap between two nodes of a cell, 1/250 of
     [0, 1], which nothing sees: `cost` less a dual value on 200,000 latents was 2e-11 at most, much of it the error of
     that. In float32: about 1e-5.
 
