@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import jax
 import numpy as np
+import results
 import tyro
 
-import results
 from slantgan_jax import Discriminator, Generator, Players, faces, fields, games, slanted_land
 from slantgan_jax.analysis import distances, gaps, spectra, transport
 from slantgan_jax.penalties import norm_of

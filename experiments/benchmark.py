@@ -23,9 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 import numpy_gan
 import optax
+import results
 import runs
 
-import results
 from slantgan_jax import Players, faces, fields, plots, rules, slanted_land, sweep, train
 from slantgan_jax.devices import use_every_core
 

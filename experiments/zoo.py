@@ -26,9 +26,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import results
 import xarray as xr
 
-import results
 from slantgan_jax import Players, Rule, faces, fields, games, lab_plots, losses, penalties, rules, slanted_land, sweep
 from slantgan_jax import train as train_run
 from slantgan_jax.analysis import distances
@@ -40,7 +40,7 @@ NODES = 8  # of the latent: E σ(w z + b) to 1e-6 for |w| up to 5, far below CLO
 STRENGTH = 10.0
 """Of consensus, sga, lola, sos and unrolled: where the field turns with about 0.06, they add 10 · 0.06² of damping."""
 GAMMA = 0.1
-"""Of R1: near the critical strength, twice the rotation."""
+"""Of R1 and WGAN-GP: for R1 near the critical strength, twice the rotation."""
 
 OBJECTIVES = {
     "non-saturating": losses.non_saturating,
@@ -66,11 +66,13 @@ class Method(NamedTuple):
 METHODS = {
     "plain": Method(),
     "R1": Method(added=(penalties.r1(GAMMA),)),
+    "WGAN-GP": Method(added=(penalties.wgan_gp(GAMMA),)),
     "negative momentum": Method(optimizer=partial(optax.sgd, momentum=-0.5)),
     "momentum": Method(optimizer=partial(optax.sgd, momentum=0.5)),
     "Adam": Method(optimizer=lambda rate: optax.adam(rate / 10, b1=0.5)),
     "optimistic": Method(optimizer=optax.optimistic_gradient_descent),
     "lookahead": Method(wrap=lambda rule: rules.lookahead(rule, period=5, fraction=0.5)),
+    "averaging": Method(wrap=lambda rule: rules.averaged(rule, optax.ema(0.99))),
     "extragradient": Method(field=fields.extragradient),
     "heun": Method(field=fields.heun),
     "rk4": Method(field=fields.rk4),

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
 import results
+
 from slantgan_jax import Players, losses, penalties, rules
 
 SCRIPT = Path(dirac_gan.__file__)
