@@ -81,6 +81,9 @@ def sweep(
       Attributes record the versions, the source revision, the run, its program's hash, the platform and the time.
       Under `jax.distributed` all processes share the work of one store, and each returns when all of it is done.
 
+    A run that solves linear systems by the library's LAPACK calls (`jnp.linalg.solve` and its kin) inside a loop was
+    seen to hang for ever on two CPU devices: use one there, `devices.use_every_core(1)`, or an iterative solver.
+
     Raises:
       ValueError: an axis that the run does not take, is empty, has duplicates or no numbers; a parameter without an
         axis; a run that returns no flat mapping of arrays or closes over a tracer; dimensions without names; a `tile`
