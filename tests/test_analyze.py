@@ -1,5 +1,4 @@
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
+pytestmark = pytest.mark.xdist_group("analyze")  # one process compiles the transport once
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))
 import analyze  # noqa: E402
@@ -104,10 +104,9 @@ def test_files_that_are_no_run_are_refused(tmp_path, content, message):
         analyze.players_of(path)
 
 
-def test_the_script_writes_what_it_prints(tmp_path):
+def test_the_script_writes_what_it_prints(tmp_path, capsys):
     path = written(tmp_path, [1.0, -1.0, -1.0, 1.0], [1.0, -1.0, -1.0, 1.0], [0.5, -0.5, -0.5, 0.5], 0.0)
-    done = subprocess.run([sys.executable, str(EXPERIMENTS / "analyze.py"), str(path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    analyze.analyze(path)
     data = json.loads((tmp_path / "analysis.json").read_text())
     keys = "mean_image mean_gap variance_trace wasserstein_1 wasserstein_2 energy_distance mmd_squared frechet_squared "
     keys += (
@@ -116,4 +115,4 @@ def test_the_script_writes_what_it_prints(tmp_path):
     assert set(keys.split()) <= set(data)
     assert set(data["mmd_squared"]) == {"0.1", "0.25", "0.5", "1.0"}
     assert set(data["best_discriminator_loss"]) == {"ridge_0", "ridge_0.001", "ridge_0.01"}
-    assert f"{data['mean_gap']}" in done.stdout
+    assert f"{data['mean_gap']}" in capsys.readouterr().out
