@@ -97,14 +97,12 @@ RULES = {
     "alternating 2:1": partial(rules.alternating, discriminator_steps=2),
     "past extragradient": lambda optimizers, field: rules.past_extragradient(optimizers, 0.05, field),
     "lookahead": lambda optimizers, field: rules.lookahead(rules.simultaneous(optimizers, field), 5, 0.5),
-    "averaged": lambda optimizers, field: rules.averaged(rules.alternating(optimizers, field), optax.ema(0.9)),
 }
 ADJUSTMENTS = {
     "plain": lambda strength: fields.gradients,
     "extragradient": fields.extragradient,
     "consensus": fields.consensus,
     "sga": fields.sga,
-    "sga aligned": partial(fields.sga, align=True),
     "cgd": fields.cgd,
     "lola": fields.lola,
     "sos": fields.sos,
