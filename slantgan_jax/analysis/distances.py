@@ -20,6 +20,7 @@ from slantgan_jax.analysis import quadrature
 from slantgan_jax.faces import Image
 from slantgan_jax.losses import softplus
 from slantgan_jax.networks import Generator
+from slantgan_jax.penalties import squared_norm
 
 
 def mean_image(generator: Generator) -> Image:
@@ -52,7 +53,7 @@ def mean_gap(generator: Generator, images: Image) -> jax.Array:
     difference = jax.tree.map(
         lambda mean, leaf: mean - jnp.mean(faces.floats(leaf), axis=0), mean_image(generator), images
     )
-    return jnp.sqrt(jax.tree.reduce(jnp.add, jax.tree.map(lambda d: jnp.sum(d**2), difference)))
+    return jnp.sqrt(squared_norm(difference))
 
 
 def covariance(generator: Generator) -> jax.Array:

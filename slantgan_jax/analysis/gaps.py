@@ -29,6 +29,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import faces, games, losses, networks
+from slantgan_jax.analysis import quadrature
 from slantgan_jax.faces import Image
 from slantgan_jax.losses import Objective, softplus
 from slantgan_jax.networks import Discriminator, Generator, Players
@@ -116,7 +117,7 @@ def best_discriminator(
     chex.assert_trees_all_equal_shapes(generator.weights, generator.biases, image)
     _, unravel = ravel_pytree(image)
     problem = _regression(generator, images, faces.floats(ridge), nodes)
-    still, (w, b) = jax.lax.stop_gradient((problem, _flat(generator)))
+    still, (w, b) = jax.lax.stop_gradient((problem, quadrature.flat(generator)))
     knots = jnp.pad(games.latent_quadrature(nodes)[0], 1, constant_values=(0, 1))
     psi, _, low, high, *_ = _newton(still, w, b, knots)
     size = jnp.linalg.norm(psi[:-1])
@@ -211,14 +212,9 @@ def _real_loss(discriminator: Discriminator, images: Image) -> jax.Array:
     return jnp.mean(softplus(-jax.vmap(lambda image: networks.logit(discriminator, image))(images)))
 
 
-def _flat(generator: Generator) -> tuple[jax.Array, jax.Array]:
-    generator = jax.tree.map(faces.floats, generator)
-    return ravel_pytree(generator.weights)[0], ravel_pytree(generator.biases)[0]
-
-
 def _regression(generator: Generator, images: Image, ridge: jax.Array, nodes: int) -> _Regression:
     latents, weights = games.latent_quadrature(nodes)
-    w, b = _flat(generator)
+    w, b = quadrature.flat(generator)
     fake = jax.nn.sigmoid(latents[:, None] * w[None] + b[None])
     real = jax.vmap(lambda image: ravel_pytree(image)[0])(jax.tree.map(faces.floats, images))
     count = real.shape[0]
