@@ -257,17 +257,21 @@ def critical_strength(
       lowest, highest, points: as in `largest_stable_rate`. A strength of 0 stands for one up to `lowest`.
     """
 
-    def turning(strength: ArrayLike) -> tuple[jax.Array, Spectrum]:
+    def motion(strength: ArrayLike) -> tuple[jax.Array, jax.Array]:
         values = flow_eigenvalues(game_of_strength(faces.floats(strength)), players, adjustment, tangents)
-        return jnp.sum(jnp.abs(values.imag) > MERGED * jnp.max(jnp.abs(values))), of_flow(values)
+        turning = jnp.abs(values.imag) > MERGED * jnp.max(jnp.abs(values))
+        return jnp.sum(turning), of_flow(values).growth
 
-    at_lowest = turning(lowest)[0]
-    tests = (
-        lambda strength: turning(strength)[1].growth < -NEUTRAL,
-        lambda strength: turning(strength)[0] < at_lowest,
-        lambda strength: turning(strength)[0] == 0,
-    )
-    return CriticalStrength(*(_first(test, lowest, highest, points) for test in tests))
+    at_lowest = motion(lowest)[0]
+
+    def tests(strength: jax.Array) -> jax.Array:
+        turning, growth = motion(strength)
+        return jnp.stack([growth < -NEUTRAL, turning < at_lowest, turning == 0])
+
+    def strength(number: jax.Array) -> jax.Array:
+        return _first(lambda strength: tests(strength)[number], lowest, highest, points)
+
+    return CriticalStrength(*jax.vmap(strength)(jnp.arange(3)))
 
 
 def _spectrum(
