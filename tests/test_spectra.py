@@ -28,13 +28,10 @@ IMAGES = faces.FACES
 WEIGHTS = np.array([1.3, -0.4, 0.0, 2.2])
 GAME = slanted_land(IMAGES)
 OBJECTIVES = {
-    "non_saturating": losses.non_saturating,
-    "wasserstein": losses.wasserstein,
-    "least_squares": losses.least_squares(),
     "relativistic": losses.relativistic,
     "smoothed": losses.smoothed(losses.non_saturating, 0.1),
 }
-FREE = {"wasserstein", "relativistic"}
+"""That of the tutorial is held against NumPy; of these one weighs real and fake differently, one has pairs."""
 
 
 def sgd(rate, momentum=None):
@@ -88,8 +85,7 @@ def test_the_flows_eigenvalues_are_those_of_the_moments(x64, place):
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_jacobian_in_closed_form_is_that_of_autodiff(x64, name):
     objective = OBJECTIVES[name]
-    free = equilibria.logit_is_free(objective)
-    assert free == (name in FREE)
+    free = name == "relativistic"
 
     @jax.jit
     def both():
@@ -103,6 +99,13 @@ def test_the_jacobian_in_closed_form_is_that_of_autodiff(x64, name):
     np.testing.assert_allclose(closed, jacobian, atol=1e-14)  # sums of 20 numbers below 1
     assert np.sum(np.asarray(modes) == 0) == 4 + free
     assert np.abs(modes[4 + free :]).min() > 1e-2  # nothing that rotates or decays is 0, not even nearly
+
+
+def test_the_logit_is_free_where_the_loss_is_flat(x64):
+    for objective in (losses.wasserstein, losses.hinge, losses.relativistic):
+        assert equilibria.logit_is_free(objective)
+    for objective in (losses.non_saturating, losses.least_squares()):
+        assert not equilibria.logit_is_free(objective)
 
 
 def test_a_zero_mode_in_a_jordan_block_does_not_spoil_its_neighbours(x64):
@@ -125,20 +128,17 @@ def test_an_updates_multipliers_are_functions_of_the_flows_eigenvalues(x64, plac
     players, tangents, flow = place
     h = 0.4
     x = h * np.asarray(flow)
-    quadratic = roots(1, -(1 + 2 * x), x)
-    rate_of = {
-        "simultaneous": (rules.simultaneous(sgd(h)), 1 + x),
+    expected = {
         "extragradient": (rules.simultaneous(sgd(h), fields.extragradient(h)), 1 + x + x**2),
         "momentum": (rules.simultaneous(sgd(h, -0.5)), roots(1, -(0.5 + x), -0.5)),
-        "Popov": (rules.past_extragradient(sgd(h), h), quadratic),
-        "optimistic": (rules.simultaneous(Players(*[optax.optimistic_gradient_descent(h)] * 2)), quadratic),
+        "Popov": (rules.past_extragradient(sgd(h), h), roots(1, -(1 + 2 * x), x)),
     }
     found = jax.jit(
-        lambda: {n: spectra.update_eigenvalues(rule, GAME, players, 1, tangents) for n, (rule, _) in rate_of.items()}
+        lambda: {n: spectra.update_eigenvalues(rule, GAME, players, 1, tangents) for n, (rule, _) in expected.items()}
     )()
     for name, values in found.items():
         # Rounding 1e-16, times the slope of the roots: those of a quadratic are at least 0.1 apart.
-        assert apart(values, rate_of[name][1]) < 1e-13, name
+        assert apart(values, expected[name][1]) < 1e-13, name
         assert spectra.of_update(values).zero_modes == 4
         np.testing.assert_array_equal(np.abs(values), np.sort(np.abs(values))[::-1])
 
@@ -255,8 +255,8 @@ def test_critical_strengths_of_slanted_land_are_where_the_moments_say(x64, place
 
 
 def test_quadrature_converges_geometrically_in_its_nodes(x64):
-    """Gauss-Legendre on [-1, 1] is off by ρ⁻²ⁿ for a function analytic in the ellipse with foci ±1 and ρ the sum of its
-    semi-axes. The nearest singularity of σ(w z + b) is where w z + b = iπ; that of the losses is near to it for small u.
+    """Gauss-Legendre on [-1, 1] is off by ρ⁻²ⁿ for a function analytic in the ellipse with foci ±1, ρ the sum of its
+    semi-axes. The nearest singularity of σ(w z + b) is at w z + b = iπ; that of the losses is near to it for small u.
     """
     w, b = 6.0, -2.5
     players = Players(
