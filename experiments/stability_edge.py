@@ -12,7 +12,8 @@ nothing else than small deviations is seen. The logarithms of the factors add up
 second, third and last quarter of a run, with weights exp(-1 / s (1 - s)) that damp its waves, tell how fast it rises.
 The edge is where it begins to rise: rates from half to twice the prediction, rates between the two of them where the
 sign first changes, and so on; at last a straight line through the first two rates that rise, since another mode may
-lead below the edge. The second and third quarter give an edge of their own; by how much it differs is the resolution.
+lead below the edge. The second and third quarter give an edge of their own; by how much it differs, or the distance of
+the last rates where that is more, is the resolution.
 """
 
 from collections.abc import Callable
@@ -29,6 +30,7 @@ import results
 
 from slantgan_jax import Players, Rule, faces, fields, games, penalties, rules, slanted_land, spectrum_plots
 from slantgan_jax.analysis import equilibria, spectra
+from slantgan_jax.devices import use_every_core
 from slantgan_jax.rules import State
 
 IMAGES = faces.pixels(faces.FACES)
@@ -40,8 +42,11 @@ NODES = 24  # rounding alone is left for |w| up to 6
 AMPLITUDE = 1e-7
 CHUNK = 10
 RATES = 6
-SECTIONS = 5
-FOLLOWED = 30
+SECTIONS = 7
+RISING = 0.01
+"""Divided by the steps, a rise of the height in a step that is more than the waves that averages leave: with 20000
+steps up to 6e-8 was seen below the edge of the tutorial's order, where modes hardly decay."""
+FOLLOWED = 60
 """Smaller rates by which a fixed point that depends on the rate is followed to a large one."""
 STRENGTH = 10.0
 """Of consensus and sga, as in zoo.py."""
@@ -121,6 +126,7 @@ def stability_edge(
         raise ValueError(f"--steps is {steps}: give a positive multiple of {4 * CHUNK}")
     drawn = np.clip(np.random.default_rng(0).normal(size=(random, 4)), -SCALES[-1], SCALES[-1])
     weights = np.concatenate([np.outer(scales, DIRECTION), drawn])
+    use_every_core(1)
     with results.complete_folder(out, FILES) as folder, jax.enable_x64(True):
         rows = []
         print(f"{'':36} {'predicted, lowest to highest':>30}   {'difference':>10} {'resolution':>10}")
@@ -131,9 +137,8 @@ def stability_edge(
         settings = {"weights": weights, "scales": scales, "strengths": strengths, "nodes": NODES}
         settings |= {"amplitude": AMPLITUDE, "command": results.command()}
         results.write_json(folder / "data.json", {"rows": rows, "settings": settings, "versions": results.record()})
-        height = 2.6 * -(-(len(rows) + 1) // 6) + 1.2
         results.save_figure(
-            folder / "stability_edge.png", spectrum_plots.edges, 17, height, rows, np.array(scales), strengths,
+            folder / "stability_edge.png", spectrum_plots.edges, 17, 9.5, rows, np.array(scales), strengths,
             answer(rows, strengths),
         )  # fmt: skip
     print(answer(rows, strengths))
@@ -141,39 +146,47 @@ def stability_edge(
 
 
 def edges(method: Method, weights: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarray]:
-    """`predicted` and `measured` rates, each `[weights, strengths]`, and the `resolution` of the latter, relative.
+    """`predicted` and `measured` rates, each `[weights, strengths]`, and the relative `resolution` of the latter.
 
-    NaN is measured where the growth has no change of sign between half and twice the prediction.
+    Where the prediction is that the fixed point ceases to exist there is nothing to measure: `lost`. NaN is measured
+    there, and where the growth has no change of sign between half and twice the prediction.
     """
     cells = np.repeat(weights, len(strengths), axis=0), np.tile(strengths, len(weights))
-    predicted = np.asarray(jax.jit(jax.vmap(partial(predicted_edge, method)))(*cells))
+    predicted, lost = map(np.asarray, jax.jit(jax.vmap(partial(predicted_edge, method)))(*cells))
     growths = jax.jit(jax.vmap(jax.vmap(partial(growth, method), (None, None, 0)), (0, 0, 0)))
-    known = (predicted > 0) & np.isfinite(predicted)
+    known = (predicted > 0) & np.isfinite(predicted) & ~lost
     low, high = (np.where(known, factor * predicted, 1.0) for factor in (0.5, 2))
-    for _ in range(SECTIONS):
+    everyone = np.arange(len(low))
+    for _ in range(SECTIONS if known.any() else 1):
         rates = low[:, None] * (high / low)[:, None] ** (np.arange(RATES) / (RATES - 2))  # the last one beyond `high`
         rises = np.asarray(growths(*cells, rates))  # [cells, rates, 2]
         rises = np.where(np.isnan(rises), np.inf, rises)
-        first = np.argmax(rises[:, :, 1] > 0, axis=1)
+        first = np.argmax(rises[:, :, 1] > RISING / method.steps, axis=1)
         known &= (first > 0) & (first < RATES - 1)
-        above, everyone = np.clip(first, 1, RATES - 2), np.arange(len(low))
-        low, high = rates[everyone, above - 1], rates[everyone, above]
-    beyond = rates[everyone, above + 1]
-    upper, uppermost = rises[everyone, above].T, rises[everyone, above + 1].T  # [2, cells]
-    found = high * (beyond / high) ** (-upper / (uppermost - upper))
-    found = np.where(known, found, np.nan)
-    shape = len(weights), len(strengths)
-    resolution = np.abs(found[0] / found[1] - 1)
-    named = {"predicted": predicted, "measured": found[1], "resolution": resolution}
-    return {name: values.reshape(shape) for name, values in named.items()}
+        above = np.clip(first, 1, RATES - 2)
+        low, high, beyond = (rates[everyone, above + i] for i in (-1, 0, 1))
+    upper, uppermost = (rises[everyone, above + i].T for i in (0, 1))  # [2, cells]
+    with np.errstate(all="ignore"):  # of cells where nothing is known
+        found = high * (beyond / high) ** (-upper / (uppermost - upper))
+        found = np.where(known, found, np.nan)
+        resolution = np.maximum(high / low - 1, np.abs(found[0] / found[1] - 1))
+    named = {"predicted": predicted, "measured": found[1], "resolution": resolution, "lost": lost}
+    return {name: values.reshape(len(weights), len(strengths)) for name, values in named.items()}
 
 
-def predicted_edge(method: Method, weights: jax.Array, strength: jax.Array) -> jax.Array:
+def predicted_edge(method: Method, weights: jax.Array, strength: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The largest stable rate, and whether the rule has no fixed point at a rate just above."""
     game, players, tangents = place(weights, strength)
-    return spectra.largest_stable_rate(
+    edge = spectra.largest_stable_rate(
         method.rule, game, players, tangents, steps=method.period, newton=method.newton,
         lowest=0.01, highest=1000.0, points=120,
     )  # fmt: skip
+    if not method.newton:
+        return edge, jnp.asarray(False)
+    beyond = 1.001 * edge
+    state = held(method, game, players, tangents, beyond)
+    values = spectra.update_eigenvalues(method.rule(beyond), game, state, method.period, tangents)
+    return edge, jnp.isnan(values).any()
 
 
 def growth(method: Method, weights: jax.Array, strength: jax.Array, rate: jax.Array) -> jax.Array:
@@ -235,19 +248,22 @@ def place(weights: jax.Array, strength: jax.Array) -> tuple[games.Game, Players,
 
 
 def differences(row: dict[str, Any]) -> np.ndarray:
-    return np.abs(row["measured"] / row["predicted"] - 1)
+    """Of measured from predicted rates, relative; 0 where nothing is to be measured."""
+    return np.where(row["lost"], 0, np.abs(row["measured"] / row["predicted"] - 1))
 
 
 def line(row: dict[str, Any]) -> str:
     low, high = row["predicted"].min(), row["predicted"].max()
-    return f"{row['method']:36} {low:14.6g} to {high:12.6g}   {differences(row).max():10.1e} {row['resolution'].max():10.1e}"
+    lost = f"   no fixed point above, in {row['lost'].sum()}" if row["lost"].any() else ""
+    worst, resolution = differences(row).max(), np.nanmax(row["resolution"])
+    return f"{row['method']:36} {low:14.6g} to {high:12.6g}   {worst:10.1e} {resolution:10.1e}{lost}"
 
 
 def answer(rows: list[dict[str, Any]], strengths: tuple[float, ...]) -> str:
     """The figure's caption, from the data."""
     worst = max(float(differences(row).max()) for row in rows)
-    resolution = max(float(row["resolution"].max()) for row in rows)
-    cells = sum(row["measured"].size for row in rows)
+    resolution = max(float(np.nanmax(row["resolution"])) for row in rows)
+    cells = sum(int((~row["lost"]).sum()) for row in rows)
     medians = {row["method"]: np.median(row["predicted"], axis=0) for row in rows}
     best = max(medians, key=lambda name: medians[name][0])
     least = min(medians, key=lambda name: medians[name][0])

@@ -1,6 +1,8 @@
 """Figures of spectra and of the edge of stability: arrays in, drawings out, as in `plots`."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +12,7 @@ from slantgan_jax.plots import Panel
 
 STABLE = "#0f766e"
 UNSTABLE = "#dc2626"
+STRENGTHS = ("#1d4ed8", "#b45309", "#6d28d9", "#0f766e")
 
 
 def planes(panel: Panel, flow: np.ndarray, multipliers: np.ndarray, rule: str, title: str) -> None:
@@ -72,3 +75,46 @@ def _half_planes(ax: Axes, growth: np.ndarray, turn: np.ndarray, zeros: int) -> 
     ticks = 10.0 ** exponents[:: max(1, math.ceil(len(exponents) / 4))]
     ax.set_xticks([*-ticks[::-1], 0, *(ticks if reach[1] > largest else [])])
     ax.set_xlim(*reach)
+
+
+def edges(
+    panel: Panel, rows: Sequence[Mapping[str, Any]], scales: np.ndarray, strengths: Sequence[float], title: str
+) -> None:
+    """The largest stable rate along the equilibria, a panel for each rule: lines predicted, dots measured by runs.
+
+    Args:
+      rows: each with `method`, and with `predicted`, `measured` and `lost` (nothing to measure), `[weights,
+        strengths]`: first the weights with `scales`, then random ones.
+      scales: `[n]`, along the line of the first weights.
+      strengths: of R1.
+      title: of the figure.
+    """
+    columns = math.ceil(len(rows) / 3)
+    axes = np.asarray(panel.subplots(3, columns, squeeze=False, sharex=True, sharey=True))
+    beside = scales.max() + 0.6 * (1 + np.arange(len(rows[0]["predicted"]) - len(scales)))
+    places, along = np.append(scales, beside), len(scales)
+    for ax in axes.ravel()[len(rows) :]:
+        ax.set_visible(False)
+    for ax, row in zip(axes.ravel(), rows, strict=False):
+        for i, strength in enumerate(strengths):
+            color = STRENGTHS[i % len(STRENGTHS)]
+            predicted, measured, lost = (row[name][:, i] for name in ("predicted", "measured", "lost"))
+            ax.plot(scales, predicted[:along], color=color, linewidth=1.3, label=f"γ = {strength:g}")
+            ax.plot(beside, predicted[along:], "_", color=color, markersize=11, markeredgewidth=1.3)
+            ax.plot(places[~lost], measured[~lost], "o", color=color, markersize=4)
+            ax.plot(places[lost], predicted[lost], "x", color=color, markersize=5)
+        apart = np.abs(row["measured"] / row["predicted"] - 1)[~row["lost"]]
+        ax.set_title(f"{row['method']}\nmeasured within {apart.max():.0e}" if apart.size else row["method"], fontsize=9)
+        ax.set_yscale("log")
+        if len(beside):
+            ax.axvspan(scales.max() + 0.3, places.max() + 0.3, color="#f3f4f6", linewidth=0, zorder=0)
+        ax.grid(axis="y", color="#e5e7eb", linewidth=0.6)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("largest stable rate")
+    axes[0, 0].legend(fontsize=8, title="R1, lines predicted", title_fontsize=8)
+    panel.supxlabel(
+        "equilibrium: s of the weights s (1, -1, -1, 1); on grey, random weights. Lines: from the spectrum. "
+        "Dots: measured by runs. Crosses: above, the rule has no fixed point",
+        fontsize=10,
+    )
+    panel.suptitle(title, fontsize=12)
