@@ -35,7 +35,7 @@ from slantgan_jax.rules import State
 
 IMAGES = faces.pixels(faces.FACES)
 DIRECTION = np.array([1.0, -1.0, -1.0, 1.0])
-SCALES = np.arange(0, 6.1, 0.75)
+SCALES = np.arange(0, 6.1, 1.5)
 RANDOM = 3
 STRENGTHS = (0.0, 0.1, 1.0)
 NODES = 24  # rounding alone is left for |w| up to 6
@@ -43,10 +43,7 @@ AMPLITUDE = 1e-7
 CHUNK = 10
 RATES = 6
 SECTIONS = 7
-RISING = 0.01
-"""Divided by the steps, a rise of the height in a step that is more than the waves that averages leave: with 20000
-steps up to 6e-8 was seen below the edge of the tutorial's order, where modes hardly decay."""
-FOLLOWED = 60
+FOLLOWED = 30
 """Smaller rates by which a fixed point that depends on the rate is followed to a large one."""
 STRENGTH = 10.0
 """Of consensus and sga, as in zoo.py."""
@@ -61,12 +58,15 @@ class Method(NamedTuple):
       steps: of a run. Where modes of nearly the same pace cross the edge slowly it takes more to tell them apart.
       period: steps after which its map is the same again.
       newton: iterations to its fixed point, 0 where that is the equilibrium.
+      waves: what the averages leave of them, as a rise in a step: a rise by more is one. Below the edge of the
+        tutorial's order, where modes hardly decay, up to 2e-5 was seen.
     """
 
     rule: Callable[[Any], Rule]
     steps: int = 20_000
     period: int = 1
     newton: int = 0
+    waves: float = 1e-7
 
 
 def sgd(rate: Any, momentum: float | None = None, ratio: float = 1.0) -> Players:
@@ -74,14 +74,14 @@ def sgd(rate: Any, momentum: float | None = None, ratio: float = 1.0) -> Players
 
 
 METHODS = {
-    "tutorial": Method(lambda rate: rules.tutorial(sgd(rate)), newton=6),
-    "simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate)), steps=160_000),
+    "tutorial": Method(lambda rate: rules.tutorial(sgd(rate)), newton=5, waves=1e-3),
+    "simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate)), steps=320_000),
     "alternating, D first": Method(lambda rate: rules.alternating(sgd(rate))),
     "alternating, G first": Method(lambda rate: rules.alternating(sgd(rate), discriminator_first=False)),
     "alternating, D twice": Method(lambda rate: rules.alternating(sgd(rate), discriminator_steps=2)),
     "alternating, D four times as fast": Method(lambda rate: rules.alternating(sgd(rate, ratio=4.0))),
     "momentum -½, alternating": Method(lambda rate: rules.alternating(sgd(rate, -0.5))),
-    "momentum -½, simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate, -0.5)), steps=160_000),
+    "momentum -½, simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate, -0.5)), steps=320_000),
     "optimistic": Method(lambda rate: rules.simultaneous(Players(*[optax.optimistic_gradient_descent(rate)] * 2))),
     "past extragradient": Method(lambda rate: rules.past_extragradient(sgd(rate), rate)),
     "extragradient": Method(lambda rate: rules.simultaneous(sgd(rate), fields.extragradient(rate))),
@@ -111,7 +111,7 @@ def stability_edge(
         scales: s of the weights s (1, -1, -1, 1), up to 6.
         random: how many equilibria with standard-normal weights, too.
         strengths: of R1.
-        steps: of each run, a multiple of 40; by default 20000, where modes differ little 160000.
+        steps: of each run, a multiple of 40; by default 20000, where modes differ little 320000.
         out: folder for data.json and stability_edge.png.
     """
     if unknown := [name for name in methods if name not in METHODS]:
@@ -156,19 +156,21 @@ def edges(method: Method, weights: np.ndarray, strengths: np.ndarray) -> dict[st
     growths = jax.jit(jax.vmap(jax.vmap(partial(growth, method), (None, None, 0)), (0, 0, 0)))
     known = (predicted > 0) & np.isfinite(predicted) & ~lost
     low, high = (np.where(known, factor * predicted, 1.0) for factor in (0.5, 2))
-    everyone = np.arange(len(low))
+    everyone, above = np.arange(len(low)), np.ones(len(low), int)
+    rises, beyond = np.full((len(low), RATES, 2), np.nan), high
     for _ in range(SECTIONS if known.any() else 1):
         rates = low[:, None] * (high / low)[:, None] ** (np.arange(RATES) / (RATES - 2))  # the last one beyond `high`
         rises = np.asarray(growths(*cells, rates))  # [cells, rates, 2]
         rises = np.where(np.isnan(rises), np.inf, rises)
-        first = np.argmax(rises[:, :, 1] > RISING / method.steps, axis=1)
+        first = np.argmax(rises[:, :, 1] > method.waves, axis=1)
         known &= (first > 0) & (first < RATES - 1)
         above = np.clip(first, 1, RATES - 2)
         low, high, beyond = (rates[everyone, above + i] for i in (-1, 0, 1))
     upper, uppermost = (rises[everyone, above + i].T for i in (0, 1))  # [2, cells]
     with np.errstate(all="ignore"):  # of cells where nothing is known
         found = high * (beyond / high) ** (-upper / (uppermost - upper))
-        found = np.where(known, found, np.nan)
+        sharp = upper > 10 * method.waves  # then the edge is next to it, and the line may be a curve
+        found = np.where(known, np.where(sharp, np.clip(found, low, high), found), np.nan)
         resolution = np.maximum(high / low - 1, np.abs(found[0] / found[1] - 1))
     named = {"predicted": predicted, "measured": found[1], "resolution": resolution, "lost": lost}
     return {name: values.reshape(len(weights), len(strengths)) for name, values in named.items()}

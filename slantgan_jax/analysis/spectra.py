@@ -204,7 +204,12 @@ def of_update(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
 
 
 def fixed_point(
-    rule: Rule, game: Game, players: Players, steps: int = 1, tangents: Players | None = None, iterations: int = 10
+    rule: Rule,
+    game: Game,
+    players: Players | State,
+    steps: int = 1,
+    tangents: Players | None = None,
+    iterations: int = 10,
 ) -> State:
     """The state that `steps` steps of `rule` on the expected game leave as it is, by Newton's method from `players`.
 
@@ -217,7 +222,7 @@ def fixed_point(
 
     Args:
       rule, game, steps: as in `update_jacobian`.
-      players: near a fixed point.
+      players: near a fixed point; or a whole state.
       tangents: of a surface of fixed points, as in `update_eigenvalues`; the one found is where `players` would come
         to without moving along them. Without them an isolated one is looked for.
       iterations: of Newton's method, each as costly as `update_jacobian`; near to `players` 5 are enough.
