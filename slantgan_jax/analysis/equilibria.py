@@ -34,6 +34,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import faces, losses
+from slantgan_jax.analysis import distances
 from slantgan_jax.faces import Image
 from slantgan_jax.losses import Objective
 from slantgan_jax.networks import Discriminator, Generator, Players
@@ -128,19 +129,75 @@ def project(players: Players, images: Image, objective: Objective = losses.non_s
     return equilibrium(players.generator.weights, images, objective)
 
 
-def tangents(weights: Image, images: Image) -> Players:
+def tangents(weights: Image, images: Image, free_logit: bool = False) -> Players:
     """A basis of the equilibria's tangent space at `equilibrium(weights, images)`.
 
     `Players` whose leaves have a leading axis `[pixels]`; entry i is the derivative of the equilibrium by the weight
     of pixel i (in the order of `ravel_pytree`): dw_i = 1, db_i = `slope(w_i, m_i)`, all else 0. Along these directions
-    the expected field does not change, so its Jacobian has an eigenvalue 0 for each.
+    the expected field does not change, so its Jacobian has an eigenvalue 0 for each. With `free_logit`, for objectives
+    of which `logit_is_free`, one more entry is dc = 1, all else 0.
     """
     flat, unravel = ravel_pytree(jax.tree.map(faces.floats, weights))
 
     def derivative(direction):
         return jax.jvp(lambda flat: equilibrium(unravel(flat), images), (flat,), (direction,))[1]
 
-    return jax.vmap(derivative)(jnp.eye(flat.size, dtype=flat.dtype))
+    basis = jax.vmap(derivative)(jnp.eye(flat.size, dtype=flat.dtype))
+    if not free_logit:
+        return basis
+    padded = jax.tree.map(lambda leaf: jnp.concatenate([leaf, jnp.zeros_like(leaf[:1])]), basis)
+    last = padded.discriminator._replace(bias=padded.discriminator.bias.at[-1].set(1))
+    return padded._replace(discriminator=last)
+
+
+def logit_is_free(objective: Objective) -> bool:
+    """Whether c may be any number near the undecided one: L_D(c, c) has no curvature there, to the last bit.
+
+    So it is for the Wasserstein, the hinge and the relativistic loss. Of a concrete objective, outside of any trace.
+    """
+    with jax.ensure_compile_time_eval():
+        c = undecided_logit(objective)
+        curvature = jax.grad(jax.grad(lambda c: faces.floats(sum(term(c, c) for term in objective.discriminator))))(c)
+        return bool(curvature == 0)
+
+
+def jacobian(weights: Image, images: Image, objective: Objective = losses.non_saturating) -> jax.Array:
+    """J of the expected field at `equilibrium(weights, images, objective)` from second moments, `[n, n]`, no autodiff.
+
+    In the order of the leaves, w, b | u, c, with x̃ = (x, 1), m the mean image, C the covariance of G(z) and
+    g = dL_G/dℓ_fake, d_r, d_f, d_rr, ... the derivatives of L_D by ℓ_real, ℓ_fake, all at ℓ_real = ℓ_fake = c:
+
+        J_GG = 0        as G's loss is the same everywhere where u = 0
+        J_GD            ∂²L_G/∂w_i∂u_i = g α_i,  ∂²L_G/∂b_i∂u_i = g β_i,  else 0
+        J_DG            ∂²L_D/∂u_i∂w_i = d_f α_i,  ∂²L_D/∂u_i∂b_i = d_f β_i,  else 0
+        J_DD            d_rr E[x̃ x̃ᵀ] + d_ff E[G̃ G̃ᵀ] + 2 d_rf m̃ m̃ᵀ
+
+        β_i = E σ'(w_i z + b_i) = m_i (1 - m_i) - C_ii,   α_i = E z σ'(w_i z + b_i) = -slope(w_i, m_i) β_i
+
+    since σ' = σ (1 - σ). For the logistic losses of the tutorial d_rr = d_ff = ¼, d_rf = 0, d_f = ½ and g = -½: up to
+    rotations in each pixel's (w, b) it is a rotation between u_i and x_i, damped by ¼ of the second moments. Exact to
+    1e-14, as `distances.covariance`.
+    """
+    players = equilibrium(weights, images, objective)
+    c = players.discriminator.bias
+
+    def of_discriminator(logits):
+        return sum(term(logits[0], logits[1]) for term in objective.discriminator)
+
+    logits = jnp.stack([c, c])
+    (_, d_fake), curvature = jax.grad(of_discriminator)(logits), jax.hessian(of_discriminator)(logits)
+    g = jax.grad(objective.generator, 1)(c, c)
+    real = jax.vmap(lambda image: ravel_pytree(image)[0])(jax.tree.map(faces.floats, images))
+    mean = jnp.mean(real, axis=0)
+    covariance = distances.covariance(players.generator)
+    beta = mean * (1 - mean) - jnp.diag(covariance)
+    alpha = -slope(ravel_pytree(players.generator.weights)[0], mean) * beta
+    real, mean = (jnp.concatenate([x, jnp.ones((*x.shape[:-1], 1))], axis=-1) for x in (real, mean))
+    felt = jnp.pad(jnp.concatenate([jnp.diag(alpha), jnp.diag(beta)]), ((0, 0), (0, 1)))  # [2 pixels, pixels + 1]
+    both = jnp.outer(mean, mean)
+    generated = jnp.pad(covariance, ((0, 1), (0, 1))) + both
+    seen = curvature[0, 0] * real.T @ real / len(real) + curvature[1, 1] * generated + 2 * curvature[0, 1] * both
+    return jnp.block([[jnp.zeros((len(felt), len(felt))), g * felt], [d_fake * felt.T, seen]])
 
 
 def _log_sinh_ratio(y: jax.Array) -> jax.Array:

@@ -1,14 +1,75 @@
-"""Linearizations: the Jacobian of a game's expected field, and of the update map of a rule."""
+"""Spectra: how a game's flow and a rule's update map act near players at which nothing moves.
+
+Near an equilibrium ω* the flow ω' = -ξ(ω) has modes exp(λ t), λ an eigenvalue of -J; a rule's step has modes μⁿ, μ an
+eigenvalue of its Jacobian M, all that the rule carries (momenta, memories) included. A mode decays where Re λ < 0 or
+|μ| < 1. For plain simultaneous descent μ = 1 + η λ, so that it is stable for η < min 2 |Re λ| / |λ|².
+
+Where equilibria form a surface, λ = 0 or μ = 1 along it: `tangents` of the surface tell which modes those are. Such
+zero modes are taken out exactly, not by their size: as A = -J (or M - I) has A v = 0 for each tangent v, it acts on the
+quotient of the space by the tangents, and has there the other eigenvalues. Rounding would otherwise move a zero mode by
+1e-8 where it belongs to a Jordan block. What is found of it is returned as exactly 0 (or 1).
+
+Everything is a pure function, may be mapped by `vmap`, and needs the scope of `jax.enable_x64`. Eigenvalues of matrices
+that are not symmetric are LAPACK's, for a CPU.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
 
-from slantgan_jax import fields, games
+from slantgan_jax import faces, fields, games
 from slantgan_jax.fields import Adjustment
 from slantgan_jax.games import Game
 from slantgan_jax.networks import Players
 from slantgan_jax.rules import Rule, State
+
+VERDICTS = ("stable", "marginal", "unstable", "no equilibrium")
+"""All non-zero modes decay; some neither grow nor decay; some grow; the tangents given are none: no fixed point."""
+
+NEUTRAL = 1e-11
+"""A growth rate, Re λ or ln |μ|, so near to 0 counts as 0: rounding leaves 1e-15 of simple modes, more of merging."""
+
+MERGED = 1e-7
+"""An imaginary part so small, relative to the largest |λ| or |μ - 1|, counts as 0: where two real modes merge, rounding
+of 1e-16 splits them by its root, 1e-8."""
+
+
+class Spectrum(NamedTuple):
+    """What eigenvalues say.
+
+    Attributes:
+      eigenvalues: `[n]`, complex, as they were given.
+      zero_modes: how many of them are exactly 0 (of a flow) or 1 (of a map).
+      verdict: an index of `VERDICTS`, by the other ones.
+      growth: of the slowest of these, ln of its factor in an epoch; negative where it decays.
+      efold: 1 / |growth|, the epochs in which it decays (or grows) by e.
+      period: the epochs of one turn of the oscillating mode that decays slowest; infinite if none oscillates.
+    """
+
+    eigenvalues: jax.Array
+    zero_modes: jax.Array
+    verdict: jax.Array
+    growth: jax.Array
+    efold: jax.Array
+    period: jax.Array
+
+
+class CriticalStrength(NamedTuple):
+    """Strengths of a penalty at which the kind of motion changes; 0: at every strength, infinite: at none.
+
+    Attributes:
+      stabilizing: the least with which all non-zero modes decay.
+      first: where the first oscillating pair merges into real modes, so fewer modes oscillate than without penalty.
+      last: the least with which no mode oscillates: critical damping.
+    """
+
+    stabilizing: jax.Array
+    first: jax.Array
+    last: jax.Array
 
 
 def expected_field(game: Game, adjustment: Adjustment = fields.gradients) -> fields.Field:
@@ -17,13 +78,230 @@ def expected_field(game: Game, adjustment: Adjustment = fields.gradients) -> fie
     return adjustment(lambda players: games.losses_of(full, players, ()))
 
 
-def update_jacobian(rule: Rule, game: Game, players: Players, steps: int = 1) -> jax.Array:
+def flow_eigenvalues(
+    game: Game, players: Players, adjustment: Adjustment = fields.gradients, tangents: Players | None = None
+) -> jax.Array:
+    """Eigenvalues of -J of the expected, adjusted field, `[n]` complex: largest real part first, then imaginary.
+
+    Args:
+      game: any.
+      players: where; an equilibrium, or the eigenvalues tell little.
+      adjustment: of the field.
+      tangents: directions of zero modes, `Players` with a leading axis (`equilibria.tangents`): their eigenvalues are
+        exactly 0. If the field does change along them, all others are NaN.
+    """
+    values = modes(-fields.jacobian(expected_field(game, adjustment), players), tangents)
+    return values[jnp.lexsort((-values.imag, -values.real))]
+
+
+def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int = 1) -> jax.Array:
     """The Jacobian of `steps` steps of `rule` on the expected game, `[n, n]`, at `players`.
 
     The n variables are the numbers that the rule carries from step to step, counts apart: players, momenta, memories.
     The optimizer state is the one after `steps` steps of standing at `players`; so at an equilibrium it is a fixed
-    point, and the eigenvalues of largest modulus tell whether the rule converges to it, and how fast.
+    point, and the eigenvalues of largest modulus tell whether the rule converges to it, and how fast. In the place of
+    `players` a whole state may be given, of a `fixed_point`.
     """
+    update, flat, _ = _update_map(rule, game, players, steps)
+    return jax.jacfwd(update)(flat)
+
+
+def update_eigenvalues(
+    rule: Rule, game: Game, players: Players | State, steps: int = 1, tangents: Players | None = None
+) -> jax.Array:
+    """Eigenvalues of `update_jacobian`, `[n]` complex: largest modulus first, then largest imaginary part.
+
+    Arguments as there; `tangents` are directions of zero modes as in `flow_eigenvalues`, whose eigenvalues are exactly
+    1. What the rest of the state does along them is found. Where the surface of fixed points is not exactly that of
+    the equilibria, as in the tutorial's order, they need be near it only, but `players` must be a `fixed_point`.
+    Five steps are an epoch of the tutorial. Of `rules.lookahead` take as many steps as its period.
+
+    Adam has no derivative at an equilibrium (√v at v = 0), unless its `eps_root` is positive.
+    """
+    jacobian = update_jacobian(rule, game, players, steps)
+    values = 1 + modes(jacobian - jnp.eye(len(jacobian)), tangents)
+    return values[jnp.lexsort((-values.imag, -jnp.abs(values)))]
+
+
+def modes(matrix: jax.Array, tangents: Players | None = None) -> jax.Array:
+    """Eigenvalues of A `[n, n]`, `[n]` complex, first an exact 0 for each of the k `tangents`; not sorted.
+
+    The tangents' coordinates are the first of the n. The vectors v with A v = 0 and the same projection on the
+    tangents are found by least squares, and A is restricted to what is orthogonal to them. If there are none (A v above
+    1e-12 in size), the other eigenvalues are NaN.
+    """
+    if tangents is None:
+        return jnp.linalg.eigvals(matrix)
+    flat = jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents)
+    (count, known), size = flat.shape, len(matrix)
+    frame = jnp.linalg.qr(jnp.pad(flat, ((0, 0), (0, size - known))).T)[0].T  # [k, n], orthonormal
+    scale = jnp.max(jnp.abs(matrix))
+    conditions = jnp.concatenate([matrix, scale * frame])
+    neutral = jnp.linalg.lstsq(conditions, jnp.concatenate([jnp.zeros((size, count)), scale * jnp.eye(count)]))[0]
+    rest = jnp.linalg.qr(neutral, mode="complete")[0][:, count:]
+    values = jnp.linalg.eigvals(rest.T @ matrix @ rest)
+    annihilated = jnp.max(jnp.abs(matrix @ neutral)) <= 4096 * jnp.finfo(matrix.dtype).eps * jnp.maximum(1, scale)
+    return jnp.concatenate([jnp.zeros(count, values.dtype), jnp.where(annihilated, values, jnp.nan)])
+
+
+def of_flow(eigenvalues: jax.Array, epoch: ArrayLike = 1.0) -> Spectrum:
+    """The `Spectrum` of a flow's eigenvalues; `epoch` is the flow's time in one: 5 η for five steps with rate η."""
+    size = jnp.max(jnp.abs(eigenvalues))
+    turning = jnp.abs(eigenvalues.imag) > MERGED * size
+    return _spectrum(eigenvalues, eigenvalues == 0, turning, eigenvalues.real, eigenvalues.imag, epoch)
+
+
+def of_update(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
+    """The `Spectrum` of an update map's eigenvalues; `epochs` are those that the map spans: steps / 5."""
+    size = jnp.max(jnp.abs(eigenvalues - 1))
+    turning = (jnp.abs(eigenvalues.imag) > MERGED * size) | (eigenvalues.real < -MERGED)
+    growth = jnp.log(jnp.abs(eigenvalues))
+    return _spectrum(eigenvalues, eigenvalues == 1, turning, growth, jnp.angle(eigenvalues), 1 / epochs)
+
+
+def fixed_point(
+    rule: Rule, game: Game, players: Players, steps: int = 1, tangents: Players | None = None, iterations: int = 10
+) -> State:
+    """The state that `steps` steps of `rule` on the expected game leave as it is, by Newton's method from `players`.
+
+    An equilibrium is one of most rules, but not of the tutorial's order: D's moves on real and on fake images undo each
+    other to first order only. To first order in the rate η, on slanted land with the logistic losses,
+
+        u = 0,   c = -η/4 (1 + |m|²),   E G(z) = m - η/4 C m
+
+    with m the mean image of the data and C the covariance of the generator's.
+
+    Args:
+      rule, game, steps: as in `update_jacobian`.
+      players: near a fixed point.
+      tangents: of a surface of fixed points, as in `update_eigenvalues`; the one found is where `players` would come
+        to without moving along them. Without them an isolated one is looked for.
+      iterations: of Newton's method, each as costly as `update_jacobian`.
+
+    Returns:
+      The whole state; `.players` of it are the players. Not converged, or singular: what the last iteration made.
+    """
+    update, flat, state_of = _update_map(rule, game, players, steps)
+    eye = jnp.eye(flat.size)
+    known = jnp.zeros((0, flat.size))
+    if tangents is not None:
+        known = jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents)
+        known = jnp.pad(known, ((0, 0), (0, flat.size - known.shape[1])))
+
+    def newton(_: Any, x: jax.Array) -> jax.Array:
+        matrix = jax.jacfwd(update)(x) - eye
+        scale = jnp.max(jnp.abs(matrix))
+        wanted = jnp.concatenate([x - update(x), jnp.zeros(len(known))])
+        return x + jnp.linalg.lstsq(jnp.concatenate([matrix, scale * known]), wanted)[0]
+
+    return state_of(jax.lax.fori_loop(0, iterations, newton, flat))
+
+
+def largest_stable_rate(
+    rule_of_rate: Callable[[jax.Array], Rule],
+    game: Game,
+    players: Players,
+    tangents: Players | None = None,
+    *,
+    steps: int = 1,
+    newton: int = 0,
+    lowest: float = 1e-4,
+    highest: float = 1e4,
+    points: int = 200,
+) -> jax.Array:
+    """The largest learning rate up to which no mode of the update map grows, a scalar.
+
+    Rates are tried upwards from `lowest`, so it is the first crossing of ln |μ| = 0, which is then bisected to
+    rounding. A window of instability narrower than (highest / lowest)^(1 / points), 10 % by default, may be missed.
+
+    Args:
+      rule_of_rate: `rate -> rule`; penalties are in the game, adjustments in the rule.
+      game, players, tangents, steps: as in `update_eigenvalues`.
+      newton: iterations of `fixed_point` at each rate; 0 where `players` are one at every rate. The tutorial's
+        order needs about 5.
+      lowest, highest: the rates to look among.
+      points: rates tried between them.
+
+    Returns:
+      The rate; 0 if some mode grows at `lowest`, infinite if none does up to `highest`.
+    """
+
+    def grows(rate: jax.Array) -> jax.Array:
+        rule = rule_of_rate(rate)
+        at: Players | State = players
+        if newton:
+            at = fixed_point(rule, game, players, steps, tangents, newton)
+        return ~(of_update(update_eigenvalues(rule, game, at, steps, tangents)).growth <= NEUTRAL)
+
+    return _first(grows, lowest, highest, points)
+
+
+def critical_strength(
+    game_of_strength: Callable[[jax.Array], Game],
+    players: Players,
+    adjustment: Adjustment = fields.gradients,
+    tangents: Players | None = None,
+    *,
+    lowest: float = 1e-5,
+    highest: float = 1e3,
+    points: int = 200,
+) -> CriticalStrength:
+    """The strengths of a penalty that change how the flow moves near `players`.
+
+    On the Dirac-GAN with R1, where λ = -γ/2 ± √(γ²/4 - κ), pairs merge at γ = 2 √κ (`first` and `last`), and every
+    strength is stabilizing: 0.
+
+    Args:
+      game_of_strength: `strength -> game`; `players` are an equilibrium at every strength.
+      players, adjustment, tangents: as in `flow_eigenvalues`.
+      lowest, highest, points: as in `largest_stable_rate`. A strength of 0 stands for one up to `lowest`.
+    """
+
+    def turning(strength: ArrayLike) -> tuple[jax.Array, Spectrum]:
+        values = flow_eigenvalues(game_of_strength(faces.floats(strength)), players, adjustment, tangents)
+        return jnp.sum(jnp.abs(values.imag) > MERGED * jnp.max(jnp.abs(values))), of_flow(values)
+
+    at_lowest = turning(lowest)[0]
+    tests = (
+        lambda strength: turning(strength)[1].growth < -NEUTRAL,
+        lambda strength: turning(strength)[0] < at_lowest,
+        lambda strength: turning(strength)[0] == 0,
+    )
+    return CriticalStrength(*(_first(test, lowest, highest, points) for test in tests))
+
+
+def _spectrum(
+    eigenvalues: jax.Array, zero: jax.Array, turning: jax.Array, growth: jax.Array, angle: jax.Array, epoch: ArrayLike
+) -> Spectrum:
+    largest = jnp.max(jnp.where(zero, -jnp.inf, growth))  # NaN if one is
+    slow = jnp.argmax(jnp.where(turning & ~zero, growth, -jnp.inf))
+    period = jnp.where(jnp.any(turning & ~zero), 2 * jnp.pi / jnp.abs(jnp.where(turning, angle, 1)[slow]), jnp.inf)
+    verdict = jnp.where(jnp.isnan(largest), 3, jnp.where(jnp.abs(largest) <= NEUTRAL, 1, jnp.where(largest < 0, 0, 2)))
+    pace = largest * epoch
+    efold = jnp.where(verdict == 1, jnp.inf, 1 / jnp.abs(pace))
+    return Spectrum(eigenvalues, jnp.sum(zero), verdict, pace, efold, period / epoch)
+
+
+def _first(test: Callable[[jax.Array], jax.Array], lowest: float, highest: float, points: int) -> jax.Array:
+    """The first number from `lowest` to `highest` at which `test` turns true; 0 at the lowest, infinite at none."""
+    ratio = (highest / lowest) ** (1 / points)
+
+    def closer(_: Any, bracket: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        below, above = bracket
+        middle = jnp.where(jnp.isfinite(above), jnp.sqrt(below) * jnp.sqrt(above), jnp.minimum(below * ratio, highest))
+        found = test(middle)
+        return jnp.where(found, below, middle), jnp.where(found, middle, above)
+
+    # After the last of the points 50 bisections are left, enough for the last bit.
+    start = faces.floats(lowest / ratio), faces.floats(jnp.inf)
+    below, above = jax.lax.fori_loop(0, points + 51, closer, start)
+    return jnp.where(above < lowest * ratio**0.01, 0, jnp.where(jnp.isfinite(above), (below + above) / 2, jnp.inf))
+
+
+def _update_map(
+    rule: Rule, game: Game, players: Players | State, steps: int
+) -> tuple[Callable[[jax.Array], jax.Array], jax.Array, Callable[[jax.Array], State]]:
+    """`steps` steps as a map of the flat numbers that the rule carries; where it is at `players`; their state."""
     full = games.expected(game)
     sample = rule.sample(full, jax.random.key(0), 0)  # one or several of nothing: the expected game draws no numbers
 
@@ -32,16 +310,17 @@ def update_jacobian(rule: Rule, game: Game, players: Players, steps: int = 1) ->
             state = rule.step(full, state, sample)
         return state
 
-    state = rule.init(players)
-    state = advanced(state)._replace(players=players)
+    state = players if isinstance(players, State) else advanced(rule.init(players))._replace(players=players)
     leaves, structure = jax.tree.flatten(state)
     carried = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
     flat, unravel = ravel_pytree([leaf for leaf, carry in zip(leaves, carried, strict=True) if carry])
 
-    def update(numbers: jax.Array) -> jax.Array:
+    def state_of(numbers: jax.Array) -> State:
         floats = iter(unravel(numbers))
-        now = jax.tree.unflatten(structure, [next(floats) if c else x for x, c in zip(leaves, carried, strict=True)])
-        after = jax.tree.leaves(advanced(now))
+        return jax.tree.unflatten(structure, [next(floats) if c else x for x, c in zip(leaves, carried, strict=True)])
+
+    def update(numbers: jax.Array) -> jax.Array:
+        after = jax.tree.leaves(advanced(state_of(numbers)))
         return ravel_pytree([leaf for leaf, carry in zip(after, carried, strict=True) if carry])[0]
 
-    return jax.jacfwd(update)(flat)
+    return update, flat, state_of
