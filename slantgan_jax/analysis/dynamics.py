@@ -237,7 +237,7 @@ def lyapunov_exponents(
         )
     key_init, key_latent = jax.random.split(key)
     state = rule.init(game.init(key_init) if players is None else jax.tree.map(faces.floats, players))
-    flat, unravel = ravel_pytree(_carried(state)[0])
+    flat, unravel = ravel_pytree(carried(state)[0])
     if not 1 <= count <= flat.size:
         raise ValueError(f"count is {count}: the rule carries {flat.size} numbers, so there are 1 to {flat.size}")
     # Directions that mean nothing, the same for every run.
@@ -245,7 +245,7 @@ def lyapunov_exponents(
 
     def advance(carry: tuple[State, Any], step: jax.Array) -> tuple[tuple[State, Any], None]:
         state, tangents = carry
-        floats, joined = _carried(state)
+        floats, joined = carried(state)
         sample = rule.sample(game, key_latent, step)
         _, push, state = jax.linearize(lambda x: _and_itself(rule.step(game, joined(x), sample)), floats, has_aux=True)
         return (state, jax.vmap(push)(tangents)), None
@@ -262,6 +262,18 @@ def lyapunov_exponents(
     return Exponents(weights @ growths[transient // every :] / weights.sum() / every, state)
 
 
+def carried(state: State) -> tuple[list[jax.Array], Callable[[list[jax.Array]], State]]:
+    """The leaves of `state` that have derivatives, and the function that puts such leaves back; others stay."""
+    leaves, structure = jax.tree.flatten(state)
+    moving = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
+
+    def joined(floats: list[jax.Array]) -> State:
+        moved = iter(floats)
+        return structure.unflatten([next(moved) if m else leaf for m, leaf in zip(moving, leaves, strict=True)])
+
+    return [leaf for m, leaf in zip(moving, leaves, strict=True) if m], joined
+
+
 def orthonormalized(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Gram-Schmidt: orthonormal rows that span the same as `rows` `[count, n]`, row by row, and what was left of each
     row's length beside those before it, `[count]`, at least the smallest normal number. Each projection is done
@@ -275,20 +287,8 @@ def orthonormalized(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.stack(done), jnp.stack(lengths)
 
 
-def _carried(state: State) -> tuple[list[jax.Array], Callable[[list[jax.Array]], State]]:
-    """The leaves of `state` that have derivatives, and the function that puts such leaves back; others stay."""
-    leaves, structure = jax.tree.flatten(state)
-    moving = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
-
-    def joined(floats: list[jax.Array]) -> State:
-        moved = iter(floats)
-        return structure.unflatten([next(moved) if m else leaf for m, leaf in zip(moving, leaves, strict=True)])
-
-    return [leaf for m, leaf in zip(moving, leaves, strict=True) if m], joined
-
-
 def _and_itself(state: State) -> tuple[list[jax.Array], State]:
-    return _carried(state)[0], state
+    return carried(state)[0], state
 
 
 def _path(positions: Any) -> jax.Array:
