@@ -2,6 +2,7 @@
 
 from slantgan_jax.analysis import (
     distances,
+    drift,
     dynamics,
     equilibria,
     gaps,
@@ -14,6 +15,7 @@ from slantgan_jax.analysis import (
 
 __all__ = [
     "distances",
+    "drift",
     "dynamics",
     "equilibria",
     "gaps",
