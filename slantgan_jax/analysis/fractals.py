@@ -5,8 +5,8 @@ Two estimators that share nothing but the definition, so that one can speak agai
     box counting        N(s) ~ s^-D boxes of side s meet the boundary (`box_counts`, `box_dimension`)
     uncertain fraction  f(ε) ~ ε^(2 - D) of all points change sides within ε (`uncertainty_dimension`)
 
-The first looks at a picture, over the scales from a pixel to the picture; a sequence of zooms goes further, but to where
-there is much to see. The second is a mean over the whole plane, at scales as small as the numbers allow.
+The first looks at a picture, over the scales from a pixel to the picture; a sequence of zooms goes further, but to
+where there is much to see. The second is a mean over the whole plane, at scales as small as the numbers allow.
 
 A smooth curve has D = 1, and a boundary that fills the plane D = 2. `snowflake` is a set with a known D between.
 Everything here is NumPy on arrays of booleans: nothing is differentiated or traced.
