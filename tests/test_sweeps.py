@@ -373,6 +373,13 @@ def test_damaged_metadata_are_named_and_left(tmp_path, file, damage):
             use(store)
 
 
+def test_a_loop_may_start_at_a_constant_that_no_axis_moves():
+    def doubled(rate):
+        return {"x": jax.lax.fori_loop(0, 3, lambda _, x: x * rate, jnp.ones(()))}
+
+    assert sweep(doubled, {"rate": [1.0, 2.0]}).x.values.tolist() == [1.0, 8.0]
+
+
 def test_whole_numbers_are_signed_and_results_may_be_empty_or_counted(tmp_path):
     ds = sweep(
         lambda n: {"y": n - 5, "none": jnp.zeros(0)}, {"n": [1, 2, 8]}, dims={"none": ("k",)}, store=tmp_path / "s"
