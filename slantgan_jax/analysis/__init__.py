@@ -1,5 +1,5 @@
 """What is known exactly about a game and its players."""
 
-from slantgan_jax.analysis import distances, equilibria, fractals, gaps, quadrature, spectra, transport
+from slantgan_jax.analysis import dense, distances, equilibria, fractals, gaps, quadrature, spectra, transport
 
-__all__ = ["distances", "equilibria", "fractals", "gaps", "quadrature", "spectra", "transport"]
+__all__ = ["dense", "distances", "equilibria", "fractals", "gaps", "quadrature", "spectra", "transport"]
