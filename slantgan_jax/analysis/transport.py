@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from slantgan_jax import games
-from slantgan_jax.analysis import quadrature
+from slantgan_jax.analysis import dense, quadrature
 from slantgan_jax.faces import Image
 from slantgan_jax.networks import Generator
 
@@ -177,7 +177,7 @@ def _newton(excess, widths, state):
     coupling = (shares.T @ plan) * (1 - jnp.eye(count, dtype=plan.dtype))
     floor = 50 * jnp.finfo(plan.dtype).eps
     hessian = jnp.diag(jnp.sum(coupling, axis=1) + floor) - coupling + 1 / count
-    direction = jnp.linalg.solve(hessian, missing)
+    direction = dense.solve(hessian, missing)
     spread = jnp.ptp(direction)
     damped = jnp.where(spread > 0, jnp.log1p(spread) / jnp.where(spread > 0, spread, 1), 1)
     return index + 1, shift + damped * direction, jnp.sum(jnp.abs(missing))
