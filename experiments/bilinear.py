@@ -24,6 +24,7 @@ steps have characteristic polynomials of a higher degree, found by inserting λ�
     momentum β, simultaneous      m' = g + β m, x' = x - η m':         λ² - (1 + β + i η) λ + β = 0
     momentum β, alternating       likewise, x sees y':                 (λ - 1)² (λ - β)² + η² λ³ = 0
     past extragradient            u' = u - 2 η ξ(u) + η ξ(u₋₁):        λ² - (1 + 2 i η) λ + i η = 0
+      of a field that multiplies by f                                λ² - (1 - 2 η f) λ - η f = 0
     optimistic, simultaneous      the same, with x for u
     optimistic, alternating       y' = y + η (2 x - x₋₁), likewise x:  λ (λ - 1)² + η² (2 λ - 1)² = 0
     lookahead k, α                1 - α + α λᵏ in k steps, for each root λ of the rule within
@@ -41,6 +42,7 @@ Yorke 2017, arXiv:1601.06051), and what is left grows by ρ² a step exactly. Wi
 Measured thresholds come from the spectral radius of the Jacobian of the rule's step, optimizer states and all.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from functools import partial
@@ -70,7 +72,10 @@ MARGIN = 1e-3
 """Relative distance from a threshold of the runs that confirm it."""
 DRAWN_STEP, DRAWN_STEPS = 0.3, 60
 FILES = ("factors.png", "trajectories.png", "trajectories.npz", "data.json")
-GAMMA, SGA, BETA, PERIOD, FRACTION = 0.5, 1.0, 0.5, 5, 0.5
+GAMMA, SGA, PERIOD, FRACTION = 0.5, 1.0, 5, 0.5
+MOMENTA = (-0.75, -0.5, -0.25, 0.5)
+LEAST_STEPS = 3000
+"""Waves are damped to 1e-9 by then where they are longest, with the smallest step size."""
 ALPHA, UNROLLED = 0.3, 2
 AHEAD_BY = UNROLLED * ALPHA
 RATIO, TURNS = 4.0, (3, 2)
@@ -136,6 +141,23 @@ def larger_root(trace: Any, determinant: Any) -> np.ndarray:
 def largest_root(*coefficients: Any) -> np.ndarray:
     """The largest modulus of the roots of polynomials, one for each step size, highest power first."""
     return np.array([np.abs(np.roots(row)).max() for row in np.stack(np.broadcast_arrays(*coefficients), -1)])
+
+
+def first_above_one(radius: Callable[[np.ndarray], np.ndarray]) -> float:
+    """The step size between `LOWEST` and `HIGHEST` from which on `radius` exceeds 1; 0 if it always does, infinite if
+    never. By dividing into 63 parts again and again."""
+    grid = np.linspace(LOWEST, HIGHEST, 64)
+    while True:
+        unstable = radius(grid) > 1 + TOLERANCE
+        if not unstable.any():
+            return math.inf
+        first = int(np.argmax(unstable))
+        if first == 0:
+            return 0.0
+        low, high = grid[first - 1], grid[first]
+        if high - low < 1e-13:
+            return float(high)
+        grid = np.linspace(low, high, 64)
 
 
 def first_root(polynomial: Polynomial) -> float:
@@ -214,10 +236,47 @@ def modulus_squared(polynomial: Polynomial) -> Polynomial:
 PLAIN, MOMENTUM, AHEAD = "plain gradients", "momentum", "extrapolation"
 JACOBIAN, OPPONENT, INTEGRATION = "adjusted by the Jacobian", "aware of the opponent", "Runge-Kutta and lookahead"
 POPOV = "past extragradient = optimistic"
+PAST, BACK = "past extragradient of adjusted fields", "lookahead over adjusted fields"
 AHEAD_OF_CONSENSUS = Polynomial([0, GAMMA - 1j])
 INTERPOLATED = 1 - FRACTION + FRACTION * Polynomial([1, 1j]) ** PERIOD
 MU = ((2 - FRACTION) / FRACTION) ** (1 / PERIOD)
 """Lookahead over alternating, with an odd period: the root -μ becomes 1 - α - α μᵏ, which is -1 at this μ."""
+
+MULTIPLIERS: dict[str, tuple[Callable[[Any], fields.Adjustment], Callable[[np.ndarray], np.ndarray]]] = {
+    "extragradient": (fields.extragradient, lambda steps: steps - 1j),
+    "consensus 0.5": (lambda step: fields.consensus(GAMMA), lambda steps: GAMMA - 1j + 0 * steps),
+    "SGA 1": (lambda step: fields.sga(SGA), lambda steps: SGA - 1j + 0 * steps),
+    "CGD": (fields.cgd, lambda steps: -1j / (1 - 1j * steps)),
+    "LOLA 0.3": (lambda step: fields.lola(ALPHA), lambda steps: 2 * ALPHA - 1j + 0 * steps),
+    "SOS 0.3": (lambda step: fields.sos(ALPHA), lambda steps: ALPHA - 1j + 0 * steps),
+    "Heun": (fields.heun, lambda steps: steps / 2 - 1j),
+    "RK4": (fields.rk4, lambda steps: (1 - taylor(1j * steps)) / steps),
+}
+"""Adjustments by name: of a step size the adjustment, and the number by which it makes the field multiplication."""
+
+
+def crossed(name: str) -> tuple[Method, Method]:
+    """Past extragradient and lookahead over an adjusted field."""
+    adjustment, multiplier = MULTIPLIERS[name]
+
+    def past(steps: np.ndarray) -> np.ndarray:
+        return larger_root(1 - 2 * steps * multiplier(steps), -steps * multiplier(steps))
+
+    def interpolated(steps: np.ndarray) -> np.ndarray:
+        return np.abs(1 - FRACTION + FRACTION * (1 - steps * multiplier(steps)) ** PERIOD) ** (1 / PERIOD)
+
+    return (
+        Method(
+            PAST, name, f"past extragradient of {name}", "λ²-(1-2ηf)λ-ηf=0", "root of factor=1",
+            lambda step: rules.past_extragradient(sgd(step), step, adjustment(step)), past, first_above_one(past),
+        ),
+        Method(
+            BACK, name, f"lookahead 5, 0.5 of {name}", "|1-α+α(1-ηf)ᵏ|^(1/k)", "root of factor=1",
+            lambda step: rules.lookahead(rules.simultaneous(sgd(step), adjustment(step)), PERIOD, FRACTION),
+            interpolated, first_above_one(interpolated), PERIOD,
+        ),
+    )  # fmt: skip
+
 
 METHODS: tuple[Method, ...] = (
     *both_orders(
@@ -250,15 +309,16 @@ METHODS: tuple[Method, ...] = (
             lambda step, beta=beta: rules.simultaneous(sgd(step, beta)),
             lambda steps, beta=beta: larger_root(1 + beta + 1j * steps, beta), 0.0,
         )
-        for beta in (-BETA, BETA)
+        for beta in MOMENTA
     ),
     *(
         Method(
-            MOMENTUM, f"momentum {beta}", f"momentum {beta}, alternating", "(λ-1)²(λ-β)²+η²λ³=0", bound,
+            MOMENTUM, f"momentum {beta}", f"momentum {beta}, alternating", "(λ-1)²(λ-β)²+η²λ³=0",
+            "2(1+β)" if beta < 0 else "",
             lambda step, beta=beta: rules.alternating(sgd(step, beta)),
-            partial(alternating_momentum, beta), threshold,
+            partial(alternating_momentum, beta), 2 * (1 + beta) if beta < 0 else 0.0,
         )
-        for beta, bound, threshold in ((-BETA, "2(1+β)", 2 * (1 - BETA)), (BETA, "", 0.0))
+        for beta in MOMENTA
     ),
     *both_orders(
         AHEAD, "extragradient", "extragradient", fields.extragradient, lambda steps: steps - 1j,
@@ -328,6 +388,7 @@ METHODS: tuple[Method, ...] = (
         lambda step: rules.lookahead(rules.alternating(sgd(step)), PERIOD, FRACTION),
         interpolated_alternating, math.sqrt(MU) + 1 / math.sqrt(MU), PERIOD,
     ),
+    *itertools.chain.from_iterable(map(crossed, MULTIPLIERS)),
 )  # fmt: skip
 
 
@@ -338,8 +399,8 @@ def bilinear(steps: int = 8000, out: Path = Path("results/bilinear")) -> None:
         steps: of each run; the more, the more exact are the measured factors.
         out: folder for figures and data; an earlier result is replaced when the new one is complete.
     """
-    if not 4 * DRAWN_STEPS <= steps <= 1_000_000:
-        raise ValueError(f"--steps is {steps}: give a whole number from {4 * DRAWN_STEPS} to 1000000")
+    if not LEAST_STEPS <= steps <= 1_000_000:
+        raise ValueError(f"--steps is {steps}: give a whole number from {LEAST_STEPS} to 1000000")
     with results.complete_folder(out, FILES) as folder, jax.enable_x64(True):
         print(f"{'':43} {'factor: largest':>15}   {'unstable above η*':^27}")
         print(f"{'':43} {'difference':>15}   {'closed form':>13} {'measured':>13}   factor per step")
@@ -417,21 +478,12 @@ def rates_of_growth(growths: np.ndarray) -> np.ndarray:
 
 
 def measured_threshold(method: Method) -> float:
-    """The step size between `LOWEST` and `HIGHEST` from which on the spectral radius of the rule's Jacobian at the
-    equilibrium exceeds 1, by dividing into 63 parts again and again; 0 if it always does, infinite if never."""
-    grid = np.linspace(LOWEST, HIGHEST, 64)
-    while True:
-        moduli = np.abs(np.linalg.eigvals(_jacobians(method.rule, jnp.asarray(grid), method.period)))
-        unstable = moduli.max(-1) > 1 + TOLERANCE
-        if not unstable.any():
-            return math.inf
-        first = int(np.argmax(unstable))
-        if first == 0:
-            return 0.0
-        low, high = grid[first - 1], grid[first]
-        if high - low < 1e-13:
-            return float(high)
-        grid = np.linspace(low, high, 64)
+    """The step size from which on the spectral radius of the rule's Jacobian at the equilibrium exceeds 1."""
+
+    def radius(step_sizes: np.ndarray) -> np.ndarray:
+        return np.abs(np.linalg.eigvals(_jacobians(method.rule, jnp.asarray(step_sizes), method.period))).max(-1)
+
+    return first_above_one(radius)
 
 
 @partial(jax.jit, static_argnames=("rule", "period"))
@@ -513,7 +565,7 @@ def draw(folder: Path, measured: list[Measured]) -> None:
     )  # fmt: skip
     factors = np.array([float(method.factor(np.array([DRAWN_STEP]))[0]) for method in METHODS])
     results.save_figure(
-        folder / "trajectories.png", lab_plots.trajectories, 16, 11, np.stack([m.path for m in measured]),
+        folder / "trajectories.png", lab_plots.trajectories, 16, 15, np.stack([m.path for m in measured]),
         [method.name.replace(", simultaneous", "\nsimultaneous").replace(", alternating", "\nalternating")
          for method in METHODS], factors,
         f"min max x y at η = {DRAWN_STEP}, {DRAWN_STEPS} steps: blue comes to the equilibrium, grey circles it, "

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from slantgan_jax import plots
 from slantgan_jax.plots import Panel
 
-COLOURS = ("#1d4ed8", "#b45309", "#0f766e", "#be185d", "#6d28d9", "#4d7c0f")
+COLOURS = ("#1d4ed8", "#b45309", "#0f766e", "#be185d", "#6d28d9", "#4d7c0f", "#0ea5e9", "#525252")
 NEUTRAL = 1e-8
 """A factor so near to 1 counts as 1."""
 
@@ -177,8 +177,11 @@ def _sweeps(ax: Axes, strengths: np.ndarray, sweeps: Sequence[Sweep]) -> None:
     ax.legend(fontsize=9)
 
 
-VERDICT_WORDS = {"approaching": "nearing", "circling": "stays\naway", "diverged": "diverges"}
-VERDICT_COLORS = {"approaching": "#cbd5e1", "circling": "#9ca3af", "diverged": "#3f3f46"}
+VERDICT_WORDS = {
+    "approaching": "nearing", "circling": "circles", "resting": "rests\naway", "drifting": "drifts",
+    "diverged": "diverges", "converged": "some",
+}  # fmt: skip
+VERDICT_COLORS = {"circling": "#9ca3af", "resting": "#a8a29e", "drifting": "#bfb9ae", "diverged": "#3f3f46"}
 
 
 def zoo(
@@ -197,7 +200,9 @@ def zoo(
     norm, colours = LogNorm(max(steps / 100, 1), steps), colormaps["viridis_r"]
     for row, method in enumerate(methods):
         for column, (objective, rule) in enumerate(columns):
-            entry = cells[method, objective, rule]
+            entry = cells.get((method, objective, rule))
+            if entry is None:
+                continue
             median = entry["steps"][1]
             reached = np.isfinite(median)
             face = colours(norm(median)) if reached else VERDICT_COLORS.get(entry["verdict"], "#cbd5e1")

@@ -78,7 +78,7 @@ def test_the_rate_of_growth_is_free_of_waves():
 def test_the_script_writes_everything(tmp_path, monkeypatch, capsys):
     chosen = ("gradients, simultaneous", "CGD, alternating", "past extragradient")
     monkeypatch.setattr(bilinear, "METHODS", tuple(METHODS[name] for name in chosen))
-    bilinear.bilinear(STEPS // 2, tmp_path)
+    bilinear.bilinear(bilinear.LEAST_STEPS, tmp_path)
     assert not jax.config.read("jax_enable_x64")
     assert {path.name for path in tmp_path.iterdir()} == set(bilinear.FILES)
     data = json.loads((tmp_path / "data.json").read_text())
@@ -92,7 +92,7 @@ def test_the_script_writes_everything(tmp_path, monkeypatch, capsys):
     for row in data["methods"]:
         assert len(row["step_sizes"]) == len(row["closed"]) == len(row["measured"]) == bilinear.POINTS
         assert row["largest_difference"] == np.abs(np.subtract(row["closed"], row["measured"])).max() < 1e-8
-    assert data["settings"]["steps"] == STEPS // 2
+    assert data["settings"]["steps"] == bilinear.LEAST_STEPS
     assert {"python", "jax", "numpy", "optax", "revision"} <= set(data["versions"])
     with np.load(tmp_path / "trajectories.npz") as stored:
         assert stored["paths"].shape == (3, bilinear.DRAWN_STEPS + 1, 2)

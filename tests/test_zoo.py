@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,9 +9,9 @@ import zoo
 from slantgan_jax import Players, faces, slanted_land
 
 
-def outcome(rate, **names):
-    run = jax.jit(lambda key: zoo.run(key, jnp.asarray(rate), steps=1000, **names))
-    return run(jax.random.key(0))
+def outcome(rate, strength=0.0, **names):
+    run = jax.jit(partial(zoo.run, steps=1000, **names))
+    return run(jax.random.key(0), jnp.asarray(rate), jnp.asarray(strength))
 
 
 @pytest.mark.parametrize(
@@ -32,8 +34,8 @@ def test_every_method_and_objective_can_be_traced():
     for method in zoo.METHODS:
         for objective in ("non-saturating", "relativistic"):
             shape = jax.eval_shape(
-                lambda key, m=method, o=objective: zoo.run(key, jnp.asarray(0.1), o, "alternating", m, 100),
-                jax.random.key(0),
+                partial(zoo.run, objective=objective, rule="alternating", method=method, steps=100),
+                *(jax.random.key(0), jnp.asarray(0.1), jnp.asarray(0.5)),
             )
             assert set(shape) == {"distance", "steps_to_close", "verdict", "finite"}
             traced += 1
