@@ -98,7 +98,7 @@ def bias(ax: Axes, data: Mapping[str, Any]) -> None:
     _by_epochs(ax, data, "c, the bias of D")
     ax.set_yscale("symlog", linthresh=0.01, linscale=1.5)
     ax.set_title(
-        f"The order of moves shifts D's bias; sampled, mean over time: {mean:.{digits}f} ± {error:.{digits}f}",
+        f"The order of moves shifts D's bias: over time {mean:.{digits}f} ± {error:.{digits}f}",
         fontsize=11,
     )
     ax.legend(fontsize=9, loc="lower right")
