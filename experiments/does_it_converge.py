@@ -280,20 +280,27 @@ def measured_decay(history: np.ndarray, fixed: np.ndarray, every: float) -> tupl
     gap = (np.asarray(mean_images(history)) - np.asarray(mean_images(fixed))) / steep
     apart = np.concatenate([history[:, 8:12] - fixed[8:12], gap], axis=1)
     course = np.linalg.norm(apart, axis=1)
-    inside = (course > FITTED[0]) & (course < FITTED[1])
-    if inside.any():
-        inside &= course < np.exp(np.log(course[inside]).mean())
-    if inside.sum() < 20:
-        return math.nan, math.nan
-    heights = np.log(course[inside])
+    part = between(course, *FITTED)
+    if len(course[part]):
+        part = between(course, FITTED[0], np.exp(np.log(course[part]).mean()))
+    heights = np.log(course[part])
     times = np.arange(len(heights))
+    if len(heights) < 20:
+        return math.nan, math.nan
     slope = np.polyfit(times, heights, 1)[0]
-    period = float(_limit_cycle(apart[inside] * np.exp(-slope * times)[:, None]).period)
+    period = float(_limit_cycle(apart[part] * np.exp(-slope * times)[:, None]).period)
     half = period / 2 if period < len(times) else 1.0
     span = half * max(len(times) // 2 // half, 1)
     first = times[: max(len(times) - math.ceil(span), 1)]
     fall = np.mean(heights[first] - np.interp(first + span, times, heights))
     return float(span / fall) * every, period * every
+
+
+def between(course: np.ndarray, low: float, high: float) -> slice:
+    """From where `course` is below `high` for good to where it first is at `low`."""
+    start = int(np.max(np.flatnonzero(course >= high), initial=-1)) + 1
+    arrived = np.flatnonzero(course[start:] <= low)
+    return slice(start, start + int(arrived[0]) if len(arrived) else len(course))
 
 
 @jax.jit
@@ -304,8 +311,8 @@ def _steepness(row: jax.Array) -> jax.Array:
 
 
 def in_order(rule: Rule, rows: np.ndarray) -> np.ndarray:
-    """Where an epoch of `rule` stands still, the faces in their order and each latent's expectation taken, beside flat
-    players `[n, 13]`."""
+    """Where an epoch of `rule` stands still, the faces in their order and each latent's expectation taken: beside the
+    equilibria with the weights of flat players `[n, 13]`."""
     latents, weights = games.latent_quadrature(NODES)
     factors = (games.Factor(gans.Sample(None, latents), weights),)
 
@@ -319,10 +326,9 @@ def in_order(rule: Rule, rows: np.ndarray) -> np.ndarray:
         return jax.lax.scan(lambda s, face: (rule.step(of_face, s, gans.Sample(face, None)), None), state, IMAGES)[0]
 
     def standing(row: jax.Array) -> jax.Array:
-        players = unflat(row)
-        _, tangents = equilibrium_of(players)
+        resting, tangents = equilibrium_of(unflat(row))
         whole = Rule(rule.init, lambda game: (epoch,))
-        return flat(spectra.fixed_point(whole, of_face, players, 1, tangents, iterations=4).players)
+        return flat(spectra.fixed_point(whole, of_face, resting, 1, tangents, iterations=4).players)
 
     return np.asarray(jax.jit(jax.vmap(standing))(jnp.asarray(rows)))
 
