@@ -214,7 +214,7 @@ def test_orbits_about_a_centre_are_not_isolated_and_keep_their_form(x64):
     assert np.ptp(other_form) > 0.1
 
 
-def test_fewer_than_two_turns_are_no_cycle():
+def test_less_than_a_turn_is_no_cycle():
     found = limit_cycle(np.stack([places(np.exp(6j * T))] * 2))
     assert np.isnan(found.radius).all()
     assert (found.turns == 0).all()
