@@ -50,11 +50,11 @@ def test_descent_on_a_noisy_parabola_is_an_autoregression(x64):
 
 
 def test_at_an_equilibrium_a_step_adds_a_quarter_of_the_images_covariance_to_the_slopes(x64):
-    rate, game = 0.03, slanted_land()
-    images = faces.pixels(faces.FACES)
-    players = equilibria.equilibrium(faces.pixels(np.array([2.0, -1.0, 0.5, 3.0])), images)
+    rate, images = 0.03, np.array(faces.FACES)
+    game = slanted_land(images)
+    players = equilibria.equilibrium(np.array([2.0, -1.0, 0.5, 3.0]), images)
     latents, weights = games.latent_quadrature()
-    face = jax.tree.map(lambda pixel: jnp.full(len(latents), pixel[0]), images)
+    face = jnp.tile(images[0], (len(latents), 1))
     rule = rules.simultaneous(Players(optax.sgd(rate), optax.sgd(rate)))
     found = jax.jit(lambda p: noise.step_noise(rule, game, p, gans.Sample(face, latents), weights))(players)
     # u ← u - η (½ G(z) - ½ x), as ℓ = 0; G's slope is u = 0, and D's two slopes by c cancel.
