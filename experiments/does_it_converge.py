@@ -516,11 +516,12 @@ def answer(data: dict[str, Any]) -> str:
     period, fold = (data["spectrum"][name]["step"] for name in ("period in epochs", "e-folding time in epochs"))
     folds = {row["method"]: row["measured"] for row in data["methods"] if row["learning rate"] == RATES[0]}
     best = min(folds, key=lambda name: folds[name] if math.isfinite(folds[name]) else math.inf)
+    end = data["full batch"][-1]
     return (
-        f"No: at epoch {then['epoch']} the mean image is {then['mean gap']:.2f} off, within its first turn; turns take "
-        f"{period:,.0f} epochs and shrink by e in {fold:,.0f} ({best}: {folds[best]:,.0f}).\n"
-        f"Exact expectations end at the equilibrium; sampling leaves a noise of {quiet['measured']:.2g} in the "
-        f"mean image (predicted: {quiet['predicted']:.2g})."
+        f"No: at epoch {then['epoch']} the mean image is {then['mean gap']:.3f} off, within its first turn; turns take "
+        f"{period:,.0f} epochs and shrink by e in {fold:,.0f} epochs ({best}: {folds[best]:,.0f}).\n"
+        f"With exact expectations it is {end['mean gap']:.1g} off after {end['epoch']:,} epochs; sampling leaves a "
+        f"noise of {quiet['measured']:.2g} (predicted: {quiet['predicted']:.2g})."
     )
 
 
