@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from slantgan_jax import fields
+from slantgan_jax import fields, games
 from slantgan_jax.fields import Adjustment, Rates
 from slantgan_jax.games import Game
 from slantgan_jax.networks import Players
@@ -100,7 +100,7 @@ def simultaneous(optimizers: Players, field: Adjustment = fields.gradients) -> R
       optimizers: `Players` of optax transformations.
       field: the adjustment, see `fields`.
     """
-    return Rule(partial(_init, optimizers), lambda game: (partial(_move, optimizers, field, game.terms, (0, 1), None),))
+    return Rule(partial(_init, optimizers), lambda game: (partial(_move, optimizers, field, game, (0, 1), None),))
 
 
 def alternating(
@@ -133,8 +133,7 @@ def alternating(
     return Rule(
         partial(_init, optimizers),
         lambda game: tuple(
-            partial(_move, optimizers, field, game.terms, (player,), None if samples == 1 else turn)
-            for player, turn in turns
+            partial(_move, optimizers, field, game, (player,), None if samples == 1 else turn) for player, turn in turns
         ),
         samples,
     )
@@ -214,35 +213,31 @@ def _init(optimizers: Players, players: Players) -> State:
 
 
 def _tutorial_moves(optimizers: Players, field: Adjustment, game: Game) -> tuple[Move, ...]:
-    terms = game.terms.discriminator
-    if len(terms) < 2:
+    if len(game.terms.discriminator) < 2:
         raise ValueError(
             "the tutorial's order takes one step on the real and one on the fake image, but this game's discriminator "
             "loss does not split into such terms: use rules.alternating or rules.simultaneous"
         )
+    parts = (game._replace(terms=game.terms._replace(discriminator=(term,))) for term in game.terms.discriminator)
     return (
-        *(partial(_move, optimizers, field, game.terms._replace(discriminator=(term,)), (1,), None) for term in terms),
-        partial(_move, optimizers, field, game.terms, (0,), None),
+        *(partial(_move, optimizers, field, part, (1,), None) for part in parts),
+        partial(_move, optimizers, field, game, (0,), None),
     )
-
-
-def _losses(terms: Players, sample: Any, players: Players) -> Players:
-    return Players(*(sum(term(players, sample) for term in own) for own in terms))
 
 
 def _move(
     optimizers: Players,
     field: Adjustment,
-    terms: Players,
+    game: Game,
     moving: tuple[int, ...],
     turn: int | None,
     state: State,
     sample: Any,
 ) -> State:
-    """Moves the players numbered `moving` along the field of the sums of `terms`, on sample number `turn` if there are
-    several."""
+    """Moves the players numbered `moving` along the field of `game`, on sample number `turn` if there are several."""
     seen = sample if turn is None else sample[turn]
-    return _updated(optimizers, moving, state, field(partial(_losses, terms, seen))(state.players))
+    direction = field(partial(games.losses_of, game, sample=seen))(state.players)
+    return _updated(optimizers, moving, state, direction)
 
 
 def _updated(optimizers: Players, moving: tuple[int, ...], state: State, direction: Players) -> State:
@@ -257,7 +252,7 @@ def _past_extragradient(
     optimizers: Players, lookahead: Rates, field: Adjustment, game: Game, state: State, sample: Any
 ) -> State:
     ahead = fields.descended(state.players, lookahead, state.memory)
-    direction = field(partial(_losses, game.terms, sample))(ahead)
+    direction = field(partial(games.losses_of, game, sample=sample))(ahead)
     return _updated(optimizers, (0, 1), state, direction)._replace(memory=direction)
 
 

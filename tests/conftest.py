@@ -1,5 +1,8 @@
+import sys
+
 import jax
 import pytest
+import results
 
 from slantgan_jax.devices import use_every_core
 
@@ -12,3 +15,19 @@ jax.config.update("jax_debug_key_reuse", True)
 def x64():
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def complaint(monkeypatch, capsys):
+    """A script's command line, run in this process with arguments that it must refuse: what it then says on stderr."""
+
+    def of(main, *arguments):
+        monkeypatch.setattr(sys, "argv", ["script.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            results.command_line(main)
+        said = capsys.readouterr().err
+        assert stopped.value.code == 2
+        assert "Traceback" not in said
+        return said
+
+    return of

@@ -1,19 +1,15 @@
 import json
-import sys
-from pathlib import Path
 
+import analyze
 import jax
 import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-pytestmark = pytest.mark.xdist_group("analyze")  # one process compiles the transport once
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-sys.path.insert(0, str(EXPERIMENTS))
-import analyze  # noqa: E402
+from slantgan_jax import faces
+from slantgan_jax.analysis import equilibria
 
-from slantgan_jax import faces  # noqa: E402
-from slantgan_jax.analysis import equilibria  # noqa: E402
+pytestmark = pytest.mark.xdist_group("analyze")  # one process compiles the transport once
 
 
 def written(folder, weights, biases, slopes, bias):

@@ -244,6 +244,26 @@ def test_the_gaps_are_positive_elsewhere(x64):
     np.testing.assert_allclose(values[2][8:], 0, atol=2e-15)  # a property of the generator alone
 
 
+def test_a_ridge_is_a_price_that_d_pays_in_both_gaps(x64):
+    rng = np.random.default_rng(12)
+    w, b, u, c = *rng.normal(size=(3, 40, 4)), rng.normal(size=40)
+    ridges = np.geomspace(1e-3, 1, 40)
+
+    def differences(w, b, u, c, ridge):
+        """Both gaps with the ridge less those without it."""
+        players = Players(Generator(w, b), Discriminator(u, c))
+        both = (gaps.duality_gap, gaps.nikaido_isoda_gap)
+        return tuple(gap(players, faces.FACES, ridge) - gap(players, faces.FACES) for gap in both)
+
+    found = padded(differences, w, b, u, c, ridges)
+    least = padded(lambda w, b, ridge: gaps.best_discriminator(Generator(w, b), faces.FACES, ridge).loss, w, b, ridges)
+    rise = least - best(w, b).loss
+    price = ridges / 2 * ((u**2).sum(1) + c**2)
+    np.testing.assert_allclose(found, [price - rise, price - rise], atol=1e-14)  # rounding
+    at = jax.vmap(lambda w: equilibria.equilibrium(w, faces.FACES))(w)
+    np.testing.assert_allclose(padded(differences, *at.generator, *at.discriminator, ridges), 0, atol=4e-15)
+
+
 def test_the_gaps_are_quadratic_near_the_equilibria(x64):
     """Each player's own loss is stationary there, so half as far off is a quarter of the gain."""
     rng = np.random.default_rng(11)

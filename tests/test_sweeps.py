@@ -123,6 +123,29 @@ def test_any_number_of_devices_in_a_new_process_gives_the_same_bits(tmp_path, ex
     assert_same_bits(sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr"), expected)
 
 
+MEASURES = """
+import jax, numpy as np
+from slantgan_jax import faces, slanted_land, sweep
+from slantgan_jax.analysis import distances, gaps
+from slantgan_jax.devices import use_every_core
+use_every_core(2)
+images = faces.pixels(faces.FACES)
+def run(key):
+    players = slanted_land().init(key)
+    return {"gap": gaps.duality_gap(players, images, 0.01, nodes=8),
+            "frechet": distances.frechet_squared(players.generator, images)}
+with jax.enable_x64(True):
+    found, alone = sweep(run, {"seed": [3]}), jax.jit(run)(jax.random.key(3))
+for name, value in alone.items():
+    np.testing.assert_allclose(found[name][0], value, rtol=1e-10)  # rounding; ψ itself is found to half the digits
+"""
+
+
+def test_gaps_and_distances_can_be_metrics_of_a_sweep_on_all_cores(tmp_path):
+    """On two cores and devices the Fréchet distance stood still while it called LAPACK: see `analysis.dense`."""
+    finish(outside(2, tmp_path, program=MEASURES))
+
+
 def test_two_processes_on_one_store_by_mistake_do_no_harm(tmp_path, expected):
     both = [outside(1, tmp_path / "s.zarr", tile=3) for _ in range(2)]
     for process in both:
@@ -371,6 +394,13 @@ def test_damaged_metadata_are_named_and_left(tmp_path, file, damage):
     for use in (sweeps.load, lambda path: sweep(run, AXES, dims=DIMS, store=path)):
         with pytest.raises(ValueError, match=r"s.zarr is not a store of a sweep that can be read"):
             use(store)
+
+
+def test_a_loop_may_start_at_a_constant_that_no_axis_moves():
+    def doubled(rate):
+        return {"x": jax.lax.fori_loop(0, 3, lambda _, x: x * rate, jnp.ones(()))}
+
+    assert sweep(doubled, {"rate": [1.0, 2.0]}).x.values.tolist() == [1.0, 8.0]
 
 
 def test_whole_numbers_are_signed_and_results_may_be_empty_or_counted(tmp_path):

@@ -108,22 +108,17 @@ def test_the_command_writes_everything(tmp_path):
         (["--source", "dice"], "dice"),
     ],
 )
-def test_bad_input_is_named_before_any_work(tmp_path, arguments, message):
+def test_bad_input_is_named_before_any_work(tmp_path, complaint, arguments, message):
     out = tmp_path / "out"
-    done = command(*arguments, "--out", out)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    assert message in complaint(tutorial.tutorial, *arguments, "--out", out)
     assert not out.exists()
 
 
-def test_an_out_that_is_a_file_is_refused_and_kept(tmp_path):
+def test_an_out_that_is_a_file_is_refused_and_kept(tmp_path, complaint):
     file = tmp_path / "file"
     file.write_text("precious")
     for out in (file, file / "below"):
-        done = command("--out", out)
-        assert done.returncode == 2
-        assert str(out) in done.stderr
+        assert str(out) in complaint(tutorial.tutorial, "--out", out)
     assert file.read_text() == "precious"
 
 

@@ -1,17 +1,10 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import zoo
 
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-sys.path.insert(0, str(EXPERIMENTS))
-import zoo  # noqa: E402
-
-from slantgan_jax import Players, faces, slanted_land  # noqa: E402
+from slantgan_jax import Players, faces, slanted_land
 
 
 def outcome(rate, **names):
@@ -58,16 +51,16 @@ def test_distance_is_zero_only_where_means_agree_and_d_is_undecided(x64):
     assert zoo.distance(floats._replace(discriminator=players.discriminator)) > 0.1
 
 
-def test_bad_input_ends_in_one_line():
-    for arguments, message in (
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["--methods", "magic"], "magic"),
         (["--steps", "150"], "multiple of 100"),
         (["--rates", "-1"], "positive"),
         (["--seeds", "0"], "at least 1"),
-    ):
-        done = subprocess.run(
-            [sys.executable, str(EXPERIMENTS / "zoo.py"), *arguments], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 2
-        assert message in done.stderr
-        assert done.stderr.count("\n") == 1
+    ],
+)
+def test_bad_input_ends_in_one_line(complaint, arguments, message):
+    said = complaint(zoo.zoo, *arguments)
+    assert message in said
+    assert said.count("\n") == 1

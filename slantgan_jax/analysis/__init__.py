@@ -1,9 +1,12 @@
 """What is known exactly about a game and its players."""
 
 from slantgan_jax.analysis import (
+    dense,
     distances,
+    drift,
     dynamics,
     equilibria,
+    fractals,
     gaps,
     invariants,
     noise,
@@ -13,9 +16,12 @@ from slantgan_jax.analysis import (
 )
 
 __all__ = [
+    "dense",
     "distances",
+    "drift",
     "dynamics",
     "equilibria",
+    "fractals",
     "gaps",
     "invariants",
     "noise",

@@ -16,10 +16,11 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from slantgan_jax import faces, games
-from slantgan_jax.analysis import quadrature
+from slantgan_jax.analysis import dense, quadrature
 from slantgan_jax.faces import Image
 from slantgan_jax.losses import softplus
 from slantgan_jax.networks import Generator
+from slantgan_jax.penalties import squared_norm
 
 
 def mean_image(generator: Generator) -> Image:
@@ -52,7 +53,7 @@ def mean_gap(generator: Generator, images: Image) -> jax.Array:
     difference = jax.tree.map(
         lambda mean, leaf: mean - jnp.mean(faces.floats(leaf), axis=0), mean_image(generator), images
     )
-    return jnp.sqrt(jax.tree.reduce(jnp.add, jax.tree.map(lambda d: jnp.sum(d**2), difference)))
+    return jnp.sqrt(squared_norm(difference))
 
 
 def covariance(generator: Generator) -> jax.Array:
@@ -126,7 +127,7 @@ def frechet_squared(generator: Generator, images: Image) -> jax.Array:
     mean, spread = _moments(generator)
     data_mean = jnp.mean(images, axis=0)
     data_spread = (images - data_mean[None]) / jnp.sqrt(len(images))
-    overlap = jnp.sum(jnp.linalg.svd(data_spread @ spread.T, compute_uv=False))
+    overlap = dense.nuclear_norm_of_product(data_spread, spread)
     return jnp.sum((mean - data_mean) ** 2) + jnp.sum(spread**2) + jnp.sum(data_spread**2) - 2 * overlap
 
 

@@ -29,6 +29,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import faces, games, losses, networks
+from slantgan_jax.analysis import dense, quadrature
 from slantgan_jax.faces import Image
 from slantgan_jax.losses import Objective, softplus
 from slantgan_jax.networks import Discriminator, Generator, Players
@@ -116,7 +117,7 @@ def best_discriminator(
     chex.assert_trees_all_equal_shapes(generator.weights, generator.biases, image)
     _, unravel = ravel_pytree(image)
     problem = _regression(generator, images, faces.floats(ridge), nodes)
-    still, (w, b) = jax.lax.stop_gradient((problem, _flat(generator)))
+    still, (w, b) = jax.lax.stop_gradient((problem, quadrature.flat(generator)))
     knots = jnp.pad(games.latent_quadrature(nodes)[0], 1, constant_values=(0, 1))
     psi, _, low, high, *_ = _newton(still, w, b, knots)
     size = jnp.linalg.norm(psi[:-1])
@@ -162,7 +163,7 @@ def best_generator_loss(discriminator: Discriminator, objective: Objective = los
     return objective.generator(jnp.zeros_like(highest), highest)
 
 
-def duality_gap(players: Players, images: Image, *, nodes: int = NODES) -> jax.Array:
+def duality_gap(players: Players, images: Image, ridge: ArrayLike = 0.0, *, nodes: int = NODES) -> jax.Array:
     """The duality gap of the zero-sum game, a scalar in nats: ≥ 0 up to rounding (1e-15), 0 exactly at equilibria.
 
         max_ψ V(θ, ψ) - inf_θ V(θ, ψ),   V = -(E s(-ℓ_real) + E s(ℓ_fake)) = E ln D(x) + E ln(1 - D(G(z)))
@@ -172,25 +173,29 @@ def duality_gap(players: Players, images: Image, *, nodes: int = NODES) -> jax.A
     if it alone may move. As a measure of GANs: Grnarova et al. 2019 (arXiv:1811.05512), whose M (eq. 1) is V/2.
     A strict measure: where a plane separates, max V is 0, the most there is. So it often is after training, too: the
     tutorial's faces lie in the plane Σ x = 2, and a generator that stays beside that plane stays separable.
+
+    A `ridge` λ ≥ 0 is a way out: the gap of the game V - λ/2 (|u|² + c²), in which no D can be sure of itself. It has
+    the same equilibria. Cost: that of `best_discriminator`.
     """
-    best = best_discriminator(players.generator, images, nodes=nodes).loss
+    best = best_discriminator(players.generator, images, ridge, nodes=nodes).loss
     least = best_generator_loss(players.discriminator, losses.saturating)
-    return _real_loss(players.discriminator, images) - least - best
+    return _real_loss(players.discriminator, images) - least + _ridge_loss(players.discriminator, ridge) - best
 
 
-def nikaido_isoda_gap(players: Players, images: Image, *, nodes: int = NODES) -> jax.Array:
+def nikaido_isoda_gap(players: Players, images: Image, ridge: ArrayLike = 0.0, *, nodes: int = NODES) -> jax.Array:
     """Σ over the players of (own expected non-saturating loss - the least it could be alone), a scalar in nats.
 
         [E s(-ℓ_real) + E s(ℓ_fake) - min_ψ] + [E s(-ℓ_fake) - s(-(Σ max(u_i, 0) + c))]
 
     ≥ 0 up to rounding (1e-15), 0 exactly at equilibria. The function of Nikaido and Isoda 1955 (Note on non-cooperative
-    convex games, Pacific J. Math. 5) maximized over the players' replies: the duality gap of games not zero-sum.
+    convex games, Pacific J. Math. 5) maximized over the players' replies: the duality gap of games not zero-sum. With a
+    `ridge` λ ≥ 0 D's loss has λ/2 (|u|² + c²) more, as in `duality_gap`. Cost: that of `best_discriminator`.
     """
     latents, weights = games.latent_quadrature(nodes)
     discriminator = jax.tree.map(faces.floats, players.discriminator)
     fake = jax.vmap(lambda z: networks.logit(discriminator, networks.generate(players.generator, z)))(latents)
-    own_discriminator = _real_loss(discriminator, images) + weights @ softplus(fake)
-    best = best_discriminator(players.generator, images, nodes=nodes).loss
+    own_discriminator = _real_loss(discriminator, images) + weights @ softplus(fake) + _ridge_loss(discriminator, ridge)
+    best = best_discriminator(players.generator, images, ridge, nodes=nodes).loss
     return own_discriminator - best + weights @ softplus(-fake) - best_generator_loss(discriminator)
 
 
@@ -211,14 +216,14 @@ def _real_loss(discriminator: Discriminator, images: Image) -> jax.Array:
     return jnp.mean(softplus(-jax.vmap(lambda image: networks.logit(discriminator, image))(images)))
 
 
-def _flat(generator: Generator) -> tuple[jax.Array, jax.Array]:
-    generator = jax.tree.map(faces.floats, generator)
-    return ravel_pytree(generator.weights)[0], ravel_pytree(generator.biases)[0]
+def _ridge_loss(discriminator: Discriminator, ridge: ArrayLike) -> jax.Array:
+    psi, _ = ravel_pytree(jax.tree.map(faces.floats, discriminator))
+    return faces.floats(ridge) / 2 * jnp.sum(psi**2)
 
 
 def _regression(generator: Generator, images: Image, ridge: jax.Array, nodes: int) -> _Regression:
     latents, weights = games.latent_quadrature(nodes)
-    w, b = _flat(generator)
+    w, b = quadrature.flat(generator)
     fake = jax.nn.sigmoid(latents[:, None] * w[None] + b[None])
     real = jax.vmap(lambda image: ravel_pytree(image)[0])(jax.tree.map(faces.floats, images))
     count = real.shape[0]
@@ -249,7 +254,7 @@ def _newton(problem: _Regression, w: jax.Array, b: jax.Array, knots: jax.Array) 
         hessian = (problem.rows * curvature[:, None]).T @ problem.rows + problem.ridge * identity
         # A rounding error's worth of damping is felt only by directions in which all logits stand still.
         scale = jnp.trace(hessian)
-        direction = -jnp.linalg.solve(hessian / scale + _tolerance(3) * identity, _gradient(problem, psi) / scale)
+        direction = -dense.solve(hessian / scale + _tolerance(3) * identity, _gradient(problem, psi) / scale)
         furthest = jnp.max(jnp.abs(problem.rows @ direction))
         tried = psi[None] + sizes[:, None] * direction[None]
         values = jax.vmap(lambda psi: _loss(problem, psi))(tried)

@@ -38,6 +38,10 @@ MERGED = 1e-7
 of 1e-16 splits them by its root, 1e-8."""
 
 
+LONGEST = 0.5
+"""The longest step of Newton's method: in units of a parameter, far less than saturates a sigmoid."""
+
+
 class Spectrum(NamedTuple):
     """What eigenvalues say.
 
@@ -94,6 +98,38 @@ def flow_eigenvalues(
     return values[jnp.lexsort((-values.imag, -values.real))]
 
 
+def update_map(
+    rule: Rule, game: Game, players: Players | State, steps: int
+) -> tuple[Callable[[jax.Array], jax.Array], jax.Array, Callable[[jax.Array], State]]:
+    """`steps` steps of `rule` on the expected game as a function of numbers `[n]`, those of `update_jacobian`.
+
+    Returns:
+      The map; the numbers at `players`, or of a state that is given in their place; the state that numbers stand for.
+    """
+    full = games.expected(game)
+    sample = rule.sample(full, jax.random.key(0), 0)  # one or several of nothing: the expected game draws no numbers
+
+    def advanced(state: State) -> State:
+        for _ in range(steps):
+            state = rule.step(full, state, sample)
+        return state
+
+    state = players if isinstance(players, State) else advanced(rule.init(players))._replace(players=players)
+    leaves, structure = jax.tree.flatten(state)
+    carried = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
+    flat, unravel = ravel_pytree([leaf for leaf, carry in zip(leaves, carried, strict=True) if carry])
+
+    def state_of(numbers: jax.Array) -> State:
+        floats = iter(unravel(numbers))
+        return jax.tree.unflatten(structure, [next(floats) if c else x for x, c in zip(leaves, carried, strict=True)])
+
+    def update(numbers: jax.Array) -> jax.Array:
+        after = jax.tree.leaves(advanced(state_of(numbers)))
+        return ravel_pytree([leaf for leaf, carry in zip(after, carried, strict=True) if carry])[0]
+
+    return update, flat, state_of
+
+
 def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int = 1) -> jax.Array:
     """The Jacobian of `steps` steps of `rule` on the expected game, `[n, n]`, at `players`.
 
@@ -102,7 +138,7 @@ def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int
     point, and the eigenvalues of largest modulus tell whether the rule converges to it, and how fast. In the place of
     `players` a whole state may be given, of a `fixed_point`.
     """
-    update, flat, _ = _update_map(rule, game, players, steps)
+    update, flat, _ = update_map(rule, game, players, steps)
     return jax.jacfwd(update)(flat)
 
 
@@ -126,22 +162,30 @@ def update_eigenvalues(
 def modes(matrix: jax.Array, tangents: Players | None = None) -> jax.Array:
     """Eigenvalues of A `[n, n]`, `[n]` complex, first an exact 0 for each of the k `tangents`; not sorted.
 
-    The tangents' coordinates are the first of the n. The vectors v with A v = 0 and the same projection on the
-    tangents are found by least squares, and A is restricted to what is orthogonal to them. If there are none (A v above
-    1e-12 in size), the other eigenvalues are NaN.
+    The tangents' coordinates are the first of the n. The vectors v with A v = 0 near them (`neutral_directions`) are
+    divided out: A is restricted to what is orthogonal to them. If there are none (A v above 1e-12 in size), the
+    other eigenvalues are NaN.
     """
     if tangents is None:
         return jnp.linalg.eigvals(matrix)
-    flat = jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents)
-    (count, known), size = flat.shape, len(matrix)
-    frame = jnp.linalg.qr(jnp.pad(flat, ((0, 0), (0, size - known))).T)[0].T  # [k, n], orthonormal
-    scale = jnp.max(jnp.abs(matrix))
-    conditions = jnp.concatenate([matrix, scale * frame])
-    neutral = jnp.linalg.lstsq(conditions, jnp.concatenate([jnp.zeros((size, count)), scale * jnp.eye(count)]))[0]
+    neutral, _ = neutral_directions(matrix, tangents)
+    count = neutral.shape[1]
     rest = jnp.linalg.qr(neutral, mode="complete")[0][:, count:]
     values = jnp.linalg.eigvals(rest.T @ matrix @ rest)
-    annihilated = jnp.max(jnp.abs(matrix @ neutral)) <= 4096 * jnp.finfo(matrix.dtype).eps * jnp.maximum(1, scale)
+    rounding = 4096 * jnp.finfo(matrix.dtype).eps * jnp.maximum(1, jnp.max(jnp.abs(matrix)))
+    annihilated = jnp.max(jnp.abs(matrix @ neutral)) <= rounding
     return jnp.concatenate([jnp.zeros(count, values.dtype), jnp.where(annihilated, values, jnp.nan)])
+
+
+def neutral_directions(matrix: jax.Array, tangents: Players) -> tuple[jax.Array, jax.Array]:
+    """V `[n, k]` and F `[k, n]` with A V = 0 (as nearly as there is such), F V = I and F orthonormal: I - V F takes
+    what lies along the zero modes out of a vector, and leaves nothing of it along the `tangents`, the rows' span."""
+    flat = jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents)
+    (count, known), size = flat.shape, len(matrix)
+    frame = jnp.linalg.qr(jnp.pad(flat, ((0, 0), (0, size - known))).T)[0].T
+    scale = jnp.max(jnp.abs(matrix))
+    wanted = jnp.concatenate([jnp.zeros((size, count)), scale * jnp.eye(count)])
+    return jnp.linalg.lstsq(jnp.concatenate([matrix, scale * frame]), wanted)[0], frame
 
 
 def of_flow(eigenvalues: jax.Array, epoch: ArrayLike = 1.0) -> Spectrum:
@@ -160,7 +204,12 @@ def of_update(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
 
 
 def fixed_point(
-    rule: Rule, game: Game, players: Players, steps: int = 1, tangents: Players | None = None, iterations: int = 10
+    rule: Rule,
+    game: Game,
+    players: Players | State,
+    steps: int = 1,
+    tangents: Players | None = None,
+    iterations: int = 10,
 ) -> State:
     """The state that `steps` steps of `rule` on the expected game leave as it is, by Newton's method from `players`.
 
@@ -173,15 +222,15 @@ def fixed_point(
 
     Args:
       rule, game, steps: as in `update_jacobian`.
-      players: near a fixed point.
+      players: near a fixed point; or a whole state.
       tangents: of a surface of fixed points, as in `update_eigenvalues`; the one found is where `players` would come
         to without moving along them. Without them an isolated one is looked for.
-      iterations: of Newton's method, each as costly as `update_jacobian`.
+      iterations: of Newton's method, each as costly as `update_jacobian`; near to `players` 5 are enough.
 
     Returns:
       The whole state; `.players` of it are the players. Not converged, or singular: what the last iteration made.
     """
-    update, flat, state_of = _update_map(rule, game, players, steps)
+    update, flat, state_of = update_map(rule, game, players, steps)
     eye = jnp.eye(flat.size)
     known = jnp.zeros((0, flat.size))
     if tangents is not None:
@@ -192,7 +241,8 @@ def fixed_point(
         matrix = jax.jacfwd(update)(x) - eye
         scale = jnp.max(jnp.abs(matrix))
         wanted = jnp.concatenate([x - update(x), jnp.zeros(len(known))])
-        return x + jnp.linalg.lstsq(jnp.concatenate([matrix, scale * known]), wanted)[0]
+        way = jnp.linalg.lstsq(jnp.concatenate([matrix, scale * known]), wanted)[0]
+        return x + way * jnp.minimum(1, LONGEST / jnp.maximum(jnp.linalg.norm(way), LONGEST))
 
     return state_of(jax.lax.fori_loop(0, iterations, newton, flat))
 
@@ -217,23 +267,24 @@ def largest_stable_rate(
     Args:
       rule_of_rate: `rate -> rule`; penalties are in the game, adjustments in the rule.
       game, players, tangents, steps: as in `update_eigenvalues`.
-      newton: iterations of `fixed_point` at each rate; 0 where `players` are one at every rate. The tutorial's
-        order needs about 5.
+      newton: iterations of `fixed_point` at each rate, from that of the largest rate known to be stable; 0 where
+        `players` are one at every rate. The tutorial's order needs about 6.
       lowest, highest: the rates to look among.
       points: rates tried between them.
 
     Returns:
-      The rate; 0 if some mode grows at `lowest`, infinite if none does up to `highest`.
+      The rate; 0 if some mode grows at `lowest`, infinite if none does up to `highest`. Where the fixed point is lost
+      counts as growing.
     """
 
-    def grows(rate: jax.Array) -> jax.Array:
+    def grows(rate: jax.Array, near: State) -> tuple[jax.Array, State]:
         rule = rule_of_rate(rate)
-        at: Players | State = players
-        if newton:
-            at = fixed_point(rule, game, players, steps, tangents, newton)
-        return ~(of_update(update_eigenvalues(rule, game, at, steps, tangents)).growth <= NEUTRAL)
+        state = fixed_point(rule, game, near, steps, tangents, newton) if newton else near
+        found = of_update(update_eigenvalues(rule, game, state, steps, tangents))
+        return ~(found.growth <= NEUTRAL), state
 
-    return _first(grows, lowest, highest, points)
+    _, flat, state_of = update_map(rule_of_rate(faces.floats(lowest)), game, players, steps)
+    return _first(grows, lowest, highest, points, state_of(flat))
 
 
 def critical_strength(
@@ -257,17 +308,21 @@ def critical_strength(
       lowest, highest, points: as in `largest_stable_rate`. A strength of 0 stands for one up to `lowest`.
     """
 
-    def turning(strength: ArrayLike) -> tuple[jax.Array, Spectrum]:
+    def motion(strength: ArrayLike) -> tuple[jax.Array, jax.Array]:
         values = flow_eigenvalues(game_of_strength(faces.floats(strength)), players, adjustment, tangents)
-        return jnp.sum(jnp.abs(values.imag) > MERGED * jnp.max(jnp.abs(values))), of_flow(values)
+        turning = jnp.abs(values.imag) > MERGED * jnp.max(jnp.abs(values))
+        return jnp.sum(turning), of_flow(values).growth
 
-    at_lowest = turning(lowest)[0]
-    tests = (
-        lambda strength: turning(strength)[1].growth < -NEUTRAL,
-        lambda strength: turning(strength)[0] < at_lowest,
-        lambda strength: turning(strength)[0] == 0,
-    )
-    return CriticalStrength(*(_first(test, lowest, highest, points) for test in tests))
+    at_lowest = motion(lowest)[0]
+
+    def tests(strength: jax.Array) -> jax.Array:
+        turning, growth = motion(strength)
+        return jnp.stack([growth < -NEUTRAL, turning < at_lowest, turning == 0])
+
+    def strength(number: jax.Array) -> jax.Array:
+        return _first(lambda strength, _: (tests(strength)[number], None), lowest, highest, points)
+
+    return CriticalStrength(*jax.vmap(strength)(jnp.arange(3)))
 
 
 def _spectrum(
@@ -282,45 +337,28 @@ def _spectrum(
     return Spectrum(eigenvalues, jnp.sum(zero), verdict, pace, efold, period / epoch)
 
 
-def _first(test: Callable[[jax.Array], jax.Array], lowest: float, highest: float, points: int) -> jax.Array:
-    """The first number from `lowest` to `highest` at which `test` turns true; 0 at the lowest, infinite at none."""
+def _first(
+    test: Callable[[jax.Array, Any], tuple[jax.Array, Any]],
+    lowest: float,
+    highest: float,
+    points: int,
+    start: Any = None,
+) -> jax.Array:
+    """The first number from `lowest` to `highest` at which `test` turns true; 0 at the lowest, infinite at none.
+
+    `test` gets besides what it returned, besides its truth, at the largest number at which it was false; at first
+    `start`.
+    """
     ratio = (highest / lowest) ** (1 / points)
 
-    def closer(_: Any, bracket: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        below, above = bracket
+    def closer(_: Any, bracket: tuple[jax.Array, jax.Array, Any]) -> tuple[jax.Array, jax.Array, Any]:
+        below, above, kept = bracket
         middle = jnp.where(jnp.isfinite(above), jnp.sqrt(below) * jnp.sqrt(above), jnp.minimum(below * ratio, highest))
-        found = test(middle)
-        return jnp.where(found, below, middle), jnp.where(found, middle, above)
+        found, other = test(middle, kept)
+        kept = jax.tree.map(lambda one, two: jnp.where(found, one, two), kept, other)
+        return jnp.where(found, below, middle), jnp.where(found, middle, above), kept
 
     # After the last of the points 50 bisections are left, enough for the last bit.
-    start = faces.floats(lowest / ratio), faces.floats(jnp.inf)
-    below, above = jax.lax.fori_loop(0, points + 51, closer, start)
+    bracket = faces.floats(lowest / ratio), faces.floats(jnp.inf), start
+    below, above, _ = jax.lax.fori_loop(0, points + 51, closer, bracket)
     return jnp.where(above < lowest * ratio**0.01, 0, jnp.where(jnp.isfinite(above), (below + above) / 2, jnp.inf))
-
-
-def _update_map(
-    rule: Rule, game: Game, players: Players | State, steps: int
-) -> tuple[Callable[[jax.Array], jax.Array], jax.Array, Callable[[jax.Array], State]]:
-    """`steps` steps as a map of the flat numbers that the rule carries; where it is at `players`; their state."""
-    full = games.expected(game)
-    sample = rule.sample(full, jax.random.key(0), 0)  # one or several of nothing: the expected game draws no numbers
-
-    def advanced(state: State) -> State:
-        for _ in range(steps):
-            state = rule.step(full, state, sample)
-        return state
-
-    state = players if isinstance(players, State) else advanced(rule.init(players))._replace(players=players)
-    leaves, structure = jax.tree.flatten(state)
-    carried = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
-    flat, unravel = ravel_pytree([leaf for leaf, carry in zip(leaves, carried, strict=True) if carry])
-
-    def state_of(numbers: jax.Array) -> State:
-        floats = iter(unravel(numbers))
-        return jax.tree.unflatten(structure, [next(floats) if c else x for x, c in zip(leaves, carried, strict=True)])
-
-    def update(numbers: jax.Array) -> jax.Array:
-        after = jax.tree.leaves(advanced(state_of(numbers)))
-        return ravel_pytree([leaf for leaf, carry in zip(after, carried, strict=True) if carry])[0]
-
-    return update, flat, state_of

@@ -1,0 +1,294 @@
+import functools
+import math
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from slantgan_jax import (
+    Discriminator,
+    Generator,
+    Players,
+    faces,
+    fields,
+    games,
+    gans,
+    losses,
+    penalties,
+    rules,
+    slanted_land,
+)
+from slantgan_jax.analysis import distances, equilibria, spectra
+
+quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+"""These programs run for milliseconds: half of the time to compile them is saved."""
+IMAGES = faces.FACES
+WEIGHTS = np.array([1.3, -0.4, 0.0, 2.2])
+GAME = slanted_land(IMAGES)
+OBJECTIVES = {
+    "relativistic": losses.relativistic,
+    "smoothed": losses.smoothed(losses.non_saturating, 0.1),
+}
+"""That of the tutorial is held against NumPy; of these one weighs real and fake differently, one has pairs."""
+
+
+def sgd(rate, momentum=None):
+    return Players(optax.sgd(rate, momentum), optax.sgd(rate, momentum))
+
+
+@pytest.fixture(scope="module")
+def place():
+    """An equilibrium of the tutorial's game, its tangents and the eigenvalues of its flow."""
+
+    @quick
+    def found():
+        players, tangents = equilibria.equilibrium(WEIGHTS, IMAGES), equilibria.tangents(WEIGHTS, IMAGES)
+        return players, tangents, spectra.flow_eigenvalues(GAME, players, tangents=tangents)
+
+    with jax.enable_x64(True):
+        return found()
+
+
+def by_hand(weights, g=-0.5, d_fake=0.5, d_real_real=0.25, d_fake_fake=0.25, gamma=0.0):
+    """The eigenvalues that are not 0, in NumPy: of the mean image (which G's parameters move along their gradient) and
+    of D's parameters, from moments on a grid of 400 nodes."""
+    z, chances = np.polynomial.legendre.leggauss(400)
+    z, chances = (z[:, None] + 1) / 2, chances / 2
+    mean = faces.FACES.mean(0)
+    # b by Newton's method on E σ(w z + b) = m.
+    x, b = np.zeros((400, 4)), np.log(mean / (1 - mean)) - weights / 2
+    for _ in range(50):
+        x = 1 / (1 + np.exp(-(weights * z + b)))
+        b = b - (chances @ x - mean) / (chances @ (x * (1 - x)))
+    steep = x * (1 - x)
+    moved = (chances @ (steep * z)) ** 2 + (chances @ steep) ** 2
+    real, fake = np.c_[faces.FACES, np.ones(5)], np.c_[x, np.ones(400)]
+    seen = d_real_real * real.T @ real / 5 + d_fake_fake * fake.T @ (chances[:, None] * fake)
+    seen += gamma * np.diag([1, 1, 1, 1, 0])
+    couple = np.eye(4, 5)
+    matrix = np.block([[np.zeros((4, 4)), g * moved[:, None] * couple], [d_fake * couple.T, seen]])
+    return -np.linalg.eigvals(matrix)
+
+
+def apart(one, other):
+    """The largest distance of two sets of numbers, each to the nearest of the other."""
+    table = np.abs(np.asarray(one)[:, None] - np.asarray(other)[None])
+    assert table.shape[0] == table.shape[1]
+    return max(table.min(0).max(), table.min(1).max())
+
+
+def test_the_flows_eigenvalues_are_those_of_the_moments(x64, place):
+    _, _, found = place
+    np.testing.assert_array_equal(found[:4], 0)
+    assert apart(found[4:], by_hand(WEIGHTS)) < 1e-14  # rounding; all are simple
+    assert np.all(np.diff(found.real) <= 0)
+    assert np.all(found[4::2].imag[:4] > 0)  # of a pair first the one above
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_jacobian_in_closed_form_is_that_of_autodiff(x64, name):
+    objective = OBJECTIVES[name]
+    free = name == "relativistic"
+
+    @quick
+    def both():
+        players = equilibria.equilibrium(WEIGHTS, IMAGES, objective)
+        field = spectra.expected_field(slanted_land(IMAGES, objective))
+        jacobian = fields.jacobian(field, players)
+        closed = equilibria.jacobian(WEIGHTS, IMAGES, objective)
+        return jacobian, closed, spectra.modes(-closed, equilibria.tangents(WEIGHTS, IMAGES, free))
+
+    jacobian, closed, modes = both()
+    np.testing.assert_allclose(closed, jacobian, atol=1e-14)  # sums of 20 numbers below 1
+    assert np.sum(np.asarray(modes) == 0) == 4 + free
+    assert np.abs(modes[4 + free :]).min() > 1e-2  # nothing that rotates or decays is 0, not even nearly
+
+
+def test_the_logit_is_free_where_the_loss_is_flat(x64):
+    assert equilibria.logit_is_free(losses.hinge)
+    assert equilibria.logit_is_free(losses.relativistic)
+    assert not equilibria.logit_is_free(losses.least_squares())
+
+
+def test_a_zero_mode_in_a_jordan_block_does_not_spoil_its_neighbours(x64):
+    """λ = 0 along a tangent, which another mode with λ = -1e-6 drives: rounding moves both by its root."""
+    turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))
+    core = np.diag([0, -1e-9, -0.3, -2, -0.5]) + np.diag([1.0, 0, 0, 0], 1)
+    matrix, tangents = turn @ core @ turn.T, (jnp.asarray(turn[:, :1].T),)
+    found = np.sort(np.real(quick(spectra.modes)(matrix, tangents)))[::-1]
+    assert found[0] == 0
+    np.testing.assert_allclose(found[1], -1e-9, atol=1e-15)  # rounding, not its root 1e-8
+    shifted = quick(spectra.modes)(matrix - 0.1 * np.eye(5), tangents)
+    assert np.all(np.isnan(shifted[1:]))  # no zero mode, so no tangent: said
+
+
+def roots(*coefficients):
+    return np.concatenate([np.roots(row) for row in np.stack(np.broadcast_arrays(*coefficients), -1)])
+
+
+def test_an_updates_multipliers_are_functions_of_the_flows_eigenvalues(x64, place):
+    players, tangents, flow = place
+    h = 0.4
+    x = h * np.asarray(flow)
+    expected = {
+        "momentum": (rules.simultaneous(sgd(h, -0.5)), roots(1, -(0.5 + x), -0.5)),
+        "Popov": (rules.past_extragradient(sgd(h), h), roots(1, -(1 + 2 * x), x)),
+    }
+    found = quick(
+        lambda: {n: spectra.update_eigenvalues(rule, GAME, players, 1, tangents) for n, (rule, _) in expected.items()}
+    )()
+    for name, values in found.items():
+        # Rounding 1e-16, times the slope of the roots: those of a quadratic are at least 0.1 apart.
+        assert apart(values, expected[name][1]) < 1e-13, name
+        assert spectra.of_update(values).zero_modes == 4
+        np.testing.assert_array_equal(np.abs(values), np.sort(np.abs(values))[::-1])
+
+
+def test_lookahead_over_its_period(x64, place):
+    players, tangents, flow = place
+    rule = rules.lookahead(rules.simultaneous(sgd(0.4)), 3, 0.5)
+    found = quick(lambda: spectra.update_eigenvalues(rule, GAME, players, 3, tangents))()
+    # The slow copy is overwritten by the new players: as many zeros, of a nilpotent part up to rounding's root.
+    assert apart(found, np.append((1 + (1 + 0.4 * np.asarray(flow)) ** 3) / 2, np.zeros(13))) < 1e-7
+    assert np.sum(np.asarray(found) == 1) == 4
+
+
+def test_a_spectrum_in_words_and_epochs(x64):
+    flow = jnp.array([0, 0, -0.001 + 0.05j, -0.001 - 0.05j, -0.002 + 0.06j, -0.002 - 0.06j, -1])
+    batch = jnp.array([[-1.0, 0.1 + 1j, 0.1 - 1j], [-1, 1j, -1j], [-2, -3, jnp.nan], [0, -2, -1]])
+    found, update, many = quick(
+        lambda: (
+            spectra.of_flow(flow, 0.05),
+            spectra.of_update(jnp.exp(0.01 * flow), 1 / 5),  # one step is a fifth of an epoch, of 0.05
+            jax.vmap(spectra.of_flow)(batch),
+        )
+    )()
+    assert (found.zero_modes, spectra.VERDICTS[found.verdict]) == (2, "stable")
+    np.testing.assert_allclose(found[3:], [-0.001 * 0.05, 20_000, 2 * np.pi / 0.05 / 0.05], rtol=1e-14)
+    np.testing.assert_allclose(update[3:], found[3:], rtol=1e-9)  # ln of 1 - 1e-5 has lost 5 of 16 digits
+    assert update.zero_modes == 2
+    assert [spectra.VERDICTS[i] for i in many.verdict] == ["unstable", "marginal", "no equilibrium", "stable"]
+    np.testing.assert_allclose(many.efold[jnp.array([0, 1, 3])], [10, np.inf, 1], rtol=1e-15)
+    np.testing.assert_allclose(many.period[jnp.array([0, 1, 3])], [2 * np.pi, 2 * np.pi, np.inf], rtol=1e-15)
+
+
+def test_the_tutorials_order_stands_still_beside_the_equilibrium(x64, place):
+    players, tangents, _ = place
+    mean = faces.FACES.mean(0)
+
+    @quick
+    @functools.partial(jax.vmap, out_axes=0)
+    def found(rate):
+        rule = rules.tutorial(sgd(rate))
+        state = spectra.fixed_point(rule, GAME, players, 1, tangents, 5)
+        after = rule.step(games.expected(GAME), state, ())
+        generator = state.players.generator
+        shift = distances.mean_image(generator) - mean
+        moved = ravel_pytree(jax.tree.map(jnp.subtract, after.players, state.players))[0]
+        predicted = -rate / 4 * distances.covariance(generator) @ mean
+        values = spectra.update_eigenvalues(rule, GAME, state, 1, tangents)
+        return moved, shift, predicted, state.players.discriminator, spectra.of_update(values)
+
+    rates = np.array([1e-3, 1e-2])
+    moved, shift, predicted, discriminator, spectrum = found(rates)
+    np.testing.assert_allclose(moved, 0, atol=1e-16)  # rounding
+    np.testing.assert_allclose(shift, predicted, atol=0.02 * rates[1] ** 2)  # the next order, measured 1e-4 · η
+    np.testing.assert_allclose(discriminator.bias / rates, -(1 + mean @ mean) / 4, rtol=rates[1])  # the next order
+    np.testing.assert_allclose(discriminator.weights, 0, atol=1e-11)
+    np.testing.assert_array_equal(spectrum.zero_modes, 4)
+    np.testing.assert_array_equal(spectrum.verdict, 0)
+
+
+def test_momentum_and_memory_have_a_fixed_point_too(x64):
+    """Two quadratic players, each pulled to its own number: any rule stands still there, its momenta at 0."""
+    game = games.two_players(lambda p: (p.generator - 2) ** 2, lambda p: (p.discriminator + p.generator) ** 2)
+    rule = rules.alternating(sgd(0.1, 0.9))
+    state = quick(lambda: spectra.fixed_point(rule, game, Players(jnp.asarray(1.5), jnp.asarray(-1.5))))()
+    np.testing.assert_allclose(ravel_pytree(state)[0][:2], [2, -2], atol=1e-14)
+    for leaf in jax.tree.leaves(state.optimizer_states):
+        np.testing.assert_allclose(leaf, 0, atol=1e-14)
+
+
+def test_the_largest_rate_is_that_of_the_closed_forms(x64, place):
+    players, tangents, flow = place
+    rotating = np.asarray(flow[4:])
+    closed = np.min(2 * np.abs(np.real(rotating)) / np.abs(rotating) ** 2)
+
+    def rule(rate):
+        return rules.simultaneous(sgd(rate))
+
+    found = quick(lambda: spectra.largest_stable_rate(rule, GAME, players, tangents, points=60))()
+    # A growth of `NEUTRAL` passes as 0; growth rises by |Re λ| = 5e-4 per unit of rate.
+    np.testing.assert_allclose(found, closed, atol=1e-11 / 5e-4)
+
+    origin, bilinear = Players(jnp.asarray(0.0), jnp.asarray(0.0)), games.bilinear()
+    for of_rate, edge in (
+        (rule, 0),
+        (lambda rate: rules.alternating(sgd(rate)), 2),
+        (lambda rate: rules.past_extragradient(sgd(rate), rate), 1 / math.sqrt(3)),
+        (lambda rate: rules.simultaneous(sgd(rate), fields.cgd(rate)), np.inf),
+    ):
+        search = functools.partial(spectra.largest_stable_rate, of_rate, bilinear, origin, lowest=0.01, highest=100)
+        # Of alternation a double root merges at the edge, and the modulus rises by the root of what the rate does.
+        np.testing.assert_allclose(quick(functools.partial(search, points=30))(), edge, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("objective", "kappa"), [(losses.non_saturating, 0.25), (losses.wasserstein, 1.0)])
+def test_r1_damps_the_dirac_gan_critically_at_twice_the_root_of_kappa(x64, objective, kappa):
+    origin = Players(jnp.asarray(0.0), jnp.asarray(0.0))
+
+    def game(strength):
+        return games.penalized(gans.dirac(objective), penalties.r1(strength))
+
+    found = quick(lambda: spectra.critical_strength(game, origin, points=50))()
+    # Im λ is the root of what the strength does: MERGED² = 1e-14.
+    np.testing.assert_allclose(found, [0, 2 * math.sqrt(kappa), 2 * math.sqrt(kappa)], rtol=1e-12)
+
+
+def test_critical_strengths_of_slanted_land_are_where_the_moments_say(x64, place):
+    players, tangents, _ = place
+
+    def game(strength):
+        return games.penalized(GAME, penalties.r1(strength))
+
+    found = quick(lambda: spectra.critical_strength(game, players, tangents=tangents, points=50))()
+    turning = [
+        np.sum(np.abs(np.imag(by_hand(WEIGHTS, gamma=gamma))) > 1e-9)
+        for gamma in np.outer([found.first, found.last], [1 - 1e-9, 1 + 1e-9]).ravel()
+    ]
+    assert turning == [8, 6, 2, 0]
+    assert found.stabilizing == 0  # at every strength: without penalty too
+
+
+def test_quadrature_converges_geometrically_in_its_nodes(x64):
+    """Gauss-Legendre on [-1, 1] is off by ρ⁻²ⁿ for a function analytic in the ellipse with foci ±1, ρ the sum of its
+    semi-axes. The nearest singularity of σ(w z + b) is at w z + b = iπ; that of the losses is near to it for small u.
+    """
+    w, b = 6.0, -2.5
+    players = Players(
+        Generator(np.full(4, w), np.full(4, b)), Discriminator(0.1 * np.array([1.0, -1.0, -2.0, 1.0]), np.array(0.1))
+    )
+    nodes = np.array([4, 8, 12, 16, 20])
+
+    @quick
+    def values():
+        def at(n):
+            game = slanted_land(faces.FACES, nodes=n)
+            return jnp.append(
+                ravel_pytree(spectra.expected_field(game)(players))[0], games.expected_losses(game, players).generator
+            )
+
+        return jnp.stack([at(int(n)) for n in nodes]), at(100)
+
+    approximate, exact = values()
+    errors = np.abs(approximate - exact[None]).max(1)
+    pole = 2 * (1j * np.pi - b) / w - 1
+    rho = max(abs(pole + root) for root in (np.sqrt(pole**2 - 1), -np.sqrt(pole**2 - 1)))
+    slope = np.polyfit(nodes, np.log(errors), 1)[0]
+    # A singularity of higher order than a pole multiplies by a power of n.
+    np.testing.assert_allclose(slope, -2 * math.log(rho), rtol=0.1)
+    chex.assert_trees_all_close(errors[-1], 0, atol=1e-8)
