@@ -74,7 +74,7 @@ def sgd(rate: Any, momentum: float | None = None, ratio: float = 1.0) -> Players
 
 
 METHODS = {
-    "tutorial": Method(lambda rate: rules.tutorial(sgd(rate)), newton=5, waves=1e-3),
+    "tutorial": Method(lambda rate: rules.tutorial(sgd(rate)), newton=12, waves=1e-3),
     "simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate)), steps=320_000),
     "alternating, D first": Method(lambda rate: rules.alternating(sgd(rate))),
     "alternating, G first": Method(lambda rate: rules.alternating(sgd(rate), discriminator_first=False)),
@@ -126,7 +126,6 @@ def stability_edge(
         raise ValueError(f"--steps is {steps}: give a positive multiple of {4 * CHUNK}")
     drawn = np.clip(np.random.default_rng(0).normal(size=(random, 4)), -SCALES[-1], SCALES[-1])
     weights = np.concatenate([np.outer(scales, DIRECTION), drawn])
-    use_every_core(1)
     with results.complete_folder(out, FILES) as folder, jax.enable_x64(True):
         rows = []
         print(f"{'':36} {'predicted, lowest to highest':>30}   {'difference':>10} {'resolution':>10}")
@@ -280,4 +279,5 @@ def answer(rows: list[dict[str, Any]], strengths: tuple[float, ...]) -> str:
 
 if __name__ == "__main__":
     matplotlib.use("agg")
+    use_every_core(1)
     results.command_line(stability_edge)
