@@ -132,7 +132,7 @@ def spectrum(
     results.check_positive("--learning-rate", learning_rate)
     check_strength("--strength", strength, "--penalty", penalty)
     check_strength("--adjustment-strength", adjustment_strength, "--adjustment", adjustment, OF_THE_RATE)
-    if rule == "tutorial" and len(OBJECTIVES[objective].discriminator) < 2:
+    if not playable(rule, OBJECTIVES[objective]):
         raise ValueError(
             f"--objective {objective} is one term, but the tutorial's order moves by two: name another rule"
         )
@@ -157,6 +157,11 @@ def named(flag: str, name: str | None, known: Mapping[str, Any]) -> Any:
     if given is not None and given not in known:
         raise ValueError(f"{flag} is {name!r}: choose from {', '.join(known)}")
     return given
+
+
+def playable(rule: str, objective: losses.Objective) -> bool:
+    """The tutorial's order moves D by one term of its loss after the other."""
+    return rule != "tutorial" or len(objective.discriminator) > 1
 
 
 def check_strength(
@@ -191,6 +196,8 @@ def analysis_of(
         game = slanted_land(objective=loss, nodes=nodes_of(weights))
         return game if penalty is None else games.penalized(game, PENALTIES[penalty](gamma))
 
+    compared = [name for name in dict.fromkeys(("simultaneous", "alternating", rule)) if playable(name, loss)]
+
     @jax.jit
     def computed() -> dict[str, Any]:
         players, tangents = equilibria.equilibrium(pixels, IMAGES, loss), equilibria.tangents(pixels, IMAGES, free)
@@ -208,8 +215,7 @@ def analysis_of(
                     lambda rate, one=RULES[name]: one.rule(rate, adjusted(rate)),
                     game, players, tangents, steps=RULES[name].steps, newton=RULES[name].newton,
                 )
-                for name in dict.fromkeys(("simultaneous", "alternating", rule))
-                if name != "tutorial" or len(loss.discriminator) > 1
+                for name in compared
             },
             "critical": {} if penalty is None else spectra.critical_strength(
                 game_of, players, adjusted(learning_rate), tangents
@@ -225,7 +231,7 @@ def analysis_of(
         "eigenvalues": pairs(flow.eigenvalues),
         "zero_modes": int(flow.zero_modes),
         "verdict": spectra.VERDICTS[flow.verdict],
-        "largest_stable_learning_rate": {name: float(rate) for name, rate in found["rates"].items()},
+        "largest_stable_learning_rate": {name: float(found["rates"][name]) for name in compared},
         "period_epochs": float(flow.period),
         "efold_epochs": float(flow.efold),
         "critical_strength": {name: float(value) for name, value in found["critical"].items()},
@@ -257,7 +263,7 @@ def adjusted_field(adjustment: str | None, strength: float | None, rate: Any) ->
 
 
 def pairs(values: np.ndarray) -> list[list[float]]:
-    return np.stack([values.real, values.imag], -1).tolist()
+    return np.stack([np.real(values), np.imag(values)], -1).tolist()
 
 
 def summary(found: dict[str, Any], of_rule: str) -> str:

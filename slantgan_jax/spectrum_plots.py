@@ -26,7 +26,7 @@ def planes(panel: Panel, flow: np.ndarray, multipliers: np.ndarray, rule: str, t
     """
     left, middle, right = panel.subplots(1, 3)
     zero = flow == 0
-    _half_planes(left, flow.real[~zero], flow.imag[~zero], int(zero.sum()))
+    _half_planes(left, np.real(flow[~zero]), np.imag(flow[~zero]), int(zero.sum()))
     left.set(xlabel="growth: Re λ, per unit of flow time (symmetric logarithm)", ylabel="rotation: Im λ, radians")
     left.set_title("flow: eigenvalues λ of -J", fontsize=10)
 
@@ -38,7 +38,7 @@ def planes(panel: Panel, flow: np.ndarray, multipliers: np.ndarray, rule: str, t
     middle.axvline(0, color="#e5e7eb", linewidth=0.8, zorder=0)
     for inside, color in ((True, STABLE), (False, UNSTABLE)):
         chosen = multipliers[~one & ((np.abs(multipliers) < 1) == inside)]
-        middle.plot(chosen.real, chosen.imag, "o", color=color, markersize=5)
+        middle.plot(np.real(chosen), np.imag(chosen), "o", color=color, markersize=5)
     reach = max(1.15, 1.1 * float(np.abs(multipliers).max()))
     middle.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="Re μ", ylabel="Im μ")
     middle.set_title(f"{rule}: multipliers μ, in the circle decays", fontsize=10)

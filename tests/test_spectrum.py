@@ -36,9 +36,8 @@ def test_the_file_holds_the_modes_and_what_follows_of_them(written):
     np.testing.assert_allclose(found["efold_epochs"], -1 / slowest.real / (5 * 0.02), rtol=1e-12)
     np.testing.assert_allclose(found["period_epochs"], 2 * np.pi / abs(slowest.imag) / (5 * 0.02), rtol=1e-12)
     multipliers = np.array(found["update"]["multipliers"]) @ [1, 1j]
-    np.testing.assert_allclose(
-        np.sort_complex(multipliers), np.sort_complex(1 + 0.02 * values), atol=1e-14
-    )  # rounding of numbers near 1
+    # Rounding of numbers near 1; two pairs are the same, so each is held against the nearest.
+    assert np.abs(multipliers[:, None] - (1 + 0.02 * values)[None]).min(0).max() < 1e-14
     assert found["settings"]["weights"] == [1, -1, -1, 1]
     assert {"jax", "revision"} <= found["versions"].keys()
     image = matplotlib.image.imread(folder / "spectrum.png")

@@ -13,7 +13,7 @@ import stability_edge  # noqa: E402
 
 def test_runs_grow_where_the_spectrum_says(tmp_path):
     name = "alternating, D first"
-    stability_edge.stability_edge((name,), (1.0,), 1, (0.0, 0.3), 2000, tmp_path)
+    stability_edge.stability_edge((name,), (1.0,), 1, (0.0, 0.3), 8000, tmp_path)
     data = json.loads((tmp_path / "data.json").read_text())
     (row,) = data["rows"]
     assert (row["method"], row["lost"]) == (name, [[False] * 2] * 2)
