@@ -10,7 +10,7 @@ Measured. Runs start at a distance of 1e-7 from the rule's fixed point, in a ran
 have moved along the surface of fixed points is taken out, and the rest is brought back to 1e-7: nothing overflows, and
 nothing else than small deviations is seen. The logarithms of the factors add up to a height; its averages over the
 second, third and last quarter of a run, with weights exp(-1 / s (1 - s)) that damp its waves, tell how fast it rises.
-The edge is where it begins to rise: rates from 0.45 to 1.9 times the prediction, rates between the two of them where the
+The edge is where it begins to rise: rates from 0.45 to 1.9 times the prediction, rates between the two where the
 sign first changes, and so on; at last a straight line through the first two rates that rise, since another mode may
 lead below the edge. The second and third quarter give an edge of their own; by how much it differs, or the distance of
 the last rates where that is more, is the resolution.
