@@ -122,7 +122,7 @@ def spectrum(
         learning_rate: of both players.
         adjustment: of the field: extragradient, consensus, sga, cgd, sos, heun or rk4.
         adjustment_strength: its strength or look-ahead; by default the learning rate where that is the method.
-        out: folder for spectrum.json and spectrum.png.
+        out: folder for spectrum.json (null in it is infinity) and spectrum.png.
     """
     names = {"--objective": (objective, OBJECTIVES), "--penalty": (penalty, PENALTIES)}
     names |= {"--rule": (rule, RULES), "--adjustment": (adjustment, ADJUSTMENTS)}
@@ -268,18 +268,25 @@ def pairs(values: np.ndarray) -> list[list[float]]:
 
 def summary(found: dict[str, Any], of_rule: str) -> str:
     """The figure's title."""
-    flow, update = found, found["update"]
+    update = found["update"]
     return (
-        f"The equilibrium is {flow['verdict']}, with {flow['zero_modes']} zero modes: the slowest mode has an e-fold "
-        f"of {flow['efold_epochs']:.4g} epochs, a turn takes {flow['period_epochs']:.4g}\n"
-        f"{of_rule}: {update['verdict']}, e-fold {update['efold_epochs']:.4g} epochs, a turn "
-        f"{update['period_epochs']:.4g}; stable up to a rate of {stable_up_to(found)}"
+        f"The flow is {found['verdict']} here, with {found['zero_modes']} zero modes: {pace(found)}\n"
+        f"{of_rule}: {update['verdict']}, {pace(update)}; stable up to a rate of {stable_up_to(found)}"
     )
+
+
+def pace(found: dict[str, Any]) -> str:
+    """How fast the slowest modes are, in words."""
+    efold, period = found["efold_epochs"], found["period_epochs"]
+    changes = "grows" if found["verdict"] == "unstable" else "decays"
+    slowest = f"the slowest mode {changes} by e in {efold:.4g} epochs" if math.isfinite(efold) else "some mode stays"
+    return f"{slowest}, " + (f"a turn takes {period:.4g}" if math.isfinite(period) else "none oscillates")
 
 
 def stable_up_to(found: dict[str, Any]) -> str:
     """The largest stable rates in words."""
-    return ", ".join(f"{rate:.4g} ({name})" for name, rate in found["largest_stable_learning_rate"].items())
+    rates = found["largest_stable_learning_rate"]
+    return ", ".join(f"{'none' if rate == 0 else f'{rate:.4g}'} ({name})" for name, rate in rates.items())
 
 
 def show(found: dict[str, Any]) -> None:
