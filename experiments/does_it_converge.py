@@ -515,11 +515,12 @@ def answer(data: dict[str, Any]) -> str:
     then, quiet = data["article"][0], data["noise"]["mean image, article"]
     period, fold = (data["spectrum"][name]["step"] for name in ("period in epochs", "e-folding time in epochs"))
     folds = {row["method"]: row["measured"] for row in data["methods"] if row["learning rate"] == RATES[0]}
-    best = min(folds, key=lambda name: folds[name] if math.isfinite(folds[name]) else math.inf)
-    end = data["full batch"][-1]
+    best, fastest = min(folds.items(), key=lambda item: item[1] if math.isfinite(item[1]) else math.inf)
+    end, rate = data["full batch"][-1], data["settings"]["learning_rate"]
+    best += "" if rate == RATES[0] else f" at rate {RATES[0]:g}"
     return (
         f"No: at epoch {then['epoch']} the mean image is {then['mean gap']:.3f} off, within its first turn; turns take "
-        f"{period:,.0f} epochs and shrink by e in {fold:,.0f} epochs ({best}: {folds[best]:,.0f}).\n"
+        f"{period:,.0f} epochs and shrink by e in {fold:,.0f} epochs ({best}: {fastest:,.0f}).\n"
         f"With exact expectations it is {end['mean gap']:.1g} off after {end['epoch']:,} epochs; sampling leaves a "
         f"noise of {quiet['measured']:.2g} (predicted: {quiet['predicted']:.2g})."
     )
