@@ -122,7 +122,7 @@ def spectrum(
         learning_rate: of both players.
         adjustment: of the field: extragradient, consensus, sga, cgd, sos, heun or rk4.
         adjustment_strength: its strength or look-ahead; by default the learning rate where that is the method.
-        out: folder for spectrum.json and spectrum.png.
+        out: folder for spectrum.json (null in it is infinity) and spectrum.png.
     """
     names = {"--objective": (objective, OBJECTIVES), "--penalty": (penalty, PENALTIES)}
     names |= {"--rule": (rule, RULES), "--adjustment": (adjustment, ADJUSTMENTS)}
@@ -132,7 +132,7 @@ def spectrum(
     results.check_positive("--learning-rate", learning_rate)
     check_strength("--strength", strength, "--penalty", penalty)
     check_strength("--adjustment-strength", adjustment_strength, "--adjustment", adjustment, OF_THE_RATE)
-    if rule == "tutorial" and len(OBJECTIVES[objective].discriminator) < 2:
+    if not playable(rule, OBJECTIVES[objective]):
         raise ValueError(
             f"--objective {objective} is one term, but the tutorial's order moves by two: name another rule"
         )
@@ -157,6 +157,11 @@ def named(flag: str, name: str | None, known: Mapping[str, Any]) -> Any:
     if given is not None and given not in known:
         raise ValueError(f"{flag} is {name!r}: choose from {', '.join(known)}")
     return given
+
+
+def playable(rule: str, objective: losses.Objective) -> bool:
+    """The tutorial's order moves D by one term of its loss after the other."""
+    return rule != "tutorial" or len(objective.discriminator) > 1
 
 
 def check_strength(
@@ -191,6 +196,8 @@ def analysis_of(
         game = slanted_land(objective=loss, nodes=nodes_of(weights))
         return game if penalty is None else games.penalized(game, PENALTIES[penalty](gamma))
 
+    compared = [name for name in dict.fromkeys(("simultaneous", "alternating", rule)) if playable(name, loss)]
+
     @jax.jit
     def computed() -> dict[str, Any]:
         players, tangents = equilibria.equilibrium(pixels, IMAGES, loss), equilibria.tangents(pixels, IMAGES, free)
@@ -208,8 +215,7 @@ def analysis_of(
                     lambda rate, one=RULES[name]: one.rule(rate, adjusted(rate)),
                     game, players, tangents, steps=RULES[name].steps, newton=RULES[name].newton,
                 )
-                for name in dict.fromkeys(("simultaneous", "alternating", rule))
-                if name != "tutorial" or len(loss.discriminator) > 1
+                for name in compared
             },
             "critical": {} if penalty is None else spectra.critical_strength(
                 game_of, players, adjusted(learning_rate), tangents
@@ -225,7 +231,7 @@ def analysis_of(
         "eigenvalues": pairs(flow.eigenvalues),
         "zero_modes": int(flow.zero_modes),
         "verdict": spectra.VERDICTS[flow.verdict],
-        "largest_stable_learning_rate": {name: float(rate) for name, rate in found["rates"].items()},
+        "largest_stable_learning_rate": {name: float(found["rates"][name]) for name in compared},
         "period_epochs": float(flow.period),
         "efold_epochs": float(flow.efold),
         "critical_strength": {name: float(value) for name, value in found["critical"].items()},
@@ -257,23 +263,30 @@ def adjusted_field(adjustment: str | None, strength: float | None, rate: Any) ->
 
 
 def pairs(values: np.ndarray) -> list[list[float]]:
-    return np.stack([values.real, values.imag], -1).tolist()
+    return np.stack([np.real(values), np.imag(values)], -1).tolist()
 
 
 def summary(found: dict[str, Any], of_rule: str) -> str:
     """The figure's title."""
-    flow, update = found, found["update"]
+    update = found["update"]
     return (
-        f"The equilibrium is {flow['verdict']}, with {flow['zero_modes']} zero modes: the slowest mode has an e-fold "
-        f"of {flow['efold_epochs']:.4g} epochs, a turn takes {flow['period_epochs']:.4g}\n"
-        f"{of_rule}: {update['verdict']}, e-fold {update['efold_epochs']:.4g} epochs, a turn "
-        f"{update['period_epochs']:.4g}; stable up to a rate of {stable_up_to(found)}"
+        f"The flow is {found['verdict']} here, with {found['zero_modes']} zero modes: {pace(found)}\n"
+        f"{of_rule}: {update['verdict']}, {pace(update)}; stable up to a rate of {stable_up_to(found)}"
     )
+
+
+def pace(found: dict[str, Any]) -> str:
+    """How fast the slowest modes are, in words."""
+    efold, period = found["efold_epochs"], found["period_epochs"]
+    changes = "grows" if found["verdict"] == "unstable" else "decays"
+    slowest = f"the slowest mode {changes} by e in {efold:.4g} epochs" if math.isfinite(efold) else "some mode stays"
+    return f"{slowest}, " + (f"a turn takes {period:.4g}" if math.isfinite(period) else "none oscillates")
 
 
 def stable_up_to(found: dict[str, Any]) -> str:
     """The largest stable rates in words."""
-    return ", ".join(f"{rate:.4g} ({name})" for name, rate in found["largest_stable_learning_rate"].items())
+    rates = found["largest_stable_learning_rate"]
+    return ", ".join(f"{'none' if rate == 0 else f'{rate:.4g}'} ({name})" for name, rate in rates.items())
 
 
 def show(found: dict[str, Any]) -> None:

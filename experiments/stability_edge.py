@@ -10,7 +10,7 @@ Measured. Runs start at a distance of 1e-7 from the rule's fixed point, in a ran
 have moved along the surface of fixed points is taken out, and the rest is brought back to 1e-7: nothing overflows, and
 nothing else than small deviations is seen. The logarithms of the factors add up to a height; its averages over the
 second, third and last quarter of a run, with weights exp(-1 / s (1 - s)) that damp its waves, tell how fast it rises.
-The edge is where it begins to rise: rates from half to twice the prediction, rates between the two of them where the
+The edge is where it begins to rise: rates from 0.45 to 1.9 times the prediction, rates between the two where the
 sign first changes, and so on; at last a straight line through the first two rates that rise, since another mode may
 lead below the edge. The second and third quarter give an edge of their own; by how much it differs, or the distance of
 the last rates where that is more, is the resolution.
@@ -36,11 +36,13 @@ from slantgan_jax.rules import State
 IMAGES = faces.pixels(faces.FACES)
 DIRECTION = np.array([1.0, -1.0, -1.0, 1.0])
 SCALES = np.arange(0, 6.1, 1.5)
-RANDOM = 3
+RANDOM = 2
 STRENGTHS = (0.0, 0.1, 1.0)
 NODES = 24  # rounding alone is left for |w| up to 6
 AMPLITUDE = 1e-7
 CHUNK = 10
+BRACKET = 0.45, 1.9
+"""Times the prediction, which so is none of the rates that are tried."""
 RATES = 6
 SECTIONS = 7
 FOLLOWED = 30
@@ -74,7 +76,7 @@ def sgd(rate: Any, momentum: float | None = None, ratio: float = 1.0) -> Players
 
 
 METHODS = {
-    "tutorial": Method(lambda rate: rules.tutorial(sgd(rate)), newton=5, waves=1e-3),
+    "tutorial": Method(lambda rate: rules.tutorial(sgd(rate)), newton=12, waves=1e-3),
     "simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate)), steps=320_000),
     "alternating, D first": Method(lambda rate: rules.alternating(sgd(rate))),
     "alternating, G first": Method(lambda rate: rules.alternating(sgd(rate), discriminator_first=False)),
@@ -126,7 +128,6 @@ def stability_edge(
         raise ValueError(f"--steps is {steps}: give a positive multiple of {4 * CHUNK}")
     drawn = np.clip(np.random.default_rng(0).normal(size=(random, 4)), -SCALES[-1], SCALES[-1])
     weights = np.concatenate([np.outer(scales, DIRECTION), drawn])
-    use_every_core(1)
     with results.complete_folder(out, FILES) as folder, jax.enable_x64(True):
         rows = []
         print(f"{'':36} {'predicted, lowest to highest':>30}   {'difference':>10} {'resolution':>10}")
@@ -149,13 +150,13 @@ def edges(method: Method, weights: np.ndarray, strengths: np.ndarray) -> dict[st
     """`predicted` and `measured` rates, each `[weights, strengths]`, and the relative `resolution` of the latter.
 
     Where the prediction is that the fixed point ceases to exist there is nothing to measure: `lost`. NaN is measured
-    there, and where the growth has no change of sign between half and twice the prediction.
+    there, and where the growth has no change of sign within `BRACKET`.
     """
     cells = np.repeat(weights, len(strengths), axis=0), np.tile(strengths, len(weights))
     predicted, lost = map(np.asarray, jax.jit(jax.vmap(partial(predicted_edge, method)))(*cells))
     growths = jax.jit(jax.vmap(jax.vmap(partial(growth, method), (None, None, 0)), (0, 0, 0)))
     known = (predicted > 0) & np.isfinite(predicted) & ~lost
-    low, high = (np.where(known, factor * predicted, 1.0) for factor in (0.5, 2))
+    low, high = (np.where(known, factor * predicted, 1.0) for factor in BRACKET)
     everyone, above = np.arange(len(low)), np.ones(len(low), int)
     rises, beyond = np.full((len(low), RATES, 2), np.nan), high
     for _ in range(SECTIONS if known.any() else 1):
@@ -280,4 +281,5 @@ def answer(rows: list[dict[str, Any]], strengths: tuple[float, ...]) -> str:
 
 if __name__ == "__main__":
     matplotlib.use("agg")
+    use_every_core(1)
     results.command_line(stability_edge)

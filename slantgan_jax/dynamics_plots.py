@@ -71,8 +71,9 @@ def first_turns(ax: Axes, data: Mapping[str, Any]) -> None:
                 va="top", fontsize=9, color=ARTICLE)  # fmt: skip
     ax.set_ylim(ax.get_ylim()[0] * 1.5, None)
     height = ax.get_ylim()[0] * 0.8
-    start = 2 * end
     if np.isfinite(period):
+        later = np.asarray(turns["article"])[:, 1] * (epochs > end)
+        start = epochs[np.argmax(later[: np.searchsorted(epochs, end + 1.5 * period)])]  # the first crest
         for i in range(int((epochs[-1] - start) // period)):
             ax.annotate("", (start + i * period, height), (start + (i + 1) * period, height),
                         arrowprops={"arrowstyle": "<->", "color": KNOWN, "linewidth": 0.9})  # fmt: skip
@@ -95,10 +96,10 @@ def bias(ax: Axes, data: Mapping[str, Any]) -> None:
     ax.axhline(0, color="#d1d5db", linewidth=1, label="the equilibrium, c = 0")
     mean, error = known["sampled, mean over time"]["c"], known["its standard error"]["c"]
     digits = math.ceil(-math.log10(error)) + 1 if error > 0 else 6  # digits
-    _by_epochs(ax, data, "c, the bias of D")
+    _by_epochs(ax, data, "c, the bias of D", named=False)
     ax.set_yscale("symlog", linthresh=0.01, linscale=1.5)
     ax.set_title(
-        f"The order of moves shifts D's bias; sampled, mean over time: {mean:.{digits}f} ± {error:.{digits}f}",
+        f"The order of moves shifts D's bias; sampled, over time: {mean:.{digits}f} ± {error:.{digits}f}",
         fontsize=11,
     )
     ax.legend(fontsize=9, loc="lower right")
@@ -149,14 +150,18 @@ def methods(ax: Axes, rows: list[Mapping[str, Any]]) -> None:
                 ax.annotate(
                     f"{value:,.0f}", (value, place), (0, 9), textcoords="offset points", ha="center", fontsize=8
                 )
-    ax.set(xscale="log", ylim=(len(names) - 0.4, -0.8), xlabel="epochs to fall by e, near the equilibrium")
+    ax.set(
+        xscale="log",
+        ylim=(len(names) - 0.4, -0.8),
+        xlabel="epochs in which the distance falls by e, near the equilibrium",
+    )
     ax.set_yticks(range(len(names)), names)
     ax.grid(axis="x", color="#e5e7eb", linewidth=0.8)
     ax.set_title("Time to converge, exact expectations, from the article's start", fontsize=11)
     ax.legend(fontsize=9, loc="upper left")
 
 
-def _by_epochs(ax: Axes, data: Mapping[str, Any], label: str) -> None:
+def _by_epochs(ax: Axes, data: Mapping[str, Any], label: str, named: bool = True) -> None:
     """The axis of epochs, on which the article's end and the predicted times are marked."""
     epochs, end = np.asarray(data["curves"]["epochs"]), data["article"][0]["epoch"]
     ax.axvspan(epochs[0], end, color=ARTICLE, alpha=0.07, linewidth=0)
@@ -164,6 +169,9 @@ def _by_epochs(ax: Axes, data: Mapping[str, Any], label: str) -> None:
         value = data["spectrum"][name]["step"]
         if np.isfinite(value) and value < epochs[-1]:
             ax.axvline(value, color="#4b5563", linestyle=style, linewidth=1)
-            ax.text(value * 1.05, 0.985, name.removesuffix(" in epochs"), transform=ax.get_xaxis_transform(),
-                    rotation=90, va="top", fontsize=9, color="#4b5563")  # fmt: skip
+            if not named:
+                continue
+            ax.text(value * 0.95, 0.47, name.removesuffix(" in epochs"), transform=ax.get_xaxis_transform(),
+                    rotation=90, va="top", ha="right", fontsize=9, color="#4b5563", zorder=5,
+                    bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5})  # fmt: skip
     ax.set(xscale="log", xlim=(epochs[0], epochs[-1]), xlabel="epoch", ylabel=label)

@@ -12,6 +12,8 @@ from slantgan_jax.plots import Panel
 
 STABLE = "#0f766e"
 UNSTABLE = "#dc2626"
+NEUTRAL = 1e-11
+"""A growth so near to 0 is neither, as in `spectra`."""
 STRENGTHS = ("#1d4ed8", "#b45309", "#6d28d9", "#0f766e")
 
 
@@ -26,7 +28,7 @@ def planes(panel: Panel, flow: np.ndarray, multipliers: np.ndarray, rule: str, t
     """
     left, middle, right = panel.subplots(1, 3)
     zero = flow == 0
-    _half_planes(left, flow.real[~zero], flow.imag[~zero], int(zero.sum()))
+    _half_planes(left, np.real(flow[~zero]), np.imag(flow[~zero]), int(zero.sum()))
     left.set(xlabel="growth: Re λ, per unit of flow time (symmetric logarithm)", ylabel="rotation: Im λ, radians")
     left.set_title("flow: eigenvalues λ of -J", fontsize=10)
 
@@ -37,8 +39,8 @@ def planes(panel: Panel, flow: np.ndarray, multipliers: np.ndarray, rule: str, t
     middle.axhline(0, color="#e5e7eb", linewidth=0.8, zorder=0)
     middle.axvline(0, color="#e5e7eb", linewidth=0.8, zorder=0)
     for inside, color in ((True, STABLE), (False, UNSTABLE)):
-        chosen = multipliers[~one & ((np.abs(multipliers) < 1) == inside)]
-        middle.plot(chosen.real, chosen.imag, "o", color=color, markersize=5)
+        chosen = multipliers[~one & ((np.abs(multipliers) <= 1 + NEUTRAL) == inside)]
+        middle.plot(np.real(chosen), np.imag(chosen), "o", color=color, markersize=5)
     reach = max(1.15, 1.1 * float(np.abs(multipliers).max()))
     middle.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="Re μ", ylabel="Im μ")
     middle.set_title(f"{rule}: multipliers μ, in the circle decays", fontsize=10)
@@ -52,17 +54,22 @@ def planes(panel: Panel, flow: np.ndarray, multipliers: np.ndarray, rule: str, t
 
 def _half_planes(ax: Axes, growth: np.ndarray, turn: np.ndarray, zeros: int) -> None:
     """Points to the left (they decay) and to the right of 0, which may lie decades apart."""
-    sizes = np.abs(growth[np.abs(growth) > 1e-13])
+    sizes = np.abs(growth[np.abs(growth) > NEUTRAL])
     smallest = 10.0 ** math.floor(math.log10(sizes.min())) if sizes.size else 1.0
     largest = 10.0 ** math.ceil(math.log10(sizes.max())) if sizes.size else 1.0
     ax.set_xscale("symlog", linthresh=smallest, linscale=0.5)
-    reach = (-3 * largest, 3 * largest if (growth > 0).any() else 3 * smallest)
+    reach = (-3 * largest, 3 * largest if (growth > NEUTRAL).any() else 3 * smallest)
     ax.axvspan(reach[0], 0, color=STABLE, alpha=0.08, linewidth=0)
     ax.axvspan(0, reach[1], color=UNSTABLE, alpha=0.08, linewidth=0)
     ax.axvline(0, color=plots.QUIET, linewidth=0.8)
     ax.axhline(0, color="#e5e7eb", linewidth=0.8, zorder=0)
-    ax.plot(growth[growth < 0], turn[growth < 0], "o", color=STABLE, markersize=5)
-    ax.plot(growth[growth >= 0], turn[growth >= 0], "o", color=UNSTABLE, markersize=5)
+    neither = np.abs(growth) <= NEUTRAL
+    for chosen, color in (
+        (neither, plots.QUIET),
+        (~neither & (growth < 0), STABLE),
+        (~neither & (growth > 0), UNSTABLE),
+    ):
+        ax.plot(growth[chosen], turn[chosen], "o", color=color, markersize=5)
     if zeros:
         ax.plot(0, 0, "o", color="black", markerfacecolor="white", markersize=7, zorder=3)
         ax.annotate(

@@ -1,13 +1,12 @@
 import jax
 import numpy as np
 import optax
-import pytest
 from scipy.integrate import solve_ivp
 
 from slantgan_jax import Discriminator, Generator, Players, faces, fields, games, losses, rules, slanted_land, train
 from slantgan_jax.analysis import distances, equilibria, invariants
 
-IMAGES = faces.pixels(faces.FACES)
+IMAGES = np.array(faces.FACES)  # one leaf: it compiles faster than four
 STARTS = {
     "weights": [1.5, -0.7, 0.0, 6.0],
     "biases": [0.3, -1.0, -4.0, -2.0],
@@ -16,7 +15,7 @@ STARTS = {
 
 
 def players_at_start():
-    w, b, u = (faces.pixels(np.array(values)) for values in STARTS.values())
+    w, b, u = (np.array(values) for values in STARTS.values())
     return jax.tree.map(faces.floats, Players(Generator(w, b), Discriminator(u, 0.1)))
 
 
@@ -44,24 +43,25 @@ def test_lines_end_on_the_equilibria_as_an_adaptive_solver_finds(x64):
         np.testing.assert_allclose(energies[i], u**2 / 2 + solved[2], atol=1e-8)
 
 
-@pytest.mark.parametrize(("objective", "kept"), [(losses.wasserstein, True), (losses.non_saturating, False)])
-def test_the_wasserstein_flow_keeps_lines_and_energies(objective, kept, x64):
+def test_the_wasserstein_flow_keeps_lines_and_energies(x64):
     step = 0.1
-    game = games.expected(slanted_land(objective=objective, nodes=12))._replace(init=lambda key: players_at_start())
+    game = games.expected(slanted_land(IMAGES, losses.wasserstein, nodes=12))._replace(
+        init=lambda key: players_at_start()
+    )
     rule = rules.simultaneous(Players(optax.sgd(step), optax.sgd(step)), fields.rk4(step))  # for the flow: O(h⁴)
 
     def followed(players):
         return invariants.energies(players, IMAGES), invariants.landing(players.generator, IMAGES).weights
 
     run = jax.jit(lambda: train(jax.random.key(0), game, rule, 2000, record=followed, every=200).history)
-    energies, weights = (np.asarray(faces.array(x)) for x in run())
+    energies, weights = (np.asarray(x) for x in run())
     moved = max(np.ptp(energies, axis=0).max(), np.ptp(weights, axis=0).max())
     # Steps of 0.1 and turns of 50: (0.1 · 2π / 50)⁴ = 2e-8 a turn, 4 turns.
-    assert moved < 1e-6 if kept else moved > 1e-2
+    assert moved < 1e-6
 
 
 def test_an_equilibrium_has_no_energy_and_is_its_own_landing(x64):
-    players = equilibria.equilibrium(faces.pixels(np.array([2.0, -1.0, 0.0, 30.0])), IMAGES)
+    players = equilibria.equilibrium(np.array([2.0, -1.0, 0.0, 30.0]), IMAGES)
     assert np.abs(np.array(jax.jit(invariants.energies)(players, IMAGES))).max() < 1e-14
     landed = jax.jit(invariants.landing)(players.generator, IMAGES)
     np.testing.assert_allclose(landed.weights, players.generator.weights, atol=1e-12)

@@ -1,7 +1,6 @@
 import functools
 import math
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,9 +30,11 @@ WEIGHTS = np.array([1.3, -0.4, 0.0, 2.2])
 GAME = slanted_land(IMAGES)
 OBJECTIVES = {
     "relativistic": losses.relativistic,
-    "smoothed": losses.smoothed(losses.non_saturating, 0.1),
+    "lopsided": losses.Objective(
+        (lambda real, fake: 3 * losses.minus_log_real(real, fake), losses.minus_log_not_fake), losses.minus_log_fake
+    ),
 }
-"""That of the tutorial is held against NumPy; of these one weighs real and fake differently, one has pairs."""
+"""That of the tutorial is held against NumPy; of these one has pairs, one weighs real and fake differently."""
 
 
 def sgd(rate, momentum=None):
@@ -110,7 +111,6 @@ def test_the_jacobian_in_closed_form_is_that_of_autodiff(x64, name):
 
 def test_the_logit_is_free_where_the_loss_is_flat(x64):
     assert equilibria.logit_is_free(losses.hinge)
-    assert equilibria.logit_is_free(losses.relativistic)
     assert not equilibria.logit_is_free(losses.least_squares())
 
 
@@ -255,7 +255,8 @@ def test_critical_strengths_of_slanted_land_are_where_the_moments_say(x64, place
     def game(strength):
         return games.penalized(GAME, penalties.r1(strength))
 
-    found = quick(lambda: spectra.critical_strength(game, players, tangents=tangents, points=50))()
+    search = functools.partial(spectra.critical_strength, game, players, tangents=tangents, lowest=1e-3, points=20)
+    found = jax.jit(search)()
     turning = [
         np.sum(np.abs(np.imag(by_hand(WEIGHTS, gamma=gamma))) > 1e-9)
         for gamma in np.outer([found.first, found.last], [1 - 1e-9, 1 + 1e-9]).ravel()
@@ -272,7 +273,7 @@ def test_quadrature_converges_geometrically_in_its_nodes(x64):
     players = Players(
         Generator(np.full(4, w), np.full(4, b)), Discriminator(0.1 * np.array([1.0, -1.0, -2.0, 1.0]), np.array(0.1))
     )
-    nodes = np.array([4, 8, 12, 16, 20])
+    nodes = np.array([4, 10, 16])
 
     @quick
     def values():
@@ -282,7 +283,7 @@ def test_quadrature_converges_geometrically_in_its_nodes(x64):
                 ravel_pytree(spectra.expected_field(game)(players))[0], games.expected_losses(game, players).generator
             )
 
-        return jnp.stack([at(int(n)) for n in nodes]), at(100)
+        return jnp.stack([at(int(n)) for n in nodes]), at(60)
 
     approximate, exact = values()
     errors = np.abs(approximate - exact[None]).max(1)
@@ -291,4 +292,4 @@ def test_quadrature_converges_geometrically_in_its_nodes(x64):
     slope = np.polyfit(nodes, np.log(errors), 1)[0]
     # A singularity of higher order than a pole multiplies by a power of n.
     np.testing.assert_allclose(slope, -2 * math.log(rho), rtol=0.1)
-    chex.assert_trees_all_close(errors[-1], 0, atol=1e-8)
+    assert errors[-1] < 1e-8

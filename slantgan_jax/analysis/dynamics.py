@@ -57,18 +57,19 @@ def classify(
         drifting      none of these: it moves on, and not to an equilibrium
 
     A side is being above or below the mean by half a standard deviation or more, so that noise on a slow motion is
-    no turn. Circling is coming back, by turns or by noise, at whatever amplitude; see `limit_cycle`. A run shorter than
-    a turn and a half is drifting. Converged is d alone: where there is a surface of equilibria, a run that is close
-    to it and moves along it has converged. Records need not resolve the turns; but turns in step with them look like
-    rest, so record after an odd number of steps: a step that is too large overshoots with period 2.
+    no turn. Circling is coming back, by turns or by noise, at whatever amplitude; see `limit_cycle`. What turns less
+    than one and a half times in the last half is drifting. Converged is d alone: where there is a surface of
+    equilibria, a run that is close to it and moves along it has converged. Records need not resolve the turns; but
+    turns in step with them look like rest, so record after an odd number of steps: a step that is too large
+    overshoots with period 2.
 
     Args:
       distances: d `[records]`, to equilibrium; `MIN_RECORDS` at least.
       positions: a pytree, leading axis `[records]` on each leaf: the players, say. Without them d itself is the one
         coordinate, and a circle of constant d cannot be told from rest.
       finite: whether the run ended well, as `Run.finite`.
-      close: of d, as `distances`.
-      still: of a coordinate, as `positions`; below `close`, or what converges is called resting first by its name.
+      close: in the units of `distances`.
+      still: of a coordinate, in the units of `positions`.
 
     Raises:
       ValueError: too few records, or positions with another number of them.
@@ -116,7 +117,7 @@ def changes_of_side(positions: jax.Array) -> jax.Array:
 
 
 class Cycle(NamedTuple):
-    """What `limit_cycle` found; scalars. NaN where there are less than two turns.
+    """What `limit_cycle` found; scalars. NaN where the records hold no whole turn.
 
     Attributes:
       radius: root mean square distance from the centre; `inner` and `outer` its least and largest.
@@ -225,7 +226,7 @@ def lyapunov_exponents(
       players: where the run starts; by default at `game.init`.
       every: static. In so many steps all tangents turn towards the first: exp((λ_1 - λ_count) every) is to stay below
         the inverse of the precision. A rule that forgets directions at once (lookahead has some) has exponents -∞,
-        for which a large negative number, made of rounding, or -inf is returned.
+        for which a large negative number, made of rounding, is returned.
       transient: steps at the start, a multiple of `every`, that turn the tangents, and count for nothing.
 
     Raises:

@@ -40,7 +40,7 @@ def alternating_form(players: Players, learning_rate: ArrayLike, *, discriminato
     one for every start.
     """
     x, y = players
-    return x**2 + y**2 + (learning_rate if discriminator_first else -learning_rate) * x * y
+    return x**2 + y**2 + (1 if discriminator_first else -1) * learning_rate * x * y
 
 
 def landing(generator: Generator, images: Image) -> Generator:
