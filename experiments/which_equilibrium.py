@@ -5,10 +5,10 @@ The equilibria are a surface, one for each w (see `analysis.equilibria`). Three 
 Which one. Hundreds of standard-normal starts follow the flow of the expected game (Runge and Kutta's steps of size 1,
 float64) to rest. Four laws say from the start where that is:
 
-    the start        w stays as it is: `equilibria.project`
-    the small-w law  w + (logit m - b - w/2) / 2.5, the nearest point where w is small
-    the steepest     `equilibria.landing`, the steepest ascent or descent of each pixel's mean
-    after a while    the same from where the run is at time `WHILE`, plus ½ vᵀ K v of `drift.along`
+    w of the start      it stays: `equilibria.project`
+    small-w law         w + (logit m - b - w/2) / 2.5, the nearest point where w is small
+    steepest line       `equilibria.landing`, the steepest ascent or descent of each pixel's mean
+    from time 2000 on   the same from where the run then is, plus ½ vᵀ K v of `drift.along`
 
 and the same starts by other rules, rates, penalties, objectives and optimizers end so far from there.
 
@@ -57,7 +57,7 @@ from slantgan_jax.devices import use_every_core
 IMAGES = faces.pixels(faces.FACES)
 MEAN = faces.FACES.mean(0)
 NODES = 8  # of the latent where players move: E σ(w z + b) to 1e-6 for |w| up to 5
-FLOW_STEPS = 30_000  # of size 1, in records of WHILE
+FLOW_STEPS, EVERY = 30_000, 10  # of size 1; steps from record to record
 WHILE = 2000
 DRAWN, DRAWN_STEPS = 6, 600  # runs in the plane of a pixel's w and b, and how long
 COMPARED = 64  # starts that every rule begins at
@@ -116,7 +116,8 @@ CASES = {
 }
 SHARED, FRESH = list(CASES)[:2]
 R1, SATURATING, ADAM = list(METHODS)[-3:]
-DISTANCES = {"Wasserstein-1": 1, "Wasserstein-2": 2, "energy distance": 0}
+STEEPEST = "steepest line"
+DISTANCES = {"W₁": 1, "W₂": 2, "energy": 0}
 
 
 def which_equilibrium(
@@ -185,13 +186,8 @@ def flow_of(starts: int) -> dict[str, np.ndarray]:
     def run(key):
         game = games.expected(slanted_land(nodes=NODES))
         rule = rules.simultaneous(sgd(1.0), fields.rk4(1.0))
-        outcome = train(key, game, rule, FLOW_STEPS, record=vector, every=WHILE)
-        return vector(game.init(jax.random.split(key)[0])), outcome.history
-
-    def drawn(key):
-        game = games.expected(slanted_land(nodes=NODES))
-        rule = rules.simultaneous(sgd(1.0), fields.rk4(1.0))
-        return train(key, game, rule, DRAWN_STEPS, record=lambda players: vector(players)[:8]).history
+        outcome = train(key, game, rule, FLOW_STEPS, record=vector, every=EVERY)
+        return vector(game.init(jax.random.split(jax.random.clone(key))[0])), outcome.history
 
     def law(start, later):
         nearest = start[:4] + (jnp.log(MEAN / (1 - MEAN)) - start[4:8] - start[:4] / 2) / 2.5
@@ -202,7 +198,7 @@ def flow_of(starts: int) -> dict[str, np.ndarray]:
 
     keys = jax.vmap(jax.random.key)(jnp.arange(starts))
     start, history = jax.jit(jax.vmap(run))(keys)
-    nearest, steepest, later = jax.jit(jax.vmap(law))(start, history[:, 0])
+    nearest, steepest, later = jax.jit(jax.vmap(law))(start, history[:, WHILE // EVERY - 1])
     end = history[:, -1]
     weights, biases = np.linspace(-3, 3.5, 66), np.linspace(-2.5, 4.5, 71)
     plane = (jnp.broadcast_to(a, (71, 66)) for a in np.meshgrid(weights, biases))
@@ -217,7 +213,7 @@ def flow_of(starts: int) -> dict[str, np.ndarray]:
         "nearest": nearest,
         "steepest": steepest,
         "later": later,
-        "paths": jnp.concatenate([start[:DRAWN, None, :8], jax.jit(jax.vmap(drawn))(keys[:DRAWN])], axis=1),
+        "paths": jnp.concatenate([start[:DRAWN, None, :8], history[:DRAWN, : DRAWN_STEPS // EVERY, :8]], axis=1),
     }
     return jax.tree.map(np.asarray, found)
 
@@ -241,7 +237,7 @@ def ends_of_methods(count: int) -> dict[str, dict[str, np.ndarray]]:
         return vector(train(key, game if method.sampled else games.expected(game), method.rule, method.steps).players)
 
     keys = jax.vmap(jax.random.key)(jnp.arange(count))
-    ends = np.stack([jax.jit(jax.vmap(partial(run, method)))(keys) for method in METHODS.values()])
+    ends = np.stack([jax.jit(jax.vmap(partial(run, method)))(jax.random.clone(keys)) for method in METHODS.values()])
     places = np.asarray(jax.jit(jax.vmap(jax.vmap(landing)))(ends))
     return {
         name: {"landing": place, "residual": residual_of(end)}
@@ -423,8 +419,8 @@ def summary(
 ) -> dict[str, Any]:
     """Every number of the answer, for data.json; and the answer, two lines."""
     end = flow["end"][:, :4]
-    laws = {"the start": flow["start"][:, :4], "the small-w law": flow["nearest"], "the steepest": flow["steepest"],
-            "after a while": flow["later"]}  # fmt: skip
+    laws = {"w of the start": flow["start"][:, :4], "small-w law": flow["nearest"], STEEPEST: flow["steepest"],
+            f"from time {WHILE} on": flow["later"]}  # fmt: skip
     spread = rms(end - end.mean(0))
     some = len(next(iter(ends.values()))["landing"])
     methods = {
@@ -471,13 +467,12 @@ def summary(
            for name, found in quality.items()}  # fmt: skip
     near, collapsed = (", ".join(f"{values[i]:.2f}" for values in far.values()) for i in range(2))
     answer = (
-        f"Training ends where each pixel's line of steepest mean from the start meets the equilibria (R² = "
-        f"{explained['the steepest']:.3f}; that w stays: {explained['the start']:.2f}). Rules and rates agree to "
-        f"{alike:.0%} of the spread over starts; R1 is {away[R1]:.0%} away, the saturating loss "
-        f"{away[SATURATING]:.0%}, Adam {away[ADAM]:.0%}.",
-        f"Noise shrinks w: by half in {halving[SHARED] / 1e6:.0f} million epochs at η = 0.01 where D has just seen G's "
-        f"latent, in {halving[FRESH] / 1e6:.0f} million with a fresh one. Equilibria are {near} times as far from the "
-        f"faces as the best generator (median; W₁, W₂, energy), a collapsed one {collapsed} times.",
+        f"Training ends where each pixel's line of steepest mean meets the equilibria (R² = {explained[STEEPEST]:.3f})."
+        f" Rules and rates agree to {alike:.0%} of the spread over starts; the saturating loss ({away[SATURATING]:.0%})"
+        f" and Adam ({away[ADAM]:.0%}) do not.",
+        f"Noise halves |w| in {halving[SHARED] / 1e6:.0f} million epochs (η = 0.01) if D has just seen G's latent, in "
+        f"{halving[FRESH] / 1e6:.0f} million if not. Distances over the least ({', '.join(far)}): equilibria {near}; "
+        f"collapsed {collapsed}.",
     )
     return {
         "which": {

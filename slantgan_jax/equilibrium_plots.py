@@ -32,7 +32,7 @@ def which_equilibrium(
     drift_of_noise(drift, arrays["noise"], learning_rates, steps)
     spread_by_noise(spread, arrays["noise"], learning_rates, steps)
     distances(quality, arrays["quality"])
-    panel.suptitle("\n".join(numbers["answer"]), fontsize=11.5)
+    panel.suptitle("\n".join(numbers["answer"]), fontsize=10.5)
 
 
 def steepest_lines(ax: Axes, flow: Mapping[str, np.ndarray]) -> None:
@@ -61,7 +61,7 @@ def ends_against_law(ax: Axes, flow: Mapping[str, np.ndarray], explained: Mappin
         ax.plot(flow["steepest"][:, i], end[:, i], MARKERS[i], color=COLOURS[i], markersize=2.5, label=name)
     limits = [end.min() - 0.3, end.max() + 0.3]
     ax.plot(limits, limits, color="black", linewidth=0.8)
-    text = "\n".join(f"{name}: R² = {value:.4g}" for name, value in explained.items())
+    text = "\n".join(f"{name}: 1 - R² = {1 - value:.2g}" for name, value in explained.items())
     ax.text(0.97, 0.03, text, transform=ax.transAxes, ha="right", va="bottom", fontsize=8)
     ax.set(xlim=limits, ylim=limits, xlabel="weight w where the steepest line meets the equilibria")
     ax.set_ylabel("weight w after training")
@@ -83,7 +83,7 @@ def ends_of_methods(ax: Axes, methods: Mapping[str, Mapping[str, Any]]) -> None:
     ax.set(xscale="log", xlim=(0.1, 200), xlabel="rms distance of w, % of the spread over starts")
     ax.grid(axis="y", color="#e5e7eb", linewidth=0.6)
     ax.legend(fontsize=8, loc="lower left")
-    ax.set_title("Rules and rates hardly matter, the metric and the loss do", fontsize=10)
+    ax.set_title("Rules and rates hardly matter, Adam and the loss do", fontsize=10)
 
 
 def drift_of_noise(ax: Axes, noise: Mapping[str, Any], learning_rates: Sequence[float], steps: int) -> None:
@@ -120,9 +120,9 @@ def spread_by_noise(ax: Axes, noise: Mapping[str, Any], learning_rates: Sequence
                 markersize=3.5, linewidth=1, label=name)  # fmt: skip
     for colour, rate in zip(COLOURS, learning_rates, strict=False):
         ax.plot([], [], color=colour, label=f"η = {rate:g}")
-    ax.set(xscale="log", yscale="log", xlabel="steps n", ylabel="standard deviation of w over replicas")
-    ax.legend(fontsize=7.5, loc="upper left")
-    ax.set_title("Beside it runs diffuse, as √(2 η³ D n) (lines: theory)", fontsize=10)
+    ax.set(xscale="log", yscale="log", ylim=(1e-4, 3), xlabel="steps n", ylabel="standard deviation of w over replicas")
+    ax.legend(fontsize=7.5, loc="upper left", ncol=2)
+    ax.set_title("Around that mean runs diffuse, as √(2 η³ D n) (lines: theory)", fontsize=10)
 
 
 def distances(ax: Axes, quality: Mapping[str, Mapping[str, np.ndarray]]) -> None:
@@ -133,16 +133,18 @@ def distances(ax: Axes, quality: Mapping[str, Mapping[str, np.ndarray]]) -> None
             values = np.sort(found[key]) / least
             ax.plot(values, (np.arange(values.size) + 1) / values.size, style, color=colour, linewidth=1.6)
         ax.plot([], [], color=colour, linewidth=1.6, label=f"{name}, least {least:.4f}")
-        for value, marker in ((found["surface"][0], "D"), (found["constant"], "X"), (found["runs"][0], "*")):
-            ax.plot(value / least, 0.02, marker, color=colour, markersize=7, clip_on=False, zorder=5)
+        marks = (found["surface"][0], "D"), (found["constant"], "X"), (found["runs"][0], "*")
+        for height, (value, marker) in enumerate(marks, 1):
+            ax.plot(value / least, height / 25, marker, color=colour, markeredgecolor="white", markersize=8, zorder=5)
     for style, label in (("-", "equilibria reached"), (":", "the tutorial's 1000 epochs")):
         ax.plot([], [], style, color="black", label=label)
     for marker, label in (("D", "best equilibrium"), ("X", "collapsed, w = 0"), ("*", "tutorial, seed 0")):
         ax.plot([], [], marker, linestyle="none", color="black", markersize=6, label=label)
-    ax.set(xscale="log", ylim=(0, 1), xlabel="distance from the faces, relative to the best generator's")
-    ticks = [1, 1.2, 1.5, 2, 3, 5, 7]
+    ax.set(xscale="log", xlim=(0.95, 30), ylim=(0, 1))
+    ax.set_xlabel("distance from the faces, relative to the best generator's")
+    ticks = [1, 1.2, 1.5, 2, 3, 5, 8]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.set_xticks([], minor=True)
     ax.set_ylabel("share of runs at most so far")
-    ax.legend(fontsize=7.5, loc="lower right")
-    ax.set_title("An equilibrium is not far from best in W, a collapsed one is worse", fontsize=10)
+    ax.legend(fontsize=7.5, loc="center right")
+    ax.set_title("Collapsing costs more than not being the best", fontsize=10)
