@@ -176,8 +176,7 @@ def vector(players: Players) -> jax.Array:
 
 def landing(numbers: jax.Array, steps: int = 64) -> jax.Array:
     """`equilibria.landing` of w and b, the first eight of `numbers`: `[4]`."""
-    weights, biases = faces.pixels(numbers[:4]), faces.pixels(numbers[4:8])
-    return faces.array(equilibria.landing(Generator(weights, biases), IMAGES, steps))
+    return equilibria.landing(Generator(numbers[:4], numbers[4:8]), faces.FACES, steps)
 
 
 def flow_of(starts: int) -> dict[str, np.ndarray]:
