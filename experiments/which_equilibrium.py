@@ -229,19 +229,23 @@ def bias(weights: Any) -> jax.Array:
 def ends_of_methods(count: int) -> dict[str, dict[str, np.ndarray]]:
     """For each method from the flow's first `count` starts: `landing` of where it ends, `[count, 4]`, and how far that
     is from the surface, `residual` `[count]`. `landing` takes away what is left of the swings, to their square."""
-
-    def run(method, key):
-        game = slanted_land(objective=method.objective, nodes=NODES)
-        game = games.penalized(game, penalties.r1(method.gamma)) if method.gamma else game
-        return vector(train(key, game if method.sampled else games.expected(game), method.rule, method.steps).players)
-
-    keys = jax.vmap(jax.random.key)(jnp.arange(count))
-    ends = np.stack([jax.jit(jax.vmap(partial(run, method)))(jax.random.clone(keys)) for method in METHODS.values()])
+    ends = np.stack([ends_of(method, count) for method in METHODS.values()])
     places = np.asarray(jax.jit(jax.vmap(jax.vmap(landing)))(ends))
     return {
         name: {"landing": place, "residual": residual_of(end)}
         for name, place, end in zip(METHODS, places, ends, strict=True)
     }
+
+
+def ends_of(method: Method, count: int) -> np.ndarray:
+    """Where a method ends from the flow's first `count` starts, `[count, 13]`."""
+
+    def run(key):
+        game = slanted_land(objective=method.objective, nodes=NODES)
+        game = games.penalized(game, penalties.r1(method.gamma)) if method.gamma else game
+        return vector(train(key, game if method.sampled else games.expected(game), method.rule, method.steps).players)
+
+    return np.asarray(jax.jit(jax.vmap(run))(jax.vmap(jax.random.key)(jnp.arange(count))))
 
 
 def noisy_run(key: jax.Array, learning_rate: jax.Array, start: Players, case: Case, steps: int) -> dict[str, jax.Array]:
