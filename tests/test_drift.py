@@ -16,6 +16,7 @@ ONE = MEAN[None]  # a data set of one image: its order makes no noise, so one st
 IMAGES = faces.pixels(ONE)
 W = np.array([1.3, -0.4, 0.8, 2.0])
 Z, CHANCES = (np.polynomial.legendre.leggauss(8) + np.array([[1], [0]])) / 2  # E σ to 1e-9 for |w| = 2
+tutorial = jax.jit(lambda w: drift.along(w, ONE))
 
 
 def placed(v):
@@ -65,7 +66,7 @@ def test_velocity_and_diffusion_are_those_of_single_steps(case, covariance, x64)
     """A step of the tutorial's rule from an equilibrium, or from v beside it, with each latent: how it moves Φ."""
     objective, shared = CASES[case]
     game = slanted_land(IMAGES, objective, fresh_latent=not shared)
-    motion = jax.jit(lambda w: drift.along(w, ONE, objective, shared_latent=shared))(W)
+    motion = tutorial(W) if shared else jax.jit(lambda w: drift.along(w, ONE, objective, shared_latent=False))(W)
     chances = CHANCES if shared else np.outer(CHANCES, CHANCES).ravel()
     latents = (Z, Z) if shared else tuple(a.ravel() for a in np.meshgrid(Z, Z))
 
@@ -99,14 +100,14 @@ def test_the_flow_keeps_its_limit(x64):
     def change(limit):
         return jax.jvp(lambda p: limit_of(p, limit), (placed(v),), (field(placed(v)),))[1]
 
-    limit = jax.jit(lambda w: drift.along(w, ONE))(W).limit
+    limit = tutorial(W).limit
     assert np.abs(change(limit)).max() < 0.03 * np.abs(change(0 * limit)).max()
 
 
 def test_little_steep_generators_follow_a_closed_form(x64):
     """V_i = -(m (1 - m))² w_i / 60 where w is small: C_ii = σ'² w / 12, κ = 4/5, a f = ¼; X ∝ w² gives w³."""
     small = 1e-3 * W
-    motion = jax.jit(lambda w: drift.along(w, faces.FACES))
+    motion = jax.jit(lambda w: drift.along(w, faces.FACES))  # whose spread damps u; with one image X would not vanish
     np.testing.assert_allclose(motion(small).velocity, -((MEAN * (1 - MEAN)) ** 2) * small / 60, rtol=2e-3)  # w/4
     at_zero = motion(np.zeros(4))
     np.testing.assert_allclose(at_zero.velocity, 0, atol=1e-17)  # no noise at all: ε times σ'² / 12
