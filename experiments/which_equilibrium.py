@@ -321,7 +321,7 @@ def predicted(rate: ArrayLike, steps: ArrayLike, case: Case) -> dict[str, jax.Ar
     return {
         "mean": mean,
         "deviation": deviation,
-        "fluctuation": rate * fluctuation[len(fluctuation) // 2 :].mean(0),
+        "fluctuation": jnp.asarray(rate) * fluctuation[len(fluctuation) // 2 :].mean(0),
         "velocity": velocity[0],
     }
 
