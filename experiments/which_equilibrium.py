@@ -155,7 +155,7 @@ def which_equilibrium(
         with jax.enable_x64(True):
             quality = quality_of(flow["end"], runs)
         arrays = {"flow": flow, "methods": ends, "noise": noise, "quality": quality}
-        numbers = summary(flow, ends, noise, quality, learning_rates)
+        numbers = summary(flow, ends, noise, quality, steps, learning_rates)
         np.savez_compressed(folder / "data.npz", **flattened(arrays))  # type: ignore
         settings = {"replicas": replicas, "steps": steps, "learning_rates": learning_rates}
         record = {"settings": settings | {"command": results.command()}, "versions": results.record()}
@@ -418,6 +418,7 @@ def summary(
     ends: dict[str, dict[str, np.ndarray]],
     noise: dict[str, dict[str, np.ndarray]],
     quality: dict[str, dict[str, np.ndarray]],
+    steps: int,
     learning_rates: tuple[float, ...],
 ) -> dict[str, Any]:
     """Every number of the answer, for data.json; and the answer, two lines."""
@@ -448,8 +449,12 @@ def summary(
         }
         for name, found in noise.items()
     }
-    rates_of_decay = {name: -(found["predicted_velocity"][0] / START).mean() for name, found in noise.items()}
-    halving = {name: math.log(2) / (RATE**2 * 5 * decay) for name, decay in rates_of_decay.items()}
+    fastest = int(np.argmax(learning_rates))
+    times = max(learning_rates) ** 2 * steps / RECORDS * np.arange(1 + RECORDS)
+    halving = {
+        name: time_to_half(times, (found["predicted_mean"][fastest] * signs).mean(1)) / (RATE**2 * 5)
+        for name, found in noise.items()
+    }
     good = {
         name: {
             "best of the family": found["best"],
@@ -486,10 +491,16 @@ def summary(
             "median |w| over the steepest law's": np.median(np.abs(end / flow["steepest"])),
             "methods": methods,
         },
-        "noise": noisy | {"epochs in which |w| halves at rate 0.01, from the velocity at the start": halving},
+        "noise": noisy | {"epochs in which mean |w| halves at rate 0.01, as predicted": halving},
         "how good": good,
         "answer": answer,
     }
+
+
+def time_to_half(times: np.ndarray, sizes: np.ndarray) -> float:
+    """When `sizes` are first half of the first, linearly between `times`; infinite if they are not."""
+    below = np.flatnonzero(sizes <= sizes[0] / 2)
+    return float(np.interp(sizes[0] / 2, sizes[below[0] :: -1], times[below[0] :: -1])) if below.size else math.inf
 
 
 def rms(values: np.ndarray) -> float:

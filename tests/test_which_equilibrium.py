@@ -70,3 +70,8 @@ def test_nonsense_is_refused_before_anything_is_done(arguments, message, tmp_pat
     with pytest.raises(ValueError, match=message):
         script.which_equilibrium(**arguments, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_time_to_half_is_read_between_records():
+    assert script.time_to_half(np.array([0.0, 1.0, 2.0, 3.0]), np.array([4.0, 3.0, 1.0, 0.5])) == 1.5
+    assert script.time_to_half(np.array([0.0, 1.0]), np.array([4.0, 3.0])) == np.inf
