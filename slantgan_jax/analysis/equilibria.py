@@ -42,9 +42,6 @@ from slantgan_jax.networks import Discriminator, Generator, Players
 _SERIES = (1 / 6, -1 / 180, 1 / 2835, -1 / 37800, 1 / 467775, -691 / 3831077250, 2 / 127702575)
 """ln(sinh y / y) = y²/6 - y⁴/180 + ...; what is left out is below an ulp of the sum for |y| ≤ 1/4."""
 
-LINE_STEPS = 64
-"""Steps of Runge and Kutta along a line of steepest ascent in `landing`."""
-
 
 def bias(weight: ArrayLike, mean: ArrayLike) -> jax.Array:
     """The b with E σ(w z + b) = m for z ~ U(0, 1), element by element.
@@ -132,7 +129,7 @@ def project(players: Players, images: Image, objective: Objective = losses.non_s
     return equilibrium(players.generator.weights, images, objective)
 
 
-def landing(generator: Generator, images: Image) -> Image:
+def landing(generator: Generator, images: Image, steps: int = 64) -> Image:
     """The weights of the equilibrium that training comes to from `generator`, if D stays nearly undecided all the way.
 
     Pixel by pixel the end of the line of steepest ascent, or descent, of the pixel's mean M(w, b) = E σ(w z + b):
@@ -147,13 +144,14 @@ def landing(generator: Generator, images: Image) -> Image:
     Args:
       generator: where the run starts, or is.
       images: the data set.
+      steps: of Runge and Kutta along the line, four quadratures each; from near the surface 8 are plenty.
 
     Returns:
-      w, an image. In float64 to 1e-9 for |w| up to 5 and |b| up to 5, by `LINE_STEPS` steps of Runge and Kutta, four
-      quadratures each. At an equilibrium it is the weights that are there.
+      w, an image; at an equilibrium the weights that are there. The error, in float64 with 64 steps against 256, is at
+      most 2e-10 for 2000 pixels with standard-normal w and b, 2e-8 for twice as large ones, 1e-6 for four times.
     """
     return jax.tree.map(
-        lambda w, b, leaf: _landing(faces.floats(w), faces.floats(b), jnp.mean(faces.floats(leaf), axis=0)),
+        lambda w, b, leaf: _landing(faces.floats(w), faces.floats(b), jnp.mean(faces.floats(leaf), axis=0), steps),
         *generator, images,
     )  # fmt: skip
 
@@ -229,7 +227,7 @@ def jacobian(weights: Image, images: Image, objective: Objective = losses.non_sa
     return jnp.block([[jnp.zeros((len(felt), len(felt))), g * felt], [d_fake * felt.T, seen]])
 
 
-def _landing(w: jax.Array, b: jax.Array, mean: jax.Array) -> jax.Array:
+def _landing(w: jax.Array, b: jax.Array, mean: jax.Array, steps: int) -> jax.Array:
     def velocity(w, b):
         value, by_w, by_b = _mean_and_slopes(w, b)
         scale = value * (1 - value) / (by_w**2 + by_b**2)
@@ -244,8 +242,8 @@ def _landing(w: jax.Array, b: jax.Array, mean: jax.Array) -> jax.Array:
         return w + size / 6 * (w1 + 2 * w2 + 2 * w3 + w4), b + size / 6 * (b1 + 2 * b2 + 2 * b3 + b4)
 
     start = _mean_and_slopes(w, b)[0]
-    size = (jnp.log(mean) - jnp.log1p(-mean) - jnp.log(start) + jnp.log1p(-start)) / LINE_STEPS
-    return jax.lax.fori_loop(0, LINE_STEPS, step, (w, b))[0]
+    size = (jnp.log(mean) - jnp.log1p(-mean) - jnp.log(start) + jnp.log1p(-start)) / steps
+    return jax.lax.fori_loop(0, steps, step, (w, b))[0]
 
 
 def _mean_and_slopes(w: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

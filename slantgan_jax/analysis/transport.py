@@ -74,8 +74,9 @@ def wasserstein(generator: Generator, images: Image, order: int, rounds: int | N
 
         W_p = (min over plans Σ_j ∫ π_j(z) |G(z) - y_j|^p dz)^(1/p)
 
-    a scalar ≥ 0, as exact as `transport`, which see; `order` is 1 or 2. Mérigot & Thibert 2020 (arXiv:2003.00855),
-    section 2. First derivatives are exact, but for collapsed generators on the only image, where the distance is 0.
+    a scalar ≥ 0, as exact as `transport`, which see, also for `rounds`; `order` is 1 or 2. Mérigot & Thibert 2020
+    (arXiv:2003.00855), section 2. First derivatives are exact, but for collapsed generators on the only image, where
+    the distance is 0.
 
     Raises:
       ValueError: another order, or images that do not fit the generator.
@@ -94,6 +95,10 @@ def transport(generator: Generator, images: Image, order: int, rounds: int | Non
 
     Cost: about 15 ms a generator for five images and four pixels on one core, 30 ms for |w| near 50, no less under
     `vmap`, where all wait for the slowest. It grows as the square of the number of images: 0.3 s for 20, 2 s for 50.
+
+    That is with 17 `rounds` of cutting cells, the default in float64 (7 in float32). Fewer are faster and less exact,
+    as `gap` says: distances of 16 generators with standard-normal weights err by 5e-12 with 10 rounds, a third of the
+    time, by 4e-7 with 6 and by 8e-5 with 4, a sixth.
 
     First derivatives, in parameters and in images, are those of the cost with the plan held, which is exact where the
     optimal plan is unique; second derivatives are not those of the distance. Only `cost` has derivatives that mean
