@@ -35,7 +35,7 @@ from slantgan_jax.rules import State
 
 IMAGES = faces.pixels(faces.FACES)
 DIRECTION = np.array([1.0, -1.0, -1.0, 1.0])
-SCALES = np.arange(0, 6.1, 1.5)
+SCALES = np.arange(0, 6.1, 2)
 RANDOM = 2
 STRENGTHS = (0.0, 0.1, 1.0)
 NODES = 24  # rounding alone is left for |w| up to 6
@@ -78,19 +78,19 @@ def sgd(rate: Any, momentum: float | None = None, ratio: float = 1.0) -> Players
 
 METHODS = {
     "tutorial": Method(lambda rate: rules.tutorial(sgd(rate)), newton=12, waves=1e-3),
-    "simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate)), steps=320_000),
+    "simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate)), steps=160_000),
     "alternating, D first": Method(lambda rate: rules.alternating(sgd(rate))),
     "alternating, G first": Method(lambda rate: rules.alternating(sgd(rate), discriminator_first=False)),
     "alternating, D twice": Method(lambda rate: rules.alternating(sgd(rate), discriminator_steps=2)),
     "alternating, D four times as fast": Method(lambda rate: rules.alternating(sgd(rate, ratio=4.0))),
     "momentum -½, alternating": Method(lambda rate: rules.alternating(sgd(rate, -0.5))),
-    "momentum -½, simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate, -0.5)), steps=320_000),
+    "momentum -½, simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate, -0.5))),
     "optimistic": Method(lambda rate: rules.simultaneous(Players(*[optax.optimistic_gradient_descent(rate)] * 2))),
     "past extragradient": Method(lambda rate: rules.past_extragradient(sgd(rate), rate)),
     "extragradient": Method(lambda rate: rules.simultaneous(sgd(rate), fields.extragradient(rate))),
     "consensus 10": Method(lambda rate: rules.simultaneous(sgd(rate), fields.consensus(STRENGTH))),
     "SGA 10": Method(lambda rate: rules.simultaneous(sgd(rate), fields.sga(STRENGTH))),
-    "CGD": Method(lambda rate: rules.simultaneous(sgd(rate), fields.cgd(rate)), steps=4000),
+    "CGD": Method(lambda rate: rules.simultaneous(sgd(rate), fields.cgd(rate)), steps=2000),
     "Heun": Method(lambda rate: rules.simultaneous(sgd(rate), fields.heun(rate))),
     "Runge-Kutta 4": Method(lambda rate: rules.simultaneous(sgd(rate), fields.rk4(rate))),
     "lookahead 5, ½, simultaneous": Method(
@@ -114,7 +114,7 @@ def stability_edge(
         scales: s of the weights s (1, -1, -1, 1), up to 6.
         random: how many equilibria with standard-normal weights, too.
         strengths: of R1.
-        steps: of each run, a multiple of 40; by default 20000, where modes differ little 320000, for CGD 4000.
+        steps: of each run, a multiple of 40; by default 20000, of simultaneous descent 160000, of CGD 2000.
         out: folder for data.json and stability_edge.png.
     """
     if unknown := [name for name in methods if name not in METHODS]:
