@@ -78,7 +78,7 @@ def sgd(rate: Any, momentum: float | None = None, ratio: float = 1.0) -> Players
 
 METHODS = {
     "tutorial": Method(lambda rate: rules.tutorial(sgd(rate)), newton=12, waves=1e-3),
-    "simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate)), steps=160_000),
+    "simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate)), steps=320_000),
     "alternating, D first": Method(lambda rate: rules.alternating(sgd(rate))),
     "alternating, G first": Method(lambda rate: rules.alternating(sgd(rate), discriminator_first=False)),
     "alternating, D twice": Method(lambda rate: rules.alternating(sgd(rate), discriminator_steps=2)),
@@ -114,7 +114,7 @@ def stability_edge(
         scales: s of the weights s (1, -1, -1, 1), up to 6.
         random: how many equilibria with standard-normal weights, too.
         strengths: of R1.
-        steps: of each run, a multiple of 40; by default 20000, of simultaneous descent 160000, of CGD 2000.
+        steps: of each run, a multiple of 40; by default 20000, of simultaneous descent 320000, of CGD 2000.
         out: folder for data.json and stability_edge.png.
     """
     if unknown := [name for name in methods if name not in METHODS]:
