@@ -272,7 +272,7 @@ def answer(rows: list[dict[str, Any]], strengths: tuple[float, ...]) -> str:
     least, *_, most = sorted(medians, key=lambda name: medians[name][0]) * 2
     lines = [
         f"The spectrum predicts the largest stable learning rate of {len(rows)} rules: runs differ by at most "
-        f"{worst:.1g} in {cells} cells, and resolve {resolution:.1g}",
+        f"{worst:.1g} in {cells} cells, and resolve {resolution:.1g} or less",
         f"At γ = {strengths[0]:g} its median over the equilibria goes from {medians[least][0]:.2g} ({least}) to "
         f"{medians[most][0]:.3g} ({most})",
     ]
@@ -280,7 +280,7 @@ def answer(rows: list[dict[str, Any]], strengths: tuple[float, ...]) -> str:
         helped = max(medians, key=lambda name: medians[name][1] / medians[name][0])
         before, after, *_ = medians[helped]
         raised = sum(values[1] > values[0] for values in medians.values())
-        lines[1] += f"; R1 with γ = {strengths[1]:g} raises that of {raised}"
+        lines[1] += f"; R1 with γ = {strengths[1]:g} raises it for {raised} of {len(rows)} rules"
         lines[1] += f", most for {helped}: from {before:.2g} to {after:.3g}" if raised else ""
     return "\n".join(lines)
 
