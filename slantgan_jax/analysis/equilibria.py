@@ -201,9 +201,10 @@ def jacobian(weights: Image, images: Image, objective: Objective = losses.non_sa
 
         β_i = E σ'(w_i z + b_i) = m_i (1 - m_i) - C_ii,   α_i = E z σ'(w_i z + b_i) = -slope(w_i, m_i) β_i
 
-    since σ' = σ (1 - σ). For the logistic losses of the tutorial d_rr = d_ff = ¼, d_rf = 0, d_f = ½ and g = -½: up to
-    rotations in each pixel's (w, b) it is a rotation between u_i and x_i, damped by ¼ of the second moments. Exact to
-    1e-14, as `distances.covariance`.
+    since σ' = σ (1 - σ). So u_i meets of G only the direction (α_i, β_i) of (w_i, b_i), along which the pixel's mean
+    moves: with g d_f < 0 they turn about each other, with the squared frequency -g d_f (α_i² + β_i²) were it not for
+    J_DD, which damps. For the tutorial's losses d_rr = d_ff = d_f² = g² = ¼, d_rf = 0. Exact to 1e-14, as
+    `distances.covariance`.
     """
     players = equilibrium(weights, images, objective)
     c = players.discriminator.bias
