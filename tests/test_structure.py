@@ -4,7 +4,7 @@ from pathlib import Path
 import slantgan_jax
 
 ORDER = ["faces", "networks", "losses", "penalties", "streams", "games", "gans", "fields", "rules", "train", "analysis"]
-ORDER += ["devices", "provenance", "stores", "sweeps", "plots", "sweep_plots", "lab_plots"]
+ORDER += ["devices", "provenance", "stores", "sweeps", "plots", "sweep_plots", "lab_plots", "landscape_plots"]
 PACKAGE = Path(slantgan_jax.__file__).parent
 
 
@@ -29,7 +29,7 @@ def test_imports_point_one_way():
 
 
 def test_plots_import_no_jax_and_nothing_prints_or_writes():
-    for name in ("plots.py", "lab_plots.py"):
+    for name in ("plots.py", "lab_plots.py", "landscape_plots.py"):
         assert not any(module.partition(".")[0] == "jax" for module in imported(PACKAGE / name))
     for path in PACKAGE.glob("*.py"):
         calls = {
