@@ -43,7 +43,7 @@ CLOSE = 0.01
 VERDICTS = ("converged", "neither", "diverged")
 CELLS = 16
 FACTOR = 8
-DISTANCES = 2.0 ** -np.arange(5.0, 30.0, 3.0)
+DISTANCES = 2.0 ** -np.arange(8.0, 30.0, 3.0)
 """Of pairs of points, in units of the side of the whole plane."""
 
 RATES = (3.0, 6.0)
@@ -69,8 +69,8 @@ def basins(
     Args:
         resolution: pixels along each side of a picture; a multiple of 16, at least 64.
         steps: of each run; a multiple of 50.
-        zooms: how often the rates are enlarged, by 8 each time; the starts half as often.
-        pairs: of points whose fates are compared, at each of nine distances.
+        zooms: how often a plane is enlarged, by 8 each time.
+        pairs: of points whose fates are compared, at each of eight distances.
         out: folder for the data and the figures.
         plot_only: draw again what the folder has.
     """
@@ -106,14 +106,10 @@ def computed(resolution: int, steps: int, zooms: int, pairs: int) -> tuple[dict[
     """All pictures as arrays by name, and what is to be said of them."""
     data, planes = {}, {}
     with jax.enable_x64(True):
-        base = partial(fate, steps=steps)
-        for plane, depth in (("rates", zooms), ("starts", zooms // 2)):
-            run = (
-                base
-                if plane == "rates"
-                else partial(base, log_rate_g=np.log10(RATES[0]), log_rate_d=np.log10(RATES[1]))
-            )
-            planes[plane] = PLANES[plane] | described(run, plane, resolution, depth, pairs, data)
+        at_rates = dict(zip(PLANES["rates"]["axes"], np.log10(RATES), strict=True))
+        for plane, given in (("rates", {}), ("starts", at_rates)):
+            run = partial(fate, steps=steps, **given)
+            planes[plane] = PLANES[plane] | described(run, plane, resolution, zooms, pairs, data)
     sizes = fractals.box_sizes(resolution)
     coordinates = (np.arange(resolution) + 0.5) / resolution
     known = {
@@ -148,18 +144,18 @@ def described(
         if not edge.any():
             break
         window = richest(edge, window)
-    x = np.array([picture["dimension"]["value"] for picture in pictures if picture["dimension"]])
+    # A union has the largest dimension of its parts: not that of the whole plane, where a smooth part of it is longest.
+    x = np.array([picture["dimension"]["value"] for picture in pictures[1:] or pictures if picture["dimension"]])
     error = float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else None
     differing = uncertain(run, names, PLANES[plane]["window"], pairs)
     usable = np.sum(differing >= 10) >= 3
+    by_pairs = fractals.uncertainty_dimension(DISTANCES, differing, pairs)._asdict() if usable else None
     return {
         "pictures": pictures,
         "box_dimension": {"value": float(x.mean()) if len(x) else None, "error": error},
         "distances": DISTANCES,
         "differing": differing,
-        "uncertainty_dimension": fractals.uncertainty_dimension(DISTANCES, differing, pairs)._asdict()
-        if usable
-        else None,
+        "uncertainty_dimension": by_pairs,
     }
 
 
@@ -244,14 +240,13 @@ def answer(summary: Mapping[str, Any]) -> str:
     """Two lines."""
     found = {plane: _number(summary["planes"][plane]["box_dimension"]) for plane in PLANES}
     pairs = {plane: _number(summary["planes"][plane]["uncertainty_dimension"]) for plane in PLANES}
-    check = summary["checks"]["snowflake"]
-    scales = FACTOR ** (len(summary["planes"]["rates"]["pictures"]) - 1) * summary["settings"]["resolution"]
+    koch, line = (summary["checks"][name] for name in ("snowflake", "line"))
     return (
-        f"Between learning rates that train this GAN and rates that do not lies a fractal, of dimension {found['rates']} "
-        f"by box counting in zooms to 1:{scales:.0e}, {pairs['rates']} by pairs of points;\n"
-        f"of starting points it is {found['starts']} and {pairs['starts']}. "
-        f"(Koch's curve, {check['known']:.2f}, is found as {check['found']['value']:.2f}, a line as "
-        f"{summary['checks']['line']['found']['value']:.2f}.)"
+        f"Between learning rates that train this GAN and rates that do not lies a fractal of dimension {found['rates']}"
+        f" by counting boxes in zooms and {pairs['rates']} by pairs of points;\n"
+        f"between starting points that train and others, {found['starts']} and {pairs['starts']}. "
+        f"(Koch's curve of {koch['known']:.2f} is found to have {koch['found']['value']:.2f}, "
+        f"a line {line['found']['value']:.2f}.)"
     )
 
 

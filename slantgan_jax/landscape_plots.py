@@ -22,7 +22,7 @@ PLANE_COLOURS = {"rates": "#1d4ed8", "starts": "#b45309"}
 
 
 def fates(verdict: np.ndarray, intensity: np.ndarray) -> np.ndarray:
-    """Runs `[n, m]` as colours `[n, m, 3]`: the verdict is the hue, the rank of `intensity` among its like the shade."""
+    """Runs `[n, m]` as colours `[n, m, 3]`: verdict is the hue, the rank of `intensity` among its like the shade."""
     picture = np.ones((*verdict.shape, 3))
     for number, (name, low, high) in enumerate(FATES.values()):
         mask = verdict == number
