@@ -334,18 +334,20 @@ def answer(summary: Mapping[str, Any], examples: Mapping[str, Any]) -> str:
     quantiles, within = alike["wasserstein_1_quantiles"], alike["spearman"]
     losses = [abs(within["wasserstein_1"][name][0]) for name in INDICATORS] if within else [np.nan]
     twins = [one["wasserstein_1"] for one in examples["same_loss"]]
+    compared = ("generator_loss", "discriminator_loss", "off_undecided", "duality_gap_ridge")
+    g, d, off, gap = (rho[name] for name in compared)
     first = (
-        f"The final losses of {summary['runs']} runs tell little of the Wasserstein distance: rank correlation "
-        f"{rho['generator_loss']:.2f} for G's and {rho['discriminator_loss']:.2f} for D's, {rho['off_undecided']:.2f} for "
-        f"how far both are from an equilibrium's, {rho['duality_gap_ridge']:.2f} for the duality gap with a ridge.\n"
+        f"The final losses of {summary['runs']} runs tell little of the Wasserstein distance: rank correlation {g:.2f} "
+        f"for G's and {d:.2f} for D's, {off:.2f} for how far both are from an equilibrium's, {gap:.2f} for the duality "
+        f"gap with a ridge.\n"
     )
     if quantiles is None:
         return first + "None of them ends with the losses of an equilibrium."
     return first + (
-        f"{alike['share']:.0%} end with both losses within 1 % of an equilibrium's: their W1 goes from {quantiles[0]:.3f} to "
-        f"{quantiles[-1]:.3f} (drawing only the mean face: {summary['mean_face_wasserstein_1']:.3f}), and no loss or gap "
-        f"orders them (ρ at most {max(losses):.2f}). Two runs with the same losses to 1 % have W1 = {twins[0]:.2f} and "
-        f"{twins[1]:.2f}."
+        f"{alike['share']:.0%} end with both losses within 1 % of an equilibrium's: their W1 goes from "
+        f"{quantiles[0]:.3f} to {quantiles[-1]:.3f} (drawing only the mean face: "
+        f"{summary['mean_face_wasserstein_1']:.3f}), and no loss or gap orders them (ρ at most {max(losses):.2f}). "
+        f"Two runs with the same losses to 1 % have W1 = {twins[0]:.2f} and {twins[1]:.2f}."
     )
 
 

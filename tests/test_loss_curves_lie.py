@@ -1,0 +1,109 @@
+import json
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+pytestmark = pytest.mark.xdist_group("loss curves")  # one process compiles all of it once
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+sys.path.insert(0, str(EXPERIMENTS))
+import loss_curves_lie as lie  # noqa: E402
+
+from slantgan_jax import faces, games, train  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The script with few, short runs of two methods."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(lie, "EPOCHS", (2, 10, 30))
+    patch.setattr(lie, "RATES", (0.1, 1.0))
+    patch.setattr(lie, "RESAMPLES", 10)
+    patch.setattr(lie, "METHODS", {name: lie.METHODS[name] for name in ("tutorial", "R1")})
+    patch.setattr(lie, "BATCH", 16)
+    out = tmp_path_factory.mktemp("lie")
+    lie.loss_curves_lie(seeds=6, transported=16, out=out)
+    yield out, json.loads((out / "data.json").read_text()), dict(np.load(out / "data.npz"))
+    patch.undo()
+
+
+def test_players_and_curves_are_those_of_train(made):
+    _, _, data = made
+    game, rule = lie.METHODS["tutorial"](1.0)
+    key = jax.random.key(4)
+    run = jax.jit(lambda key: train(key, game, rule, steps=150).players)
+    players = run(key)
+    flat = np.array([*players.generator.weights, *players.generator.biases, *players.discriminator.weights,
+                     players.discriminator.bias])  # fmt: skip
+    np.testing.assert_allclose(data["players"][0, 1, 4, -1], flat, atol=1e-4)  # 150 steps of rounding
+    curves = jax.jit(lambda key: lie.curves(key, 1.0, "tutorial"))(key)
+    assert curves.shape == (30, 2)
+    for i, name in enumerate(lie.UNDECIDED):
+        np.testing.assert_allclose(data[f"plotted_{name}"][0, 1, 4], curves[np.array(lie.EPOCHS) - 1, i], atol=1e-4)
+
+
+def test_losses_are_exact_and_truths_known_for_those_chosen(made):
+    _, _, data = made
+    u, c = data["players"][..., 8:12].astype(float), data["players"][..., 12].astype(float)
+    w, b = data["players"][..., :4].astype(float), data["players"][..., 4:8].astype(float)
+    z = (np.arange(2000) + 0.5) / 2000
+    images = 1 / (1 + np.exp(-(w[..., None, :] * z[:, None] + b[..., None, :])))
+    fake, real = (images * u[..., None, :]).sum(-1) + c[..., None], faces.FACES @ u[..., None] + c[..., None, None]
+    generator = np.logaddexp(0, -fake).mean(-1)
+    discriminator = np.logaddexp(0, -real[..., 0]).mean(-1) + np.logaddexp(0, fake).mean(-1)
+    # Midpoints: an error of 1/(24 · 2000²) = 1e-8 times a second derivative of some tens.
+    np.testing.assert_allclose(data["generator_loss"], generator, atol=1e-6)
+    np.testing.assert_allclose(data["discriminator_loss"], discriminator, atol=1e-6)
+    off = np.maximum(np.abs(generator / np.log(2) - 1), np.abs(discriminator / np.log(4) - 1))
+    np.testing.assert_allclose(data["off_undecided"], off, atol=1e-6)
+    known = np.isfinite(data["wasserstein_1"])
+    assert known.sum() == 16 * 3
+    assert np.all(data["wasserstein_1"][known] <= data["wasserstein_2"][known] + 1e-9)  # Jensen
+    assert np.all(data["wasserstein_1"][known] >= data["mean_gap"][known] - 1e-9)  # the mean is 1-Lipschitz
+
+
+def test_correlations_are_scipys(made):
+    _, summary, data = made
+    chosen = np.isfinite(data["wasserstein_1"][..., -1])
+    for name in lie.INDICATORS:
+        x, y = data["wasserstein_1"][..., -1][chosen], data[name][..., -1][chosen]
+        value, low, high = summary["spearman"]["30"]["wasserstein_1"][name]
+        assert value == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+        assert low <= high
+        assert summary["kendall"]["wasserstein_1"][name][0] == pytest.approx(stats.kendalltau(x, y).statistic)
+
+
+def test_pairs_are_what_they_are_called(made):
+    out, summary, _ = made
+    one, other = summary["same_loss"]
+    assert abs(np.log(one["discriminator_loss"] / other["discriminator_loss"])) < lie.CLOSE
+    assert abs(np.log(one["generator_loss"] / other["generator_loss"])) < lie.CLOSE
+    assert one["wasserstein_1"] <= other["wasserstein_1"]
+    one, other = summary["same_distance"]
+    assert abs(np.log(one["wasserstein_1"] / other["wasserstein_1"])) < lie.CLOSE
+    assert one["discriminator_loss"] <= other["discriminator_loss"]
+    assert (out / "loss_curves_lie.png").stat().st_size > 10_000
+    assert summary["answer"].count("\n") == 1
+
+
+def test_a_penalty_is_no_part_of_a_curve(made):
+    game, rule = lie.METHODS["R1"](0.1)
+    state = rule.init(game.init(jax.random.key(0)))
+    plain, _ = lie.METHODS["tutorial"](0.1)
+    sample = rule.sample(game, jax.random.key(1), 7)
+    losses = games.losses_of(plain, state.players, sample)
+    assert games.losses_of(game, state.players, sample).discriminator > losses.discriminator
+    _, seen = lie._epoch(game, lie.METHODS["R1"](0.0)[1], jax.random.key(1), state, jnp.asarray(1))
+    samples = [rule.sample(game, jax.random.key(1), 5 + i) for i in range(5)]
+    expected = np.mean([games.losses_of(plain, state.players, s) for s in samples], axis=0)
+    np.testing.assert_allclose(seen, expected, rtol=1e-6)  # at rate 0 nobody moves
+
+
+def test_bad_input_is_refused():
+    for arguments in ({"seeds": 1}, {"transported": 1}):
+        with pytest.raises(ValueError, match="at least 2"):
+            lie.loss_curves_lie(**arguments)
