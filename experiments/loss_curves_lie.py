@@ -200,13 +200,16 @@ def measures(flat: jax.Array) -> dict[str, jax.Array]:
     players, images = players_of(flat), faces.pixels(faces.FACES)
     expected = games.expected_losses(slanted_land(nodes=NODES), players)
     best = gaps.best_discriminator(players.generator, images, RIDGE, nodes=NODES)
+    ridges = jnp.array([0, RIDGE])
+    duality = jax.vmap(lambda ridge: gaps.duality_gap(players, images, ridge, nodes=NODES))(ridges)
+    nikaido_isoda = jax.vmap(lambda ridge: gaps.nikaido_isoda_gap(players, images, ridge, nodes=NODES))(ridges)
     return {
         "generator_loss": expected.generator,
         "discriminator_loss": expected.discriminator,
-        "duality_gap": gaps.duality_gap(players, images, nodes=NODES),
-        "nikaido_isoda_gap": gaps.nikaido_isoda_gap(players, images, nodes=NODES),
-        "duality_gap_ridge": gaps.duality_gap(players, images, RIDGE, nodes=NODES),
-        "nikaido_isoda_gap_ridge": gaps.nikaido_isoda_gap(players, images, RIDGE, nodes=NODES),
+        "duality_gap": duality[0],
+        "nikaido_isoda_gap": nikaido_isoda[0],
+        "duality_gap_ridge": duality[1],
+        "nikaido_isoda_gap_ridge": nikaido_isoda[1],
         "best_discriminator_ridge": 2 * jnp.log(2.0) - best.loss,
         "mean_gap": distances.mean_gap(players.generator, images),
     }
@@ -246,14 +249,14 @@ def summarized(data: Mapping[str, np.ndarray]) -> dict[str, Any]:
         chosen = known[..., look]
         summary["spearman"][str(epochs)] = rank_correlations(data, look, chosen)
         alike, means = data["wasserstein_1"][..., look][chosen & undecided], data["mean_gap"][..., look][undecided]
-        better = data["wasserstein_1"][..., look][chosen] < mean_face
+        better, alike_ones = data["wasserstein_1"][..., look][chosen] < mean_face, undecided[chosen]
         summary["undecided"][str(epochs)] = {
             "share": float(undecided.mean()),
             "share_of_each_method": undecided.mean((1, 2)),
             "wasserstein_1_quantiles": np.quantile(alike, (0, 0.05, 0.5, 0.95, 1)) if alike.size else None,
             "mean_gap_quantiles": np.quantile(means, (0, 0.05, 0.5, 0.95, 1)) if means.size else None,
             "share_worse_than_mean_face": float(np.mean(alike > mean_face)) if alike.size else None,
-            "share_of_better_than_mean_face_that_is_off": float(np.mean(~undecided[chosen][better])),
+            "share_of_better_than_mean_face_that_is_off": float((~alike_ones[better]).mean()) if better.any() else None,
             "spearman": rank_correlations(data, look, chosen & undecided),
         }
     last = known[..., -1]
