@@ -134,7 +134,7 @@ def loss_curves_lie(
       names: `methods`, `epochs` of the looks, `indicators` by name, losses that are `undecided`, `latents`.
       title: of the figure, the answer.
     """
-    upper, lower = panel.subfigures(2, 1, height_ratios=[1, 1.05])
+    upper, lower = panel.subfigures(2, 1, height_ratios=[1, 1.05], squeeze=False)[:, 0]
     axes = upper.subplots(1, 3, sharey=True)
     shown = (
         ("discriminator_loss", "D's loss at the end (nats, exact)", names["undecided"]["discriminator_loss"]),
@@ -161,7 +161,7 @@ def loss_curves_lie(
     axes[0].minorticks_off()
     axes[0].legend(fontsize=9, markerscale=2)
     axes[-1].legend(handles=axes[-1].lines[-1:], fontsize=9, loc="upper left")
-    left, right = lower.subfigures(1, 2, width_ratios=[1, 1.25])
+    left, right = lower.subfigures(1, 2, width_ratios=[1, 1.25], squeeze=False)[0]
     _correlations(left.subplots(), summary["spearman"], names)
     _twins(right, examples["same_loss"], names)
     panel.suptitle("\n".join(line for part in title.split("\n") for line in textwrap.wrap(part, 170)), fontsize=12)
