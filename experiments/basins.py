@@ -15,7 +15,10 @@ A run is judged, as in `zoo.py`, by d = √(‖E G(z) - mean face‖² + ‖u‖
     neither     else: it circles, or rests elsewhere (where pixels are 0 or 1 to rounding nothing moves), or is slow
 
 Colour is brightness within each of the three, by rank: of the mean of d where the run converged, of 1/d elsewhere; as
-Sohl-Dickstein 2024 (arXiv:2402.06184) does with losses. Each zoom looks at the cell of 16×16 that has most boundary.
+Sohl-Dickstein 2024 (arXiv:2402.06184) does with losses. Each zoom looks at the cell of 16×16 that has most boundary:
+that is where there is most to see, so the dimension by counting boxes there errs upwards, if at all. Pairs of random
+points do not choose. Both hold for the scales looked at: a run of so many steps is a smooth function of its rates, and
+far below these scales the boundary is smooth.
 """
 
 import json

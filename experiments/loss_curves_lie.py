@@ -89,26 +89,31 @@ INDICATORS = {
 }
 
 
-def loss_curves_lie(seeds: int = 176, transported: int = 1056, out: Path = Path("results/loss_curves_lie")) -> None:
+def loss_curves_lie(
+    seeds: int = 176, transported: int = 1056, out: Path = Path("results/loss_curves_lie"), plot_only: bool = False
+) -> None:
     """Train with four methods at six rates; rank runs by loss and by distance; draw and write what that shows.
 
     Args:
         seeds: runs for each method and rate.
         transported: of how many runs W1, W2 and the energy distance are found, which takes some 35 ms at each look.
         out: folder for the data and the figure.
+        plot_only: summarize and draw again the runs that the folder has.
     """
+    if plot_only and not (out / "data.npz").exists():
+        raise ValueError(f"{out} has no data.npz to plot: run without --plot-only first")
     if seeds < 2:
         raise ValueError(f"--seeds is {seeds}: give at least 2, to compare")
     if transported < 2:
         raise ValueError(f"--transported is {transported}: give at least 2")
     use_every_core()
     with results.complete_folder(out, ("data.json", "data.npz", "loss_curves_lie.png")) as folder:
-        data = measured(trained(seeds), transported)
+        data = dict(np.load(out / "data.npz")) if plot_only else measured(trained(seeds), transported)
         summary = summarized(data)
         examples = {name: [example(data, index) for index in summary[name]] for name in ("same_loss", "same_distance")}
         np.savez_compressed(folder / "data.npz", **data)
-        settings = {"seeds": seeds, "rates": RATES, "epochs": EPOCHS, "methods": list(METHODS), "ridge": RIDGE}
-        settings |= {"transported": transported, "close": CLOSE, "command": results.command()}
+        settings = {"seeds": data["finite"].shape[2], "rates": RATES, "epochs": EPOCHS, "methods": list(METHODS)}
+        settings |= {"ridge": RIDGE, "close": CLOSE, "command": results.command()}
         numbers = {
             name: [{key: value for key, value in one.items() if key != "curves"} for one in pair]
             for name, pair in examples.items()
@@ -266,10 +271,12 @@ def summarized(data: Mapping[str, np.ndarray]) -> dict[str, Any]:
         for i, name in enumerate(METHODS)
     }
     index, w1 = np.argwhere(last), np.log(data["wasserstein_1"][..., -1][last])
-    g, d = (np.log(data[name][..., -1][last]) for name in UNDECIDED)
-    apart = [np.abs(values[:, None] - values[None]) for values in (g, d, w1)]
-    same_loss = np.where(np.maximum(apart[0], apart[1]) < CLOSE, apart[2], -1)
-    same_distance = np.where(apart[2] < CLOSE, apart[1], -1)
+    g, d = (data[name][..., -1][last] for name in UNDECIDED)
+    g_apart, d_apart, d_apart_in_nats, w1_apart = (
+        np.abs(values[:, None] - values[None]) for values in (np.log(g), np.log(d), d, w1)
+    )
+    same_loss = np.where(np.maximum(g_apart, d_apart) < CLOSE, w1_apart, -1)
+    same_distance = np.where(w1_apart < CLOSE, d_apart_in_nats, -1)
     for name, score in (("same_loss", same_loss), ("same_distance", same_distance)):
         pair = np.unravel_index(np.argmax(score), score.shape)
         summary[name] = index[sorted(pair, key=lambda i: w1[i] if name == "same_loss" else d[i])].tolist()
@@ -335,7 +342,8 @@ def answer(summary: Mapping[str, Any], examples: Mapping[str, Any]) -> str:
     rho = {name: values[0] for name, values in summary["spearman"][last]["wasserstein_1"].items()}
     alike = summary["undecided"][last]
     quantiles, within = alike["wasserstein_1_quantiles"], alike["spearman"]
-    losses = [abs(within["wasserstein_1"][name][0]) for name in INDICATORS] if within else [np.nan]
+    sizes = {name: abs(within["wasserstein_1"][name][0]) if within else np.nan for name in INDICATORS}
+    of_losses, of_gaps = (max(sizes[name] for name in sizes if ("gap" in name) == gap) for gap in (False, True))
     twins = [one["wasserstein_1"] for one in examples["same_loss"]]
     compared = ("generator_loss", "discriminator_loss", "off_undecided", "duality_gap_ridge")
     g, d, off, gap = (rho[name] for name in compared)
@@ -349,8 +357,8 @@ def answer(summary: Mapping[str, Any], examples: Mapping[str, Any]) -> str:
     return first + (
         f"{alike['share']:.0%} end with both losses within 1 % of an equilibrium's: their W1 goes from "
         f"{quantiles[0]:.3f} to {quantiles[-1]:.3f} (drawing only the mean face: "
-        f"{summary['mean_face_wasserstein_1']:.3f}), and no loss or gap orders them (ρ at most {max(losses):.2f}). "
-        f"Two runs with the same losses to 1 % have W1 = {twins[0]:.2f} and {twins[1]:.2f}."
+        f"{summary['mean_face_wasserstein_1']:.3f}), and losses order them with |ρ| of {of_losses:.2f} at most, "
+        f"gaps of {of_gaps:.2f}. Two runs with the same losses to 1 % have W1 = {twins[0]:.2f} and {twins[1]:.2f}."
     )
 
 

@@ -86,6 +86,7 @@ def test_pairs_are_what_they_are_called(made):
     one, other = summary["same_distance"]
     assert abs(np.log(one["wasserstein_1"] / other["wasserstein_1"])) < lie.CLOSE
     assert one["discriminator_loss"] <= other["discriminator_loss"]
+    assert other["discriminator_loss"] - one["discriminator_loss"] > 0.01
     assert (out / "loss_curves_lie.png").stat().st_size > 10_000
     assert summary["answer"].count("\n") == 1
 
@@ -103,7 +104,9 @@ def test_a_penalty_is_no_part_of_a_curve(made):
     np.testing.assert_allclose(seen, expected, rtol=1e-6)  # at rate 0 nobody moves
 
 
-def test_bad_input_is_refused():
+def test_bad_input_is_refused(tmp_path):
     for arguments in ({"seeds": 1}, {"transported": 1}):
         with pytest.raises(ValueError, match="at least 2"):
             lie.loss_curves_lie(**arguments)
+    with pytest.raises(ValueError, match="no data.npz"):
+        lie.loss_curves_lie(plot_only=True, out=tmp_path)
