@@ -157,7 +157,8 @@ def run(key: jax.Array, learning_rate: jax.Array, method: str) -> dict[str, jax.
     return jax.lax.scan(until, rule.init(game.init(key_init)), looks)[1]
 
 
-def curves(key: jax.Array, learning_rate: jax.Array, method: str) -> jax.Array:
+@partial(jax.jit, static_argnames="method")
+def curves(key: jax.Array, learning_rate: jax.Array | float, method: str) -> jax.Array:
     """The losses of G and D as they are plotted, means over each epoch: `[epochs, 2]`; the run is that of `run`."""
     game, rule = METHODS[method](learning_rate)
     key_init, key_latent = jax.random.split(key)
@@ -331,7 +332,7 @@ def example(data: Mapping[str, np.ndarray], index: list[int]) -> dict[str, Any]:
         generator = players_of(jnp.asarray(data["players"][*index, -1], float)).generator
         images = [faces.array(networks.generate(generator, jnp.asarray(z))) for z in LATENTS]
     numbers = {name: float(data[name][*index, -1]) for name in (*TRUTHS, *INDICATORS)}
-    played = jax.jit(partial(curves, method=method))(jax.random.key(seed), rate)
+    played = curves(jax.random.key(seed), rate, method)
     about = {"method": method, "learning_rate": rate, "seed": seed, "images": np.array(images)}
     return about | numbers | {"curves": np.asarray(played)}
 
@@ -343,7 +344,8 @@ def answer(summary: Mapping[str, Any], examples: Mapping[str, Any]) -> str:
     alike = summary["undecided"][last]
     quantiles, within = alike["wasserstein_1_quantiles"], alike["spearman"]
     sizes = {name: abs(within["wasserstein_1"][name][0]) if within else np.nan for name in INDICATORS}
-    of_losses, of_gaps = (max(sizes[name] for name in sizes if ("gap" in name) == gap) for gap in (False, True))
+    of_losses = max(size for name, size in sizes.items() if name.endswith("_loss") or name == "off_undecided")
+    of_gaps = max(sizes[name] for name in ("duality_gap", "duality_gap_ridge", "nikaido_isoda_gap_ridge"))
     twins = [one["wasserstein_1"] for one in examples["same_loss"]]
     compared = ("generator_loss", "discriminator_loss", "off_undecided", "duality_gap_ridge")
     g, d, off, gap = (rho[name] for name in compared)

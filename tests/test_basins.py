@@ -1,5 +1,6 @@
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -12,14 +13,16 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))
 import basins  # noqa: E402
 
-from slantgan_jax import landscape_plots  # noqa: E402
+from slantgan_jax import landscape_plots, plots  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """The script with tiny arguments; 4096 lanes do 64² runs in one batch of this process's four devices."""
     out = tmp_path_factory.mktemp("basins")
-    basins.basins(resolution=64, steps=100, zooms=1, pairs=400, out=out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "new_figure", partial(plots.new_figure, dpi=40))
+        basins.basins(resolution=64, steps=100, zooms=1, pairs=400, out=out)
     return out, json.loads((out / "data.json").read_text()), dict(np.load(out / "data.npz"))
 
 

@@ -1,5 +1,6 @@
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -13,7 +14,16 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))
 import loss_curves_lie as lie  # noqa: E402
 
-from slantgan_jax import faces, games, train  # noqa: E402
+from slantgan_jax import faces, games, plots, train  # noqa: E402
+from slantgan_jax.analysis import distances, transport  # noqa: E402
+
+
+def cheap_transports(flat):
+    generator, images = lie.players_of(flat).generator, faces.pixels(faces.FACES)
+    return {
+        "wasserstein_1": transport.wasserstein(generator, images, 1),
+        "energy_distance": distances.energy_distance(generator, images),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +35,9 @@ def made(tmp_path_factory):
     patch.setattr(lie, "RESAMPLES", 10)
     patch.setattr(lie, "METHODS", {name: lie.METHODS[name] for name in ("tutorial", "R1")})
     patch.setattr(lie, "BATCH", 16)
+    patch.setattr(lie, "TRUTHS", ("wasserstein_1", "energy_distance", "mean_gap"))
+    patch.setattr(lie, "transports", cheap_transports)  # the other order compiles as long again
+    patch.setattr(plots, "new_figure", partial(plots.new_figure, dpi=40))
     out = tmp_path_factory.mktemp("lie")
     lie.loss_curves_lie(seeds=6, transported=16, out=out)
     yield out, json.loads((out / "data.json").read_text()), dict(np.load(out / "data.npz"))
@@ -34,13 +47,12 @@ def made(tmp_path_factory):
 def test_players_and_curves_are_those_of_train(made):
     _, _, data = made
     game, rule = lie.METHODS["tutorial"](1.0)
-    key = jax.random.key(4)
     run = jax.jit(lambda key: train(key, game, rule, steps=150).players)
-    players = run(key)
+    players = run(jax.random.key(4))
     flat = np.array([*players.generator.weights, *players.generator.biases, *players.discriminator.weights,
                      players.discriminator.bias])  # fmt: skip
     np.testing.assert_allclose(data["players"][0, 1, 4, -1], flat, atol=1e-4)  # 150 steps of rounding
-    curves = jax.jit(lambda key: lie.curves(key, 1.0, "tutorial"))(key)
+    curves = lie.curves(jax.random.key(4), 1.0, "tutorial")
     assert curves.shape == (30, 2)
     for i, name in enumerate(lie.UNDECIDED):
         np.testing.assert_allclose(data[f"plotted_{name}"][0, 1, 4], curves[np.array(lie.EPOCHS) - 1, i], atol=1e-4)
@@ -62,7 +74,6 @@ def test_losses_are_exact_and_truths_known_for_those_chosen(made):
     np.testing.assert_allclose(data["off_undecided"], off, atol=1e-6)
     known = np.isfinite(data["wasserstein_1"])
     assert known.sum() == 16 * 2
-    assert np.all(data["wasserstein_1"][known] <= data["wasserstein_2"][known] + 1e-9)  # Jensen
     assert np.all(data["wasserstein_1"][known] >= data["mean_gap"][known] - 1e-9)  # the mean is 1-Lipschitz
 
 
@@ -92,21 +103,29 @@ def test_pairs_are_what_they_are_called(made):
 
 
 def test_a_penalty_is_no_part_of_a_curve(made):
-    game, rule = lie.METHODS["R1"](0.1)
-    state = rule.init(game.init(jax.random.key(0)))
-    plain, _ = lie.METHODS["tutorial"](0.1)
-    sample = rule.sample(game, jax.random.key(1), 7)
-    losses = games.losses_of(plain, state.players, sample)
-    assert games.losses_of(game, state.players, sample).discriminator > losses.discriminator
-    _, seen = lie._epoch(game, lie.METHODS["R1"](0.0)[1], jax.random.key(1), state, jnp.asarray(1))
-    samples = [rule.sample(game, jax.random.key(1), 5 + i) for i in range(5)]
-    expected = np.mean([games.losses_of(plain, state.players, s) for s in samples], axis=0)
-    np.testing.assert_allclose(seen, expected, rtol=1e-6)  # at rate 0 nobody moves
+    (game, rule), (plain, _) = lie.METHODS["R1"](0.0), lie.METHODS["tutorial"](0.0)
+
+    @jax.jit
+    def all_losses(key):
+        """Of an epoch in which, at rate 0, nobody moves: as seen, and of the games without and with the penalty."""
+        key_init, key_latent = jax.random.split(key)
+        state = rule.init(game.init(key_init))
+        _, seen = lie._epoch(game, rule, key_latent, state, jnp.asarray(1))
+        samples = [rule.sample(game, key_latent, 5 + i) for i in range(5)]
+        means = [
+            jnp.mean(jnp.stack([jnp.stack([*games.losses_of(g, state.players, s)]) for s in samples]), axis=0)
+            for g in (plain, game)
+        ]
+        return seen, *means
+
+    seen, without, with_penalty = all_losses(jax.random.key(0))
+    np.testing.assert_allclose(seen, without, rtol=1e-6)  # rounding of float32
+    assert with_penalty[1] > without[1]
 
 
 def test_bad_input_is_refused(tmp_path):
     for arguments in ({"seeds": 1}, {"transported": 1}):
         with pytest.raises(ValueError, match="at least 2"):
             lie.loss_curves_lie(**arguments)
-    with pytest.raises(ValueError, match="no data.npz"):
+    with pytest.raises(ValueError, match=r"no data\.npz"):
         lie.loss_curves_lie(plot_only=True, out=tmp_path)
