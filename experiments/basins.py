@@ -93,7 +93,7 @@ def basins(
             data, summary = dict(np.load(out / "data.npz")), json.loads((out / "data.json").read_text())
         else:
             data, summary = computed(resolution, steps, zooms, pairs)
-            np.savez_compressed(folder / "data.npz", **data)
+            np.savez_compressed(folder / "data.npz", allow_pickle=False, **data)
             results.write_json(folder / "data.json", summary)
         title = answer(summary)
         results.save_figure(folder / "basins.png", landscape_plots.basins, 18, 12.6, data, summary, title)

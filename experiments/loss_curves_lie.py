@@ -111,7 +111,7 @@ def loss_curves_lie(
         data = dict(np.load(out / "data.npz")) if plot_only else measured(trained(seeds), transported)
         summary = summarized(data)
         examples = {name: [example(data, index) for index in summary[name]] for name in ("same_loss", "same_distance")}
-        np.savez_compressed(folder / "data.npz", **data)
+        np.savez_compressed(folder / "data.npz", allow_pickle=False, **data)
         settings = {"seeds": data["finite"].shape[2], "rates": RATES, "epochs": EPOCHS, "methods": list(METHODS)}
         settings |= {"ridge": RIDGE, "close": CLOSE, "command": results.command()}
         numbers = {
@@ -321,7 +321,7 @@ def spearman(table: np.ndarray) -> np.ndarray:
 
 def kendall(table: np.ndarray) -> np.ndarray:
     """Kendall's τ_b, likewise, of the first truth, W1, only."""
-    tau = [stats.kendalltau(table[0], row).statistic for row in table]
+    tau = [stats.kendalltau(table[0], row)[0] for row in table]
     return np.concatenate([[tau], np.full((len(TRUTHS) - 1, len(table)), np.nan)])
 
 

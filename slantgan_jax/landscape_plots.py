@@ -164,7 +164,7 @@ def loss_curves_lie(
     left, right = lower.subfigures(1, 2, width_ratios=[1, 1.25], squeeze=False)[0]
     _correlations(left.subplots(), summary["spearman"], names)
     _twins(right, examples["same_loss"], names)
-    panel.suptitle("\n".join(line for part in title.split("\n") for line in textwrap.wrap(part, 170)), fontsize=12)
+    panel.suptitle("\n".join(line for part in title.split("\n") for line in textwrap.wrap(part, 190)), fontsize=11)
 
 
 def _correlations(ax: Axes, spearman: Mapping[str, Any], names: Mapping[str, Any]) -> None:
@@ -178,7 +178,7 @@ def _correlations(ax: Axes, spearman: Mapping[str, Any], names: Mapping[str, Any
         style = {"fmt": "o", "markersize": 4, "color": LOOK_COLOURS[number % len(LOOK_COLOURS)]}
         ax.errorbar(value, y, xerr=[value - low, high - value], label=f"after {epochs:,} epochs", **style)
     ax.set_yticks(places, list(names["indicators"].values()), fontsize=9)
-    ax.set(xlim=(-0.5, 1.02), xlabel="Spearman's ρ with the Wasserstein-1 distance (95 % over seeds)")
+    ax.set(xlim=(-0.56, 1.02), xlabel="Spearman's ρ with the Wasserstein-1 distance (95 % over seeds)")
     ax.grid(axis="x", color="#e5e7eb")
     ax.set_axisbelow(True)
     ax.legend(fontsize=9, loc="lower left")

@@ -89,7 +89,7 @@ def box_dimension(sizes: Sequence[int], counts: np.ndarray) -> Dimension:
     return Dimension(-slope, error)
 
 
-def uncertainty_dimension(distances: Sequence[float], differing: np.ndarray, pairs: int) -> Dimension:
+def uncertainty_dimension(distances: Sequence[float] | np.ndarray, differing: np.ndarray, pairs: int) -> Dimension:
     """D = 2 - α from the numbers `differing` of `pairs` of points at each of the `distances` ε that are on two sides.
 
         f(ε) = differing / pairs ~ ε^α
