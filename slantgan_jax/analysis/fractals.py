@@ -89,7 +89,7 @@ def box_dimension(sizes: Sequence[int], counts: np.ndarray) -> Dimension:
     return Dimension(-slope, error)
 
 
-def uncertainty_dimension(distances: Sequence[float], differing: np.ndarray, pairs: int) -> Dimension:
+def uncertainty_dimension(distances: Sequence[float] | np.ndarray, differing: np.ndarray, pairs: int) -> Dimension:
     """D = 2 - α from the numbers `differing` of `pairs` of points at each of the `distances` ε that are on two sides.
 
         f(ε) = differing / pairs ~ ε^α
@@ -127,12 +127,13 @@ def snowflake(resolution: int, depth: int = 6) -> np.ndarray:
 def _filled(corners: np.ndarray, resolution: int) -> np.ndarray:
     """The pixels inside a polygon of complex `corners` in the square [-½, ½]², by the even-odd rule."""
     centres = (np.arange(resolution) + 0.5) / resolution - 0.5
-    ahead = np.roll(corners, -1)
+    x, y = np.real(corners), np.imag(corners)
+    x_ahead, y_ahead = np.roll(x, -1), np.roll(y, -1)
     picture = np.zeros((resolution, resolution), bool)
     for row, height in zip(picture, centres, strict=True):
-        crosses = (corners.imag > height) != (ahead.imag > height)
-        here, there = corners[crosses], ahead[crosses]
-        places = here.real + (height - here.imag) * (there.real - here.real) / (there.imag - here.imag)
+        crosses = (y > height) != (y_ahead > height)
+        share = (height - y[crosses]) / (y_ahead - y)[crosses]
+        places = x[crosses] + share * (x_ahead - x)[crosses]
         row[:] = np.searchsorted(np.sort(places), centres) % 2
     return picture
 

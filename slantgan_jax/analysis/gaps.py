@@ -175,7 +175,8 @@ def duality_gap(players: Players, images: Image, ridge: ArrayLike = 0.0, *, node
     tutorial's faces lie in the plane Σ x = 2, and a generator that stays beside that plane stays separable.
 
     A `ridge` λ ≥ 0 is a way out: the gap of the game V - λ/2 (|u|² + c²), in which no D can be sure of itself. It has
-    the same equilibria. Cost: that of `best_discriminator`.
+    the same equilibria. Cost: that of `best_discriminator`; for untrained players, which mostly are separable, 0.1 ms
+    of processor time each in a batch of 256.
     """
     best = best_discriminator(players.generator, images, ridge, nodes=nodes).loss
     least = best_generator_loss(players.discriminator, losses.saturating)
@@ -189,7 +190,7 @@ def nikaido_isoda_gap(players: Players, images: Image, ridge: ArrayLike = 0.0, *
 
     ≥ 0 up to rounding (1e-15), 0 exactly at equilibria. The function of Nikaido and Isoda 1955 (Note on non-cooperative
     convex games, Pacific J. Math. 5) maximized over the players' replies: the duality gap of games not zero-sum. With a
-    `ridge` λ ≥ 0 D's loss has λ/2 (|u|² + c²) more, as in `duality_gap`. Cost: that of `best_discriminator`.
+    `ridge` λ ≥ 0 D's loss has λ/2 (|u|² + c²) more, as in `duality_gap`. Cost: as `duality_gap`.
     """
     latents, weights = games.latent_quadrature(nodes)
     discriminator = jax.tree.map(faces.floats, players.discriminator)
@@ -207,6 +208,7 @@ def restricted_jensen_shannon(generator: Generator, images: Image, *, nodes: int
     Over all discriminators this is the Jensen-Shannon divergence (Goodfellow et al. 2014, arXiv:1406.2661, eq. 5-6:
     the value is -ln 4 + 2 JS). Over affine logits it is a lower bound of it, in [0, ln 2]: 0 exactly where the mean
     images agree, ln 2 exactly where a plane separates. (For five atoms against a curve the divergence itself is ln 2.)
+    Cost: as `duality_gap`.
     """
     return jnp.log(2.0) - best_discriminator(generator, images, nodes=nodes).loss / 2
 

@@ -1,0 +1,110 @@
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from matplotlib import image
+
+pytestmark = pytest.mark.xdist_group("basins")  # one process compiles the run once
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+sys.path.insert(0, str(EXPERIMENTS))
+import basins  # noqa: E402
+
+from slantgan_jax import landscape_plots, plots  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The script with tiny arguments; 4096 lanes do 64² runs in one batch of this process's four devices."""
+    out = tmp_path_factory.mktemp("basins")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "new_figure", partial(plots.new_figure, dpi=40))
+        basins.basins(resolution=64, steps=100, zooms=1, pairs=400, out=out)
+    return out, json.loads((out / "data.json").read_text()), dict(np.load(out / "data.npz"))
+
+
+def test_the_files_are_there_and_the_windows_shrink_around_the_boundary(made):
+    out, summary, data = made
+    for plane in basins.PLANES:
+        pictures = summary["planes"][plane]["pictures"]
+        assert len(pictures) == 2
+        left, right, bottom, top = pictures[0]["window"]
+        inner = pictures[1]["window"]
+        assert (inner[1] - inner[0]) * basins.FACTOR == pytest.approx(right - left)
+        # A cell at the rim of the picture has half of the next window beyond it, and no more.
+        rim = (right - left) / 16
+        assert left - rim < inner[0] < inner[1] < right + rim
+        assert bottom - rim < inner[2] < inner[3] < top + rim
+        for level, picture in enumerate(pictures):
+            verdict = data[f"{plane}_{level}_verdict"]
+            assert verdict.shape == (64, 64)
+            assert picture["shares"] == [float(np.mean(verdict == i)) for i in range(3)]
+            assert image.imread(out / f"{plane}_{level}.png").shape[:2] == (64, 64)
+    assert (out / "basins.png").stat().st_size > 10_000
+
+
+def test_a_pixel_is_the_run_of_its_rates(made, x64):
+    _, summary, data = made
+    left, right, bottom, top = summary["planes"]["rates"]["pictures"][0]["window"]
+    fate = jax.jit(lambda g, d: basins.fate(g, d, steps=100))
+    verdict, intensity = data["rates_0_verdict"], data["rates_0_intensity"]
+    for row, column in ((60, 60), np.argwhere(verdict == 0)[0], np.argwhere(verdict == 0)[-1]):
+        place = left + (right - left) * (column + 0.5) / 64, bottom + (top - bottom) * (row + 0.5) / 64
+        alone = fate(*place)
+        assert verdict[row, column] == alone["verdict"]
+        assert intensity[row, column] == pytest.approx(float(alone["intensity"]), rel=1e-6)  # stored in float32
+    assert verdict[60, 60] == 2  # both rates at 200 and more
+
+
+def test_pairs_that_differ_are_those_of_the_picture(made):
+    """A 256th of the plane apart one pair in so many differs: about as many as pixels a 64th apart differ, over 4."""
+    _, summary, data = made
+    about = summary["planes"]["starts"]
+    assert about["distances"][0] == 1 / 256
+    converged = data["starts_0_verdict"] == 0
+    neighbours = np.mean(converged[1:] != converged[:-1]) / 2 + np.mean(converged[:, 1:] != converged[:, :-1]) / 2
+    share = about["differing"][0] / summary["settings"]["pairs"]
+    assert share < neighbours + 0.07  # three binomial deviations of 400 pairs at the most
+    assert share > neighbours / 8  # 1/4 if the boundary were smooth, and more for a fractal
+    assert np.all(np.diff(about["differing"]) <= 3 * np.sqrt(np.array(about["differing"][:-1]) + 1))
+
+
+def test_plot_only_draws_the_same_from_the_data(made, monkeypatch):
+    out, summary, data = made
+    drawn = []
+    monkeypatch.setattr(basins.results, "save_figure", lambda path, draw, width, height, *given: drawn.append(given))
+    before = (out / "rates_0.png").read_bytes()
+    (out / "rates_0.png").unlink()
+    basins.basins(out=out, plot_only=True)
+    assert (out / "rates_0.png").read_bytes() == before
+    assert json.loads((out / "data.json").read_text()) == summary
+    ((read, again, title),) = drawn
+    assert again == summary
+    assert all(np.array_equal(read[name], data[name]) for name in data)
+    assert "fractal" in title
+
+
+def test_the_shade_is_the_rank_among_the_like():
+    verdict = np.array([[0, 0, 1], [2, 0, 1]])
+    picture = landscape_plots.fates(verdict, np.array([[1.0, 100.0, 3.0], [np.inf, 2.0, 3.0]]))
+    same = landscape_plots.fates(verdict, np.array([[0.0, 7.0, 1.0], [0.0, 0.1, 1.0]]))
+    np.testing.assert_array_equal(picture, same)
+    blue = picture[verdict == 0].sum(-1)  # brightness of 1, 100, 2
+    assert blue[0] < blue[2] < blue[1]
+    np.testing.assert_array_equal(picture[0, 2], picture[1, 2])
+
+
+def test_bad_input_is_refused_before_any_work(tmp_path):
+    for arguments, message in (
+        ({"resolution": 100}, "multiple of 16"),
+        ({"steps": 120}, "multiple of 50"),
+        ({"zooms": 11}, "0 to 10"),
+        ({"pairs": 0}, "at least 1"),
+        ({"plot_only": True}, "no data.json"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            basins.basins(out=tmp_path / "none", **arguments)
+    assert not (tmp_path / "none").exists()
