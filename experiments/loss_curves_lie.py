@@ -56,6 +56,8 @@ NODES = 50  # of the latent, for losses and gaps: 1e-6 for weights up to 10
 CLOSE = 0.01
 BATCH = 64
 RESAMPLES = 200
+RANKED = 10
+"""Fewer runs have no rank correlation here."""
 LATENTS = (0.1, 0.3, 0.5, 0.7, 0.9)
 UNDECIDED = {"generator_loss": np.log(2), "discriminator_loss": 2 * np.log(2)}
 """Both losses at every equilibrium."""
@@ -104,9 +106,8 @@ def loss_curves_lie(
         raise ValueError(f"{out} has no data.npz to plot: run without --plot-only first")
     if seeds < 2:
         raise ValueError(f"--seeds is {seeds}: give at least 2, to compare")
-    if transported < 2:
-        raise ValueError(f"--transported is {transported}: give at least 2")
-    use_every_core()
+    if transported < RANKED:
+        raise ValueError(f"--transported is {transported}: give at least {RANKED}, to rank")
     with results.complete_folder(out, ("data.json", "data.npz", "loss_curves_lie.png")) as folder:
         data = dict(np.load(out / "data.npz")) if plot_only else measured(trained(seeds), transported)
         summary = summarized(data)
@@ -292,9 +293,9 @@ def rank_correlations(
     resamples: int = RESAMPLES,
 ) -> dict[str, dict[str, list[float]]] | None:
     """For each truth and indicator the rank correlation over the `chosen` `[method, rate, seed]`, and its 95 % interval
-    from resampling seeds, as runs of one seed share their start. None for fewer than 10 runs."""
+    from resampling seeds, as runs of one seed share their start. None for fewer than `RANKED` runs."""
     correlation = spearman if correlation is None else correlation
-    if chosen.sum() < 10:
+    if chosen.sum() < RANKED:
         return None
     names = (*TRUTHS, *INDICATORS)
     table = np.stack([data[name][..., look][chosen] for name in names])
@@ -340,10 +341,13 @@ def example(data: Mapping[str, np.ndarray], index: list[int]) -> dict[str, Any]:
 def answer(summary: Mapping[str, Any], examples: Mapping[str, Any]) -> str:
     """Two lines."""
     last = str(EPOCHS[-1])
-    rho = {name: values[0] for name, values in summary["spearman"][last]["wasserstein_1"].items()}
     alike = summary["undecided"][last]
-    quantiles, within = alike["wasserstein_1_quantiles"], alike["spearman"]
-    sizes = {name: abs(within["wasserstein_1"][name][0]) if within else np.nan for name in INDICATORS}
+    quantiles = alike["wasserstein_1_quantiles"]
+    rho, within = (
+        {name: found["wasserstein_1"][name][0] if found else np.nan for name in INDICATORS}
+        for found in (summary["spearman"][last], alike["spearman"])
+    )
+    sizes = {name: abs(value) for name, value in within.items()}
     of_losses = max(size for name, size in sizes.items() if name.endswith("_loss") or name == "off_undecided")
     of_gaps = max(sizes[name] for name in ("duality_gap", "duality_gap_ridge", "nikaido_isoda_gap_ridge"))
     twins = [one["wasserstein_1"] for one in examples["same_loss"]]
@@ -365,5 +369,6 @@ def answer(summary: Mapping[str, Any], examples: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
+    use_every_core()
     matplotlib.use("agg")
     results.command_line(loss_curves_lie)

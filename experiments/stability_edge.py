@@ -119,6 +119,8 @@ def stability_edge(
     """
     if unknown := [name for name in methods if name not in METHODS]:
         raise ValueError(f"--methods has {unknown[0]!r}: choose from {', '.join(map(repr, METHODS))}")
+    if not methods:
+        raise ValueError("--methods names none: give one at least")
     if not scales or not np.all(np.abs(scales) <= SCALES[-1]):
         raise ValueError(f"--scales are {scales}: give numbers from -{SCALES[-1]:g} to {SCALES[-1]:g}")
     if not strengths or not np.all((np.array(strengths) >= 0) & np.isfinite(strengths)):
@@ -265,8 +267,8 @@ def line(row: dict[str, Any]) -> str:
 
 def answer(rows: list[dict[str, Any]], strengths: tuple[float, ...]) -> str:
     """The figure's caption, from the data."""
-    worst = max(float(differences(row).max()) for row in rows)
-    resolution = max(float(np.nanmax(row["resolution"])) for row in rows)
+    worst = np.max([differences(row).max() for row in rows])  # NaN if there is one, which Python's max may drop
+    resolution = np.nanmax([row["resolution"] for row in rows])
     cells = sum(int((~row["lost"]).sum()) for row in rows)
     medians = {row["method"]: np.median(row["predicted"], axis=0) for row in rows}
     least, *_, most = sorted(medians, key=lambda name: medians[name][0]) * 2

@@ -158,7 +158,11 @@ def _slopes(objective: Objective, c: jax.Array) -> _Slopes:
 
 
 def _lyapunov(matrix: jax.Array, source: jax.Array) -> jax.Array:
-    """The symmetric X with M X + X Mᵀ + S = 0, `[n, n]`, from n² linear equations."""
+    """The symmetric X with M X + X Mᵀ + S = 0, `[n, n]`, from n² linear equations.
+
+    Of a flow; `noise.stationary_covariance` is of steps. S may be indefinite, and X has derivatives, which a solution
+    in eigenvectors has not: JAX has none of theirs.
+    """
     one = jnp.eye(len(matrix), dtype=matrix.dtype)
     both = jnp.kron(matrix, one) + jnp.kron(one, matrix)
     found = jnp.linalg.solve(both, -source.reshape(-1)).reshape(source.shape)

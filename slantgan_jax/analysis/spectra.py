@@ -22,6 +22,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import faces, fields, games
+from slantgan_jax.analysis import dynamics
 from slantgan_jax.fields import Adjustment
 from slantgan_jax.games import Game
 from slantgan_jax.networks import Players
@@ -36,7 +37,6 @@ NEUTRAL = 1e-11
 MERGED = 1e-7
 """An imaginary part so small, relative to the largest |λ| or |μ - 1|, counts as 0: where two real modes merge, rounding
 of 1e-16 splits them by its root, 1e-8."""
-
 
 LONGEST = 0.5
 """The longest step of Newton's method: in units of a parameter, far less than saturates a sigmoid."""
@@ -115,17 +115,14 @@ def update_map(
         return state
 
     state = players if isinstance(players, State) else advanced(rule.init(players))._replace(players=players)
-    leaves, structure = jax.tree.flatten(state)
-    carried = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
-    flat, unravel = ravel_pytree([leaf for leaf, carry in zip(leaves, carried, strict=True) if carry])
+    floats, joined = dynamics.carried(state)
+    flat, unravel = ravel_pytree(floats)
 
     def state_of(numbers: jax.Array) -> State:
-        floats = iter(unravel(numbers))
-        return jax.tree.unflatten(structure, [next(floats) if c else x for x, c in zip(leaves, carried, strict=True)])
+        return joined(unravel(numbers))
 
     def update(numbers: jax.Array) -> jax.Array:
-        after = jax.tree.leaves(advanced(state_of(numbers)))
-        return ravel_pytree([leaf for leaf, carry in zip(after, carried, strict=True) if carry])[0]
+        return ravel_pytree(dynamics.carried(advanced(state_of(numbers)))[0])[0]
 
     return update, flat, state_of
 
