@@ -98,7 +98,8 @@ def loss_curves_lie(
 
     Args:
         seeds: runs for each method and rate.
-        transported: of how many runs W1, W2 and the energy distance are found, which takes some 35 ms at each look.
+        transported: of how many runs, 10 or more, W1, W2 and the energy distance are found, which takes
+            some 35 ms at each look.
         out: folder for the data and the figure.
         plot_only: summarize and draw again the runs that the folder has.
     """
