@@ -160,8 +160,8 @@ def modes(matrix: jax.Array, tangents: Players | None = None) -> jax.Array:
     """Eigenvalues of A `[n, n]`, `[n]` complex, first an exact 0 for each of the k `tangents`; not sorted.
 
     The tangents' coordinates are the first of the n. The vectors v with A v = 0 near them (`neutral_directions`) are
-    divided out: A is restricted to what is orthogonal to them. If there are none (A v above 1e-12 in size), the
-    other eigenvalues are NaN.
+    divided out: A is restricted to what is orthogonal to them. If there are none (an element of A v above 1e-12, or
+    above 1e-12 of A's largest if that is more than 1), the other eigenvalues are NaN.
     """
     if tangents is None:
         return jnp.linalg.eigvals(matrix)
@@ -186,14 +186,22 @@ def neutral_directions(matrix: jax.Array, tangents: Players) -> tuple[jax.Array,
 
 
 def of_flow(eigenvalues: jax.Array, epoch: ArrayLike = 1.0) -> Spectrum:
-    """The `Spectrum` of a flow's eigenvalues; `epoch` is the flow's time in one: 5 η for five steps with rate η."""
+    """The `Spectrum` of a flow's eigenvalues λ; `epoch` is the flow's time in one: 5 η for five steps with rate η.
+
+    growth = max Re λ · epoch,   period = 2π / (|Im λ| epoch)       (λ = 0 left out)
+    """
     size = jnp.max(jnp.abs(eigenvalues))
     turning = jnp.abs(eigenvalues.imag) > MERGED * size
     return _spectrum(eigenvalues, eigenvalues == 0, turning, eigenvalues.real, eigenvalues.imag, epoch)
 
 
 def of_update(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
-    """The `Spectrum` of an update map's eigenvalues; `epochs` are those that the map spans: steps / 5."""
+    """The `Spectrum` of an update map's eigenvalues μ; `epochs` are those that the map spans: steps / 5.
+
+        growth = max ln |μ| / epochs,   period = 2π epochs / |arg μ|       (μ = 1 left out)
+
+    A μ < 0 oscillates, too, with a period of two steps of the map.
+    """
     size = jnp.max(jnp.abs(eigenvalues - 1))
     turning = (jnp.abs(eigenvalues.imag) > MERGED * size) | (eigenvalues.real < -MERGED)
     growth = jnp.log(jnp.abs(eigenvalues))
