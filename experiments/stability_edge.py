@@ -4,7 +4,7 @@ Cells. Equilibria of slanted land along a line of its surface, w = s (1, -1, -1,
 with and without R1; the non-saturating game with expected losses in float64.
 
 Predicted. Where the first eigenvalue of a step's Jacobian, the zero modes apart, leaves the unit circle
-(`spectra.largest_stable_rate`).
+(`thresholds.largest_stable_rate`).
 
 Measured. Runs start at a distance of 1e-7 from the rule's fixed point, in a random direction. Every ten steps what they
 have moved along the surface of fixed points is taken out, and the rest is brought back to 1e-7: nothing overflows, and
@@ -29,7 +29,7 @@ import optax
 import results
 
 from slantgan_jax import Players, Rule, faces, fields, games, penalties, rules, slanted_land, spectrum_plots
-from slantgan_jax.analysis import equilibria, spectra
+from slantgan_jax.analysis import equilibria, spectra, thresholds
 from slantgan_jax.devices import use_every_core
 from slantgan_jax.rules import State
 
@@ -183,7 +183,7 @@ def edges(method: Method, weights: np.ndarray, strengths: np.ndarray) -> dict[st
 def predicted_edge(method: Method, weights: jax.Array, strength: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The largest stable rate, and whether the rule has no fixed point at a rate just above."""
     game, players, tangents = place(weights, strength)
-    edge = spectra.largest_stable_rate(
+    edge = thresholds.largest_stable_rate(
         method.rule, game, players, tangents, steps=method.period, newton=method.newton,
         lowest=0.01, highest=1000.0, points=120,
     )  # fmt: skip
