@@ -10,8 +10,10 @@ is known exactly. Each of thousands of runs (methods × rates × seeds) is looke
 
 Asked is by how much an indicator orders runs as a truth does (rank correlation; intervals by resampling the seeds, as
 the runs of one seed share their start), which runs have the same loss and another distance, and how many look like
-equilibria and are far away. A discriminator with an affine logit sees means only, so no indicator made of it, the gaps
-included, can tell more than the distance of means does: the best that a curve could do here is that.
+equilibria and are far away. With an affine logit D comes to rest wherever the mean images agree: there every indicator
+has the same value, whatever the distance. Away from there gaps see more than the distance of means, D's own state for
+one: in 4224 runs the gap with a ridge has a rank correlation with W1 of 0.76 after 10,000 epochs, the distance of means
+0.68; after 100 epochs 0.50 and 0.99.
 """
 
 from collections.abc import Callable, Mapping
@@ -350,7 +352,7 @@ def answer(summary: Mapping[str, Any], examples: Mapping[str, Any]) -> str:
     )
     sizes = {name: abs(value) for name, value in within.items()}
     of_losses = max(size for name, size in sizes.items() if name.endswith("_loss") or name == "off_undecided")
-    of_gaps = max(sizes[name] for name in ("duality_gap", "duality_gap_ridge", "nikaido_isoda_gap_ridge"))
+    of_gaps = max(size for name, size in sizes.items() if name.startswith(("duality_gap", "nikaido_isoda_gap")))
     twins = [one["wasserstein_1"] for one in examples["same_loss"]]
     compared = ("generator_loss", "discriminator_loss", "off_undecided", "duality_gap_ridge")
     g, d, off, gap = (rho[name] for name in compared)
