@@ -69,18 +69,12 @@ def test_the_cheap_energy_distance_is_the_exact_one(x64):
         ("--learning-rates 0.1 0.1", "each once"),
     ],
 )
-def test_bad_input_ends_in_one_line(arguments, message, tmp_path, complaint):
-    said = complaint(script.which_equilibrium, *arguments.split(), "--out", tmp_path / "none")
-    assert message in said
-    assert said.count("\n") == 1
-    assert not (tmp_path / "none").exists()
+def test_bad_input_ends_in_one_line(arguments, message, refused):
+    refused(script.which_equilibrium, arguments, message)
 
 
-def test_an_out_that_is_a_file_is_refused_and_kept(tmp_path, complaint):
-    file = tmp_path / "file"
-    file.write_text("precious")
-    assert "is not a folder" in complaint(script.which_equilibrium, "--out", file)
-    assert file.read_text() == "precious"
+def test_an_out_that_is_a_file_is_refused_and_kept(refused_file):
+    refused_file(script.which_equilibrium)
 
 
 def test_the_time_to_half_is_read_between_records():
