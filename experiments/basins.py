@@ -48,6 +48,7 @@ CLOSE = 0.01
 VERDICTS = ("converged", "neither", "diverged")
 CELLS = 16
 FACTOR = 8
+MOST_ZOOMS = 10
 DISTANCES = 2.0 ** -np.arange(8.0, 30.0, 3.0)
 """Of pairs of points, in units of the side of the whole plane."""
 
@@ -83,14 +84,14 @@ def basins(
         raise ValueError(f"--resolution is {resolution}: give a multiple of {CELLS}, at least 64")
     if steps < RECORDS or steps % RECORDS:
         raise ValueError(f"--steps is {steps}: give a positive multiple of {RECORDS}")
-    if not 0 <= zooms <= 10:
-        raise ValueError(f"--zooms is {zooms}: give 0 to 10, as float64 has no digits for more")
+    if not 0 <= zooms <= MOST_ZOOMS:
+        raise ValueError(f"--zooms is {zooms}: give 0 to {MOST_ZOOMS}, as float64 has no digits for more")
     if pairs < 1:
         raise ValueError(f"--pairs is {pairs}: give at least 1")
     if plot_only and not (out / "data.json").exists():
         raise ValueError(f"{out} has no data.json to plot: run without --plot-only first")
-    use_every_core()
-    with results.complete_folder(out) as folder:
+    pictures = [f"{plane}_{level}.png" for plane in PLANES for level in range(MOST_ZOOMS + 1)]
+    with results.complete_folder(out, pictures) as folder:
         if plot_only:
             data, summary = dict(np.load(out / "data.npz")), json.loads((out / "data.json").read_text())
         else:
@@ -263,5 +264,6 @@ def _number(dimension: Mapping[str, float | None] | None) -> str:
 
 
 if __name__ == "__main__":
+    use_every_core()
     matplotlib.use("agg")
     results.command_line(basins)

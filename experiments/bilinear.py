@@ -58,7 +58,7 @@ import results
 from numpy.polynomial import Polynomial
 
 from slantgan_jax import Players, Rule, fields, games, lab_plots, rules, train
-from slantgan_jax.analysis import spectra
+from slantgan_jax.analysis import invariants, spectra
 from slantgan_jax.rules import State
 
 GAME = games.bilinear()
@@ -496,14 +496,9 @@ def drift(discriminator_first: bool, steps: int, step_size: float = 0.7) -> floa
     """The largest relative change of x² + y² ± η x y along a run of the alternating rule."""
     game = GAME._replace(init=lambda key: Players(*map(jnp.asarray, START)))
     rule = rules.alternating(sgd(step_size), discriminator_first=discriminator_first)
-    x, y = train(jax.random.key(0), game, rule, steps, record=lambda players: players).history
-    kept = conserved(x, y, step_size, discriminator_first)
-    return float(jnp.abs(kept / conserved(*START, step_size, discriminator_first) - 1).max())
-
-
-def conserved(x: Any, y: Any, step_size: float, discriminator_first: bool) -> Any:
-    """x² + y² + η x y if D moves first, x² + y² - η x y if G does: a quadratic form that the alternating step keeps."""
-    return x**2 + y**2 + (step_size if discriminator_first else -step_size) * x * y
+    paths = train(jax.random.key(0), game, rule, steps, record=lambda players: players).history
+    kept = partial(invariants.alternating_form, learning_rate=step_size, discriminator_first=discriminator_first)
+    return float(jnp.abs(kept(paths) / kept(Players(*START)) - 1).max())
 
 
 def difference(method: Method, measured: Measured) -> float:

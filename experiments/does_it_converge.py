@@ -441,7 +441,7 @@ def examine(method: Method, rate: float, start: np.ndarray, epochs: int) -> dict
         "period": {"predicted": float(predicted.period), "measured": period},
         "epochs to 1 %": (close + 1) * every if close < len(course) else math.inf,
         "epochs run": epochs,
-        "verdict": verdict(history[:: RECORDS // 100]),
+        "verdict": verdict(history[RECORDS // 100 - 1 :: RECORDS // 100]),
     }
 
 
@@ -518,8 +518,10 @@ def answer(data: dict[str, Any]) -> str:
     best, fastest = min(folds.items(), key=lambda item: item[1] if math.isfinite(item[1]) else math.inf)
     end, rate = data["full batch"][-1], data["settings"]["learning_rate"]
     best += "" if rate == RATES[0] else f" at rate {RATES[0]:g}"
+    settled, turned = "Yes" if then["verdict"] == "converged" else "No", then["epoch"] / period
+    seen = "within its first turn" if turned < 1 else f"after {turned:.1f} turns"
     return (
-        f"No: at epoch {then['epoch']} the mean image is {then['mean gap']:.3f} off, within its first turn; turns take "
+        f"{settled}: at epoch {then['epoch']} the mean image is {then['mean gap']:.3f} off, {seen}; turns take "
         f"{period:,.0f} epochs and shrink by e in {fold:,.0f} epochs ({best}: {fastest:,.0f}).\n"
         f"With exact expectations it is {end['mean gap']:.1g} off after {end['epoch']:,} epochs; sampling leaves a "
         f"noise of {quiet['measured']:.2g} (predicted: {quiet['predicted']:.2g})."

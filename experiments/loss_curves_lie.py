@@ -10,8 +10,10 @@ is known exactly. Each of thousands of runs (methods × rates × seeds) is looke
 
 Asked is by how much an indicator orders runs as a truth does (rank correlation; intervals by resampling the seeds, as
 the runs of one seed share their start), which runs have the same loss and another distance, and how many look like
-equilibria and are far away. A discriminator with an affine logit sees means only, so no indicator made of it, the gaps
-included, can tell more than the distance of means does: the best that a curve could do here is that.
+equilibria and are far away. With an affine logit D comes to rest wherever the mean images agree: there every indicator
+has the same value, whatever the distance. Away from there gaps see more than the distance of means, D's own state for
+one: in 4224 runs the gap with a ridge has a rank correlation with W1 of 0.76 after 10,000 epochs, the distance of means
+0.68; after 100 epochs 0.50 and 0.99.
 """
 
 from collections.abc import Callable, Mapping
@@ -56,6 +58,8 @@ NODES = 50  # of the latent, for losses and gaps: 1e-6 for weights up to 10
 CLOSE = 0.01
 BATCH = 64
 RESAMPLES = 200
+RANKED = 10
+"""Fewer runs have no rank correlation here."""
 LATENTS = (0.1, 0.3, 0.5, 0.7, 0.9)
 UNDECIDED = {"generator_loss": np.log(2), "discriminator_loss": 2 * np.log(2)}
 """Both losses at every equilibrium."""
@@ -96,7 +100,8 @@ def loss_curves_lie(
 
     Args:
         seeds: runs for each method and rate.
-        transported: of how many runs W1, W2 and the energy distance are found, which takes some 35 ms at each look.
+        transported: of how many runs, 10 or more, W1, W2 and the energy distance are found, which takes
+            some 35 ms at each look.
         out: folder for the data and the figure.
         plot_only: summarize and draw again the runs that the folder has.
     """
@@ -104,9 +109,8 @@ def loss_curves_lie(
         raise ValueError(f"{out} has no data.npz to plot: run without --plot-only first")
     if seeds < 2:
         raise ValueError(f"--seeds is {seeds}: give at least 2, to compare")
-    if transported < 2:
-        raise ValueError(f"--transported is {transported}: give at least 2")
-    use_every_core()
+    if transported < RANKED:
+        raise ValueError(f"--transported is {transported}: give at least {RANKED}, to rank")
     with results.complete_folder(out, ("data.json", "data.npz", "loss_curves_lie.png")) as folder:
         data = dict(np.load(out / "data.npz")) if plot_only else measured(trained(seeds), transported)
         summary = summarized(data)
@@ -292,9 +296,9 @@ def rank_correlations(
     resamples: int = RESAMPLES,
 ) -> dict[str, dict[str, list[float]]] | None:
     """For each truth and indicator the rank correlation over the `chosen` `[method, rate, seed]`, and its 95 % interval
-    from resampling seeds, as runs of one seed share their start. None for fewer than 10 runs."""
+    from resampling seeds, as runs of one seed share their start. None for fewer than `RANKED` runs."""
     correlation = spearman if correlation is None else correlation
-    if chosen.sum() < 10:
+    if chosen.sum() < RANKED:
         return None
     names = (*TRUTHS, *INDICATORS)
     table = np.stack([data[name][..., look][chosen] for name in names])
@@ -340,12 +344,15 @@ def example(data: Mapping[str, np.ndarray], index: list[int]) -> dict[str, Any]:
 def answer(summary: Mapping[str, Any], examples: Mapping[str, Any]) -> str:
     """Two lines."""
     last = str(EPOCHS[-1])
-    rho = {name: values[0] for name, values in summary["spearman"][last]["wasserstein_1"].items()}
     alike = summary["undecided"][last]
-    quantiles, within = alike["wasserstein_1_quantiles"], alike["spearman"]
-    sizes = {name: abs(within["wasserstein_1"][name][0]) if within else np.nan for name in INDICATORS}
+    quantiles = alike["wasserstein_1_quantiles"]
+    rho, within = (
+        {name: found["wasserstein_1"][name][0] if found else np.nan for name in INDICATORS}
+        for found in (summary["spearman"][last], alike["spearman"])
+    )
+    sizes = {name: abs(value) for name, value in within.items()}
     of_losses = max(size for name, size in sizes.items() if name.endswith("_loss") or name == "off_undecided")
-    of_gaps = max(sizes[name] for name in ("duality_gap", "duality_gap_ridge", "nikaido_isoda_gap_ridge"))
+    of_gaps = max(size for name, size in sizes.items() if name.startswith(("duality_gap", "nikaido_isoda_gap")))
     twins = [one["wasserstein_1"] for one in examples["same_loss"]]
     compared = ("generator_loss", "discriminator_loss", "off_undecided", "duality_gap_ridge")
     g, d, off, gap = (rho[name] for name in compared)
@@ -365,5 +372,6 @@ def answer(summary: Mapping[str, Any], examples: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
+    use_every_core()
     matplotlib.use("agg")
     results.command_line(loss_curves_lie)

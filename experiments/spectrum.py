@@ -30,7 +30,7 @@ from slantgan_jax import (
     slanted_land,
     spectrum_plots,
 )
-from slantgan_jax.analysis import equilibria, spectra
+from slantgan_jax.analysis import equilibria, spectra, thresholds
 from slantgan_jax.fields import Adjustment
 
 IMAGES = faces.pixels(faces.FACES)
@@ -211,13 +211,13 @@ def analysis_of(
             "update": spectra.of_update(values, method.steps / EPOCH),
             "fixed_point": jax.tree.map(lambda a, b: a - b, state.players, players),
             "rates": {
-                name: spectra.largest_stable_rate(
+                name: thresholds.largest_stable_rate(
                     lambda rate, one=RULES[name]: one.rule(rate, adjusted(rate)),
                     game, players, tangents, steps=RULES[name].steps, newton=RULES[name].newton,
                 )
                 for name in compared
             },
-            "critical": {} if penalty is None else spectra.critical_strength(
+            "critical": {} if penalty is None else thresholds.critical_strength(
                 game_of, players, adjusted(learning_rate), tangents
             )._asdict(),
         }  # fmt: skip

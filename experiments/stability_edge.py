@@ -4,7 +4,7 @@ Cells. Equilibria of slanted land along a line of its surface, w = s (1, -1, -1,
 with and without R1; the non-saturating game with expected losses in float64.
 
 Predicted. Where the first eigenvalue of a step's Jacobian, the zero modes apart, leaves the unit circle
-(`spectra.largest_stable_rate`).
+(`thresholds.largest_stable_rate`).
 
 Measured. Runs start at a distance of 1e-7 from the rule's fixed point, in a random direction. Every ten steps what they
 have moved along the surface of fixed points is taken out, and the rest is brought back to 1e-7: nothing overflows, and
@@ -29,7 +29,7 @@ import optax
 import results
 
 from slantgan_jax import Players, Rule, faces, fields, games, penalties, rules, slanted_land, spectrum_plots
-from slantgan_jax.analysis import equilibria, spectra
+from slantgan_jax.analysis import equilibria, spectra, thresholds
 from slantgan_jax.devices import use_every_core
 from slantgan_jax.rules import State
 
@@ -119,6 +119,8 @@ def stability_edge(
     """
     if unknown := [name for name in methods if name not in METHODS]:
         raise ValueError(f"--methods has {unknown[0]!r}: choose from {', '.join(map(repr, METHODS))}")
+    if not methods:
+        raise ValueError("--methods names none: give one at least")
     if not scales or not np.all(np.abs(scales) <= SCALES[-1]):
         raise ValueError(f"--scales are {scales}: give numbers from -{SCALES[-1]:g} to {SCALES[-1]:g}")
     if not strengths or not np.all((np.array(strengths) >= 0) & np.isfinite(strengths)):
@@ -181,7 +183,7 @@ def edges(method: Method, weights: np.ndarray, strengths: np.ndarray) -> dict[st
 def predicted_edge(method: Method, weights: jax.Array, strength: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The largest stable rate, and whether the rule has no fixed point at a rate just above."""
     game, players, tangents = place(weights, strength)
-    edge = spectra.largest_stable_rate(
+    edge = thresholds.largest_stable_rate(
         method.rule, game, players, tangents, steps=method.period, newton=method.newton,
         lowest=0.01, highest=1000.0, points=120,
     )  # fmt: skip
@@ -265,8 +267,8 @@ def line(row: dict[str, Any]) -> str:
 
 def answer(rows: list[dict[str, Any]], strengths: tuple[float, ...]) -> str:
     """The figure's caption, from the data."""
-    worst = max(float(differences(row).max()) for row in rows)
-    resolution = max(float(np.nanmax(row["resolution"])) for row in rows)
+    worst = np.max([differences(row).max() for row in rows])  # NaN if there is one, which Python's max may drop
+    resolution = np.nanmax([row["resolution"] for row in rows])
     cells = sum(int((~row["lost"]).sum()) for row in rows)
     medians = {row["method"]: np.median(row["predicted"], axis=0) for row in rows}
     least, *_, most = sorted(medians, key=lambda name: medians[name][0]) * 2

@@ -31,3 +31,29 @@ def complaint(monkeypatch, capsys):
         return said
 
     return of
+
+
+@pytest.fixture
+def refused(complaint, tmp_path):
+    """Asserts that a script refuses arguments in one line that has `message`, and makes no folder."""
+
+    def of(main, arguments, message):
+        said = complaint(main, *arguments.split(), "--out", tmp_path / "none")
+        assert message in said
+        assert said.count("\n") == 1
+        assert not (tmp_path / "none").exists()
+
+    return of
+
+
+@pytest.fixture
+def refused_file(complaint, tmp_path):
+    """Asserts that a script refuses to make a folder of a file, and leaves it as it is."""
+
+    def of(main, arguments=""):
+        file = tmp_path / "file"
+        file.write_text("precious")
+        assert "is not a folder" in complaint(main, *arguments.split(), "--out", file)
+        assert file.read_text() == "precious"
+
+    return of

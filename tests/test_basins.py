@@ -78,8 +78,10 @@ def test_plot_only_draws_the_same_from_the_data(made, monkeypatch):
     monkeypatch.setattr(basins.results, "save_figure", lambda path, draw, width, height, *given: drawn.append(given))
     before = (out / "rates_0.png").read_bytes()
     (out / "rates_0.png").unlink()
+    (out / "rates_7.png").write_bytes(before)  # of an earlier result with deeper zooms
     basins.basins(out=out, plot_only=True)
     assert (out / "rates_0.png").read_bytes() == before
+    assert not (out / "rates_7.png").exists()
     assert json.loads((out / "data.json").read_text()) == summary
     ((read, again, title),) = drawn
     assert again == summary
@@ -97,14 +99,20 @@ def test_the_shade_is_the_rank_among_the_like():
     np.testing.assert_array_equal(picture[0, 2], picture[1, 2])
 
 
-def test_bad_input_is_refused_before_any_work(tmp_path):
-    for arguments, message in (
-        ({"resolution": 100}, "multiple of 16"),
-        ({"steps": 120}, "multiple of 50"),
-        ({"zooms": 11}, "0 to 10"),
-        ({"pairs": 0}, "at least 1"),
-        ({"plot_only": True}, "no data.json"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            basins.basins(out=tmp_path / "none", **arguments)
-    assert not (tmp_path / "none").exists()
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--resolution 100", "multiple of 16"),
+        ("--steps 0", "multiple of 50"),
+        ("--steps 120", "multiple of 50"),
+        ("--zooms 11", "0 to 10"),
+        ("--pairs 0", "at least 1"),
+        ("--plot-only", "no data.json"),
+    ],
+)
+def test_bad_input_ends_in_one_line(arguments, message, refused):
+    refused(basins.basins, arguments, message)
+
+
+def test_an_out_that_is_a_file_is_refused_and_kept(refused_file):
+    refused_file(basins.basins)

@@ -100,14 +100,19 @@ def test_decay_is_measured_on_a_spiral_that_is_not_round():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 1000}, "--epochs is 1000"),
-        ({"epochs": 2500}, "--epochs is 2500"),
-        ({"seed": -1}, "--seed is -1"),
-        ({"replicas": 1}, "--replicas is 1"),
-        ({"learning_rate": 0.0}, "--learning-rate is 0"),
+        ("--epochs 0", "--epochs is 0"),
+        ("--epochs 1000", "--epochs is 1000"),
+        ("--epochs 2500", "--epochs is 2500"),
+        ("--seed -1", "--seed is -1"),
+        ("--replicas 1", "--replicas is 1"),
+        ("--learning-rate 0", "--learning-rate is 0"),
+        ("--learning-rate -0.1", "--learning-rate is -0.1"),
+        ("--learning-rate nan", "--learning-rate is nan"),
     ],
 )
-def test_bad_input_is_named_before_any_work(tmp_path, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        does_it_converge.does_it_converge(**arguments, out=tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_bad_input_ends_in_one_line(arguments, message, refused):
+    refused(does_it_converge.does_it_converge, arguments, message)
+
+
+def test_an_out_that_is_a_file_is_refused_and_kept(refused_file):
+    refused_file(does_it_converge.does_it_converge)

@@ -127,9 +127,25 @@ def test_a_penalty_is_no_part_of_a_curve(made):
     assert with_penalty[1] > without[1]
 
 
-def test_bad_input_is_refused(tmp_path):
-    for arguments in ({"seeds": 1}, {"transported": 1}):
-        with pytest.raises(ValueError, match="at least 2"):
-            lie.loss_curves_lie(**arguments)
-    with pytest.raises(ValueError, match=r"no data\.npz"):
-        lie.loss_curves_lie(plot_only=True, out=tmp_path)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--seeds 1", "--seeds is 1"),
+        ("--seeds -3", "--seeds is -3"),
+        ("--transported 9", "--transported is 9"),
+        ("--plot-only", "no data.npz"),
+    ],
+)
+def test_bad_input_ends_in_one_line(arguments, message, refused):
+    refused(lie.loss_curves_lie, arguments, message)
+
+
+def test_an_out_that_is_a_file_is_refused_and_kept(refused_file):
+    refused_file(lie.loss_curves_lie)
+
+
+def test_few_known_distances_make_an_answer_too():
+    few = {"wasserstein_1_quantiles": None, "spearman": None}
+    summary = {"spearman": {str(lie.EPOCHS[-1]): None}, "undecided": {str(lie.EPOCHS[-1]): few}, "runs": 12}
+    twins = [{"wasserstein_1": 0.1}, {"wasserstein_1": 0.2}]
+    assert "rank correlation nan" in lie.answer(summary, {"same_loss": twins})

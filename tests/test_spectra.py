@@ -21,7 +21,7 @@ from slantgan_jax import (
     rules,
     slanted_land,
 )
-from slantgan_jax.analysis import distances, equilibria, spectra
+from slantgan_jax.analysis import distances, equilibria, spectra, thresholds
 
 quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 """These programs run for milliseconds: half of the time to compile them is saved."""
@@ -221,7 +221,7 @@ def test_the_largest_rate_is_that_of_the_closed_forms(x64, place):
     def rule(rate):
         return rules.simultaneous(sgd(rate))
 
-    found = quick(lambda: spectra.largest_stable_rate(rule, GAME, players, tangents, points=60))()
+    found = quick(lambda: thresholds.largest_stable_rate(rule, GAME, players, tangents, points=60))()
     # A growth of `NEUTRAL` passes as 0; growth rises by |Re λ| = 5e-4 per unit of rate.
     np.testing.assert_allclose(found, closed, atol=1e-11 / 5e-4)
 
@@ -232,7 +232,7 @@ def test_the_largest_rate_is_that_of_the_closed_forms(x64, place):
         (lambda rate: rules.past_extragradient(sgd(rate), rate), 1 / math.sqrt(3)),
         (lambda rate: rules.simultaneous(sgd(rate), fields.cgd(rate)), np.inf),
     ):
-        search = functools.partial(spectra.largest_stable_rate, of_rate, bilinear, origin, lowest=0.01, highest=100)
+        search = functools.partial(thresholds.largest_stable_rate, of_rate, bilinear, origin, lowest=0.01, highest=100)
         # Of alternation a double root merges at the edge, and the modulus rises by the root of what the rate does.
         np.testing.assert_allclose(quick(functools.partial(search, points=30))(), edge, rtol=1e-9)
 
@@ -244,7 +244,7 @@ def test_r1_damps_the_dirac_gan_critically_at_twice_the_root_of_kappa(x64, objec
     def game(strength):
         return games.penalized(gans.dirac(objective), penalties.r1(strength))
 
-    found = quick(lambda: spectra.critical_strength(game, origin, points=50))()
+    found = quick(lambda: thresholds.critical_strength(game, origin, points=50))()
     # Im λ is the root of what the strength does: MERGED² = 1e-14.
     np.testing.assert_allclose(found, [0, 2 * math.sqrt(kappa), 2 * math.sqrt(kappa)], rtol=1e-12)
 
@@ -255,7 +255,7 @@ def test_critical_strengths_of_slanted_land_are_where_the_moments_say(x64, place
     def game(strength):
         return games.penalized(GAME, penalties.r1(strength))
 
-    search = functools.partial(spectra.critical_strength, game, players, tangents=tangents, lowest=1e-3, points=20)
+    search = functools.partial(thresholds.critical_strength, game, players, tangents=tangents, lowest=1e-3, points=20)
     found = jax.jit(search)()
     turning = [
         np.sum(np.abs(np.imag(by_hand(WEIGHTS, gamma=gamma))) > 1e-9)

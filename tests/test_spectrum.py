@@ -8,7 +8,6 @@ import pytest
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))
-import results  # noqa: E402
 import spectrum  # noqa: E402
 
 
@@ -54,20 +53,21 @@ def test_the_file_holds_the_modes_and_what_follows_of_them(written):
         ("--weights 1 2 3 4 --penalty r1", "give --strength"),
         ("--weights 1 2 3 4 --strength 1", "name one"),
         ("--weights 1 2 3 4 --penalty r1 --strength -1", "from 0 up"),
+        ("--weights 1 2 3 4 --penalty r1 --strength nan", "from 0 up"),
+        ("--weights 1 2 3 4 --rule magic", "choose from tutorial"),
+        ("--weights 1 2 3 4 --adjustment magic", "choose from extragradient"),
         ("--weights 1 2 3 4 --learning-rate 0", "positive"),
+        ("--weights 1 2 3 4 --learning-rate nan", "positive"),
         ("--weights 1 2 3 4 --adjustment consensus", "give --adjustment-strength"),
         ("--weights 1 2 3 4 --objective relativistic", "name another rule"),
     ],
 )
-def test_bad_input_ends_in_one_line(arguments, message, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "argv", ["spectrum.py", *arguments.split(), "--out", str(tmp_path / "none")])
-    with pytest.raises(SystemExit) as ended:
-        results.command_line(spectrum.spectrum)
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
-    assert not (tmp_path / "none").exists()
+def test_bad_input_ends_in_one_line(arguments, message, refused):
+    refused(spectrum.spectrum, arguments, message)
+
+
+def test_an_out_that_is_a_file_is_refused_and_kept(refused_file):
+    refused_file(spectrum.spectrum, "--weights 1 2 3 4")
 
 
 def test_names_may_have_either_dash():

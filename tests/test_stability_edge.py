@@ -47,14 +47,20 @@ def test_windows_tell_a_slope_from_waves():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"methods": ("magic",)}, "choose from"),
-        ({"scales": (7.0,)}, "from -6 to 6"),
-        ({"strengths": (-1.0,)}, "from 0 up"),
-        ({"random": -1}, "from 0 up"),
-        ({"steps": 30}, "multiple of 40"),
+        ("--methods magic", "choose from"),
+        ("--methods", "give one at least"),
+        ("--scales 7", "from -6 to 6"),
+        ("--scales nan", "from -6 to 6"),
+        ("--strengths -1", "from 0 up"),
+        ("--strengths 0.1 nan", "from 0 up"),
+        ("--random -1", "from 0 up"),
+        ("--steps 0", "multiple of 40"),
+        ("--steps 30", "multiple of 40"),
     ],
 )
-def test_bad_input_is_refused(arguments, message, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        stability_edge.stability_edge(**arguments, out=tmp_path / "none")
-    assert not (tmp_path / "none").exists()
+def test_bad_input_ends_in_one_line(arguments, message, refused):
+    refused(stability_edge.stability_edge, arguments, message)
+
+
+def test_an_out_that_is_a_file_is_refused_and_kept(refused_file):
+    refused_file(stability_edge.stability_edge)

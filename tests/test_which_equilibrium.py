@@ -58,18 +58,23 @@ def test_the_cheap_energy_distance_is_the_exact_one(x64):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"starts": 1}, "--starts is 1"),
-        ({"replicas": 0}, "--replicas is 0"),
-        ({"steps": 70}, "multiple of 50"),
-        ({"learning_rates": (0.1, -1.0)}, "--learning-rates is -1.0"),
-        ({"learning_rates": ()}, "at least one"),
-        ({"learning_rates": (0.1, 0.1)}, "each once"),
+        ("--starts 1", "--starts is 1"),
+        ("--replicas 0", "--replicas is 0"),
+        ("--steps 0", "multiple of 50"),
+        ("--steps 70", "multiple of 50"),
+        ("--steps 100000050", "--steps is 100000050"),
+        ("--learning-rates 0.1 -1", "--learning-rates is -1.0"),
+        ("--learning-rates nan", "--learning-rates is nan"),
+        ("--learning-rates", "at least one"),
+        ("--learning-rates 0.1 0.1", "each once"),
     ],
 )
-def test_nonsense_is_refused_before_anything_is_done(arguments, message, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        script.which_equilibrium(**arguments, out=tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_bad_input_ends_in_one_line(arguments, message, refused):
+    refused(script.which_equilibrium, arguments, message)
+
+
+def test_an_out_that_is_a_file_is_refused_and_kept(refused_file):
+    refused_file(script.which_equilibrium)
 
 
 def test_the_time_to_half_is_read_between_records():

@@ -12,6 +12,7 @@ from slantgan_jax.analysis import (
     noise,
     quadrature,
     spectra,
+    thresholds,
     transport,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "noise",
     "quadrature",
     "spectra",
+    "thresholds",
     "transport",
 ]

@@ -158,7 +158,10 @@ def _slopes(objective: Objective, c: jax.Array) -> _Slopes:
 
 
 def _lyapunov(matrix: jax.Array, source: jax.Array) -> jax.Array:
-    """The symmetric X with M X + X Mᵀ + S = 0, `[n, n]`, from n² linear equations."""
+    """The symmetric X with M X + X Mᵀ + S = 0, `[n, n]`, from n² linear equations.
+
+    `noise.stationary_covariance` is of steps, by eigenvectors, of which JAX has no derivatives; here X has them.
+    """
     one = jnp.eye(len(matrix), dtype=matrix.dtype)
     both = jnp.kron(matrix, one) + jnp.kron(one, matrix)
     found = jnp.linalg.solve(both, -source.reshape(-1)).reshape(source.shape)

@@ -1,4 +1,4 @@
-"""What becomes of a run: a verdict from its records, the cycle it ends on, its Lyapunov exponents, what it conserves.
+"""What becomes of a run: a verdict from its records, the cycle it ends on, its Lyapunov exponents.
 
     classify              converged, approaching, circling, resting, drifting or diverged, by stated criteria
     limit_cycle           radius and period of what a run repeats at its end

@@ -44,7 +44,8 @@ def stationary_covariance(jacobian: jax.Array, noise: jax.Array, zero_modes: int
         C = V X Vᴴ,   X_ij = (V⁻¹ Σ V⁻ᴴ)_ij / (1 - λ_i λ_j*)
 
     The `zero_modes` eigenvalues that are nearest to 1 are left out, their X is 0. M has to have n independent
-    eigenvectors. NaN where any of the others does not decay. For a CPU, and no part of a run that is swept.
+    eigenvectors. NaN where any of the others does not decay. For a CPU, and no part of a run that is swept. `drift`
+    solves the like for a flow, by linear equations, as it needs derivatives and its sources are not all positive.
     """
     values, vectors = jnp.linalg.eig(jacobian)
     inverse = jnp.linalg.inv(vectors)

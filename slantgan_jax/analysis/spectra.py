@@ -3,6 +3,7 @@
 Near an equilibrium ω* the flow ω' = -ξ(ω) has modes exp(λ t), λ an eigenvalue of -J; a rule's step has modes μⁿ, μ an
 eigenvalue of its Jacobian M, all that the rule carries (momenta, memories) included. A mode decays where Re λ < 0 or
 |μ| < 1. For plain simultaneous descent μ = 1 + η λ, so that it is stable for η < min 2 |Re λ| / |λ|².
+`thresholds` finds that edge for every rule.
 
 Where equilibria form a surface, λ = 0 or μ = 1 along it: `tangents` of the surface tell which modes those are. Such
 zero modes are taken out exactly, not by their size: as A = -J (or M - I) has A v = 0 for each tangent v, it acts on the
@@ -21,7 +22,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from slantgan_jax import faces, fields, games
+from slantgan_jax import fields, games
+from slantgan_jax.analysis import dynamics
 from slantgan_jax.fields import Adjustment
 from slantgan_jax.games import Game
 from slantgan_jax.networks import Players
@@ -36,7 +38,6 @@ NEUTRAL = 1e-11
 MERGED = 1e-7
 """An imaginary part so small, relative to the largest |λ| or |μ - 1|, counts as 0: where two real modes merge, rounding
 of 1e-16 splits them by its root, 1e-8."""
-
 
 LONGEST = 0.5
 """The longest step of Newton's method: in units of a parameter, far less than saturates a sigmoid."""
@@ -60,20 +61,6 @@ class Spectrum(NamedTuple):
     growth: jax.Array
     efold: jax.Array
     period: jax.Array
-
-
-class CriticalStrength(NamedTuple):
-    """Strengths of a penalty at which the kind of motion changes; 0: at every strength, infinite: at none.
-
-    Attributes:
-      stabilizing: the least with which all non-zero modes decay.
-      first: where the first oscillating pair merges into real modes, so fewer modes oscillate than without penalty.
-      last: the least with which no mode oscillates: critical damping.
-    """
-
-    stabilizing: jax.Array
-    first: jax.Array
-    last: jax.Array
 
 
 def expected_field(game: Game, adjustment: Adjustment = fields.gradients) -> fields.Field:
@@ -115,17 +102,14 @@ def update_map(
         return state
 
     state = players if isinstance(players, State) else advanced(rule.init(players))._replace(players=players)
-    leaves, structure = jax.tree.flatten(state)
-    carried = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
-    flat, unravel = ravel_pytree([leaf for leaf, carry in zip(leaves, carried, strict=True) if carry])
+    floats, joined = dynamics.carried(state)
+    flat, unravel = ravel_pytree(floats)
 
     def state_of(numbers: jax.Array) -> State:
-        floats = iter(unravel(numbers))
-        return jax.tree.unflatten(structure, [next(floats) if c else x for x, c in zip(leaves, carried, strict=True)])
+        return joined(unravel(numbers))
 
     def update(numbers: jax.Array) -> jax.Array:
-        after = jax.tree.leaves(advanced(state_of(numbers)))
-        return ravel_pytree([leaf for leaf, carry in zip(after, carried, strict=True) if carry])[0]
+        return ravel_pytree(dynamics.carried(advanced(state_of(numbers)))[0])[0]
 
     return update, flat, state_of
 
@@ -163,8 +147,8 @@ def modes(matrix: jax.Array, tangents: Players | None = None) -> jax.Array:
     """Eigenvalues of A `[n, n]`, `[n]` complex, first an exact 0 for each of the k `tangents`; not sorted.
 
     The tangents' coordinates are the first of the n. The vectors v with A v = 0 near them (`neutral_directions`) are
-    divided out: A is restricted to what is orthogonal to them. If there are none (A v above 1e-12 in size), the
-    other eigenvalues are NaN.
+    divided out: A is restricted to what is orthogonal to them. If there are none (an element of A v above 1e-12, or
+    above 1e-12 of A's largest if that is more than 1), the other eigenvalues are NaN.
     """
     if tangents is None:
         return jnp.linalg.eigvals(matrix)
@@ -189,14 +173,22 @@ def neutral_directions(matrix: jax.Array, tangents: Players) -> tuple[jax.Array,
 
 
 def of_flow(eigenvalues: jax.Array, epoch: ArrayLike = 1.0) -> Spectrum:
-    """The `Spectrum` of a flow's eigenvalues; `epoch` is the flow's time in one: 5 η for five steps with rate η."""
+    """The `Spectrum` of a flow's eigenvalues λ; `epoch` is the flow's time in one: 5 η for five steps with rate η.
+
+    growth = max Re λ · epoch,   period = 2π / (|Im λ| epoch)       (λ = 0 left out)
+    """
     size = jnp.max(jnp.abs(eigenvalues))
     turning = jnp.abs(eigenvalues.imag) > MERGED * size
     return _spectrum(eigenvalues, eigenvalues == 0, turning, eigenvalues.real, eigenvalues.imag, epoch)
 
 
 def of_update(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
-    """The `Spectrum` of an update map's eigenvalues; `epochs` are those that the map spans: steps / 5."""
+    """The `Spectrum` of an update map's eigenvalues μ; `epochs` are those that the map spans: steps / 5.
+
+        growth = max ln |μ| / epochs,   period = 2π epochs / |arg μ|       (μ = 1 left out)
+
+    A μ < 0 oscillates, too, with a period of two steps of the map.
+    """
     size = jnp.max(jnp.abs(eigenvalues - 1))
     turning = (jnp.abs(eigenvalues.imag) > MERGED * size) | (eigenvalues.real < -MERGED)
     growth = jnp.log(jnp.abs(eigenvalues))
@@ -247,84 +239,6 @@ def fixed_point(
     return state_of(jax.lax.fori_loop(0, iterations, newton, flat))
 
 
-def largest_stable_rate(
-    rule_of_rate: Callable[[jax.Array], Rule],
-    game: Game,
-    players: Players,
-    tangents: Players | None = None,
-    *,
-    steps: int = 1,
-    newton: int = 0,
-    lowest: float = 1e-4,
-    highest: float = 1e4,
-    points: int = 200,
-) -> jax.Array:
-    """The largest learning rate up to which no mode of the update map grows, a scalar.
-
-    Rates are tried upwards from `lowest`, so it is the first crossing of ln |μ| = 0, which is then bisected to
-    rounding. A window of instability narrower than (highest / lowest)^(1 / points), 10 % by default, may be missed.
-
-    Args:
-      rule_of_rate: `rate -> rule`; penalties are in the game, adjustments in the rule.
-      game, players, tangents, steps: as in `update_eigenvalues`.
-      newton: iterations of `fixed_point` at each rate, from that of the largest rate known to be stable; 0 where
-        `players` are one at every rate. The tutorial's order needs about 6.
-      lowest, highest: the rates to look among.
-      points: rates tried between them.
-
-    Returns:
-      The rate; 0 if some mode grows at `lowest`, infinite if none does up to `highest`. Where the fixed point is lost
-      counts as growing.
-    """
-
-    def grows(rate: jax.Array, near: State) -> tuple[jax.Array, State]:
-        rule = rule_of_rate(rate)
-        state = fixed_point(rule, game, near, steps, tangents, newton) if newton else near
-        found = of_update(update_eigenvalues(rule, game, state, steps, tangents))
-        return ~(found.growth <= NEUTRAL), state
-
-    _, flat, state_of = update_map(rule_of_rate(faces.floats(lowest)), game, players, steps)
-    return _first(grows, lowest, highest, points, state_of(flat))
-
-
-def critical_strength(
-    game_of_strength: Callable[[jax.Array], Game],
-    players: Players,
-    adjustment: Adjustment = fields.gradients,
-    tangents: Players | None = None,
-    *,
-    lowest: float = 1e-5,
-    highest: float = 1e3,
-    points: int = 200,
-) -> CriticalStrength:
-    """The strengths of a penalty that change how the flow moves near `players`.
-
-    On the Dirac-GAN with R1, where λ = -γ/2 ± √(γ²/4 - κ), pairs merge at γ = 2 √κ (`first` and `last`), and every
-    strength is stabilizing: 0.
-
-    Args:
-      game_of_strength: `strength -> game`; `players` are an equilibrium at every strength.
-      players, adjustment, tangents: as in `flow_eigenvalues`.
-      lowest, highest, points: as in `largest_stable_rate`. A strength of 0 stands for one up to `lowest`.
-    """
-
-    def motion(strength: ArrayLike) -> tuple[jax.Array, jax.Array]:
-        values = flow_eigenvalues(game_of_strength(faces.floats(strength)), players, adjustment, tangents)
-        turning = jnp.abs(values.imag) > MERGED * jnp.max(jnp.abs(values))
-        return jnp.sum(turning), of_flow(values).growth
-
-    at_lowest = motion(lowest)[0]
-
-    def tests(strength: jax.Array) -> jax.Array:
-        turning, growth = motion(strength)
-        return jnp.stack([growth < -NEUTRAL, turning < at_lowest, turning == 0])
-
-    def strength(number: jax.Array) -> jax.Array:
-        return _first(lambda strength, _: (tests(strength)[number], None), lowest, highest, points)
-
-    return CriticalStrength(*jax.vmap(strength)(jnp.arange(3)))
-
-
 def _spectrum(
     eigenvalues: jax.Array, zero: jax.Array, turning: jax.Array, growth: jax.Array, angle: jax.Array, epoch: ArrayLike
 ) -> Spectrum:
@@ -335,30 +249,3 @@ def _spectrum(
     pace = largest * epoch
     efold = jnp.where(verdict == 1, jnp.inf, 1 / jnp.abs(pace))
     return Spectrum(eigenvalues, jnp.sum(zero), verdict, pace, efold, period / epoch)
-
-
-def _first(
-    test: Callable[[jax.Array, Any], tuple[jax.Array, Any]],
-    lowest: float,
-    highest: float,
-    points: int,
-    start: Any = None,
-) -> jax.Array:
-    """The first number from `lowest` to `highest` at which `test` turns true; 0 at the lowest, infinite at none.
-
-    `test` gets besides what it returned, besides its truth, at the largest number at which it was false; at first
-    `start`.
-    """
-    ratio = (highest / lowest) ** (1 / points)
-
-    def closer(_: Any, bracket: tuple[jax.Array, jax.Array, Any]) -> tuple[jax.Array, jax.Array, Any]:
-        below, above, kept = bracket
-        middle = jnp.where(jnp.isfinite(above), jnp.sqrt(below) * jnp.sqrt(above), jnp.minimum(below * ratio, highest))
-        found, other = test(middle, kept)
-        kept = jax.tree.map(lambda one, two: jnp.where(found, one, two), kept, other)
-        return jnp.where(found, below, middle), jnp.where(found, middle, above), kept
-
-    # After the last of the points 50 bisections are left, enough for the last bit.
-    bracket = faces.floats(lowest / ratio), faces.floats(jnp.inf), start
-    below, above, _ = jax.lax.fori_loop(0, points + 51, closer, bracket)
-    return jnp.where(above < lowest * ratio**0.01, 0, jnp.where(jnp.isfinite(above), (below + above) / 2, jnp.inf))
