@@ -5,6 +5,11 @@ import pytest
 
 from slantgan_jax.analysis import dense
 
+pytestmark = [
+    pytest.mark.xdist_group("dense"),  # one process compiles what tests share once
+    pytest.mark.usefixtures("quick_compile"),
+]
+
 
 def test_solve_is_numpys_for_positive_definite_matrices_of_any_condition(x64):
     rng = np.random.default_rng(0)

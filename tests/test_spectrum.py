@@ -11,6 +11,11 @@ sys.path.insert(0, str(EXPERIMENTS))
 import results  # noqa: E402
 import spectrum  # noqa: E402
 
+pytestmark = [
+    pytest.mark.xdist_group("spectrum"),  # one process compiles what tests share once
+    pytest.mark.usefixtures("quick_compile"),
+]
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
