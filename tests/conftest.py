@@ -17,6 +17,16 @@ def x64():
         yield
 
 
+@pytest.fixture(scope="module")
+def quick_compile():
+    """For modules whose programs run briefly: XLA leaves out what takes it longest, about half of the time to compile.
+
+    Not for what is about speed, or about bits that other processes make, too."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture
 def complaint(monkeypatch, capsys):
     """A script's command line, run in this process with arguments that it must refuse: what it then says on stderr."""

@@ -9,7 +9,10 @@ from scipy.linalg import sqrtm
 from slantgan_jax import faces
 from slantgan_jax.analysis import equilibria
 
-pytestmark = pytest.mark.xdist_group("analyze")  # one process compiles the transport once
+pytestmark = [
+    pytest.mark.xdist_group("analyze"),  # one process compiles the transport once
+    pytest.mark.usefixtures("quick_compile"),
+]
 
 
 def written(folder, weights, biases, slopes, bias):

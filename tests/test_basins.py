@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-pytestmark = pytest.mark.xdist_group("basins")  # one process compiles the run once
+pytestmark = [
+    pytest.mark.xdist_group("basins"),  # one process compiles the run once
+    pytest.mark.usefixtures("quick_compile"),
+]
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))
 import basins  # noqa: E402

@@ -12,6 +12,8 @@ import pytest
 
 from slantgan_jax import sweep, sweeps
 
+pytestmark = pytest.mark.xdist_group("distributed")  # one process sweeps alone once
+
 SCRIPT = Path(__file__).parents[1] / "experiments" / "sweep.py"
 
 

@@ -9,7 +9,10 @@ import jax
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.xdist_group("does_it_converge")  # one process, so that the script runs once
+pytestmark = [
+    pytest.mark.xdist_group("does_it_converge"),  # one process, so that the script runs once
+    pytest.mark.usefixtures("quick_compile"),
+]
 R1 = f"R1, γ = {does_it_converge.GAMMA:g}"
 
 

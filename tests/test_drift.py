@@ -11,6 +11,11 @@ from slantgan_jax import Discriminator, Generator, Players, faces, losses, rules
 from slantgan_jax.analysis import drift, equilibria, spectra
 from slantgan_jax.gans import Sample
 
+pytestmark = [
+    pytest.mark.xdist_group("drift"),  # one process compiles what tests share once
+    pytest.mark.usefixtures("quick_compile"),
+]
+
 MEAN = faces.FACES.mean(0)
 ONE = MEAN[None]  # a data set of one image: its order makes no noise, so one step's mean over z is all there is
 IMAGES = faces.pixels(ONE)

@@ -9,6 +9,11 @@ import pytest
 from slantgan_jax import Players, faces, games, gans, penalties, rules, slanted_land, train
 from slantgan_jax.analysis import dynamics, equilibria, invariants, spectra
 
+pytestmark = [
+    pytest.mark.xdist_group("dynamics"),  # one process compiles what tests share once
+    pytest.mark.usefixtures("quick_compile"),
+]
+
 DIRAC = games.expected(gans.dirac())
 
 T = np.arange(1, 201) / 200  # the time of each record

@@ -11,6 +11,8 @@ from jax.flatten_util import ravel_pytree
 
 from slantgan_jax import Players, fields, games, losses, slanted_land
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 GAME = slanted_land()
 G, D = slice(0, 8), slice(8, 13)
 STRENGTH = 0.7

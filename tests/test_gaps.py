@@ -1,3 +1,5 @@
+import functools
+
 import chex
 import jax
 import numpy as np
@@ -7,6 +9,11 @@ from scipy.optimize import linprog, minimize
 
 from slantgan_jax import Discriminator, Generator, Players, faces, games, losses, rules, slanted_land, train
 from slantgan_jax.analysis import equilibria, gaps
+
+pytestmark = [
+    pytest.mark.xdist_group("gaps"),  # one process compiles what tests share once
+    pytest.mark.usefixtures("quick_compile"),
+]
 
 LN2 = np.log(2)
 MEAN = faces.FACES.mean(0)
@@ -58,35 +65,47 @@ def generators(count, scale, seed=0, spread=0.05):
     rng = np.random.default_rng(seed)
     w = rng.normal(size=(count, 4)) * scale
     means = np.clip(MEAN + spread * rng.normal(size=(count, 4)), 0.02, 0.98)
-    return w, np.asarray(equilibria.bias(w, means))
+    return w, np.asarray(jax.jit(equilibria.bias)(w, means))
+
+
+@jax.jit
+@jax.vmap
+def equilibria_at(w):
+    return equilibria.equilibrium(w, faces.FACES)
 
 
 def padded(function, *arguments):
-    """`vmap(function)` over batches of 40, so that every test runs the same compiled Newton's method."""
+    """`function`, jitted and mapped, over batches of 40, so that every test runs the same compiled programs."""
     count = len(arguments[0])
     rows = np.arange(-(-count // 40) * 40) % count
-    parts = [
-        jax.vmap(function)(*(np.asarray(argument)[part] for argument in arguments)) for part in rows.reshape(-1, 40)
-    ]
+    parts = [function(*(np.asarray(argument)[part] for argument in arguments)) for part in rows.reshape(-1, 40)]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
 
 
-def best(w, b, images=faces.FACES):
-    return padded(lambda w, b: gaps.best_discriminator(Generator(w, b), images), w, b)
+@jax.jit
+@functools.partial(jax.vmap, in_axes=(None, 0, 0, 0))
+def mapped_best(images, w, b, ridge):
+    return gaps.best_discriminator(Generator(w, b), images, ridge)
 
 
-def all_gaps(w, b, u, c):
+@jax.jit
+@jax.vmap
+def mapped_gaps(w, b, u, c, ridge):
+    players = Players(Generator(w, b), Discriminator(u, c))
+    return (
+        gaps.duality_gap(players, faces.FACES, ridge),
+        gaps.nikaido_isoda_gap(players, faces.FACES, ridge),
+        gaps.restricted_jensen_shannon(players.generator, faces.FACES),
+    )
+
+
+def best(w, b, images=faces.FACES, ridge=0.0):
+    return padded(functools.partial(mapped_best, images), w, b, np.full(len(w), ridge))
+
+
+def all_gaps(w, b, u, c, ridge=0.0):
     """Duality gap, Nikaido-Isoda gap, restricted Jensen-Shannon divergence."""
-
-    def gaps_of(w, b, u, c):
-        players = Players(Generator(w, b), Discriminator(u, c))
-        return (
-            gaps.duality_gap(players, faces.FACES),
-            gaps.nikaido_isoda_gap(players, faces.FACES),
-            gaps.restricted_jensen_shannon(players.generator, faces.FACES),
-        )
-
-    return padded(gaps_of, w, b, u, c)
+    return padded(mapped_gaps, w, b, u, c, np.full(len(w), ridge))
 
 
 @pytest.mark.parametrize("scale", [0.5, 4.0])
@@ -110,18 +129,15 @@ def test_the_best_discriminator_is_scipys(x64, scale):
 def test_a_ridge_makes_every_infimum_a_minimum(x64):
     w, b = generators(3, 1.0)
 
-    def ridged(w, b, ridge):
-        return padded(lambda w, b, ridge: gaps.best_discriminator(Generator(w, b), faces.FACES, ridge), w, b, ridge)
-
     for ridge in (1e-3, 1.0):
-        found = ridged(w, b, np.full(3, ridge))
+        found = best(w, b, ridge=ridge)
         assert found.attained.all()
         for i in range(3):
             expected = reference(w[i], b[i], faces.FACES, ridge)
             psi = np.append(found.discriminator.weights[i], found.discriminator.bias[i])
             np.testing.assert_allclose(psi, expected.x, atol=1e-8)  # SciPy's gradient 1e-12 / ridge, doubled often
             assert found.loss[i] == pytest.approx(expected.fun, abs=1e-12)
-    small = ridged(w, b, np.full(3, 1e-9))
+    small = best(w, b, ridge=1e-9)
     plain = best(w, b)
     bounded = np.asarray(plain.attained)
     size = np.sum(plain.discriminator.weights**2, 1) + plain.discriminator.bias**2
@@ -209,7 +225,7 @@ def test_touching_is_separation_in_the_limit(x64):
 def test_a_constant_generator_and_faces_in_one_plane(x64):
     """w = 0: one point. Every face has Σ x = 2, so D needs no u along (1, 1, 1, 1) if the point has too."""
     means = np.array([MEAN, MEAN + 0.001, [0.6, 0.4, 0.4, 0.6]])
-    found = best(np.zeros((3, 4)), np.asarray(equilibria.bias(np.zeros((3, 4)), means)))
+    found = best(np.zeros((3, 4)), np.asarray(jax.jit(equilibria.bias)(np.zeros((3, 4)), means)))
     assert found.separable.tolist() == [False, True, True]
     assert found.attained.tolist() == [True, False, False]
     assert found.loss[0] == pytest.approx(2 * LN2, abs=1e-15)
@@ -218,7 +234,7 @@ def test_a_constant_generator_and_faces_in_one_plane(x64):
 
 def test_all_gaps_are_zero_at_equilibria(x64):
     w = np.random.default_rng(4).uniform(-1, 1, (12, 4)) * np.repeat([1.0, 10.0, 50.0], 4)[:, None]
-    at = jax.vmap(lambda w: equilibria.equilibrium(w, faces.FACES))(w)
+    at = equilibria_at(w)
     found = all_gaps(*at.generator, *at.discriminator)
     for gap in found:
         np.testing.assert_allclose(gap, 0, atol=2e-15)  # sums of 200 numbers around ln 2
@@ -234,7 +250,7 @@ def test_the_gaps_are_positive_elsewhere(x64):
     assert jensen_shannon.min() > 0
     assert jensen_shannon.max() <= LN2
     # One coordinate off an equilibrium is enough, whichever it is, unless it is a weight whose bias follows.
-    at = equilibria.equilibrium(w[0], faces.FACES)
+    at = jax.tree.map(lambda leaf: leaf[0], equilibria_at(w[:1]))
     start = np.concatenate([*at.generator, at.discriminator.weights, [at.discriminator.bias]])
     off = start + 0.1 * np.eye(13)
     values = all_gaps(off[:, :4], off[:, 4:8], off[:, 8:12], off[:, 12])
@@ -249,26 +265,23 @@ def test_a_ridge_is_a_price_that_d_pays_in_both_gaps(x64):
     w, b, u, c = *rng.normal(size=(3, 40, 4)), rng.normal(size=40)
     ridges = np.geomspace(1e-3, 1, 40)
 
-    def differences(w, b, u, c, ridge):
+    def differences(*players):
         """Both gaps with the ridge less those without it."""
-        players = Players(Generator(w, b), Discriminator(u, c))
-        both = (gaps.duality_gap, gaps.nikaido_isoda_gap)
-        return tuple(gap(players, faces.FACES, ridge) - gap(players, faces.FACES) for gap in both)
+        with_ridge, without = (all_gaps(*players, ridge)[:2] for ridge in (ridges, 0.0))
+        return [one - other for one, other in zip(with_ridge, without, strict=True)]
 
-    found = padded(differences, w, b, u, c, ridges)
-    least = padded(lambda w, b, ridge: gaps.best_discriminator(Generator(w, b), faces.FACES, ridge).loss, w, b, ridges)
-    rise = least - best(w, b).loss
+    rise = best(w, b, ridge=ridges).loss - best(w, b).loss
     price = ridges / 2 * ((u**2).sum(1) + c**2)
-    np.testing.assert_allclose(found, [price - rise, price - rise], atol=1e-14)  # rounding
-    at = jax.vmap(lambda w: equilibria.equilibrium(w, faces.FACES))(w)
-    np.testing.assert_allclose(padded(differences, *at.generator, *at.discriminator, ridges), 0, atol=4e-15)
+    np.testing.assert_allclose(differences(w, b, u, c), [price - rise, price - rise], atol=1e-14)  # rounding
+    at = equilibria_at(w)
+    np.testing.assert_allclose(differences(*at.generator, *at.discriminator), 0, atol=4e-15)
 
 
 def test_the_gaps_are_quadratic_near_the_equilibria(x64):
     """Each player's own loss is stationary there, so half as far off is a quarter of the gain."""
     rng = np.random.default_rng(11)
     w = rng.normal(size=4)
-    at = equilibria.equilibrium(w, faces.FACES)
+    at = jax.tree.map(lambda leaf: leaf[0], equilibria_at(w[None]))
     distance = np.repeat([1e-3, 5e-4], 10)
     direction = np.tile(rng.normal(size=(10, 4)), (2, 1)) * distance[:, None]
     _, _, divergence = all_gaps(
@@ -333,7 +346,7 @@ def test_the_gradient_holds_the_discriminator_still(x64):
     at = np.repeat(np.concatenate([w, b])[None], 17, 0)
     at[1:9] += step * np.eye(8)
     at[9:] -= step * np.eye(8)
-    value, (by_w, by_b) = padded(jax.value_and_grad(loss, (0, 1)), at[:, :4], at[:, 4:])
+    value, (by_w, by_b) = padded(jax.jit(jax.vmap(jax.value_and_grad(loss, (0, 1)))), at[:, :4], at[:, 4:])
     expected = (value[1:9] - value[9:]) / (2 * step)
     # step² times a third derivative, some |u|³; ε/step
     np.testing.assert_allclose(np.concatenate([by_w[0], by_b[0]]), expected, rtol=1e-5, atol=1e-8)
@@ -357,7 +370,9 @@ def test_training_brings_the_gaps_down(x64):
     # The best discriminator is as hard to fool as before: steps of 0.05 leave G beside the faces' plane Σ x = 2.
     assert np.all(gap[1][2] > 0.1)
     images, (leaves, tree) = faces.pixels(faces.FACES), jax.tree.flatten(last)
-    by_pixel = padded(lambda *leaves: gaps.duality_gap(jax.tree.unflatten(tree, leaves), images), *leaves)
+    by_pixel = padded(
+        jax.jit(jax.vmap(lambda *leaves: gaps.duality_gap(jax.tree.unflatten(tree, leaves), images))), *leaves
+    )
     np.testing.assert_allclose(by_pixel, gap[1][0], atol=1e-14)  # the order of sums
 
 

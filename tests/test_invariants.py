@@ -1,10 +1,13 @@
 import jax
 import numpy as np
 import optax
+import pytest
 from scipy.integrate import solve_ivp
 
 from slantgan_jax import Discriminator, Generator, Players, faces, fields, games, losses, rules, slanted_land, train
 from slantgan_jax.analysis import distances, equilibria, invariants
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
 
 IMAGES = np.array(faces.FACES)  # one leaf: it compiles faster than four
 STARTS = {

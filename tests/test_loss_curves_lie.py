@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-pytestmark = pytest.mark.xdist_group("loss curves")  # one process compiles all of it once
+pytestmark = [
+    pytest.mark.xdist_group("loss curves"),  # one process compiles all of it once
+    pytest.mark.usefixtures("quick_compile"),
+]
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))
 import loss_curves_lie as lie  # noqa: E402

@@ -2,9 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from slantgan_jax import Players, faces, games, gans, rules, slanted_land, streams
 from slantgan_jax.analysis import distances, equilibria, noise, spectra
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
 
 
 def test_the_stationary_covariance_is_the_sum_of_all_that_was_added(x64):

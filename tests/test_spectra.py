@@ -23,6 +23,11 @@ from slantgan_jax import (
 )
 from slantgan_jax.analysis import distances, equilibria, spectra, thresholds
 
+pytestmark = [
+    pytest.mark.xdist_group("spectra"),  # one process compiles what tests share once
+    pytest.mark.usefixtures("quick_compile"),
+]
+
 quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 """These programs run for milliseconds: half of the time to compile them is saved."""
 IMAGES = faces.FACES

@@ -10,6 +10,11 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))
 import spectrum  # noqa: E402
 
+pytestmark = [
+    pytest.mark.xdist_group("spectrum"),  # one process compiles what tests share once
+    pytest.mark.usefixtures("quick_compile"),
+]
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):

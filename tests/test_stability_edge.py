@@ -13,6 +13,8 @@ import stability_edge  # noqa: E402
 from slantgan_jax import faces, games, penalties, slanted_land  # noqa: E402
 from slantgan_jax.analysis import equilibria  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 def on_arrays(weights, strength):
     """`stability_edge.place` with one leaf instead of four pixels: the same game, but half as long to compile."""

@@ -14,6 +14,8 @@ import xarray as xr
 from slantgan_jax import Generator, Players, faces, games, sweeps
 from slantgan_jax.analysis import distances
 
+pytestmark = pytest.mark.xdist_group("sweep_script")  # one process makes the store once
+
 FOLDER = Path(__file__).parents[1] / "experiments"
 SMALL = ["--seeds", "6", "--learning-rates", "0.01", "0.1", "1e6", "--epochs", "12"]
 

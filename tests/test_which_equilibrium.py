@@ -15,6 +15,8 @@ from slantgan_jax import faces, rules  # noqa: E402
 from slantgan_jax.analysis import distances  # noqa: E402
 from slantgan_jax.networks import Generator  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 def test_a_tiny_run_writes_all_that_it_names(tmp_path, monkeypatch):
     """As the script is, but for what takes long: fewer steps, one distance, one method and one case of noise."""

@@ -8,6 +8,8 @@ import zoo
 
 from slantgan_jax import Players, faces, slanted_land
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 def outcome(rate, strength=0.0, **names):
     run = jax.jit(partial(zoo.run, steps=1000, **names))
