@@ -32,19 +32,15 @@ def test_verdicts_of_known_cases(rate, strength, rule, method, verdict):
     assert found["distance"] < zoo.CLOSE or verdict != "converged"
 
 
-def test_every_method_and_objective_can_be_traced():
-    traced = 0
-    for method in zoo.METHODS:
-        for objective in (
-            ("non-saturating", "hinge") if zoo.METHODS[method].noise else ("non-saturating", "relativistic")
-        ):
-            shape = jax.eval_shape(
-                partial(zoo.run, objective=objective, rule="alternating", method=method, steps=100),
-                *(jax.random.key(0), jnp.asarray(0.1), jnp.asarray(0.5)),
-            )
-            assert set(shape) == {"distance", "steps_to_close", "verdict", "finite"}
-            traced += 1
-    assert traced == 2 * len(zoo.METHODS)
+def test_every_method_can_be_traced():
+    """With objectives in turn: one of pairs, which does not split, and the tutorial's."""
+    for number, method in enumerate(zoo.METHODS):
+        objective = "hinge" if zoo.METHODS[method].noise else ("relativistic", "non-saturating")[number % 2]
+        shape = jax.eval_shape(
+            partial(zoo.run, objective=objective, rule="alternating", method=method, steps=100),
+            *(jax.random.key(0), jnp.asarray(0.1), jnp.asarray(0.5)),
+        )
+        assert set(shape) == {"distance", "steps_to_close", "verdict", "finite"}
 
 
 def test_distance_is_zero_only_where_means_agree_and_d_is_undecided(x64):
