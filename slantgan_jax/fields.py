@@ -54,7 +54,7 @@ def extragradient(lookahead: Rates, of: Adjustment = gradients) -> Adjustment:
     """ξ(ω - η ξ(ω)): the field one step of size `lookahead` ahead, on the same sample.
 
     Korpelevich 1976, "The extragradient method for finding saddle points and other problems"; for GANs Gidel et al.
-    2019 (arXiv:1802.10551), section 3.1. The method itself has η equal to the learning rate.
+    2019 (arXiv:1802.10551), section 3.2. The method itself has η equal to the learning rate.
     """
 
     def adjusted(losses: Losses) -> Field:
@@ -184,7 +184,7 @@ def unrolled(steps: int, lookahead: ArrayLike) -> Adjustment:
 
         ψ_0 = ψ,   ψ_{i+1} = ψ_i - η ∇_ψ L_D(θ, ψ_i)
 
-    Metz et al. 2017 (arXiv:1611.02163), eqs. 8 to 11; η is `lookahead`, k is static. D's own step is the plain one.
+    Metz et al. 2017 (arXiv:1611.02163), section 2.2; η is `lookahead`, k is static. D's own step is the plain one.
 
     Raises:
       ValueError: `steps` is negative.
@@ -209,7 +209,7 @@ def unrolled(steps: int, lookahead: ArrayLike) -> Adjustment:
 def heun(step: Rates, of: Adjustment = gradients) -> Adjustment:
     """½ (k₁ + k₂) with k₁ = ξ(ω), k₂ = ξ(ω - h k₁): Heun's step of ω' = -ξ(ω), for a learning rate of h = `step`.
 
-    Qin et al. 2020 (arXiv:2010.15040), section 3.3 ("RK2").
+    Qin et al. 2020 (arXiv:2010.15040), section 3 ("RK2").
     """
 
     def adjusted(losses: Losses) -> Field:
@@ -229,7 +229,7 @@ def rk4(step: Rates, of: Adjustment = gradients) -> Adjustment:
     """(k₁ + 2 k₂ + 2 k₃ + k₄) / 6: the classical Runge-Kutta step of ω' = -ξ(ω), for a learning rate of h = `step`.
 
     k₁ = ξ(ω), k₂ = ξ(ω - ½ h k₁), k₃ = ξ(ω - ½ h k₂), k₄ = ξ(ω - h k₃). Qin et al. 2020
-    (arXiv:2010.15040), section 3.3.
+    (arXiv:2010.15040), section 3.
     """
 
     def adjusted(losses: Losses) -> Field:

@@ -136,8 +136,8 @@ def dirac(objective: Objective = losses.non_saturating, *, noise: jax.Array | fl
 
         ℓ_real = 0,   ℓ_fake = ψ θ      (with `noise`: ψ ς a and ψ (θ + ς b))
 
-    Mescheder, Geiger & Nowozin 2018 (arXiv:1801.04406), definition 2.1. Their f is -s for the logistic losses, with
-    f'(0) = -½. Players start standard-normal.
+    Mescheder, Geiger & Nowozin 2018 (arXiv:1801.04406), definition 2.1, with f(t) = -s(-t), f'(0) = ½ for the logistic
+    losses, and a D of the opposite sign, which leaves f'(0)² and so all eigenvalues. Players start standard-normal.
     """
     return gan(
         lambda key: Players(*jax.random.normal(key, (2,))),

@@ -130,7 +130,8 @@ relativistic = Objective(
 """L_D = s(ℓ_fake - ℓ_real), L_G = s(ℓ_real - ℓ_fake): a fake against the real image beside it, "relativistic paired".
 
 Jolicoeur-Martineau 2018 (arXiv:1807.00734), section 4.1 (RSGAN); the loss of R3GAN, Huang et al. 2024
-(arXiv:2501.05441), eq. 2. It is one term for D, so the tutorial's order cannot split it; a bias c cancels."""
+(arXiv:2501.05441), whose eq. 2 has D's part. It is one term for D, so the tutorial's order cannot split it; a bias c
+cancels."""
 
 
 def smoothed(objective: Objective, amount: jax.Array | float) -> Objective:

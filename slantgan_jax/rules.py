@@ -144,7 +144,7 @@ def past_extragradient(optimizers: Players, lookahead: Rates, field: Adjustment 
 
         v_t = ξ(ω_t - η v_{t-1}),   ω_{t+1} = ω_t - η v_t,   v_{-1} = 0      (plain SGD)
 
-    Popov 1980; for GANs Gidel et al. 2019 (arXiv:1802.10551), eqs. 11 and 12. Its look-ahead points are the iterates of
+    Popov 1980; for GANs Gidel et al. 2019 (arXiv:1802.10551), section 3.3. Its look-ahead points are the iterates of
     optimistic gradient descent (`optax.optimistic_gradient_descent` in `simultaneous`).
 
     Args:

@@ -118,7 +118,7 @@ def frechet_squared(generator: Generator, images: Image) -> jax.Array:
         |m₁ - m₂|² + tr(C₁ + C₂ - 2 (C₁^½ C₂ C₁^½)^½)
 
     in squared units of a pixel, with population covariances. It bounds the squared Wasserstein distance of order 2
-    from below. Dowson & Landau 1982 (J. Multivar. Anal. 12), the formula of the abstract. No root of a
+    from below. Dowson & Landau 1982 (J. Multivar. Anal. 12), whose abstract has the equal tr (C₁ C₂)^½. No root of a
     matrix is taken: with C = FᵀF the last trace is the sum of the singular values of F₂F₁ᵀ, as exact for singular
     covariances. Exact to 1e-14. Where a generator has collapsed the trace has a kink, and the derivative says nothing.
     Cost: 0.25 ms.

@@ -21,8 +21,8 @@ It exists only where 0 < m_i < 1 for every pixel. The data enters by its mean im
 Other objectives. Step 1 needs dL_G/dℓ_fake to have one sign, step 2 is `undecided_logit`, step 3 needs dL_D/dℓ_fake ≠ 0
 there. So for the Wasserstein loss (D: ℓ_fake - ℓ_real, G: -ℓ_fake) c is any number, for the hinge loss (D:
 (1 - ℓ_real)⁺ + (1 + ℓ_fake)⁺, G: -ℓ_fake) any in [-1, 1]: the surface has one more dimension. For least squares (D:
-(ℓ_real - 1)² + ℓ_fake², G: (ℓ_fake - 1)²) c = ½ and the points given here are stationary, but G's derivative changes
-its sign at ℓ_fake = 1: step 1 fails, and there may be more.
+½ (ℓ_real - 1)² + ½ ℓ_fake², G: ½ (ℓ_fake - 1)²) c = ½ and the points given here are stationary, but G's derivative
+changes its sign at ℓ_fake = 1: step 1 fails, and there may be more.
 """
 
 import math

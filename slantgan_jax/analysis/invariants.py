@@ -13,7 +13,7 @@ about the point of its line where m_i = mean_i, an equilibrium; none comes neare
 what the players bring about have such integrals: Flokas, Vlatakis-Gkaragkounis & Piliouras 2019 (arXiv:1910.13010).
 
 With the logistic losses each pixel still has u_i' and u_i ∇m_i to first order about an undecided D, but D's curvature
-takes energy out, and as D's slope g(ℓ) varies over the curve the line is kept only roughly: nothing is conserved
+takes energy out, and as G's slope dL_G/dℓ varies over the curve the line is kept only roughly: nothing is conserved
 exactly. `landing` is then a first guess where a run will end.
 """
 
