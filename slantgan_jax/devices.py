@@ -6,6 +6,7 @@ import jax
 
 XLA_FLAGS = (
     "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion,xla_cpu_small_while_loop_byte_threshold=16777216"
+    ",-runtime-memory-check-threshold=1000,-vectorize-memory-check-threshold=1000"
     " --xla_cpu_prefer_vector_width=512"
 )
 
