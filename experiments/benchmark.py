@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,21 @@ import optax
 import results
 import runs
 
-from slantgan_jax import Players, faces, fields, plots, rules, slanted_land, sweep, train
+from slantgan_jax import (
+    Game,
+    Players,
+    faces,
+    fields,
+    games,
+    losses,
+    networks,
+    penalties,
+    plots,
+    rules,
+    slanted_land,
+    sweep,
+    train,
+)
 from slantgan_jax.devices import use_every_core
 
 EPOCHS = 1000
@@ -34,18 +48,32 @@ STEPS = EPOCHS * len(faces.FACES)
 NUMPY_EPOCHS = 200
 TORCH_RUNS, TORCH_EPOCHS = 16384, 100
 
-
 METHOD_STEPS = 1000
 METHOD_AXES = {"seed": np.arange(4096), "learning_rate": [0.01]}
-METHODS: dict[str, Callable[[Players], rules.Rule]] = {
-    "tutorial": rules.tutorial,
-    "simultaneous": rules.simultaneous,
-    "alternating": rules.alternating,
-    "past extragradient": partial(rules.past_extragradient, lookahead=0.1),
-    "lookahead": lambda optimizers: rules.lookahead(rules.simultaneous(optimizers), 5, 0.5),
-    "averaged": lambda optimizers: rules.averaged(rules.simultaneous(optimizers), optax.ema(0.99)),
+
+
+def playing(
+    rule: Callable[..., rules.Rule] = rules.simultaneous,
+    game: Game = runs.GAME,
+    optimizer: Callable[..., optax.GradientTransformation] = optax.sgd,
+    **options: Any,
+) -> Callable[[jax.Array], tuple[Game, rules.Rule]]:
+    """Of a learning rate the game and the rule: all methods in the form in which `run_of` trains them."""
+    return lambda rate: (game, rule(Players(optimizer(rate), optimizer(rate)), **options))
+
+
+METHODS: dict[str, Callable[[jax.Array], tuple[Game, rules.Rule]]] = {
+    "tutorial": playing(rules.tutorial),
+    "simultaneous": playing(),
+    "alternating": playing(rules.alternating),
+    "momentum": playing(optimizer=partial(optax.sgd, momentum=-0.5)),
+    "Adam": playing(optimizer=optax.adam),
+    "optimistic": playing(optimizer=optax.optimistic_gradient_descent),
+    "past extragradient": playing(rules.past_extragradient, lookahead=0.1),
+    "lookahead": playing(lambda optimizers: rules.lookahead(rules.simultaneous(optimizers), 5, 0.5)),
+    "averaged": playing(lambda optimizers: rules.averaged(rules.simultaneous(optimizers), optax.ema(0.99))),
     **{
-        name: partial(rules.simultaneous, field=field)
+        name: playing(field=field)
         for name, field in {
             "extragradient": fields.extragradient(0.1),
             "consensus": fields.consensus(1.0),
@@ -59,7 +87,21 @@ METHODS: dict[str, Callable[[Players], rules.Rule]] = {
             "rk4": fields.rk4(0.1),
         }.items()
     },
+    **{
+        name: playing(game=game)
+        for name, game in {
+            "R1": games.penalized(slanted_land(), penalties.r1(0.1)),
+            "WGAN-GP": games.penalized(slanted_land(), penalties.wgan_gp(0.1)),
+            "DRAGAN": games.penalized(slanted_land(), penalties.dragan(0.1)),
+            "instance noise": slanted_land(noise=0.1),
+            "spectral normalization": slanted_land(logit=penalties.spectral(networks.logit)),
+            "smoothing": slanted_land(objective=losses.smoothed(losses.non_saturating, 0.1)),
+            "relativistic": slanted_land(objective=losses.relativistic),
+        }.items()
+    },
+    "weight clipping": playing(optimizer=lambda rate: penalties.clipped(optax.sgd(rate), 1.0)),
 }
+"""By name, of a learning rate: game and rule. What is not in the name is simultaneous, non-saturating, plain SGD."""
 
 
 class Row(NamedTuple):
@@ -79,7 +121,7 @@ def benchmark(
     Args:
         repeats: how many rounds; medians count.
         largest: the number of runs in the largest sweep.
-        methods: time every field adjustment and rule, too, as sweeps of 4096 runs without a store.
+        methods: time every rule, adjustment and penalty, too, as sweeps of 4096 runs without a store.
         out: folder for the data and the figure.
     """
     if repeats < 1:
@@ -132,8 +174,8 @@ def cost_of_methods(repeats: int) -> dict[str, float]:
 
 
 def run_of(name: str, key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
-    rule = METHODS[name](Players(optax.sgd(learning_rate), optax.sgd(learning_rate)))
-    return {"bias": train(key, slanted_land(), rule, METHOD_STEPS).players.discriminator.bias}
+    game, rule = METHODS[name](learning_rate)
+    return {"bias": train(key, game, rule, METHOD_STEPS).players.discriminator.bias}
 
 
 def summary(rows: list[Row], rounds: np.ndarray) -> dict:

@@ -129,14 +129,14 @@ VERDICTS = dynamics.VERDICTS
 
 
 def zoo(
-    seeds: int = 64,
-    rates: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0),
+    seeds: int = 100,
+    rates: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
     steps: int = 3000,
     objectives: tuple[str, ...] = tuple(OBJECTIVES),
     methods: tuple[str, ...] = tuple(METHODS),
     out: Path = Path("results/zoo"),
 ) -> None:
-    """Run every objective with every rule and adjustment; rank them, draw the table, write zoo.json.
+    """Run every objective with every rule and adjustment; rank them, draw the table, write zoo.json and ranking.txt.
 
     Args:
         seeds: runs for each method, rate and strength.
@@ -157,7 +157,7 @@ def zoo(
         results.check_positive("--rates", rate)
     use_every_core()
     entries = []
-    with results.complete_folder(out, ("zoo.json", "zoo.png")) as folder:
+    with results.complete_folder(out, ("zoo.json", "zoo.png", "ranking.txt")) as folder:
         for objective, rule, method in itertools.product(objectives, RULES, methods):
             if rule == "tutorial" and len(OBJECTIVES[objective].discriminator) < 2:
                 continue  # the tutorial's order refuses a loss that does not split
@@ -173,9 +173,9 @@ def zoo(
             entries.append({"objective": objective, "rule": rule, "method": method, **judged(ds)})
             print(line_of(entries[-1]), flush=True)
         ranking = sorted(entries, key=lambda entry: (-entry["converged"], entry["steps"][1]))
-        print("\nThe ranking:")
-        for entry in ranking[:20]:
-            print(line_of(entry))
+        lines = [f"{place:4}  {line_of(entry)}" for place, entry in enumerate(ranking, 1)]
+        print("\nThe first of the ranking:", *lines[:20], sep="\n")
+        (folder / "ranking.txt").write_text("\n".join(lines) + "\n")
         settings = {"seeds": seeds, "rates": rates, "steps": steps, "close": CLOSE}
         data = {"settings": settings | {"command": results.command()}, "ranking": ranking, "versions": results.record()}
         results.write_json(folder / "zoo.json", data)
