@@ -85,7 +85,7 @@ def test_the_expected_game_is_the_full_batch(x64):
 
 
 def test_dirac_gan_is_the_papers_definition(x64):
-    """L(θ, ψ) = f(ψθ) + f(0) with f = -s, which the discriminator maximizes."""
+    """L(θ, ψ) = f(ψθ) + f(0) with f(t) = -s(-t), which the discriminator maximizes; here ψ has the opposite sign."""
     game = gans.dirac(losses.saturating)
     players = Players(jnp.array(0.8), jnp.array(-1.7))
     f = lambda t: -np.logaddexp(0, t)  # noqa: E731
