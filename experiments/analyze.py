@@ -10,12 +10,12 @@ import results
 import tyro
 
 from slantgan_jax import Discriminator, Generator, Players, faces, fields, games, slanted_land
-from slantgan_jax.analysis import distances, gaps, spectra, transport
+from slantgan_jax.analysis import distances, gaps, quadrature, spectra, transport
 from slantgan_jax.penalties import norm_of
+from slantgan_jax.train import LARGEST
 
 SCALES = (0.1, 0.25, 0.5, 1.0)
 RIDGES = (0.0, 0.001, 0.01)
-NODES = 200
 
 
 def analyze(run: Annotated[Path, tyro.conf.Positional], out: Path | None = None) -> None:
@@ -48,12 +48,15 @@ def players_of(path: Path) -> Players:
         w, b, u = (np.array(values, np.float64) for values in pixels)
         c = np.float64(run["discriminator"]["bias"])
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a run.json of tutorial.py or train.py ({error!r}): name one") from None
-    if not (w.shape == b.shape == u.shape == (4,)):
-        raise ValueError(f"{path} has players of {w.shape} pixels: the faces to compare with have 4")
-    if not np.isfinite([*w, *b, *u, c]).all():
+        what = type(error).__name__
+        raise ValueError(f"{path} is not a run.json of tutorial.py or train.py ({what}): name one") from None
+    if not (w.shape == b.shape == u.shape == (4,) and c.shape == ()):
+        shapes = ", ".join(str(x.shape) for x in (w, b, u, c))
+        raise ValueError(f"{path} has players of the shapes {shapes}: the faces to compare with have 4 pixels")
+    if not np.all(np.abs([*w, *b, *u, c]) <= LARGEST):
         raise ValueError(
-            f"{path} has parameters that are not finite: the run diverged, and there is nothing to analyse"
+            f"{path} has parameters that are not finite, or beyond {LARGEST:g}: the run diverged, and there is nothing "
+            "to analyse"
         )
     return jax.tree.map(
         faces.floats, Players(Generator(faces.pixels(w), faces.pixels(b)), Discriminator(faces.pixels(u), c))
@@ -62,29 +65,35 @@ def players_of(path: Path) -> Players:
 
 def analysis_of(players: Players) -> dict[str, Any]:
     """The measures by name, Python numbers and lists; in the precision of the players."""
-    images = faces.pixels(faces.FACES)
-    game = slanted_land(nodes=NODES)
-    generator = players.generator
+    return jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), measured(players))
+
+
+@jax.jit
+def measured(players: Players) -> dict[str, Any]:
+    images, generator = faces.pixels(faces.FACES), players.generator
+    game = quadrature.refined(slanted_land(), generator)
     expected = games.expected_losses(game, players)
-    best = {ridge: gaps.best_discriminator(generator, images, ridge) for ridge in RIDGES}
-    measures = {
+    ridges = faces.floats(RIDGES)
+    best = jax.vmap(lambda ridge: gaps.best_discriminator(generator, images, ridge))(ridges)
+    scales = faces.floats(SCALES)
+    mmd_squared = jax.vmap(lambda scale: distances.mmd_squared(generator, images, scale))(scales)
+    return {
         "mean_image": faces.array(distances.mean_image(generator)),
         "mean_gap": distances.mean_gap(generator, images),
         "variance_trace": distances.variance_trace(generator),
         "wasserstein_1": transport.wasserstein(generator, images, 1),
         "wasserstein_2": transport.wasserstein(generator, images, 2),
         "energy_distance": distances.energy_distance(generator, images),
-        "mmd_squared": {f"{scale}": distances.mmd_squared(generator, images, scale) for scale in SCALES},
+        "mmd_squared": {f"{scale}": value for scale, value in zip(SCALES, mmd_squared, strict=True)},
         "frechet_squared": distances.frechet_squared(generator, images),
         "discriminator_loss": expected.discriminator,
         "generator_loss": expected.generator,
         "field_norm": norm_of(spectra.expected_field(game, fields.gradients)(players)),
         "duality_gap": gaps.duality_gap(players, images),
         "nikaido_isoda_gap": gaps.nikaido_isoda_gap(players, images),
-        "best_discriminator_loss": {f"ridge_{ridge:g}": result.loss for ridge, result in best.items()},
-        "separable": best[0.0].separable,
+        "best_discriminator_loss": {f"ridge_{r:g}": loss for r, loss in zip(RIDGES, best.loss, strict=True)},
+        "separable": best.separable[0],
     }
-    return {name: jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), value) for name, value in measures.items()}
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ Measured thresholds come from the spectral radius of the Jacobian of the rule's 
 
 import itertools
 import math
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -561,8 +562,7 @@ def draw(folder: Path, measured: list[Measured]) -> None:
     factors = np.array([float(method.factor(np.array([DRAWN_STEP]))[0]) for method in METHODS])
     results.save_figure(
         folder / "trajectories.png", lab_plots.trajectories, 16, 15, np.stack([m.path for m in measured]),
-        [method.name.replace(", simultaneous", "\nsimultaneous").replace(", alternating", "\nalternating")
-         for method in METHODS], factors,
+        [re.sub(r", (?=simultaneous|alternating)| (?=of )", "\n", method.name) for method in METHODS], factors,
         f"min max x y at η = {DRAWN_STEP}, {DRAWN_STEPS} steps: blue comes to the equilibrium, grey circles it, "
         "red leaves it (below the name: factor per step)",
     )  # fmt: skip

@@ -14,7 +14,6 @@ with M the step's Jacobian and Σ the covariance of what one step adds, C = M C 
 
 import math
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +43,6 @@ from slantgan_jax import (
     train,
 )
 from slantgan_jax.analysis import distances, dynamics, equilibria, gaps, invariants, noise, spectra
-from slantgan_jax.rules import State
 
 FACES = len(faces.FACES)  # steps of an epoch
 IMAGES = np.array(faces.FACES)
@@ -310,25 +308,13 @@ def _steepness(row: jax.Array) -> jax.Array:
     return jnp.stack([jnp.diag(slopes[:, :4]), jnp.diag(slopes[:, 4:8])], -1)
 
 
-def in_order(rule: Rule, rows: np.ndarray) -> np.ndarray:
-    """Where an epoch of `rule` stands still, the faces in their order and each latent's expectation taken: beside the
-    equilibria with the weights of flat players `[n, 13]`."""
-    latents, weights = games.latent_quadrature(NODES)
-    factors = (games.Factor(gans.Sample(None, latents), weights),)
-
-    def given_face(term: games.Term, players: Players, sample: Any) -> jax.Array:
-        return games.expectation(partial(term, players), factors, sample)
-
-    terms = Players(*(tuple(partial(given_face, term) for term in own) for own in IN_ARRAYS.terms))
-    of_face = IN_ARRAYS._replace(terms=terms)
-
-    def epoch(state: State, sample: Any) -> State:
-        return jax.lax.scan(lambda s, face: (rule.step(of_face, s, gans.Sample(face, None)), None), state, IMAGES)[0]
+def in_order(rate: float, rows: np.ndarray) -> np.ndarray:
+    """Where an epoch of the tutorial's order stands still, the faces in their order and each latent's expectation
+    taken: beside the equilibria with the weights of flat players `[n, 13]`."""
 
     def standing(row: jax.Array) -> jax.Array:
         resting, tangents = equilibrium_of(unflat(row))
-        whole = Rule(rule.init, lambda game: (epoch,))
-        return flat(spectra.fixed_point(whole, of_face, resting, 1, tangents, iterations=4).players)
+        return flat(spectra.fixed_point(tutorial(rate), IN_ARRAYS, resting, FACES, tangents, 4, in_turn=True).players)
 
     return np.asarray(jax.jit(jax.vmap(standing))(jnp.asarray(rows)))
 
@@ -337,7 +323,7 @@ def order_bias(fixed: np.ndarray, histories: dict[str, np.ndarray], rate: float)
     """Where the run stands still, or moves about in the mean, less the equilibrium: u, c and the mean image."""
     replicas, end = histories["replicas"], histories["full batch"][-1]
     late = replicas[:, replicas.shape[1] // 2 :]
-    ordered = in_order(tutorial(rate), replicas[:, -1])
+    ordered = in_order(rate, replicas[:, -1])
     mean, means = faces.FACES.mean(0), np.concatenate([late, mean_images(late)], -1).mean(1)
     errors = means.std(0, ddof=1) / math.sqrt(len(means))
     gaps_at = np.asarray(mean_images(np.stack([fixed, end, *ordered])))

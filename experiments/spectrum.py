@@ -38,6 +38,8 @@ EPOCH = len(faces.FACES)
 PERIOD = 5
 LARGEST_WEIGHT = 100.0
 """Up to which `nodes_of` was tried."""
+LARGEST_NUMBER = 1e4
+"""Of rates and strengths: what `thresholds` looks at, too."""
 
 OBJECTIVES = {
     "non-saturating": losses.non_saturating,
@@ -122,7 +124,8 @@ def spectrum(
         learning_rate: of both players.
         adjustment: of the field: extragradient, consensus, sga, cgd, sos, heun or rk4.
         adjustment_strength: its strength or look-ahead; by default the learning rate where that is the method.
-        out: folder for spectrum.json (null in it is infinity) and spectrum.png.
+        out: folder for spectrum.json and spectrum.png. null in it is infinity; of a rule whose verdict is "no
+            equilibrium", that there is no such number.
     """
     names = {"--objective": (objective, OBJECTIVES), "--penalty": (penalty, PENALTIES)}
     names |= {"--rule": (rule, RULES), "--adjustment": (adjustment, ADJUSTMENTS)}
@@ -130,6 +133,8 @@ def spectrum(
     if not np.all(np.abs(weights) <= LARGEST_WEIGHT):
         raise ValueError(f"--weights are {weights}: give four numbers from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}")
     results.check_positive("--learning-rate", learning_rate)
+    if learning_rate > LARGEST_NUMBER:
+        raise ValueError(f"--learning-rate is {learning_rate}: give a number up to {LARGEST_NUMBER:g}")
     check_strength("--strength", strength, "--penalty", penalty)
     check_strength("--adjustment-strength", adjustment_strength, "--adjustment", adjustment, OF_THE_RATE)
     if not playable(rule, OBJECTIVES[objective]):
@@ -172,8 +177,8 @@ def check_strength(
         raise ValueError(f"{flag} is {value}, but there is no {of_flag}: name one")
     if of is not None and value is None and of not in defaulted:
         raise ValueError(f"{of_flag} {of} has no strength: give {flag}")
-    if value is not None and not (np.isfinite(value) and value >= 0):
-        raise ValueError(f"{flag} is {value}: give a number from 0 up")
+    if value is not None and not 0 <= value <= LARGEST_NUMBER:
+        raise ValueError(f"{flag} is {value}: give a number from 0 to {LARGEST_NUMBER:g}")
 
 
 def analysis_of(
@@ -224,6 +229,9 @@ def analysis_of(
 
     found = jax.tree.map(np.asarray, computed())
     flow, update = found["flow"], found["update"]
+    if spectra.VERDICTS[update.verdict] == "no equilibrium":
+        # What was found is where the residual of a surface that is none passes rounding.
+        found["rates"][rule] = math.nan
     if spectra.VERDICTS[flow.verdict] == "no equilibrium":
         raise ValueError(f"at --weights {weights} the field of {objective}, {penalty}, {adjustment} does not vanish")
     moved = found["fixed_point"]
@@ -286,7 +294,13 @@ def pace(found: dict[str, Any]) -> str:
 def stable_up_to(found: dict[str, Any]) -> str:
     """The largest stable rates in words."""
     rates = found["largest_stable_learning_rate"]
-    return ", ".join(f"{'none' if rate == 0 else f'{rate:.4g}'} ({name})" for name, rate in rates.items())
+    return ", ".join(f"{edge(rate)} ({name})" for name, rate in rates.items())
+
+
+def edge(rate: float) -> str:
+    if math.isnan(rate):
+        return "unknown, for want of fixed points at this rate"
+    return "none" if rate == 0 else f"{rate:.4g}"
 
 
 def show(found: dict[str, Any]) -> None:

@@ -8,7 +8,8 @@ one game among others:
     two_players    any two losses of the players
     gans           slanted land, the Dirac-GAN, any generator against any discriminator
 
-Two functions make a game of a game: `penalized`, and `expected` (no sampling, exact losses).
+Three functions make a game of a game: `penalized`, `expected` (no sampling, exact losses), and `in_turn` (the data one
+after the other, the rest expected).
 """
 
 from collections.abc import Callable
@@ -39,7 +40,8 @@ class Game(NamedTuple):
       sample: `(key, step) -> sample`, what step number `step` sees.
       terms: for each player the tuple of terms whose sum it minimizes. The discriminator's are kept apart because
         the tutorial's rule takes one gradient step for each.
-      support: `() -> factors`, the independent parts of a sample with their distributions, for `expectation`.
+      support: `() -> factors`, the independent parts of a sample with their distributions, for `expectation`; the data
+        first, if there are any.
       critic: `(players, sample) -> (logit, images)`, D as a function of one image and the images of a step, for
         penalties; None where the players judge no images.
     """
@@ -177,6 +179,28 @@ def expected(game: Game) -> Game:
     )
 
 
+def in_turn(game: Game) -> Game:
+    """`game` with its data one after the other, item t mod count at step t, and the expectation over all else.
+
+    The order of the data without the noise of the latents: count steps are an epoch, a deterministic map.
+
+    Raises:
+      ValueError: the game has no data.
+    """
+    if not (factors := game.support()):
+        raise ValueError("the game has no data to take in turn: use games.expected")
+    data, *others = factors
+    count = data.weights.size
+    return game._replace(
+        sample=lambda key, step: jax.tree.map(lambda leaf: leaf[jnp.asarray(step) % count], data.values),
+        terms=Players(
+            *(tuple(jax.jit(partial(_given_data_term, term, tuple(others))) for term in own) for own in game.terms)
+        ),
+        support=lambda: (data,),
+        critic=None,
+    )
+
+
 def _joined(one: Any, other: Any) -> Any:
     """Two parts of a sample (NamedTuples of the same fields) as one."""
     if one is None or other is None:
@@ -191,6 +215,10 @@ def _without_sample(loss: Callable[[Players], jax.Array], players: Players, samp
 
 def _penalized_term(term: Term, critic: Callable[..., Any], added: tuple[Penalty, ...], players: Players, sample: Any):
     return term(players, sample) + sum(penalty(*critic(players, sample)) for penalty in added)
+
+
+def _given_data_term(term: Term, others: tuple[Factor, ...], players: Players, sample: Any) -> jax.Array:
+    return expectation(partial(term, players), others, sample)
 
 
 def _expected_term(game: Game, term: Term, players: Players, sample: Any) -> jax.Array:

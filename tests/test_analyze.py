@@ -93,12 +93,23 @@ def test_at_an_equilibrium_no_gap_is_left(x64):
             ' "discriminator": {"weights": [1, 2, 3, 4], "bias": 0}}',
             "not finite",
         ),
+        (
+            '{"generator": {"weights": [1, 2, 3, 1e300], "biases": [1, 2, 3, 4]},'
+            ' "discriminator": {"weights": [1, 2, 3, 4], "bias": 0}}',
+            "beyond 10000",
+        ),
+        (
+            '{"generator": {"weights": [1, 2, 3, 4], "biases": [1, 2, 3, 4]},'
+            ' "discriminator": {"weights": [1, 2, 3, 4], "bias": [1, 2]}}',
+            "run.json has players of the shapes",
+        ),
+        (b"\xff\xfe\x00", "UnicodeDecodeError"),
     ],
 )
 def test_files_that_are_no_run_are_refused(tmp_path, content, message):
     path = tmp_path / "run.json"
     if content is not None:
-        path.write_text(content)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ValueError, match=message):
         analyze.players_of(path)
 

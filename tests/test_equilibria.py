@@ -8,7 +8,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from slantgan_jax import Discriminator, Generator, Objective, Players, faces, games, gans, losses, slanted_land, streams
-from slantgan_jax.analysis import distances, equilibria
+from slantgan_jax.analysis import distances, equilibria, quadrature, spectra
 
 EPS = np.finfo(float).eps
 IMAGES = faces.pixels(faces.FACES)
@@ -38,6 +38,17 @@ def exact_mean(w, b):
         context.prec = 60
         w, b = Decimal(w), Decimal(b)
         return ((1 + (w + b).exp()).ln() - (1 + b.exp()).ln()) / w
+
+
+def test_the_field_vanishes_at_equilibria_of_generators_that_are_steps(x64):
+    """By the panels of `quadrature.refined`: no fixed rule resolves an interval of 1/1000 in which a pixel changes."""
+    for weights in ([1000.0, -1000.0, 700.0, -900.0], [300.0, 1e-3, 0.0, -40.0]):
+        players = equilibria.equilibrium(tuple(map(jnp.asarray, weights)), IMAGES)
+        game = quadrature.refined(slanted_land(), players.generator)
+        field = jax.jit(spectra.expected_field(game))(players)
+        # Rounding of the mean pixel, an ulp of the bias ±1000 over |w|.
+        np.testing.assert_allclose(ravel_pytree(field)[0], 0, atol=1e-14)
+        np.testing.assert_allclose(games.expected_losses(game, players), [np.log(2), 2 * np.log(2)], rtol=1e-14)
 
 
 def finely(images, objective=losses.non_saturating, nodes=200):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.extend.random import threefry_2x32
 
-from slantgan_jax import Players, faces, fields, games, gans, losses, slanted_land, streams
+from slantgan_jax import Players, faces, fields, games, gans, losses, penalties, slanted_land, streams
 
 GAME = slanted_land()
 
@@ -82,6 +82,21 @@ def test_the_expected_game_is_the_full_batch(x64):
     paired = np.logaddexp(0, fake[None] - real[:, None]).mean(0) @ weights / 2
     found = games.losses_of(games.expected(game), players, ())
     np.testing.assert_allclose(found.discriminator, paired, rtol=1e-13)
+
+
+def test_a_game_in_turn_has_the_data_one_after_the_other_and_their_mean_is_the_expected_game(x64):
+    game = games.penalized(slanted_land(objective=losses.relativistic), penalties.r1(0.5))
+    turn, players = games.in_turn(game), game.init(jax.random.key(5))
+    found = [games.losses_of(turn, players, turn.sample(jax.random.key(0), step)) for step in range(2, 7)]
+    for step, loss in zip(range(2, 7), found, strict=True):
+        one = games.penalized(
+            slanted_land(faces.pixels(faces.FACES[step % 5][None]), losses.relativistic), penalties.r1(0.5)
+        )
+        np.testing.assert_allclose(loss, games.expected_losses(one, players), rtol=1e-14)
+    np.testing.assert_allclose(np.mean(found, axis=0), games.expected_losses(game, players), rtol=1e-14)
+    np.testing.assert_allclose(games.expected_losses(turn, players), games.expected_losses(game, players), rtol=1e-14)
+    with pytest.raises(ValueError, match="no data"):
+        games.in_turn(games.bilinear())
 
 
 def test_dirac_gan_is_the_papers_definition(x64):

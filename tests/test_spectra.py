@@ -270,6 +270,28 @@ def test_critical_strengths_of_slanted_land_are_where_the_moments_say(x64, place
     assert found.stabilizing == 0  # at every strength: without penalty too
 
 
+def test_an_epoch_in_turn_is_the_product_of_steps_on_one_face_each(x64):
+    """The chain rule, with a game of one face for each step; and the map is where such steps lead."""
+    rule = rules.tutorial(sgd(0.3, 0.5))
+    players = GAME.init(jax.random.key(1))
+
+    @quick
+    def found():
+        whole = spectra.update_jacobian(rule, GAME, players, len(IMAGES), in_turn=True)
+        update, flat, state_of = spectra.update_map(rule, GAME, players, len(IMAGES), in_turn=True)
+        state, product = state_of(flat), jnp.eye(len(flat))
+        for image in IMAGES:
+            one = slanted_land(image[None])
+            product = spectra.update_jacobian(rule, one, state) @ product
+            numbers = spectra.update_map(rule, one, state, 1)
+            state = numbers[2](numbers[0](numbers[1]))
+        return whole, product, update(flat), spectra.update_map(rule, GAME, state, 1)[1]
+
+    whole, product, end, stepped = found()
+    np.testing.assert_allclose(whole, product, atol=1e-13)  # five products of 26 by 26 matrices near 1
+    np.testing.assert_allclose(end, stepped, atol=1e-14)
+
+
 def test_quadrature_converges_geometrically_in_its_nodes(x64):
     """Gauss-Legendre on [-1, 1] is off by ρ⁻²ⁿ for a function analytic in the ellipse with foci ±1, ρ the sum of its
     semi-axes. The nearest singularity of σ(w z + b) is at w z + b = iπ; that of the losses is near to it for small u.

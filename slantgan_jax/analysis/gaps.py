@@ -17,7 +17,8 @@ pixel of the data, say). Its infimum is positive and not attained; the loss retu
 Numbers: `NODES` latents, Gauss-Legendre. The largest error of an expected loss seen over random players is 1e-13 where
 the weights are |w| ≤ 50 and |u| ≤ 5, or |w| ≤ 5 and |u| ≤ 20; 1e-9 at |w| = 10, |u| = 50; 3e-7 at |w| = 50, |u| = 20;
 and 1e-2 at |w| = 50, |u| = 500, where D as a function of z is as good as a step. The best discriminator of a nearly
-separable generator is that steep. More `nodes` help: 400 square these errors, roughly. Meant for float64.
+separable generator is that steep. For |w| far above 50 it is G that is a step: gaps are 8e-5 where they should be 0, at
+an equilibrium with |w| = 1000. More `nodes` help: 400 square these errors, roughly. Meant for float64.
 """
 
 from typing import NamedTuple

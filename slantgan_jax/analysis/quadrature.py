@@ -13,6 +13,7 @@ from jax import lax
 
 from slantgan_jax import faces, games
 from slantgan_jax.faces import Image
+from slantgan_jax.games import Factor, Game
 from slantgan_jax.networks import Generator, generate
 
 SCORES = (1.0, 2.5, 4.0, 6.0, 8.5, 12.0, 17.0, 25.0, 36.0)
@@ -77,6 +78,24 @@ def panel_rule(edges: jax.Array, nodes: int = NODES) -> tuple[jax.Array, jax.Arr
     points, weights = games.latent_quadrature(nodes)
     widths = jnp.diff(edges)[:, None]
     return edges[:-1, None] + widths * points[None], widths * weights[None]
+
+
+def refined(game: Game, generator: Generator) -> Game:
+    """A game of `gans.slanted_land` whose expectations over the latent have the panels of `generator`.
+
+    So its expected losses and field *at this generator* are exact to rounding however steep it is, up to |w| = 1000;
+    `games.latent_quadrature` leaves 2e-3 at 50. What remains is a D that is nearly a step, too: of losses with |w| = 50
+    the largest relative error seen was 2e-13 for |u| = 5, 2e-10 for 50 and 5e-6 for 500; 2e-4 with |w| = 10, |u| = 500.
+    """
+    generator = flat(generator)
+    edges = panel_edges(generator, jnp.linspace(0, 1, 33, dtype=generator.weights.dtype))
+    latents, weights = (leaf.reshape(-1) for leaf in panel_rule(edges))
+
+    def cut(factor: Factor) -> Factor:
+        parts = {name: latents for name in ("latent", "fresh") if getattr(factor.values, name) is not None}
+        return Factor(factor.values._replace(**parts), weights) if parts else factor
+
+    return game._replace(support=lambda: tuple(map(cut, game.support())))
 
 
 def nearest(generator: Generator, images: jax.Array) -> jax.Array:

@@ -86,19 +86,20 @@ def flow_eigenvalues(
 
 
 def update_map(
-    rule: Rule, game: Game, players: Players | State, steps: int
+    rule: Rule, game: Game, players: Players | State, steps: int, in_turn: bool = False
 ) -> tuple[Callable[[jax.Array], jax.Array], jax.Array, Callable[[jax.Array], State]]:
     """`steps` steps of `rule` on the expected game as a function of numbers `[n]`, those of `update_jacobian`.
+
+    With `in_turn` on `games.in_turn`, from its first image on: as many steps as there are images are an epoch.
 
     Returns:
       The map; the numbers at `players`, or of a state that is given in their place; the state that numbers stand for.
     """
-    full = games.expected(game)
-    sample = rule.sample(full, jax.random.key(0), 0)  # one or several of nothing: the expected game draws no numbers
+    full = games.in_turn(game) if in_turn else games.expected(game)
 
     def advanced(state: State) -> State:
-        for _ in range(steps):
-            state = rule.step(full, state, sample)
+        for step in range(steps):
+            state = rule.step(full, state, rule.sample(full, jax.random.key(0), step))  # neither game draws numbers
         return state
 
     state = players if isinstance(players, State) else advanced(rule.init(players))._replace(players=players)
@@ -114,20 +115,30 @@ def update_map(
     return update, flat, state_of
 
 
-def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int = 1) -> jax.Array:
+def update_jacobian(
+    rule: Rule, game: Game, players: Players | State, steps: int = 1, in_turn: bool = False
+) -> jax.Array:
     """The Jacobian of `steps` steps of `rule` on the expected game, `[n, n]`, at `players`.
+
+    With `in_turn` each step sees one image of the data, in their order, and the expectation over the rest: five such
+    steps are an epoch of the tutorial without the noise of its latents, and do not commute as five mean steps do.
 
     The n variables are the numbers that the rule carries from step to step, counts apart: players, momenta, memories.
     The optimizer state is the one after `steps` steps of standing at `players`; so at an equilibrium it is a fixed
     point, and the eigenvalues of largest modulus tell whether the rule converges to it, and how fast. In the place of
     `players` a whole state may be given, of a `fixed_point`.
     """
-    update, flat, _ = update_map(rule, game, players, steps)
+    update, flat, _ = update_map(rule, game, players, steps, in_turn)
     return jax.jacfwd(update)(flat)
 
 
 def update_eigenvalues(
-    rule: Rule, game: Game, players: Players | State, steps: int = 1, tangents: Players | None = None
+    rule: Rule,
+    game: Game,
+    players: Players | State,
+    steps: int = 1,
+    tangents: Players | None = None,
+    in_turn: bool = False,
 ) -> jax.Array:
     """Eigenvalues of `update_jacobian`, `[n]` complex: largest modulus first, then largest imaginary part.
 
@@ -138,7 +149,7 @@ def update_eigenvalues(
 
     Adam has no derivative at an equilibrium (√v at v = 0), unless its `eps_root` is positive.
     """
-    jacobian = update_jacobian(rule, game, players, steps)
+    jacobian = update_jacobian(rule, game, players, steps, in_turn)
     values = 1 + modes(jacobian - jnp.eye(len(jacobian)), tangents)
     return values[jnp.lexsort((-values.imag, -jnp.abs(values)))]
 
@@ -202,6 +213,7 @@ def fixed_point(
     steps: int = 1,
     tangents: Players | None = None,
     iterations: int = 10,
+    in_turn: bool = False,
 ) -> State:
     """The state that `steps` steps of `rule` on the expected game leave as it is, by Newton's method from `players`.
 
@@ -213,7 +225,7 @@ def fixed_point(
     with m the mean image of the data and C the covariance of the generator's.
 
     Args:
-      rule, game, steps: as in `update_jacobian`.
+      rule, game, steps, in_turn: as in `update_jacobian`.
       players: near a fixed point; or a whole state.
       tangents: of a surface of fixed points, as in `update_eigenvalues`; the one found is where `players` would come
         to without moving along them. Without them an isolated one is looked for.
@@ -222,7 +234,7 @@ def fixed_point(
     Returns:
       The whole state; `.players` of it are the players. Not converged, or singular: what the last iteration made.
     """
-    update, flat, state_of = update_map(rule, game, players, steps)
+    update, flat, state_of = update_map(rule, game, players, steps, in_turn)
     eye = jnp.eye(flat.size)
     known = jnp.zeros((0, flat.size))
     if tangents is not None:
