@@ -96,7 +96,10 @@ def expectation(function: Callable[[Any], Any], factors: tuple[Factor, ...], sam
 
 
 def expected_losses(game: Game, players: Players) -> Players:
-    """Each player's expected loss, `Players` of scalars, as exact as the game's `support`."""
+    """Each player's expected loss, `Players` of scalars, as exact as the game's `support`.
+
+    Cost on slanted land: 0.5 µs in a batch.
+    """
     return losses_of(expected(game), players, ())
 
 

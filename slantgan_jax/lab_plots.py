@@ -231,5 +231,5 @@ def zoo(
     reached = [e for e in entries if np.isfinite(e["steps"][1])]
     winner = min(reached, key=lambda e: e["steps"][1]) if reached else None
     best = "" if winner is None else f"\nfastest: {winner['method']}, {winner['objective']}, {winner['rule']}"
-    ax.set_title(f"Median steps to equilibrium, over the best rate: {len(reached)} of {len(entries)} get there{best}",
+    ax.set_title(f"Median steps to equilibrium; below, at which rate: {len(reached)} of {len(entries)} get there{best}",
                  fontsize=10, pad=24)  # fmt: skip

@@ -214,6 +214,8 @@ def lyapunov_exponents(
     transients and turns at its ends drop out faster than any power of 1 / steps (Das, Saiki, Sander & Yorke 2017,
     Nonlinearity 30).
 
+    Cost: of the tutorial's GAN in a batch 30 ns a step for one exponent, 100 ns for four (`train`: 13 ns).
+
     At a fixed point they are ln |eigenvalue| of `spectra.update_jacobian`. An expected game gives those of its
     deterministic map; a sampled one those of the noise seen (two runs with the same samples).
 

@@ -140,7 +140,7 @@ def best_discriminator(
 def separable(generator: Generator, images: Image, *, nodes: int = NODES) -> jax.Array:
     """Whether some plane u·x + c = 0 has all images on one side and the whole curve G(z), 0 ≤ z ≤ 1, on the other.
 
-    A boolean scalar, the field of `best_discriminator` with its tolerances.
+    A boolean scalar, the field of `best_discriminator` with its tolerances, and its cost.
     """
     return best_discriminator(generator, images, nodes=nodes).separable
 

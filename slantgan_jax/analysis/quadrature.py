@@ -86,6 +86,7 @@ def refined(game: Game, generator: Generator) -> Game:
     So its expected losses and field *at this generator* are exact to rounding however steep it is, up to |w| = 1000;
     `games.latent_quadrature` leaves 2e-3 at 50. What remains is a D that is nearly a step, too: of losses with |w| = 50
     the largest relative error seen was 2e-13 for |u| = 5, 2e-10 for 50 and 5e-6 for 500; 2e-4 with |w| = 10, |u| = 500.
+    Cost of the losses: 14 µs in a batch.
     """
     generator = flat(generator)
     edges = panel_edges(generator, jnp.linspace(0, 1, 33, dtype=generator.weights.dtype))
