@@ -357,17 +357,15 @@ def answer(summary: Mapping[str, Any], examples: Mapping[str, Any]) -> str:
     compared = ("generator_loss", "discriminator_loss", "off_undecided", "duality_gap_ridge")
     g, d, off, gap = (rho[name] for name in compared)
     first = (
-        f"The final losses of {summary['runs']} runs tell little of the Wasserstein distance: rank correlation {g:.2f} "
-        f"for G's and {d:.2f} for D's, {off:.2f} for how far both are from an equilibrium's, {gap:.2f} for the duality "
-        f"gap with a ridge.\n"
+        f"Final losses of {summary['runs']} runs say little of W1: rank correlation {g:.2f} for G's, {d:.2f} for D's, "
+        f"{off:.2f} for how far both are from equilibrium's, {gap:.2f} for the duality gap with a ridge.\n"
     )
     if quantiles is None:
         return first + "None of them ends with the losses of an equilibrium."
     return first + (
-        f"{alike['share']:.0%} end with both losses within 1 % of an equilibrium's: their W1 goes from "
-        f"{quantiles[0]:.3f} to {quantiles[-1]:.3f} (drawing only the mean face: "
-        f"{summary['mean_face_wasserstein_1']:.3f}), and losses order them with |ρ| of {of_losses:.2f} at most, "
-        f"gaps of {of_gaps:.2f}. Two runs with the same losses to 1 % have W1 = {twins[0]:.2f} and {twins[1]:.2f}."
+        f"{alike['share']:.0%} end with equilibrium's losses to 1 % and W1 from {quantiles[0]:.3f} to "
+        f"{quantiles[-1]:.3f} (only the mean face: {summary['mean_face_wasserstein_1']:.3f}), ordered by losses with "
+        f"|ρ| ≤ {of_losses:.2f}, by gaps ≤ {of_gaps:.2f}; two with the same losses have {twins[0]:.2f}, {twins[1]:.2f}."
     )
 
 
