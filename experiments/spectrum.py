@@ -299,7 +299,7 @@ def stable_up_to(found: dict[str, Any]) -> str:
 
 def edge(rate: float) -> str:
     if math.isnan(rate):
-        return "unknown, for want of fixed points at this rate"
+        return "unknown for want of fixed points at this rate"
     return "none" if rate == 0 else f"{rate:.4g}"
 
 

@@ -79,3 +79,10 @@ def test_an_out_that_is_a_file_is_refused_and_kept(refused_file):
 def test_names_may_have_either_dash():
     assert spectrum.named("--objective", "least_squares", spectrum.OBJECTIVES) == "least-squares"
     assert spectrum.named("--penalty", None, spectrum.PENALTIES) is None
+
+
+def test_largest_rates_are_told_in_words():
+    rates = {"simultaneous": 0.25, "alternating": 0.0, "tutorial": float("nan")}
+    words = spectrum.stable_up_to({"largest_stable_learning_rate": rates}).split(", ")
+    assert words[:2] == ["0.25 (simultaneous)", "none (alternating)"]
+    assert "unknown" in words[2]
