@@ -100,6 +100,8 @@ def lab_table(folder: Path = Path("results"), readme: Path | None = None) -> Non
         if not path.exists():
             raise ValueError(f"there is no {path}: run experiments/{name}.py first, or name another --folder")
         data[name] = json.loads(path.read_text())
+    if not data["benchmark"]["methods_ns_per_gan_and_step"]:
+        raise ValueError(f"{folder}/benchmark has no cost of methods: run benchmark.py without --no-methods")
     tables = {"lab": methods(data), "zoo": ranking(data["zoo"])}
     print(*tables.values(), sep="\n\n")
     if readme is not None:
@@ -158,7 +160,7 @@ def steps(entry: dict[str, Any] | None) -> str:
     if entry is None:
         return "–"
     median = entry["steps"][1]
-    return f"{WORDS[entry['verdict']]}" if median is None else f"{median:,.0f}"
+    return WORDS[entry["verdict"]] if median is None else f"{median:,.0f}"
 
 
 def ranking(zoo: dict[str, Any]) -> str:

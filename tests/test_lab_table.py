@@ -68,6 +68,10 @@ def test_numbers_stand_where_they_belong(tmp_path, capsys):
     assert rows["competitive gradient descent"][0] == "always / 0.75"
     assert "| 2 | non-saturating | tutorial | sga | 3 | 0.5 | 1234 [10, ∞] |" in text
     assert "gradient descent" in capsys.readouterr().out
+    (tmp_path / "benchmark/benchmark.json").write_text('{"methods_ns_per_gan_and_step": {}}')
+    with pytest.raises(ValueError, match="without --no-methods"):
+        lab_table.lab_table(tmp_path, readme)
+    assert readme.read_text() == text
 
 
 def test_missing_data_is_named(complaint, tmp_path):
