@@ -10,9 +10,9 @@ import results
 import tyro
 
 from slantgan_jax import Discriminator, Generator, Players, faces, fields, games, slanted_land
-from slantgan_jax.analysis import distances, gaps, quadrature, spectra, transport
-from slantgan_jax.penalties import norm_of
-from slantgan_jax.train import LARGEST
+from slantgan_jax.analysis import best_response, distances, quadrature, spectra, transport
+from slantgan_jax.numerics import as_float, safe_norm
+from slantgan_jax.training import DIVERGENCE_BOUND
 
 SCALES = (0.1, 0.25, 0.5, 1.0)
 RIDGES = (0.0, 0.001, 0.01)
@@ -53,13 +53,13 @@ def players_of(path: Path) -> Players:
     if not (w.shape == b.shape == u.shape == (4,) and c.shape == ()):
         shapes = ", ".join(str(x.shape) for x in (w, b, u, c))
         raise ValueError(f"{path} has players of the shapes {shapes}: the faces to compare with have 4 pixels")
-    if not np.all(np.abs([*w, *b, *u, c]) <= LARGEST):
+    if not np.all(np.abs([*w, *b, *u, c]) <= DIVERGENCE_BOUND):
         raise ValueError(
-            f"{path} has parameters that are not finite, or beyond {LARGEST:g}: the run diverged, and there is nothing "
-            "to analyse"
+            f"{path} has parameters that are not finite, or beyond {DIVERGENCE_BOUND:g}: the run diverged, and "
+            "there is nothing to analyze"
         )
     return jax.tree.map(
-        faces.floats, Players(Generator(faces.pixels(w), faces.pixels(b)), Discriminator(faces.pixels(u), c))
+        as_float, Players(Generator(faces.unstack(w), faces.unstack(b)), Discriminator(faces.unstack(u), c))
     )
 
 
@@ -70,15 +70,15 @@ def analysis_of(players: Players) -> dict[str, Any]:
 
 @jax.jit
 def measured(players: Players) -> dict[str, Any]:
-    images, generator = faces.pixels(faces.FACES), players.generator
+    images, generator = faces.unstack(faces.FACES), players.generator
     game = quadrature.refined(slanted_land(), generator)
     expected = games.expected_losses(game, players)
-    ridges = faces.floats(RIDGES)
-    best = jax.vmap(lambda ridge: gaps.best_discriminator(generator, images, ridge))(ridges)
-    scales = faces.floats(SCALES)
+    ridges = as_float(RIDGES)
+    best = jax.vmap(lambda ridge: best_response.best_discriminator(generator, images, ridge))(ridges)
+    scales = as_float(SCALES)
     mmd_squared = jax.vmap(lambda scale: distances.mmd_squared(generator, images, scale))(scales)
     return {
-        "mean_image": faces.array(distances.mean_image(generator)),
+        "mean_image": faces.stack(distances.mean_image(generator)),
         "mean_gap": distances.mean_gap(generator, images),
         "variance_trace": distances.variance_trace(generator),
         "wasserstein_1": transport.wasserstein(generator, images, 1),
@@ -88,9 +88,9 @@ def measured(players: Players) -> dict[str, Any]:
         "frechet_squared": distances.frechet_squared(generator, images),
         "discriminator_loss": expected.discriminator,
         "generator_loss": expected.generator,
-        "field_norm": norm_of(spectra.expected_field(game, fields.gradients)(players)),
-        "duality_gap": gaps.duality_gap(players, images),
-        "nikaido_isoda_gap": gaps.nikaido_isoda_gap(players, images),
+        "field_norm": safe_norm(spectra.expected_field(game, fields.gradients)(players)),
+        "duality_gap": best_response.duality_gap(players, images),
+        "nikaido_isoda_gap": best_response.nikaido_isoda_gap(players, images),
         "best_discriminator_loss": {f"ridge_{r:g}": loss for r, loss in zip(RIDGES, best.loss, strict=True)},
         "separable": best.separable[0],
     }

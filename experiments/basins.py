@@ -37,9 +37,20 @@ import optax
 import results
 from matplotlib import image
 
-from slantgan_jax import Players, faces, games, landscape_plots, penalties, rules, slanted_land, sweep, train
+from slantgan_jax import (
+    Players,
+    distributions,
+    faces,
+    games,
+    landscape_plots,
+    rules,
+    slanted_land,
+    sweep,
+    train,
+)
 from slantgan_jax.analysis import distances, fractals
-from slantgan_jax.devices import use_every_core
+from slantgan_jax.cpu import use_every_core
+from slantgan_jax.numerics import squared_norm
 
 SEED = 3
 NODES = 3
@@ -177,7 +188,7 @@ def pictured(
 
 
 def richest(edge: np.ndarray, window: tuple[float, ...]) -> tuple[float, ...]:
-    """The window `FACTOR` times as small around the centre of the cell with most of the boundary `edge`."""
+    """The window `FACTOR` times as small around the center of the cell with most of the boundary `edge`."""
     left, right, bottom, top = window
     side = (len(edge) + 1) // CELLS
     cells = np.pad(edge, ((0, 1), (0, 1))).reshape(CELLS, side, CELLS, side).sum((1, 3))
@@ -215,18 +226,20 @@ def fate(
     *,
     steps: int,
 ) -> dict[str, jax.Array]:
-    """What becomes of one run: its verdict, and the intensity of its colour.
+    """What becomes of one run: its verdict, and the intensity of its color.
 
     The start is that of `SEED`, moved `along` one direction and `across` another, both standard normal: the players
     that the two seeds after it would start with, of which every parameter has mean 0 and variance 1.
     """
-    game = games.expected(slanted_land(nodes=NODES))
+    game = games.expected(slanted_land(latent=distributions.uniform(nodes=NODES)))
     rates = Players(10.0**log_rate_g, 10.0**log_rate_d)
     rule = rules.tutorial(Players(*map(optax.optimistic_gradient_descent, rates)))
     start, one, other = (game.init(jax.random.key(SEED + i)) for i in range(3))
     moved = jax.tree.map(lambda s, a, b: s + along * a + across * b, start, one, other)
     game = game._replace(init=lambda key: moved)
-    outcome = train(jax.random.key(0), game, rule, steps, record=distance, every=steps // RECORDS)
+    outcome = train(
+        jax.random.key(0), game, rule, steps, record=lambda info: distance(info.players), record_every=steps // RECORDS
+    )
     history = outcome.history  # [RECORDS]
     converged = outcome.finite & (jnp.max(history[-RECORDS // 5 :]) < CLOSE)
     inverse = jnp.where(jnp.isfinite(history), 1 / (0.001 + history), 0)
@@ -238,8 +251,8 @@ def fate(
 
 def distance(players: Players) -> jax.Array:
     """√(‖E G(z) - mean face‖² + ‖u‖²)."""
-    gap = distances.mean_gap(players.generator, faces.pixels(faces.FACES))
-    return jnp.sqrt(gap**2 + penalties.squared_norm(players.discriminator.weights))
+    gap = distances.mean_gap(players.generator, faces.unstack(faces.FACES))
+    return jnp.sqrt(gap**2 + squared_norm(players.discriminator.weights))
 
 
 def answer(summary: Mapping[str, Any]) -> str:

@@ -28,7 +28,6 @@ import runs
 
 from slantgan_jax import (
     Game,
-    Players,
     faces,
     fields,
     games,
@@ -41,7 +40,7 @@ from slantgan_jax import (
     sweep,
     train,
 )
-from slantgan_jax.devices import use_every_core
+from slantgan_jax.cpu import use_every_core
 
 EPOCHS = 1000
 STEPS = EPOCHS * len(faces.FACES)
@@ -59,7 +58,7 @@ def playing(
     **options: Any,
 ) -> Callable[[jax.Array], tuple[Game, rules.Rule]]:
     """Of a learning rate the game and the rule: all methods in the form in which `run_of` trains them."""
-    return lambda rate: (game, rule(Players(optimizer(rate), optimizer(rate)), **options))
+    return lambda rate: (game, rule(optimizer(rate), **options))
 
 
 METHODS: dict[str, Callable[[jax.Array], tuple[Game, rules.Rule]]] = {
@@ -69,7 +68,7 @@ METHODS: dict[str, Callable[[jax.Array], tuple[Game, rules.Rule]]] = {
     "momentum": playing(optimizer=partial(optax.sgd, momentum=-0.5)),
     "Adam": playing(optimizer=optax.adam),
     "optimistic": playing(optimizer=optax.optimistic_gradient_descent),
-    "past extragradient": playing(rules.past_extragradient, lookahead=0.1),
+    "past extragradient": playing(rules.past_extragradient, step_size=0.1),
     "lookahead": playing(lambda optimizers: rules.lookahead(rules.simultaneous(optimizers), 5, 0.5)),
     "averaged": playing(lambda optimizers: rules.averaged(rules.simultaneous(optimizers), optax.ema(0.99))),
     **{
@@ -221,7 +220,7 @@ def runs_of_tutorial(key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.
 
 
 def runs_of_adam(key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
-    rule = rules.tutorial(Players(optax.adam(learning_rate), optax.adam(learning_rate)))
+    rule = rules.tutorial(optax.adam(learning_rate))
     return runs.scalars(train(key, slanted_land(), rule, STEPS).players)
 
 

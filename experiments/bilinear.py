@@ -86,7 +86,7 @@ class Method(NamedTuple):
     """A way to play, and what is known of it on the bilinear game.
 
     Attributes:
-      group: the panel that it is drawn in; what has the same `family` has one colour there.
+      group: the panel that it is drawn in; what has the same `family` has one color there.
       formula: of the factor per step, for people; likewise `bound`, of the threshold.
       rule: `step size -> Rule`.
       factor: `step sizes -> factors`, the closed form.
@@ -128,8 +128,8 @@ def sgd(step_size: Any, momentum: float | None = None, ratio: float = 1.0) -> Pl
     return Players(optax.sgd(step_size, momentum), optax.sgd(ratio * step_size, momentum))
 
 
-def optimistic(step_size: Any) -> Players:
-    return Players(*(optax.optimistic_gradient_descent(step_size),) * 2)
+def optimistic(step_size: Any) -> optax.GradientTransformation:
+    return optax.optimistic_gradient_descent(step_size)
 
 
 def larger_root(trace: Any, determinant: Any) -> np.ndarray:
@@ -193,7 +193,7 @@ def both_orders(
     group: str,
     family: str,
     name: str,
-    adjustment: Callable[[Any], fields.Adjustment],
+    adjustment: Callable[[Any], fields.Transform],
     multiplier: Callable[[np.ndarray], np.ndarray],
     formulas: tuple[str, str],
     bounds: tuple[str, str],
@@ -217,7 +217,7 @@ def both_orders(
 
 
 def with_strength(
-    group: str, family: str, name: str, symbol: str, value: float, adjustment: fields.Adjustment
+    group: str, family: str, name: str, symbol: str, value: float, adjustment: fields.Transform
 ) -> tuple[Method, Method]:
     """An adjustment that makes the field multiplication by `value` - i, whatever the step size."""
     square = f"({symbol})²" if len(symbol) > 1 else f"{symbol}²"
@@ -243,7 +243,7 @@ INTERPOLATED = 1 - FRACTION + FRACTION * Polynomial([1, 1j]) ** PERIOD
 MU = ((2 - FRACTION) / FRACTION) ** (1 / PERIOD)
 """Lookahead over alternating, with an odd period: the root -μ becomes 1 - α - α μᵏ, which is -1 at this μ."""
 
-MULTIPLIERS: dict[str, tuple[Callable[[Any], fields.Adjustment], Callable[[np.ndarray], np.ndarray]]] = {
+MULTIPLIERS: dict[str, tuple[Callable[[Any], fields.Transform], Callable[[np.ndarray], np.ndarray]]] = {
     "extragradient": (fields.extragradient, lambda steps: steps - 1j),
     "consensus 0.5": (lambda step: fields.consensus(GAMMA), lambda steps: GAMMA - 1j + 0 * steps),
     "SGA 1": (lambda step: fields.sga(SGA), lambda steps: SGA - 1j + 0 * steps),
@@ -286,12 +286,12 @@ METHODS: tuple[Method, ...] = (
     ),
     Method(
         PLAIN, "gradients", "gradients, alternating, G first", "1 up to η*; λ²-(2-η²)λ+1=0", "2",
-        lambda step: rules.alternating(sgd(step), discriminator_first=False),
+        lambda step: rules.alternating(sgd(step), order=("generator", "discriminator")),
         lambda steps: larger_root(2 - steps**2, 1), 2.0,
     ),
     Method(
         PLAIN, "3 D-steps, 2 G-steps", "gradients, alternating 3 D, 2 G", "1 up to η*; λ²-(2-mnη²)λ+1=0", "2/√(mn)",
-        lambda step: rules.alternating(sgd(step), discriminator_steps=TURNS[0], generator_steps=TURNS[1]),
+        lambda step: rules.alternating(sgd(step), order=("discriminator",) * TURNS[0] + ("generator",) * TURNS[1]),
         lambda steps: larger_root(2 - TURNS[0] * TURNS[1] * steps**2, 1), 2 / math.sqrt(TURNS[0] * TURNS[1]),
     ),
     Method(
@@ -342,7 +342,7 @@ METHODS: tuple[Method, ...] = (
     ),
     *both_orders(
         AHEAD, "extragradient of consensus 0.5", "extragradient of consensus 0.5",
-        lambda step: fields.extragradient(step, of=fields.consensus(GAMMA)),
+        lambda step: fields.extragradient(step, inner=fields.consensus(GAMMA)),
         lambda steps: (GAMMA - 1j) * (1 - steps * (GAMMA - 1j)),
         ("|1-ηf+η²f²|, f=γ-i", "a=1-γη-(1-γ²)η², b=η-2γη²: λ²-(2a-b²)λ+a²=0"),
         ("root of |1-ηf+η²f²|=1", "(1+√57)/7 for γ=½"),
@@ -461,7 +461,9 @@ def _runs(rule: Callable[[Any], Rule], step_sizes: jax.Array, steps: int) -> jax
     key = jax.random.key(0)  # not used: the start is given, and the game draws nothing
     game = GAME._replace(init=lambda key: Players(*map(jnp.asarray, START)))
     return jnp.stack(
-        jax.vmap(lambda step: train(key, game, rescaled(rule(step)), steps, record=lambda p: p).history)(step_sizes)
+        jax.vmap(lambda step: train(key, game, rescaled(rule(step)), steps, record=lambda info: info.players).history)(
+            step_sizes
+        )
     )
 
 
@@ -493,11 +495,14 @@ def _jacobians(rule: Callable[[Any], Rule], step_sizes: jax.Array, period: int) 
     return jax.vmap(lambda step: spectra.update_jacobian(rule(step), GAME, equilibrium, period))(step_sizes)
 
 
+ORDERS = ("generator", "discriminator"), ("discriminator", "generator")
+
+
 def drift(discriminator_first: bool, steps: int, step_size: float = 0.7) -> float:
     """The largest relative change of x² + y² ± η x y along a run of the alternating rule."""
     game = GAME._replace(init=lambda key: Players(*map(jnp.asarray, START)))
-    rule = rules.alternating(sgd(step_size), discriminator_first=discriminator_first)
-    paths = train(jax.random.key(0), game, rule, steps, record=lambda players: players).history
+    rule = rules.alternating(sgd(step_size), order=ORDERS[discriminator_first])
+    paths = train(jax.random.key(0), game, rule, steps, record=lambda info: info.players).history
     kept = partial(invariants.alternating_form, learning_rate=step_size, discriminator_first=discriminator_first)
     return float(jnp.abs(kept(paths) / kept(Players(*START)) - 1).max())
 
@@ -541,13 +546,13 @@ def draw(folder: Path, measured: list[Measured]) -> None:
     groups: dict[str, list[dict[str, Any]]] = {}
     families: dict[str, list[str]] = {}
     for method, m in zip(METHODS, measured, strict=True):
-        colours = families.setdefault(method.group, [])
-        if method.family not in colours:
-            colours.append(method.family)
+        colors = families.setdefault(method.group, [])
+        if method.family not in colors:
+            colors.append(method.family)
         fine = np.linspace(1e-3, m.step_sizes[-1], 600)
         groups.setdefault(method.group, []).append({
             "label": method.family,
-            "colour": colours.index(method.family),
+            "color": colors.index(method.family),
             "dashed": "alternating" in method.name,
             "line": (fine, method.factor(fine)),
             "dots": (m.step_sizes, m.factors),
@@ -563,7 +568,7 @@ def draw(folder: Path, measured: list[Measured]) -> None:
     results.save_figure(
         folder / "trajectories.png", lab_plots.trajectories, 16, 15, np.stack([m.path for m in measured]),
         [re.sub(r", (?=simultaneous|alternating)| (?=of )", "\n", method.name) for method in METHODS], factors,
-        f"min max x y at η = {DRAWN_STEP}, {DRAWN_STEPS} steps: blue comes to the equilibrium, grey circles it, "
+        f"min max x y at η = {DRAWN_STEP}, {DRAWN_STEPS} steps: blue comes to the equilibrium, gray circles it, "
         "red leaves it (below the name: factor per step)",
     )  # fmt: skip
 

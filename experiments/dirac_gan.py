@@ -31,7 +31,6 @@ from slantgan_jax import (
     Rule,
     fields,
     games,
-    gans,
     lab_plots,
     losses,
     penalties,
@@ -40,9 +39,9 @@ from slantgan_jax import (
     train,
 )
 from slantgan_jax.analysis import spectra
-from slantgan_jax.fields import Adjustment
+from slantgan_jax.fields import Transform
 from slantgan_jax.penalties import Penalty
-from slantgan_jax.train import LARGEST
+from slantgan_jax.training import DIVERGENCE_BOUND
 
 STRENGTH = 0.5  # of R1, R2, consensus, symplectic adjustment, and the look-ahead of opponent shaping
 ONE_CENTRED = 0.25  # λ of WGAN-GP and DRAGAN; from λ = √κ on they rest off the data, at θ = ±2 λ k / g'(0)
@@ -85,7 +84,7 @@ class Method(NamedTuple):
 
     group: str
     game: Game
-    adjustment: Adjustment
+    adjustment: Transform
     rule: Rule
     flow: np.ndarray | None
     update: np.ndarray | None
@@ -149,7 +148,7 @@ def methods(rate: float) -> dict[str, Method]:
     adjusted = partial(simultaneously, rate, "adjustments", minimax)
     ruled = partial(Method, "rules", minimax, fields.gradients)
     r1, r2 = (dirac(losses.saturating, penalty(STRENGTH)) for penalty in (penalties.r1, penalties.r2))
-    clipped = rules.simultaneous(Players(*(penalties.clipped(optimizer, 1.0) for optimizer in sgd)))
+    clipped = rules.simultaneous(penalties.clipped(sgd, 1.0))
     turning = pair(2 - rate**2 * kappa, 1)  # alternating
     optimistic = np.concatenate([pair(1 - 2 * rate * z, -rate * z) for z in free])
     slow, past, inert = rate**2 * kappa, -rate * free, np.poly([1, MOMENTUM])
@@ -165,7 +164,7 @@ def methods(rate: float) -> dict[str, Method]:
         "WGAN-GP": simultaneous("paper", dirac(losses.wasserstein, penalties.wgan_gp(ONE_CENTRED)), None),
         "DRAGAN": simultaneous("paper", dirac(losses.saturating, penalties.dragan(ONE_CENTRED)), None),
         "instance noise": simultaneous(
-            "paper", games.expected(gans.dirac(losses.saturating, noise=1.0)), pair(curvature, kappa)
+            "paper", games.expected(games.dirac(losses.saturating, noise=1.0)), pair(curvature, kappa)
         ),
         "consensus": simultaneous("paper", minimax, free + STRENGTH * kappa, fields.consensus(STRENGTH)),
         "R1": simultaneous("paper", r1, pair(STRENGTH, kappa)),
@@ -188,9 +187,7 @@ def methods(rate: float) -> dict[str, Method]:
             rules.alternating(heavy), free, np.roots(np.polyadd(np.polymul(inert, inert), [slow, 0, 0, 0]))
         ),
         "past extragradient": ruled(rules.past_extragradient(sgd, rate), free, optimistic),
-        "optimistic": ruled(
-            rules.simultaneous(Players(*[optax.optimistic_gradient_descent(rate)] * 2)), free, optimistic
-        ),
+        "optimistic": ruled(rules.simultaneous(optax.optimistic_gradient_descent(rate)), free, optimistic),
         "lookahead": ruled(  # the slow players are replaced: 0, 0
             rules.lookahead(rules.simultaneous(sgd), PERIOD, FRACTION),
             free,
@@ -208,7 +205,7 @@ def methods(rate: float) -> dict[str, Method]:
 
 
 def simultaneously(
-    rate: float, group: str, game: Game, flow: np.ndarray | None, adjustment: Adjustment = fields.gradients
+    rate: float, group: str, game: Game, flow: np.ndarray | None, adjustment: Transform = fields.gradients
 ) -> Method:
     """Simultaneous descent, whose update map is 1 - η λ."""
     update = None if flow is None else 1 - rate * flow
@@ -223,11 +220,11 @@ def alternately(rate: float, group: str, game: Game, kappa: float, damping: floa
 
 def dirac(objective: Objective, *added: Penalty) -> Game:
     """The Dirac-GAN with penalties, without sampling: nothing in it is random."""
-    return games.expected(games.penalized(gans.dirac(objective), *added))
+    return games.expected(games.penalized(games.dirac(objective), *added))
 
 
-def descent(rate: float, momentum: float | None = None) -> Players:
-    return Players(*[optax.sgd(rate, momentum)] * 2)
+def descent(rate: float, momentum: float | None = None) -> optax.GradientTransformation:
+    return optax.sgd(rate, momentum)
 
 
 def kappa_and_curvature(objective: Objective) -> tuple[float, float]:
@@ -282,7 +279,7 @@ def examine(method: Method, steps: int) -> tuple[dict[str, Any], dict[str, np.nd
 
 
 @cache
-def _field_at(game: Game, adjustment: Adjustment) -> tuple[np.ndarray, Any, np.ndarray]:
+def _field_at(game: Game, adjustment: Transform) -> tuple[np.ndarray, Any, np.ndarray]:
     """At (0, 0) J, and how far ξ jumps across ψ = 0; -ξ on the grid. Many rows have the same field."""
     field = spectra.expected_field(game, adjustment)
     grid, sides = np.meshgrid(AXIS, AXIS), ([0, 0], [1e-12, -1e-12])
@@ -312,7 +309,7 @@ def _played(method: Method, steps: int) -> tuple[Any, ...]:
 def play(game: Game, rule: Rule, start: Players, steps: int) -> Any:
     """The run of `rule` on `game`, which has no randomness, from `start`."""
     game = game._replace(init=lambda key: start)
-    return train(jax.random.key(0), game, rule, steps, record=lambda players: players, every=EVERY)
+    return train(jax.random.key(0), game, rule, steps, record=lambda info: info.players, record_every=EVERY)
 
 
 def compared(closed: np.ndarray, found: np.ndarray) -> dict[str, Any]:
@@ -346,7 +343,7 @@ def measured_factor(radii: np.ndarray, window: tuple[float, float] = FACTOR_WIND
 def run_verdict(radii: np.ndarray, places: np.ndarray, finite: np.ndarray) -> dict[str, Any]:
     """What becomes of runs with distances `radii` `[runs, records]` and `places` `[2, runs, records]`.
 
-        diverges       a parameter beyond `LARGEST`
+        diverges       a parameter beyond `DIVERGENCE_BOUND`
         linear         closer than `REACHED` in the last fifth of the run
         sublinear      r ~ n^p with the same p < -0.1, within 20 %, in the second quarter and the second half
                        (of an exponential it doubles)
@@ -388,7 +385,7 @@ def power(radii: np.ndarray, start: float, end: float) -> np.ndarray:
     """p of r ~ n^p, fitted between two fractions of the run, `[runs]`."""
     count = radii.shape[1]
     chosen = np.arange(int(start * count), int(end * count))
-    safe = np.clip(radii[:, chosen], 1e-300, LARGEST)
+    safe = np.clip(radii[:, chosen], 1e-300, DIVERGENCE_BOUND)
     return np.polyfit(np.log(EVERY * (chosen + 1)), np.log(safe).T, 1)[0]
 
 
@@ -508,7 +505,7 @@ def draw(folder: Path, rows: dict[str, Any], portraits: dict[str, Any], penalty:
     first, last = 300 * EVERY, 60 * EVERY
     caption = (
         f"+: the equilibrium. Dots and thin lines: starts and the first {first} steps. Thick: the last {last}. "
-        "Grey: against the field. Titles: green, linear convergence; brown, sublinear; red, none."
+        "Gray: against the field. Titles: green, linear convergence; brown, sublinear; red, none."
     )
     results.save_figure(folder / "portraits.png", lab_plots.phase_portraits, 16, 19.3, sheet, 6, title, caption)
     curves = [

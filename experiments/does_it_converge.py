@@ -23,6 +23,7 @@ import matplotlib
 import numpy as np
 import optax
 import results
+from article_stream import article_players, article_stream, replayed
 from jax.flatten_util import ravel_pytree
 
 from slantgan_jax import (
@@ -31,18 +32,18 @@ from slantgan_jax import (
     Generator,
     Players,
     Rule,
+    distributions,
     dynamics_plots,
     faces,
     fields,
     games,
-    gans,
     penalties,
     rules,
     slanted_land,
-    streams,
     train,
 )
-from slantgan_jax.analysis import distances, dynamics, equilibria, gaps, invariants, noise, spectra
+from slantgan_jax.analysis import best_response, distances, dynamics, equilibria, invariants, noise, spectra
+from slantgan_jax.numerics import as_float
 
 FACES = len(faces.FACES)  # steps of an epoch
 IMAGES = np.array(faces.FACES)
@@ -57,8 +58,8 @@ FITTED = 1e-10, 1e-3  # amplitudes between which decay is measured: linear, and 
 FIRST = 12_500  # epochs, the first turns
 FILES = ("data.json", "does_it_converge.png")
 GAME = slanted_land()
-FULL = games.expected(slanted_land(nodes=NODES))
-IN_ARRAYS = slanted_land(IMAGES, nodes=NODES)
+FULL = games.expected(slanted_land(latent=distributions.uniform(nodes=NODES)))
+IN_ARRAYS = slanted_land(IMAGES, latent=distributions.uniform(nodes=NODES))
 
 
 class Method(NamedTuple):
@@ -70,12 +71,12 @@ class Method(NamedTuple):
     period: int = 1
 
 
-def sgd(rate: Any) -> Players:
-    return Players(optax.sgd(rate), optax.sgd(rate))
+def sgd(rate: Any) -> optax.GradientTransformation:
+    return optax.sgd(rate)
 
 
-def optimistic(rate: Any) -> Players:
-    return Players(*[optax.optimistic_gradient_descent(rate)] * 2)
+def optimistic(rate: Any) -> optax.GradientTransformation:
+    return optax.optimistic_gradient_descent(rate)
 
 
 def tutorial(rate: Any) -> Rule:
@@ -146,18 +147,18 @@ def does_it_converge(
 
 
 def start_of(seed: int) -> np.ndarray:
-    return np.asarray(flat(jax.tree.map(faces.floats, gans.article_players(streams.article(seed, 1)))))
+    return np.asarray(flat(jax.tree.map(as_float, article_players(article_stream(seed, 1)))))
 
 
 def long_runs(epochs: int, seed: int, replicas: int, rate: float) -> dict[str, np.ndarray]:
     """Flat players: of the article's run and of the full batch `[epochs / EVERY, 13]`, of the replicas `[replicas,
     epochs / 100, 13]`."""
     start, rule = start_of(seed), tutorial(rate)
-    latents = streams.article(seed, FACES * epochs).latents
+    latents = article_stream(seed, FACES * epochs).latents
     keys = jax.vmap(jax.random.key)(jnp.arange(replicas))
 
     def article(start: jax.Array, latents: jax.Array) -> jax.Array:
-        return played(gans.replay(GAME, in_pixels(unflat(start)), latents), rule, epochs, EVERY)
+        return played(starting(replayed(latents), start), rule, epochs, EVERY)
 
     return {
         "article": np.asarray(jax.jit(article)(start, latents)),
@@ -169,7 +170,8 @@ def long_runs(epochs: int, seed: int, replicas: int, rate: float) -> dict[str, n
 def played(game: Game, rule: Rule, epochs: int, every: int, key: Any = None) -> jax.Array:
     """The flat players after every `every` epochs; without a key for a game that draws nothing."""
     key = jax.random.key(0) if key is None else key
-    return train(key, game, rule, FACES * epochs, record=flat, every=FACES * every).history
+    steps, record = FACES * epochs, lambda info: flat(info.players)
+    return train(key, game, rule, steps, record=record, record_every=FACES * every).history
 
 
 def starting(game: Game, start: jax.Array) -> Game:
@@ -189,7 +191,7 @@ def unflat(numbers: Any) -> Players:
 
 def in_pixels(players: Players) -> Players:
     (w, b), (u, c) = players
-    return Players(Generator(faces.pixels(w), faces.pixels(b)), Discriminator(faces.pixels(u), c))
+    return Players(Generator(faces.unstack(w), faces.unstack(b)), Discriminator(faces.unstack(u), c))
 
 
 # What is known and measured
@@ -200,7 +202,7 @@ def mean_images(history: Any) -> jax.Array:
     """E G(z) less the mean face `[..., 4]`, of flat players `[..., 13]`."""
     rows = history.reshape(-1, history.shape[-1])
     images = jax.vmap(lambda row: distances.mean_image(unflat(row).generator))(rows)
-    return (images - faces.floats(faces.FACES.mean(0))[None]).reshape(*history.shape[:-1], 4)
+    return (images - as_float(faces.FACES.mean(0))[None]).reshape(*history.shape[:-1], 4)
 
 
 def distance(history: np.ndarray) -> np.ndarray:
@@ -345,10 +347,10 @@ def left_by_noise(rate: float, rows: np.ndarray) -> np.ndarray:
     """Predicted stationary variances at the equilibria with the weights of flat players `[n, 13]`: of u, c and the mean
     image, `[n, 9]`."""
     rule = tutorial(rate)
-    latents, weights = games.latent_quadrature()
+    latents, weights = distributions.uniform_quadrature()
 
     def added(resting: Players, face: Any) -> jax.Array:
-        samples = gans.Sample(jnp.tile(face, (len(latents), 1)), latents)
+        samples = games.Sample(jnp.tile(face, (len(latents), 1)), latents)
         return noise.step_noise(rule, IN_ARRAYS, resting, samples, weights)
 
     def left(row: jax.Array) -> jax.Array:
@@ -405,7 +407,10 @@ def compare_methods(start: np.ndarray, epochs: int, rate: float) -> list[dict[st
 
 def examine(method: Method, rate: float, start: np.ndarray, epochs: int) -> dict[str, Any]:
     rule = method.rule(rate)
-    game, known = (games.penalized(of, *method.added) for of in (slanted_land(nodes=NODES), IN_ARRAYS))
+    game, known = (
+        games.penalized(of, *method.added)
+        for of in (slanted_land(latent=distributions.uniform(nodes=NODES)), IN_ARRAYS)
+    )
     every = epochs // RECORDS
 
     @jax.jit
@@ -480,7 +485,7 @@ def gaps_of(rows: np.ndarray) -> dict[str, Any]:
 @jax.vmap
 def _gaps(row: jax.Array) -> tuple[jax.Array, jax.Array]:
     players = unflat(row)
-    return gaps.nikaido_isoda_gap(players, IMAGES), gaps.separable(players.generator, IMAGES)
+    return best_response.nikaido_isoda_gap(players, IMAGES), best_response.separable(players.generator, IMAGES)
 
 
 def show(part: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ from slantgan_jax import (
     Game,
     Generator,
     Players,
+    distributions,
     faces,
     games,
     landscape_plots,
@@ -43,11 +44,12 @@ from slantgan_jax import (
     rules,
     slanted_land,
     sweep,
+    train,
 )
-from slantgan_jax.analysis import distances, gaps, transport
-from slantgan_jax.devices import use_every_core
-from slantgan_jax.rules import Rule, State
-from slantgan_jax.train import is_finite
+from slantgan_jax.analysis import best_response, distances, transport
+from slantgan_jax.cpu import use_every_core
+from slantgan_jax.rules import Rule
+from slantgan_jax.training import StepInfo
 
 EPOCHS = (100, 1000, 10_000)
 STEPS = len(faces.FACES)
@@ -66,7 +68,7 @@ UNDECIDED = {"generator_loss": np.log(2), "discriminator_loss": 2 * np.log(2)}
 
 
 def _played(game: Game, rule: Callable[..., Rule], optimizer: Callable[..., Any], rate: Any) -> tuple[Game, Rule]:
-    return game, rule(Players(optimizer(rate), optimizer(rate)))
+    return game, rule(optimizer(rate))
 
 
 METHODS = {
@@ -145,46 +147,29 @@ def trained(seeds: int) -> xr.Dataset:
 def run(key: jax.Array, learning_rate: jax.Array, method: str) -> dict[str, jax.Array]:
     """One run, looked at after each of `EPOCHS`: players `[looks, 13]`, mean losses of the last epoch `[looks, 2]`."""
     game, rule = METHODS[method](learning_rate)
-    key_init, key_latent = jax.random.split(key)
-
-    def until(state: State, epochs: jax.Array) -> tuple[State, dict[str, jax.Array]]:
-        """From the end of epoch `epochs[0]` to that of `epochs[1]`."""
-        first, last = epochs[0] * STEPS, (epochs[1] - 1) * STEPS
-        state = jax.lax.fori_loop(first, last, partial(_step, game, rule, key_latent), state)
-        state, plotted = _epoch(game, rule, key_latent, state, epochs[1] - 1)
-        players = rule.read(state)
-        w, b, u, c = *players.generator, *players.discriminator
-        found = {"players": jnp.stack([*w, *b, *u, c]), "plotted": plotted, "finite": is_finite(players)}
-        return state, found
-
-    looks = jnp.stack([jnp.array((0, *EPOCHS[:-1])), jnp.array(EPOCHS)], axis=1)
-    return jax.lax.scan(until, rule.init(game.init(key_init)), looks)[1]
+    result, looks, done = None, [], 0
+    for epochs in EPOCHS:
+        state = result and result.state
+        if epochs > done + 1:  # up to the last epoch, which is recorded
+            state = train(key, game, rule, (epochs - 1 - done) * STEPS, state=state).state
+        result, done = train(key, game, rule, STEPS, state=state, record=partial(plotted, rule)), epochs
+        w, b, u, c = *result.players.generator, *result.players.discriminator
+        mean = jnp.mean(result.history, axis=0)
+        looks.append({"players": jnp.stack([*w, *b, *u, c]), "plotted": mean, "finite": result.finite})
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *looks)
 
 
 @partial(jax.jit, static_argnames="method")
 def curves(key: jax.Array, learning_rate: jax.Array | float, method: str) -> jax.Array:
     """The losses of G and D as they are plotted, means over each epoch: `[epochs, 2]`; the run is that of `run`."""
     game, rule = METHODS[method](learning_rate)
-    key_init, key_latent = jax.random.split(key)
-    start = rule.init(game.init(key_init))
-    return jax.lax.scan(partial(_epoch, game, rule, key_latent), start, jnp.arange(EPOCHS[-1]))[1]
+    history = train(key, game, rule, EPOCHS[-1] * STEPS, record=partial(plotted, rule)).history
+    return jnp.mean(history.reshape(-1, STEPS, 2), axis=1)
 
 
-def _step(game: Game, rule: Rule, key: jax.Array, number: jax.Array, state: State) -> State:
-    return rule.step(game, state, rule.sample(game, key, number))
-
-
-def _epoch(game: Game, rule: Rule, key: jax.Array, state: State, number: jax.Array) -> tuple[State, jax.Array]:
-    """One epoch, and the mean over its steps of the losses on what each step sees, before it moves: `[2]`.
-
-    Without penalties, so that methods can be compared.
-    """
-    seen = []
-    for i in range(STEPS):
-        sample = rule.sample(game, key, number * STEPS + i)
-        seen.append(jnp.stack([*games.losses_of(slanted_land(), rule.read(state), sample)]))
-        state = _step(game, rule, key, number * STEPS + i, state)
-    return state, jnp.mean(jnp.stack(seen), axis=0)
+def plotted(rule: Rule, info: StepInfo) -> jax.Array:
+    """The losses on what a step sees, before it moves: `[2]`. Without penalties, so that methods can be compared."""
+    return jnp.stack([*games.total_losses(slanted_land(), rule.players(info.before), info.sample)])
 
 
 def measured(runs: xr.Dataset, transported: int) -> dict[str, np.ndarray]:
@@ -207,12 +192,12 @@ def measured(runs: xr.Dataset, transported: int) -> dict[str, np.ndarray]:
 
 def measures(flat: jax.Array) -> dict[str, jax.Array]:
     """The losses, the gaps and the distance of means of players `[13]`."""
-    players, images = players_of(flat), faces.pixels(faces.FACES)
-    expected = games.expected_losses(slanted_land(nodes=NODES), players)
-    best = gaps.best_discriminator(players.generator, images, RIDGE, nodes=NODES)
+    players, images = players_of(flat), faces.unstack(faces.FACES)
+    expected = games.expected_losses(slanted_land(latent=distributions.uniform(nodes=NODES)), players)
+    best = best_response.best_discriminator(players.generator, images, RIDGE, nodes=NODES)
     ridges = jnp.array([0, RIDGE])
-    duality = jax.vmap(lambda ridge: gaps.duality_gap(players, images, ridge, nodes=NODES))(ridges)
-    nikaido_isoda = jax.vmap(lambda ridge: gaps.nikaido_isoda_gap(players, images, ridge, nodes=NODES))(ridges)
+    duality = jax.vmap(lambda ridge: best_response.duality_gap(players, images, ridge, nodes=NODES))(ridges)
+    nikaido_isoda = jax.vmap(lambda ridge: best_response.nikaido_isoda_gap(players, images, ridge, nodes=NODES))(ridges)
     return {
         "generator_loss": expected.generator,
         "discriminator_loss": expected.discriminator,
@@ -227,14 +212,14 @@ def measures(flat: jax.Array) -> dict[str, jax.Array]:
 
 def transports(flat: jax.Array) -> dict[str, jax.Array]:
     """The true distances of players `[13]` that take long."""
-    generator, images = players_of(flat).generator, faces.pixels(faces.FACES)
+    generator, images = players_of(flat).generator, faces.unstack(faces.FACES)
     found = {f"wasserstein_{order}": transport.wasserstein(generator, images, order) for order in (1, 2)}
     return found | {"energy_distance": distances.energy_distance(generator, images)}
 
 
 def players_of(flat: jax.Array) -> Players:
     """Players with scalar leaves from `[13]`: w, b, u, c."""
-    w, b, u = (faces.pixels(part) for part in jnp.split(flat[:12], 3))
+    w, b, u = (faces.unstack(part) for part in jnp.split(flat[:12], 3))
     return Players(Generator(w, b), Discriminator(u, flat[12]))
 
 
@@ -334,7 +319,7 @@ def example(data: Mapping[str, np.ndarray], index: list[int]) -> dict[str, Any]:
     method, rate, seed = list(METHODS)[index[0]], RATES[index[1]], index[2]
     with jax.enable_x64(True):
         generator = players_of(jnp.asarray(data["players"][*index, -1], float)).generator
-        images = [faces.array(networks.generate(generator, jnp.asarray(z))) for z in LATENTS]
+        images = [faces.stack(networks.generate(generator, jnp.asarray(z))) for z in LATENTS]
     numbers = {name: float(data[name][*index, -1]) for name in (*TRUTHS, *INDICATORS)}
     played = curves(jax.random.key(seed), rate, method)
     about = {"method": method, "learning_rate": rate, "seed": seed, "images": np.array(images)}

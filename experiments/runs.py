@@ -8,7 +8,7 @@ import optax
 
 from slantgan_jax import Players, faces, games, rules, slanted_land, train
 from slantgan_jax.analysis import distances
-from slantgan_jax.train import is_finite
+from slantgan_jax.training import is_finite
 
 IMAGES = ("generator_weights", "generator_biases", "discriminator_weights")
 DIMS: dict[str, Sequence[str]] = dict.fromkeys(IMAGES, ("pixel",))
@@ -59,13 +59,20 @@ def two_rates(
         run = train(key, GAME, rule, epochs * count)
         history = {}
     else:
-        run = train(key, GAME, rule, epochs * count, record=scalars, every=record_every * count)
+        run = train(
+            key,
+            GAME,
+            rule,
+            epochs * count,
+            record=lambda info: scalars(info.players),
+            record_every=record_every * count,
+        )
         history = {f"{name}_history": values for name, values in run.history.items()}
     generator, discriminator = run.players
     return {
-        "generator_weights": faces.array(generator.weights),
-        "generator_biases": faces.array(generator.biases),
-        "discriminator_weights": faces.array(discriminator.weights),
+        "generator_weights": faces.stack(generator.weights),
+        "generator_biases": faces.stack(generator.biases),
+        "discriminator_weights": faces.stack(discriminator.weights),
         "discriminator_bias": discriminator.bias,
         **scalars(run.players),
         **history,
@@ -78,6 +85,6 @@ def scalars(players: Players) -> dict[str, jax.Array]:
     return {
         "generator_loss": expected.generator,
         "discriminator_loss": expected.discriminator,
-        "mean_gap": distances.mean_gap(players.generator, faces.pixels(faces.FACES)),
+        "mean_gap": distances.mean_gap(players.generator, faces.unstack(faces.FACES)),
         "finite": is_finite(players),
     }

@@ -19,8 +19,8 @@ import results
 
 from slantgan_jax import (
     Game,
-    Players,
     Rule,
+    distributions,
     faces,
     fields,
     games,
@@ -31,9 +31,9 @@ from slantgan_jax import (
     spectrum_plots,
 )
 from slantgan_jax.analysis import equilibria, spectra, thresholds
-from slantgan_jax.fields import Adjustment
+from slantgan_jax.fields import Transform
 
-IMAGES = faces.pixels(faces.FACES)
+IMAGES = faces.unstack(faces.FACES)
 EPOCH = len(faces.FACES)
 PERIOD = 5
 LARGEST_WEIGHT = 100.0
@@ -50,8 +50,8 @@ OBJECTIVES = {
     "hinge": losses.hinge,
     "relativistic": losses.relativistic,
 }
-PENALTIES = {"r1": penalties.r1, "r2": penalties.r2, "zero-centred": penalties.zero_centred}
-ADJUSTMENTS: dict[str, Callable[[Any], Adjustment]] = {
+PENALTIES = {"r1": penalties.r1, "r2": penalties.r2, "zero-centred": penalties.zero_centered}
+ADJUSTMENTS: dict[str, Callable[[Any], Transform]] = {
     "extragradient": fields.extragradient,
     "consensus": fields.consensus,
     "sga": fields.sga,
@@ -74,13 +74,13 @@ class Method(NamedTuple):
       newton: iterations to its fixed point, 0 where that is the equilibrium.
     """
 
-    rule: Callable[[Any, Adjustment], Rule]
+    rule: Callable[[Any, Transform], Rule]
     steps: int = 1
     newton: int = 0
 
 
-def sgd(rate: Any, momentum: float | None = None) -> Players:
-    return Players(optax.sgd(rate, momentum), optax.sgd(rate, momentum))
+def sgd(rate: Any, momentum: float | None = None) -> optax.GradientTransformation:
+    return optax.sgd(rate, momentum)
 
 
 RULES = {
@@ -88,12 +88,10 @@ RULES = {
     "simultaneous": Method(lambda rate, field: rules.simultaneous(sgd(rate), field)),
     "alternating": Method(lambda rate, field: rules.alternating(sgd(rate), field)),
     "alternating-generator-first": Method(
-        lambda rate, field: rules.alternating(sgd(rate), field, discriminator_first=False)
+        lambda rate, field: rules.alternating(sgd(rate), field, order=("generator", "discriminator"))
     ),
     "past-extragradient": Method(lambda rate, field: rules.past_extragradient(sgd(rate), rate, field)),
-    "optimistic": Method(
-        lambda rate, field: rules.simultaneous(Players(*[optax.optimistic_gradient_descent(rate)] * 2), field)
-    ),
+    "optimistic": Method(lambda rate, field: rules.simultaneous(optax.optimistic_gradient_descent(rate), field)),
     "negative-momentum": Method(lambda rate, field: rules.alternating(sgd(rate, -0.5), field)),
     "lookahead": Method(
         lambda rate, field: rules.lookahead(rules.alternating(sgd(rate), field), PERIOD, 0.5), steps=PERIOD
@@ -194,11 +192,11 @@ def analysis_of(
     """What spectrum.json holds of the equilibrium, as Python numbers."""
     loss = OBJECTIVES[objective]
     free = equilibria.logit_is_free(loss)
-    pixels = faces.pixels(np.array(weights, np.float64))
+    pixels = faces.unstack(np.array(weights, np.float64))
     adjusted = partial(adjusted_field, adjustment, adjustment_strength)
 
     def game_of(gamma: Any) -> Game:
-        game = slanted_land(objective=loss, nodes=nodes_of(weights))
+        game = slanted_land(objective=loss, latent=distributions.uniform(nodes=nodes_of(weights)))
         return game if penalty is None else games.penalized(game, PENALTIES[penalty](gamma))
 
     compared = [name for name in dict.fromkeys(("simultaneous", "alternating", rule)) if playable(name, loss)]
@@ -263,7 +261,7 @@ def nodes_of(weights: Sequence[float]) -> int:
     return 20 + 4 * math.ceil(max(map(abs, weights)))
 
 
-def adjusted_field(adjustment: str | None, strength: float | None, rate: Any) -> Adjustment:
+def adjusted_field(adjustment: str | None, strength: float | None, rate: Any) -> Transform:
     """The adjustment at a learning rate: its own number, where none is given."""
     if adjustment is None:
         return fields.gradients

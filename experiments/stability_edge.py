@@ -28,12 +28,23 @@ import numpy as np
 import optax
 import results
 
-from slantgan_jax import Players, Rule, faces, fields, games, penalties, rules, slanted_land, spectrum_plots
+from slantgan_jax import (
+    Players,
+    Rule,
+    distributions,
+    faces,
+    fields,
+    games,
+    penalties,
+    rules,
+    slanted_land,
+    spectrum_plots,
+)
 from slantgan_jax.analysis import equilibria, spectra, thresholds
-from slantgan_jax.devices import use_every_core
+from slantgan_jax.cpu import use_every_core
 from slantgan_jax.rules import State
 
-IMAGES = faces.pixels(faces.FACES)
+IMAGES = faces.unstack(faces.FACES)
 DIRECTION = np.array([1.0, -1.0, -1.0, 1.0])
 SCALES = np.arange(0, 6.1, 2)
 RANDOM = 2
@@ -80,12 +91,14 @@ METHODS = {
     "tutorial": Method(lambda rate: rules.tutorial(sgd(rate)), newton=12, waves=1e-3),
     "simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate)), steps=320_000),
     "alternating, D first": Method(lambda rate: rules.alternating(sgd(rate))),
-    "alternating, G first": Method(lambda rate: rules.alternating(sgd(rate), discriminator_first=False)),
-    "alternating, D twice": Method(lambda rate: rules.alternating(sgd(rate), discriminator_steps=2)),
+    "alternating, G first": Method(lambda rate: rules.alternating(sgd(rate), order=("generator", "discriminator"))),
+    "alternating, D twice": Method(
+        lambda rate: rules.alternating(sgd(rate), order=("discriminator", "discriminator", "generator"))
+    ),
     "alternating, D four times as fast": Method(lambda rate: rules.alternating(sgd(rate, ratio=4.0))),
     "momentum -½, alternating": Method(lambda rate: rules.alternating(sgd(rate, -0.5))),
     "momentum -½, simultaneous": Method(lambda rate: rules.simultaneous(sgd(rate, -0.5))),
-    "optimistic": Method(lambda rate: rules.simultaneous(Players(*[optax.optimistic_gradient_descent(rate)] * 2))),
+    "optimistic": Method(lambda rate: rules.simultaneous(optax.optimistic_gradient_descent(rate))),
     "past extragradient": Method(lambda rate: rules.past_extragradient(sgd(rate), rate)),
     "extragradient": Method(lambda rate: rules.simultaneous(sgd(rate), fields.extragradient(rate))),
     "consensus 10": Method(lambda rate: rules.simultaneous(sgd(rate), fields.consensus(STRENGTH))),
@@ -248,8 +261,8 @@ def windows(chunks: int) -> np.ndarray:
 
 def place(weights: jax.Array, strength: jax.Array) -> tuple[games.Game, Players, Players]:
     """The game, its equilibrium, and the tangents there."""
-    pixels = faces.pixels(weights)
-    game = games.penalized(slanted_land(nodes=NODES), penalties.r1(strength))
+    pixels = faces.unstack(weights)
+    game = games.penalized(slanted_land(latent=distributions.uniform(nodes=NODES)), penalties.r1(strength))
     return game, equilibria.equilibrium(pixels, IMAGES), equilibria.tangents(pixels, IMAGES)
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 from jax.experimental import multihost_utils
 
 from slantgan_jax import sweep, sweep_plots, sweeps
-from slantgan_jax.devices import use_every_core
+from slantgan_jax.cpu import use_every_core
 
 DRAWN_SEEDS = 1000
 FIGURES = ("heat_map.png", "distributions.png", "loss_bands.png", "faces.png")
@@ -89,7 +89,7 @@ def main(
         coords={"epoch": np.arange(record_every, epochs + 1, record_every)} if record_every else {},
         attrs=runs.ATTRS | histories,
         store=out,
-        tile=tile,
+        chunk_size=tile,
     )
     if distributed:
         wait_for_the_living()
@@ -164,7 +164,7 @@ def draw_rates(ds: xr.Dataset, gap: xr.DataArray, folder: Path) -> None:
 
 
 def draw_grid(gap: xr.DataArray, folder: Path) -> None:
-    """The median over seeds; a cell is grey where more than half of its seeds diverged."""
+    """The median over seeds; a cell is gray where more than half of its seeds diverged."""
     players = ("generator_learning_rate", "discriminator_learning_rate")
     middle = typical(gap).transpose(*players)
     corner = np.unravel_index(np.argmin(middle.values), middle.shape)

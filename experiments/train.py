@@ -7,7 +7,7 @@ import results
 import runs
 
 from slantgan_jax import sweep
-from slantgan_jax.devices import use_every_core
+from slantgan_jax.cpu import use_every_core
 
 
 def train(seed: int = 0, learning_rate: float = 0.01, epochs: int = 1000, out: Path = Path("results/train")) -> None:

@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 import optax
 import results
+from article_stream import article_players, article_stream, replayed
 from PIL import Image
 from tqdm import tqdm
 
@@ -20,18 +21,18 @@ from slantgan_jax import (
     Rule,
     faces,
     games,
-    gans,
     generate,
     logit,
     losses,
     plots,
     rules,
     slanted_land,
-    streams,
     train,
 )
 from slantgan_jax.networks import pixel_scores
-from slantgan_jax.train import LARGEST
+from slantgan_jax.numerics import as_float
+from slantgan_jax.rules import State
+from slantgan_jax.training import DIVERGENCE_BOUND, StepInfo
 
 NON_FACE = (0.25, 1.0, 0.5, 0.75)
 DETECTOR = Discriminator(weights=(1.0, -1.0, -1.0, 1.0), bias=-1.0)
@@ -197,8 +198,8 @@ def run(seed: int, learning_rate: float, epochs: int, source: str) -> Outcome:
     steps = epochs * len(faces.FACES)
     with jax.enable_x64(source == "numpy"):
         if source == "numpy":
-            stream = streams.article(seed, steps)
-            start, latents, shown = gans.article_players(stream), stream.latents, stream.shown
+            stream = article_stream(seed, steps)
+            start, latents, shown = article_players(stream), stream.latents, stream.shown
         else:
             key_init, key_latent = jax.random.split(jax.random.key(seed))
             start = slanted_land().init(key_init)
@@ -209,39 +210,39 @@ def run(seed: int, learning_rate: float, epochs: int, source: str) -> Outcome:
 
 @jax.jit
 def _run(start: Players, latents: jax.Array, shown: jax.Array, learning_rate: jax.Array) -> Outcome:
-    game = gans.replay(slanted_land(), start, latents)
-    rule = rules.tutorial(Players(optax.sgd(learning_rate), optax.sgd(learning_rate)))
-    key, steps = jax.random.key(0), len(latents)  # the key is not used: the game replays given numbers
-    history = train(key, game, rule, steps, record=lambda players: players).history
-    trajectory = jax.tree.map(lambda first, rest: jnp.concatenate([jnp.asarray(first)[None], rest]), start, history)
-    before = jax.tree.map(lambda leaf: leaf[:-1], trajectory)
-    samples = jax.vmap(game.sample, (None, 0))(key, jnp.arange(steps))
-    curves = jax.vmap(lambda players, sample: curves_of(rule, game, players, sample))(before, samples)
-    final = jax.tree.map(lambda leaf: leaf[-1], trajectory)
-    generated = faces.array(jax.vmap(generate, (None, 0))(final.generator, shown))
+    game, rule = replayed(latents), rules.tutorial(optax.sgd(learning_rate))
+
+    def record(info: StepInfo) -> tuple[Players, Curves]:
+        return info.players, curves_of(rule, game, info.before, info.sample)
+
+    key = jax.random.key(0)  # it is not used: the game replays given numbers
+    result = train(key, game, rule, len(latents), players=start, record=record)
+    players, curves = result.history
+    trajectory = jax.tree.map(lambda first, rest: jnp.concatenate([as_float(first)[None], rest]), start, players)
+    generated = faces.stack(jax.vmap(generate, (None, 0))(result.players.generator, shown))
     return Outcome(as_arrays(trajectory), curves, shown, generated)
 
 
-def curves_of(rule: Rule, game: Game, players: Players, sample: gans.Sample) -> Curves:
-    """What the article's program records in the step that starts at `players`.
+def curves_of(rule: Rule, game: Game, before: State, sample: games.Sample) -> Curves:
+    """What the article's program records in the step that starts at the state `before`.
 
     Its discriminator error is `sum(-ln D(x) - ln(1 - D(z)))` with the scalar z in the place of an image, which
     broadcasts to one value σ(u_i z + c) for each weight: `discriminator_error`. The loss that D minimizes is
     `discriminator_loss`.
     """
     first_move = rule.moves(game)[0]
-    seen = first_move(rule.init(players), sample).players
+    seen = first_move(before, sample).players
     weights, bias = seen.discriminator
     real = losses.softplus(-logit(seen.discriminator, sample.real))
     broadcast = [real + losses.softplus(u * sample.latent + bias) for u in jax.tree.leaves(weights)]
-    true = games.losses_of(game, seen, sample)
+    true = games.total_losses(game, seen, sample)
     return Curves(true.generator, jnp.asarray(sum(broadcast)), true.discriminator)
 
 
 def as_arrays(players: Players) -> Players:
     """`players` with every image as one array, pixels last."""
     (weights, biases), (inputs, bias) = players
-    return Players(Generator(faces.array(weights), faces.array(biases)), Discriminator(faces.array(inputs), bias))
+    return Players(Generator(faces.stack(weights), faces.stack(biases)), Discriminator(faces.stack(inputs), bias))
 
 
 def last_players(outcome: Outcome) -> Players:
@@ -253,7 +254,7 @@ def divergence(outcome: Outcome) -> str | None:
     sizes = [np.max(np.abs(leaf)) for leaf in jax.tree.leaves(last_players(outcome))]
     if not np.all(np.isfinite(sizes)):
         return "parameters are infinite or NaN"
-    if max(sizes) > LARGEST:
+    if max(sizes) > DIVERGENCE_BOUND:
         return f"a parameter reached {max(sizes):.3g}, where every sigmoid is 0 or 1 and learning has stopped"
     return None
 
@@ -306,12 +307,12 @@ def save_animation(path: Path, outcome: Outcome) -> None:
         Image.fromarray(frame)
         for frame in tqdm(frames, "animation", len(chosen), unit=" frames", disable=None, leave=False)
     ]
-    colours = drawn[-1].copy()
+    colors = drawn[-1].copy()
     for i, name in enumerate((plots.NEGATIVE, plots.POSITIVE, plots.GENERATOR, plots.DISCRIMINATOR)):
-        colours.paste(name, (colours.width // 4, 40 * i, colours.width // 2, 40 * i + 40))
+        colors.paste(name, (colors.width // 4, 40 * i, colors.width // 2, 40 * i + 40))
     for row in range(256):  # the last frame has few of the greys that the first ones need
-        colours.paste((row, row, row), (0, row, colours.width // 4, row + 1))
-    palette = colours.quantize(224)
+        colors.paste((row, row, row), (0, row, colors.width // 4, row + 1))
+    palette = colors.quantize(224)
     indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in drawn]
     indexed[0].save(
         path, save_all=True, append_images=indexed[1:], loop=0, duration=[600] + [110] * (len(drawn) - 2) + [2500]

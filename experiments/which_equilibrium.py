@@ -40,6 +40,7 @@ from slantgan_jax import (
     Objective,
     Players,
     Rule,
+    distributions,
     equilibrium_plots,
     faces,
     fields,
@@ -52,9 +53,10 @@ from slantgan_jax import (
     train,
 )
 from slantgan_jax.analysis import distances, drift, equilibria, transport
-from slantgan_jax.devices import use_every_core
+from slantgan_jax.cpu import use_every_core
+from slantgan_jax.training import StepInfo
 
-IMAGES = faces.pixels(faces.FACES)
+IMAGES = faces.unstack(faces.FACES)
 MEAN = faces.FACES.mean(0)
 NODES = 8  # of the latent where players move: E σ(w z + b) to 1e-6 for |w| up to 5
 FLOW_STEPS, EVERY = 30_000, 10  # of size 1; steps from record to record
@@ -70,8 +72,8 @@ ROUNDS = 8  # of transport: errors of 1e-9 for weights of this size, in half the
 SUBSTEPS = 4  # of the predicted mean and covariance, from record to record
 
 
-def sgd(rate: Any) -> Players:
-    return Players(optax.sgd(rate), optax.sgd(rate))
+def sgd(rate: Any) -> optax.GradientTransformation:
+    return optax.sgd(rate)
 
 
 class Method(NamedTuple):
@@ -91,11 +93,11 @@ METHODS = {
     "tutorial's order, η = 0.1": Method(80_000, rules.tutorial(sgd(0.1))),
     "tutorial, sampled, η = 0.01": Method(1_000_000, rules.tutorial(sgd(0.01)), sampled=True),
     "extragradient, η = 0.3": Method(24_000, rules.simultaneous(sgd(0.3), fields.extragradient(0.3))),
-    "optimistic, η = 0.3": Method(24_000, rules.simultaneous(Players(*[optax.optimistic_gradient_descent(0.3)] * 2))),
+    "optimistic, η = 0.3": Method(24_000, rules.simultaneous(optax.optimistic_gradient_descent(0.3))),
     "D ten times as fast": Method(24_000, rules.alternating(Players(optax.sgd(0.1), optax.sgd(1.0)))),
     "R1, γ = 0.1": Method(3000, rules.alternating(sgd(1.0)), gamma=0.1),
     "saturating loss": Method(12_000, rules.alternating(sgd(1.0)), losses.saturating),
-    "Adam, R1": Method(30_000, rules.alternating(Players(*[optax.adam(0.001, b1=0.5)] * 2)), gamma=0.1),
+    "Adam, R1": Method(30_000, rules.alternating(optax.adam(0.001, b1=0.5)), gamma=0.1),
 }
 
 
@@ -104,14 +106,14 @@ class Case(NamedTuple):
 
     shared_latent: bool
     discriminator_first: bool
-    rule: Callable[[Players], Rule]
+    rule: Callable[[rules.Optimizer], Rule]
     objective: Objective = losses.non_saturating
 
 
 CASES = {
     "the tutorial: D has seen G's latent": Case(True, True, rules.tutorial),
     "G has a fresh latent": Case(False, True, rules.tutorial),
-    "G moves first, same latent": Case(True, False, partial(rules.alternating, discriminator_first=False)),
+    "G moves first, same latent": Case(True, False, partial(rules.alternating, order=("generator", "discriminator"))),
     "saturating loss, fresh latent": Case(False, True, rules.tutorial, losses.saturating),
 }
 SHARED, FRESH = list(CASES)[:2]
@@ -169,7 +171,7 @@ def which_equilibrium(
 
 def vector(players: Players) -> jax.Array:
     """w, b, u and c, `[13]`."""
-    return jnp.concatenate([faces.array(leaf) for leaf in (*players.generator, players.discriminator.weights)]
+    return jnp.concatenate([faces.stack(leaf) for leaf in (*players.generator, players.discriminator.weights)]
                            + [players.discriminator.bias[None]])  # fmt: skip
 
 
@@ -182,9 +184,9 @@ def flow_of(starts: int) -> dict[str, np.ndarray]:
     """The flow from `starts` points, `[starts, ...]`: where it starts and ends, and where the laws say that it ends."""
 
     def run(key):
-        game = games.expected(slanted_land(nodes=NODES))
+        game = games.expected(slanted_land(latent=distributions.uniform(nodes=NODES)))
         rule = rules.simultaneous(sgd(1.0), fields.rk4(1.0))
-        outcome = train(key, game, rule, FLOW_STEPS, record=vector, every=EVERY)
+        outcome = train(key, game, rule, FLOW_STEPS, record=lambda info: vector(info.players), record_every=EVERY)
         return vector(game.init(jax.random.split(jax.random.clone(key))[0])), outcome.history
 
     def law(start, later):
@@ -240,7 +242,7 @@ def ends_of(method: Method, count: int) -> np.ndarray:
     """Where a method ends from the flow's first `count` starts, `[count, 13]`."""
 
     def run(key):
-        game = slanted_land(objective=method.objective, nodes=NODES)
+        game = slanted_land(objective=method.objective, latent=distributions.uniform(nodes=NODES))
         game = games.penalized(game, penalties.r1(method.gamma)) if method.gamma else game
         return vector(train(key, game if method.sampled else games.expected(game), method.rule, method.steps).players)
 
@@ -249,11 +251,13 @@ def ends_of(method: Method, count: int) -> np.ndarray:
 
 def noisy_run(key: jax.Array, learning_rate: jax.Array, start: Players, case: Case, steps: int) -> dict[str, jax.Array]:
     """`RECORDS` records of w, b and u, `[RECORDS, 12]`, of a run that starts at an equilibrium."""
-    game = slanted_land(objective=case.objective, fresh_latent=not case.shared_latent)
-    # A start that depends on nothing that is mapped over could not be carried through the sweep's loop.
-    game = game._replace(init=lambda key: jax.tree.map(lambda leaf: leaf + 0 * learning_rate, start))
-    rule = case.rule(sgd(learning_rate))
-    outcome = train(key, game, rule, steps, record=lambda players: vector(players)[:12], every=steps // RECORDS)
+    game = slanted_land(objective=case.objective, independent_latents=not case.shared_latent)
+    rule, every = case.rule(sgd(learning_rate)), steps // RECORDS
+
+    def record(info: StepInfo) -> jax.Array:
+        return vector(info.players)[:12]
+
+    outcome = train(key, game, rule, steps, players=start, record=record, record_every=every)
     return {"history": outcome.history}
 
 
@@ -261,7 +265,7 @@ def noise_of(case: Case, replicas: int, steps: int, learning_rates: tuple[float,
     """Mean and standard deviation over replicas of where on the surface they are, `[rates, 1 + RECORDS, 4]`, and the
     variance of D's u over replicas and the later half of the records `[rates, 4]`; each as predicted, too."""
     with jax.enable_x64(True):
-        start = jax.tree.map(np.float32, equilibria.equilibrium(faces.pixels(np.array(START)), IMAGES))
+        start = jax.tree.map(np.float32, equilibria.equilibrium(faces.unstack(np.array(START)), IMAGES))
     ds = sweep(
         partial(noisy_run, start=start, case=case, steps=steps),
         {"seed": np.arange(replicas), "learning_rate": list(learning_rates)},
@@ -377,7 +381,7 @@ def distance(order: int, numbers: jax.Array) -> jax.Array:
 
 def smooth_energy(numbers: jax.Array) -> jax.Array:
     """The energy distance by fewer nodes, for generators that are not steep: |G(z) - G(z')| is smooth for z' < z."""
-    z, chances = games.latent_quadrature(48)
+    z, chances = distributions.uniform_quadrature(48)
     x = jax.nn.sigmoid(z[:, None] * numbers[None, :4] + numbers[None, 4:])
     below = jax.nn.sigmoid(jnp.outer(z, z)[..., None] * numbers[None, None, :4] + numbers[None, None, 4:])
     between = jnp.linalg.norm(x[:, None] - faces.FACES[None], axis=-1).mean(1)

@@ -15,7 +15,7 @@ import itertools
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ from slantgan_jax import (
     Game,
     Players,
     Rule,
+    distributions,
     faces,
     fields,
     games,
@@ -41,8 +42,9 @@ from slantgan_jax import (
     train,
 )
 from slantgan_jax.analysis import distances, dynamics
-from slantgan_jax.devices import use_every_core
-from slantgan_jax.gans import Noise
+from slantgan_jax.cpu import use_every_core
+from slantgan_jax.numerics import as_float, squared_norm
+from slantgan_jax.training import StepInfo
 
 CLOSE = 0.01
 EVERY = 5  # steps from record to record; odd, as rates that are too large overshoot to and fro in every other step
@@ -61,8 +63,8 @@ OBJECTIVES = {
 RULES = {"tutorial": rules.tutorial, "simultaneous": rules.simultaneous, "alternating": rules.alternating}
 
 
-def sgd(rate: jax.Array, strength: jax.Array) -> Players:
-    return Players(optax.sgd(rate), optax.sgd(rate))
+def sgd(rate: jax.Array, strength: jax.Array) -> optax.GradientTransformation:
+    return optax.sgd(rate)
 
 
 class Method(NamedTuple):
@@ -79,8 +81,8 @@ class Method(NamedTuple):
     """
 
     strengths: tuple[float, ...] = (0.0,)
-    field: Callable[[jax.Array, jax.Array], fields.Adjustment] = lambda rate, strength: fields.gradients
-    optimizers: Callable[[jax.Array, jax.Array], Players] = sgd
+    field: Callable[[jax.Array, jax.Array], fields.Transform] = lambda rate, strength: fields.gradients
+    optimizers: Callable[[jax.Array, jax.Array], rules.Optimizer] = sgd
     wrap: Callable[[Rule, jax.Array], Rule] = lambda rule, strength: rule
     penalty: Callable[[jax.Array], penalties.Penalty] | None = None
     logit: Callable[..., jax.Array] = networks.logit
@@ -191,7 +193,10 @@ def run(
     """One run: how far it is from equilibrium, when it was within `CLOSE`, which verdict (an index of `VERDICTS`)."""
     chosen = METHODS[method]
     game = slanted_land(
-        objective=OBJECTIVES[objective], logit=chosen.logit, noise=strength if chosen.noise else 0.0, nodes=NODES
+        objective=OBJECTIVES[objective],
+        logit=chosen.logit,
+        noise=strength if chosen.noise else 0.0,
+        latent=distributions.uniform(nodes=NODES),
     )
     if chosen.penalty is not None:
         game = games.penalized(game, chosen.penalty(strength))
@@ -203,7 +208,7 @@ def run(
     else:
         played = chosen.wrap(RULES[rule](optimizers, chosen.field(learning_rate, strength)), strength)
     record = partial(recorded, chosen.logit)
-    outcome = train(key, games.expected(game), played, steps, record=record, every=EVERY)
+    outcome = train(key, games.expected(game), played, steps, record=record, record_every=EVERY)
     far, players = outcome.history
     settled = dynamics.settled(far, CLOSE)
     verdict = dynamics.classify(far, players, outcome.finite, close=CLOSE)
@@ -216,15 +221,15 @@ def run(
     }
 
 
-def recorded(logit: Callable[..., jax.Array], players: Players) -> tuple[jax.Array, Players]:
-    return distance(players, logit), players
+def recorded(logit: Callable[..., jax.Array], info: StepInfo) -> tuple[jax.Array, Players]:
+    return distance(info.players, logit), info.players
 
 
 def distance(players: Players, logit: Callable[..., jax.Array] = networks.logit) -> jax.Array:
     """√(‖E G(z) - mean face‖² + ‖∇ℓ‖²)."""
-    gap = distances.mean_gap(players.generator, faces.pixels(faces.FACES))
+    gap = distances.mean_gap(players.generator, faces.unstack(faces.FACES))
     slope = jax.grad(partial(logit, players.discriminator))(players.generator.biases)  # the same at every image
-    return jnp.sqrt(gap**2 + penalties.squared_norm(slope))
+    return jnp.sqrt(gap**2 + squared_norm(slope))
 
 
 def coarsely_noisy(game: Game) -> Game:
@@ -233,15 +238,13 @@ def coarsely_noisy(game: Game) -> Game:
     It has the first three moments of normal noise; where D is nearly undecided the second is all that counts.
     """
     pixels = faces.FACES.shape[1]
-    points = faces.pixels(np.sqrt(pixels) * np.concatenate([np.eye(pixels), -np.eye(pixels)]))
+    points = faces.unstack(np.sqrt(pixels) * np.concatenate([np.eye(pixels), -np.eye(pixels)]))
 
-    def coarse(factor: games.Factor) -> games.Factor:
-        if factor.values.noise is None or len(factor.weights) == 1:
-            return factor
-        noise = Noise(*(part and jax.tree.map(faces.floats, points) for part in factor.values.noise))
-        return games.Factor(factor.values._replace(noise=noise), jnp.full(2 * pixels, 1 / (2 * pixels)))
+    def nodes() -> tuple[Any, jax.Array]:
+        return jax.tree.map(as_float, points), jnp.full(2 * pixels, 1 / (2 * pixels))
 
-    return game._replace(support=lambda: tuple(map(coarse, game.support())))
+    noise = game.draws.real_noise._replace(nodes=nodes)
+    return game._replace(draws=game.draws._replace(real_noise=noise, fake_noise=noise))
 
 
 def judged(ds: xr.Dataset) -> dict:

@@ -1,35 +1,63 @@
-"""The smallest GAN there is, as pure functions in JAX: faces → networks → losses → games → fields → rules → train."""
+"""The smallest GAN there is, as pure functions in JAX.
 
-from slantgan_jax import faces, fields, games, gans, losses, networks, penalties, rules, streams
-from slantgan_jax.games import Game
-from slantgan_jax.gans import slanted_land
+Six concepts, in the order in which a reader needs them: `Players`, `Distribution`, `Game`, field (`fields`), `Rule`,
+`train`; and `sweep`, which maps a run over labeled axes. `sweep` is imported when it is first used, since it needs
+xarray and zarr.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from slantgan_jax import cpu, distributions, faces, fields, games, losses, networks, numerics, penalties, rules
+from slantgan_jax.distributions import Distribution
+from slantgan_jax.games import Game, expected, gan, minibatch, penalized, slanted_land
 from slantgan_jax.losses import Objective
-from slantgan_jax.networks import Discriminator, Generator, Players, generate, logit
-from slantgan_jax.rules import Rule
-from slantgan_jax.sweeps import sweep
-from slantgan_jax.train import Run, train
+from slantgan_jax.networks import Discriminator, Generator, Network, generate, logit, mlp
+from slantgan_jax.rules import Rule, State
+from slantgan_jax.training import StepInfo, TrainResult, train
+from slantgan_jax.types import Players
+
+if TYPE_CHECKING:
+    from slantgan_jax.sweeps import sweep
 
 __all__ = [
     "Discriminator",
+    "Distribution",
     "Game",
     "Generator",
+    "Network",
     "Objective",
     "Players",
     "Rule",
-    "Run",
+    "State",
+    "StepInfo",
+    "TrainResult",
+    "cpu",
+    "distributions",
+    "expected",
     "faces",
     "fields",
     "games",
-    "gans",
+    "gan",
     "generate",
     "logit",
     "losses",
+    "minibatch",
+    "mlp",
     "networks",
+    "numerics",
+    "penalized",
     "penalties",
     "rules",
     "slanted_land",
-    "streams",
     "sweep",
     "train",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "sweep":
+        from slantgan_jax.sweeps import sweep
+
+        return sweep
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -63,8 +63,8 @@ def first_turns(ax: Axes, data: Mapping[str, Any]) -> None:
     epochs, period = np.asarray(turns["epochs"]), data["spectrum"]["period in epochs"]["step"]
     end = data["article"][0]["epoch"]
     ax.axhline(0, color="#d1d5db", linewidth=0.8)
-    for name, colour, width in (("full batch", FULL_BATCH, 1.2), ("article", ARTICLE, 1.2)):
-        ax.plot(epochs, np.asarray(turns[name])[:, 1], color=colour, linewidth=width,
+    for name, color, width in (("full batch", FULL_BATCH, 1.2), ("article", ARTICLE, 1.2)):
+        ax.plot(epochs, np.asarray(turns[name])[:, 1], color=color, linewidth=width,
                 linestyle="-" if name == "article" else (0, (4, 2)))  # fmt: skip
     ax.axvspan(0, end, color=ARTICLE, alpha=0.1, linewidth=0)
     ax.annotate(f"the article:\n{end} epochs", (end, ax.get_ylim()[1]), (4, -4), textcoords="offset points",
@@ -109,12 +109,12 @@ def nikaido_isoda(ax: Axes, data: Mapping[str, Any]) -> None:
     """What both players together could still gain; hollow where a plane tells all images apart."""
     curves = data["curves"]
     epochs = np.asarray(curves["epochs"])
-    for name, colour in (("article", ARTICLE), ("full batch", FULL_BATCH)):
+    for name, color in (("article", ARTICLE), ("full batch", FULL_BATCH)):
         gap = np.maximum(np.asarray(curves[name]["Nikaido-Isoda gap"]), FLOOR)
         apart = np.asarray(curves[name]["separable"])
-        ax.plot(epochs, gap, color=colour, linewidth=0.8, alpha=0.7)
-        ax.plot(epochs[~apart], gap[~apart], "o", color=colour, markersize=3.5)
-        ax.plot(epochs[apart], gap[apart], "o", color=colour, markersize=3.5, markerfacecolor="white")
+        ax.plot(epochs, gap, color=color, linewidth=0.8, alpha=0.7)
+        ax.plot(epochs[~apart], gap[~apart], "o", color=color, markersize=3.5)
+        ax.plot(epochs[apart], gap[apart], "o", color=color, markersize=3.5, markerfacecolor="white")
     c = data["bias of the order"]["order of moves"]["c"]
     # With u = 0 and a logit c everywhere D loses s(c) + s(-c) - 2 ln 2 = c²/4 + ..., and G has nothing to gain.
     ax.axhline(
@@ -127,10 +127,10 @@ def nikaido_isoda(ax: Axes, data: Mapping[str, Any]) -> None:
 
 
 def methods(ax: Axes, rows: list[Mapping[str, Any]]) -> None:
-    """Epochs in which each method falls by e: predicted as rings, measured as dots, a colour for each rate."""
+    """Epochs in which each method falls by e: predicted as rings, measured as dots, a color for each rate."""
     names = list(dict.fromkeys(row["method"] for row in rows))
     rates = list(dict.fromkeys(row["learning rate"] for row in rows))
-    for rate, colour in zip(rates, (ARTICLE, plots.GENERATOR), strict=False):
+    for rate, color in zip(rates, (ARTICLE, plots.GENERATOR), strict=False):
         own = [row for row in rows if row["learning rate"] == rate]
         places = [names.index(row["method"]) for row in own]
         predicted = [row["predicted"] for row in own]
@@ -139,12 +139,12 @@ def methods(ax: Axes, rows: list[Mapping[str, Any]]) -> None:
             predicted,
             places,
             "o",
-            color=colour,
+            color=color,
             markersize=11,
             markerfacecolor="none",
             label=f"rate {rate:g}: predicted",
         )
-        ax.plot(measured, places, "o", color=colour, markersize=4.5, label=f"rate {rate:g}: measured")
+        ax.plot(measured, places, "o", color=color, markersize=4.5, label=f"rate {rate:g}: measured")
         for place, value in zip(places, measured, strict=True):
             if np.isfinite(value):
                 ax.annotate(

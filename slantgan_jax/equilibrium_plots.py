@@ -54,7 +54,7 @@ def steepest_lines(ax: Axes, flow: Mapping[str, np.ndarray]) -> None:
 
 
 def ends_against_law(ax: Axes, flow: Mapping[str, np.ndarray], explained: Mapping[str, float]) -> None:
-    """Final weights against those that the steepest line says, a colour a pixel, and in grey those of the start."""
+    """Final weights against those that the steepest line says, a color a pixel, and in gray those of the start."""
     end = flow["end"][:, :4]
     ax.plot(flow["start"][:, :4], end, ".", color="#cbd5e1", markersize=3, zorder=1)
     for i, name in enumerate(PIXELS):
@@ -65,19 +65,19 @@ def ends_against_law(ax: Axes, flow: Mapping[str, np.ndarray], explained: Mappin
     ax.text(0.97, 0.03, text, transform=ax.transAxes, ha="right", va="bottom", fontsize=8)
     ax.set(xlim=limits, ylim=limits, xlabel="weight w where the steepest line meets the equilibria")
     ax.set_ylabel("weight w after training")
-    ax.legend(fontsize=8, loc="upper left", title="pixel (grey: against w of the start)", title_fontsize=8)
+    ax.legend(fontsize=8, loc="upper left", title="pixel (gray: against w of the start)", title_fontsize=8)
     ax.set_title("Where that line meets the equilibria the run ends", fontsize=10)
 
 
 def ends_of_methods(ax: Axes, methods: Mapping[str, Mapping[str, Any]]) -> None:
     """How far from the flow's and from the law's ends other methods end, in spreads over starts."""
     names = sorted(methods, key=lambda name: methods[name]["from the flow's end, in spreads"], reverse=True)
-    for key, marker, colour in (
+    for key, marker, color in (
         ("from the flow's end, in spreads", "o", COLOURS[0]),
         ("from the steepest law, in spreads", "x", COLOURS[1]),
     ):
         label = key.removesuffix(", in spreads")
-        ax.plot([100 * methods[name][key] for name in names], range(len(names)), marker, color=colour, label=label)
+        ax.plot([100 * methods[name][key] for name in names], range(len(names)), marker, color=color, label=label)
     ax.axvline(100, color=plots.QUIET, linestyle=":", linewidth=1)
     ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.set(xscale="log", xlim=(0.1, 200), xlabel="rms distance of w, % of the spread over starts")
@@ -88,16 +88,16 @@ def ends_of_methods(ax: Axes, methods: Mapping[str, Mapping[str, Any]]) -> None:
 
 def drift_of_noise(ax: Axes, noise: Mapping[str, Any], learning_rates: Sequence[float], steps: int) -> None:
     """Mean size of the weights against η² n: all rates on one curve for each case; lines are the prediction."""
-    for colour, (name, found) in zip(COLOURS, noise.items(), strict=False):
+    for color, (name, found) in zip(COLOURS, noise.items(), strict=False):
         for i, rate in enumerate(learning_rates):
             times = rate**2 * np.linspace(0, steps, found["mean"].shape[1])[1:]
             size, predicted = (
                 (found[key][i] * np.sign(found[key][i][:1])).mean(1) / np.abs(found[key][i][0]).mean()
                 for key in ("mean", "predicted_mean")
             )
-            ax.plot(times, predicted[1:], color=colour, linewidth=1, label="" if i else name)
+            ax.plot(times, predicted[1:], color=color, linewidth=1, label="" if i else name)
             few = slice(1, None, 4) if len(times) > 10 else slice(None)
-            ax.plot(times[few], size[1:][few], MARKERS[i % 6], color=colour, markersize=3.5, markerfacecolor="none")
+            ax.plot(times[few], size[1:][few], MARKERS[i % 6], color=color, markersize=3.5, markerfacecolor="none")
     for i, rate in enumerate(learning_rates):
         ax.plot([], [], MARKERS[i % 6], color="black", markersize=3.5, markerfacecolor="none", label=f"η = {rate:g}")
     ax.set(xscale="log", xlim=(1, None), ylim=(-0.05, 2), xlabel="η² n, the rate squared times the steps")
@@ -109,17 +109,17 @@ def drift_of_noise(ax: Axes, noise: Mapping[str, Any], learning_rates: Sequence[
 def spread_by_noise(ax: Axes, noise: Mapping[str, Any], learning_rates: Sequence[float], steps: int) -> None:
     """Standard deviation of w over replicas against steps, of the first two cases; lines are the prediction."""
     for marker, style, (name, found) in zip("o^", ("-", "--"), noise.items(), strict=False):
-        for i, colour in enumerate(COLOURS[: len(learning_rates)]):
+        for i, color in enumerate(COLOURS[: len(learning_rates)]):
             times = np.linspace(0, steps, found["mean"].shape[1])
-            ax.plot(times[1:], found["predicted_deviation"][i, 1:].mean(1), style, color=colour, linewidth=1)
+            ax.plot(times[1:], found["predicted_deviation"][i, 1:].mean(1), style, color=color, linewidth=1)
             few = slice(1, None, 4) if len(times) > 10 else slice(1, None)
-            face = colour if marker == "o" else "none"
+            face = color if marker == "o" else "none"
             measured = found["deviation"][i].mean(1)
-            ax.plot(times[few], measured[few], marker, color=colour, markersize=3.5, markerfacecolor=face)
+            ax.plot(times[few], measured[few], marker, color=color, markersize=3.5, markerfacecolor=face)
         ax.plot([], [], style, color="black", marker=marker, markerfacecolor="black" if marker == "o" else "none",
                 markersize=3.5, linewidth=1, label=name)  # fmt: skip
-    for colour, rate in zip(COLOURS, learning_rates, strict=False):
-        ax.plot([], [], color=colour, label=f"η = {rate:g}")
+    for color, rate in zip(COLOURS, learning_rates, strict=False):
+        ax.plot([], [], color=color, label=f"η = {rate:g}")
     ax.set(xscale="log", yscale="log", ylim=(1e-4, 3), xlabel="steps n", ylabel="standard deviation of w over replicas")
     ax.legend(fontsize=7.5, loc="upper left", ncol=2)
     ax.set_title("Around that mean runs diffuse, as √(2 η³ D n) (lines: theory)", fontsize=10)
@@ -127,15 +127,15 @@ def spread_by_noise(ax: Axes, noise: Mapping[str, Any], learning_rates: Sequence
 
 def distances(ax: Axes, quality: Mapping[str, Mapping[str, np.ndarray]]) -> None:
     """Shares of runs against their distance from the faces, in units of the least: equilibria, the tutorial's runs."""
-    for colour, (name, found) in zip(COLOURS, quality.items(), strict=False):
+    for color, (name, found) in zip(COLOURS, quality.items(), strict=False):
         least = found["best"][0]
         for key, style in (("equilibria", "-"), ("runs", ":")):
             values = np.sort(found[key]) / least
-            ax.plot(values, (np.arange(values.size) + 1) / values.size, style, color=colour, linewidth=1.6)
-        ax.plot([], [], color=colour, linewidth=1.6, label=f"{name}, least {least:.4f}")
+            ax.plot(values, (np.arange(values.size) + 1) / values.size, style, color=color, linewidth=1.6)
+        ax.plot([], [], color=color, linewidth=1.6, label=f"{name}, least {least:.4f}")
         marks = (found["surface"][0], "D"), (found["constant"], "X"), (found["runs"][0], "*")
         for height, (value, marker) in enumerate(marks, 1):
-            ax.plot(value / least, height / 25, marker, color=colour, markeredgecolor="white", markersize=8, zorder=5)
+            ax.plot(value / least, height / 25, marker, color=color, markeredgecolor="white", markersize=8, zorder=5)
     for style, label in (("-", "equilibria reached"), (":", "the tutorial's 1000 epochs")):
         ax.plot([], [], style, color="black", label=label)
     for marker, label in (("D", "best equilibrium"), ("X", "collapsed, w = 0"), ("*", "tutorial, seed 0")):

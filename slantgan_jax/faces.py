@@ -1,25 +1,23 @@
-"""The data: slanted faces, images with a bright diagonal on a dark ground.
+"""The data: slanted faces, images with a dark diagonal on a light ground.
 
-An image is a *pytree of pixels*, row-major, pixel 0 at the top left, values in [0, 1] (1 is dark ink in the
-figures: the face). Two forms hold the same image and run through the same code:
+An image is a *pytree of pixels*, row-major, with pixel 0 at the top left. Values are in [0, 1]; 1 is dark ink. The same
+image has two forms, and the same code serves both:
 
-- `pixels(array)`: a tuple with one scalar leaf a pixel. Under `vmap` over runs each pixel becomes one
-  contiguous vector, which XLA fuses best: use it for 2×2.
-- the array itself, one leaf of shape `[side * side]`: use it for larger sides.
+- `unstack(array)`: a tuple with one scalar leaf for each pixel. Under `vmap` over runs each pixel becomes one
+  contiguous vector, which XLA fuses best. Use it for 2×2 images.
+- the array itself: one leaf of shape `[side * side]`. Use it for larger sides.
 
-A data set has the same structure with one more, leading axis on every leaf.
+A data set has the same structure, with one more, leading axis on every leaf.
 """
 
 import math
-from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-Image = Any
-"""A pytree of pixels: a tuple of scalars or one `[pixels]` array; a data set has a leading axis on each leaf."""
+from slantgan_jax.types import Image
 
 FACES = np.array(
     [
@@ -30,12 +28,12 @@ FACES = np.array(
         [0.8, 0.2, 0.1, 0.9],
     ]
 )
-"""The tutorial's five faces, `[5, 4]`. float64 here; the precision of a run is chosen where it is traced."""
+"""The tutorial's five faces, `[5, 4]`, in float64. The precision of a run is chosen when it is traced."""
 FACES.setflags(write=False)
 
 
-def pixels(images: chex.ArrayNumpy | jax.Array) -> Image:
-    """Splits the last axis of `[..., pixels]` into a tuple of one `[...]` leaf a pixel."""
+def unstack(images: chex.ArrayNumpy | jax.Array) -> Image:
+    """Splits the last axis of `[..., pixels]` into a tuple with one `[...]` leaf for each pixel."""
     if np.ndim(images) == 0:
         raise ValueError(
             f"images must have a last axis of pixels, got the scalar {images}: pass an array of shape [..., pixels]"
@@ -43,21 +41,13 @@ def pixels(images: chex.ArrayNumpy | jax.Array) -> Image:
     return tuple(images[..., i] for i in range(np.shape(images)[-1]))
 
 
-def array(image: Image) -> jax.Array:
-    """Joins the pixels of an image (or of a data set or batch of images) into `[..., pixels]`, undoing `pixels`."""
+def stack(image: Image) -> jax.Array:
+    """Joins the pixels of an image, a data set or a batch of images into `[..., pixels]`: the inverse of `unstack`."""
     return jnp.stack(image, axis=-1) if isinstance(image, tuple) else jnp.asarray(image)
 
 
-def floats(values: Any) -> jax.Array:
-    """`values` in the precision of the trace: float32, or float64 where 64-bit types are enabled.
-
-    The type is asked for by name: without it a constant traced in one precision was seen to stay so in the other.
-    """
-    return jnp.asarray(values, jnp.result_type(float))
-
-
-def side_of(count: int) -> int:
-    """The side of a square image of `count` pixels. Raises `ValueError` unless it is a square of a side ≥ 2."""
+def side_length(count: int) -> int:
+    """The side of a square image of `count` pixels. Raises `ValueError` unless `count` is the square of a side ≥ 2."""
     side = math.isqrt(count)
     if side < 2 or side * side != count:
         raise ValueError(f"an image of {count} pixels is not a square of side 2 or more: pass 4, 9, 16, ... pixels")
@@ -67,8 +57,8 @@ def side_of(count: int) -> int:
 def slanted(key: chex.PRNGKey, count: int, side: int = 2) -> jax.Array:
     """Random slanted faces, `[count, side * side]`.
 
-    Pixels are independent and uniform: on U(0.8, 1) along the diagonal, U(0, 0.2) off it. These are the ranges
-    that the tutorial's five faces span; the mean image is 0.9 on the diagonal and 0.1 elsewhere.
+    Pixels are independent and uniform: U(0.8, 1) along the diagonal, U(0, 0.2) off it. The tutorial's five faces span
+    these ranges. The mean image is 0.9 on the diagonal and 0.1 elsewhere.
 
     Raises:
       ValueError: `count` below 1 or `side` below 2.
@@ -80,7 +70,7 @@ def slanted(key: chex.PRNGKey, count: int, side: int = 2) -> jax.Array:
 
 
 def noise(key: chex.PRNGKey, count: int, side: int = 2) -> jax.Array:
-    """Images that are no faces, `[count, side * side]`: every pixel independent and uniform on [0, 1).
+    """Images that are no faces, `[count, side * side]`: all pixels are independent and uniform on [0, 1).
 
     Raises:
       ValueError: `count` below 1 or `side` below 2.

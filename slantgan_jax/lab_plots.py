@@ -22,7 +22,7 @@ def contraction_factors(panel: Panel, groups: Mapping[str, Sequence[Mapping[str,
     """The factor per step against the step size, a panel for each group of curves; below the line at 1 is stable.
 
     Args:
-      groups: name to curves. A curve has `label` and `colour` (an index), which several may share, `dashed`, the closed
+      groups: name to curves. A curve has `label` and `color` (an index), which several may share, `dashed`, the closed
         form as `line` `[2, n]` of step sizes and factors, the measured `dots` `[2, m]`, and `threshold`,
         which is drawn where it is positive and finite.
       title: of the figure.
@@ -35,14 +35,14 @@ def contraction_factors(panel: Panel, groups: Mapping[str, Sequence[Mapping[str,
         entries: dict[str, Line2D] = {}
         ax.axhline(1, color=plots.QUIET, linewidth=0.8, zorder=1)
         for curve in curves:
-            colour = COLOURS[curve["colour"] % len(COLOURS)]
+            color = COLOURS[curve["color"] % len(COLOURS)]
             style = (0, (4, 2)) if curve["dashed"] else "-"
-            (drawn,) = ax.plot(*curve["line"], color=colour, linestyle=style, linewidth=1.3, zorder=2)
+            (drawn,) = ax.plot(*curve["line"], color=color, linestyle=style, linewidth=1.3, zorder=2)
             entries.setdefault(curve["label"], drawn)
-            face = "white" if curve["dashed"] else colour
-            ax.plot(*curve["dots"], "o", color=colour, markerfacecolor=face, markersize=3.2, zorder=3)
+            face = "white" if curve["dashed"] else color
+            ax.plot(*curve["dots"], "o", color=color, markerfacecolor=face, markersize=3.2, zorder=3)
             if 0 < curve["threshold"] < math.inf:
-                ax.plot(curve["threshold"], 1, "|", color=colour, markersize=18, markeredgewidth=1.6, zorder=4)
+                ax.plot(curve["threshold"], 1, "|", color=color, markersize=18, markeredgewidth=1.6, zorder=4)
         ax.set(xlim=(0, None), ylim=(0.3, 1.5), xlabel="step size η")
         ax.set_title(name, fontsize=10)
         ax.legend(
@@ -65,12 +65,12 @@ def trajectories(
     columns: int = 8,
     limit: float = 2.0,
 ) -> None:
-    """Paths in the plane, a panel for each: blue where it contracts, grey where it circles, red where it diverges.
+    """Paths in the plane, a panel for each: blue where it contracts, gray where it circles, red where it diverges.
 
     Args:
       paths: `[n, steps, 2]`; a path is drawn up to where it leaves the panel.
       names: `[n]`, of the panels.
-      factors: `[n]`, per step; their side of 1 gives the colour.
+      factors: `[n]`, per step; their side of 1 gives the color.
       title: of the figure.
       axis_names: of both coordinates.
       columns: panels in a row.
@@ -81,14 +81,14 @@ def trajectories(
     for ax in axes.ravel()[len(paths) :]:
         ax.set_visible(False)
     for ax, path, name, factor in zip(axes.ravel(), paths, names, factors, strict=False):
-        colour = plots.QUIET if abs(factor - 1) <= NEUTRAL else plots.POSITIVE if factor < 1 else plots.NEGATIVE
+        color = plots.QUIET if abs(factor - 1) <= NEUTRAL else plots.POSITIVE if factor < 1 else plots.NEGATIVE
         ax.axhline(0, color="#e5e7eb", linewidth=0.8, zorder=0)
         ax.axvline(0, color="#e5e7eb", linewidth=0.8, zorder=0)
-        ax.plot(*path.T, "-", color=colour, linewidth=0.7, alpha=0.6)
-        ax.plot(*path.T, "o", color=colour, markersize=1.8)
+        ax.plot(*path.T, "-", color=color, linewidth=0.7, alpha=0.6)
+        ax.plot(*path.T, "o", color=color, markersize=1.8)
         ax.plot(*path[0], "o", color="black", markersize=3.5)
         ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
-        ax.set_title(f"{name}\n{factor:.6f}", fontsize=8, color=colour)
+        ax.set_title(f"{name}\n{factor:.6f}", fontsize=8, color=color)
         ax.tick_params(labelsize=7)
     panel.supxlabel(axis_names[0], fontsize=10)
     panel.supylabel(axis_names[1], fontsize=10)
@@ -197,7 +197,7 @@ def zoo(
     """
     ax = panel.subplots()
     cells = {(e["method"], e["objective"], e["rule"]): e for e in entries}
-    norm, colours = LogNorm(max(steps / 100, 1), steps), colormaps["viridis_r"]
+    norm, colors = LogNorm(max(steps / 100, 1), steps), colormaps["viridis_r"]
     for row, method in enumerate(methods):
         for column, (objective, rule) in enumerate(columns):
             entry = cells.get((method, objective, rule))
@@ -205,7 +205,7 @@ def zoo(
                 continue
             median = entry["steps"][1]
             reached = np.isfinite(median)
-            face = colours(norm(median)) if reached else VERDICT_COLORS.get(entry["verdict"], "#cbd5e1")
+            face = colors(norm(median)) if reached else VERDICT_COLORS.get(entry["verdict"], "#cbd5e1")
             dark = entry["verdict"] == "diverged" if not reached else norm(median) > 0.5
             ax.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, color=face, linewidth=0)
             text = f"{median:.0f}\n{entry['rate']:g}" if reached else VERDICT_WORDS.get(entry["verdict"], "")

@@ -13,7 +13,7 @@ from slantgan_jax import plots
 from slantgan_jax.plots import Panel
 
 FATES = {"converged": ("Blues_r", 0.05, 0.85), "neither": ("YlOrBr_r", 0.05, 0.85), "diverged": ("Greys", 0.35, 0.9)}
-"""The colour map of each verdict, and which part of it: told apart in every kind of colour blindness and in print."""
+"""The color map of each verdict, and which part of it: told apart in every kind of color blindness and in print."""
 
 AXES = {
     "rates": ("log₁₀ of G's learning rate", "log₁₀ of D's learning rate"),
@@ -25,7 +25,7 @@ PLANE_COLOURS = {"rates": "#1d4ed8", "starts": "#b45309"}
 
 
 def fates(verdict: np.ndarray, intensity: np.ndarray) -> np.ndarray:
-    """Runs `[n, m]` as colours `[n, m, 3]`: verdict is the hue, the rank of `intensity` among its like the shade."""
+    """Runs `[n, m]` as colors `[n, m, 3]`: verdict is the hue, the rank of `intensity` among its like the shade."""
     picture = np.ones((*verdict.shape, 3))
     for number, (name, low, high) in enumerate(FATES.values()):
         mask = verdict == number
@@ -49,12 +49,12 @@ def basins(panel: Panel, data: Mapping[str, np.ndarray], summary: Mapping[str, A
         axes += [panel.add_subplot(grid[row + i // 2, 2 + i % 2]) for i in range(4)]
         pictures, whole = about["pictures"], _side(about["pictures"][0])
         for level, (ax, picture) in enumerate(zip(axes, pictures, strict=False)):
-            colours = fates(data[f"{plane}_{level}_verdict"], data[f"{plane}_{level}_intensity"])
-            ax.imshow(colours, origin="lower", extent=picture["window"], interpolation="antialiased", aspect="equal")
+            colors = fates(data[f"{plane}_{level}_verdict"], data[f"{plane}_{level}_intensity"])
+            ax.imshow(colors, origin="lower", extent=picture["window"], interpolation="antialiased", aspect="equal")
             if level + 1 < len(pictures):
                 left, right, bottom, top = pictures[level + 1]["window"]
-                for colour, width in (("white", 3.0), ("black", 1.2)):
-                    frame = Rectangle((left, bottom), right - left, top - bottom, fill=False, ec=colour, lw=width)
+                for color, width in (("white", 3.0), ("black", 1.2)):
+                    frame = Rectangle((left, bottom), right - left, top - bottom, fill=False, ec=color, lw=width)
                     ax.add_patch(frame)
             found = picture["dimension"]
             dimension = f", D = {found['value']:.2f}" if found else ""
@@ -143,8 +143,8 @@ def loss_curves_lie(
     )
     for ax, (name, label, undecided) in zip(axes, shown, strict=True):
         for method, x, y in zip(names["methods"], data[name][..., -1], data["wasserstein_1"][..., -1], strict=True):
-            colour = METHOD_COLOURS[names["methods"].index(method)]
-            ax.plot(x.ravel(), y.ravel(), "o", color=colour, markersize=2.6, alpha=0.6, linewidth=0, label=method)
+            color = METHOD_COLOURS[names["methods"].index(method)]
+            ax.plot(x.ravel(), y.ravel(), "o", color=color, markersize=2.6, alpha=0.6, linewidth=0, label=method)
         if undecided:
             ax.axvline(undecided, color="black", linewidth=0.9, linestyle=":")
         line = {"color": plots.QUIET, "linewidth": 0.9, "linestyle": "--"}
@@ -193,9 +193,9 @@ def _twins(panel: Panel, twins: Sequence[Mapping[str, Any]], names: Mapping[str,
         epochs = np.arange(1, len(losses) + 1)
         edges = np.unique(np.geomspace(1, len(losses), 200).astype(int)) - 1  # means over what one pixel shows
         counts = np.diff(np.append(edges, len(losses)))
-        for values, colour, player in zip(losses.T, (plots.GENERATOR, plots.DISCRIMINATOR), "GD", strict=True):
+        for values, color, player in zip(losses.T, (plots.GENERATOR, plots.DISCRIMINATOR), "GD", strict=True):
             row[0].plot(
-                epochs[edges], np.add.reduceat(values, edges) / counts, color=colour, linewidth=1.2, label=player
+                epochs[edges], np.add.reduceat(values, edges) / counts, color=color, linewidth=1.2, label=player
             )
         for value in names["undecided"].values():
             row[0].axhline(value, color=plots.QUIET, linewidth=0.8, linestyle=":")

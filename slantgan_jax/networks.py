@@ -1,12 +1,14 @@
-"""The two networks, one layer each, and the pair that everything comes in.
+"""The networks: the tutorial's generator and discriminator of one layer, and perceptrons of any size.
 
     generator      x_i = σ(w_i z + b_i)          one scalar latent z, one pixel x_i for each i
     discriminator  D(x) = σ(ℓ),  ℓ = u·x + c     the logit ℓ of "this is a face"
+    mlp            x ← f(W x + b), layer by layer, without f after the last
 
-On a 2×2 image that is 8 + 5 = 13 parameters. Both act on a pytree of pixels (see `faces`), so one text serves
-scalar leaves and array leaves of any side. Logits, never probabilities, go from module to module.
+On a 2×2 image the first two have 8 + 5 = 13 parameters. Both act on a pytree of pixels (see `faces`), so one text
+serves scalar leaves and array leaves of any side. Networks exchange logits, never probabilities.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
@@ -15,14 +17,53 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from slantgan_jax.faces import Image
+from slantgan_jax.numerics import as_float
+from slantgan_jax.types import Image, Players
 
 
-class Players(NamedTuple):
-    """One thing for each of the two players: parameters, losses, gradients, optimizers, optimizer states."""
+class Network(NamedTuple):
+    """A network as two pure functions. The pairs of flax (`module.init`, `module.apply`) and of haiku fit, too.
 
-    generator: Any
-    discriminator: Any
+    Attributes:
+      init: `key -> parameters`.
+      apply: `(parameters, input) -> output`, for one input.
+    """
+
+    init: Callable[[chex.PRNGKey], Any]
+    apply: Callable[[Any, Any], Any]
+
+
+class Layer(NamedTuple):
+    """Parameters of one layer of `mlp`: `weights` `[outputs, inputs]` and `biases` `[outputs]`."""
+
+    weights: jax.Array
+    biases: jax.Array
+
+
+def mlp(
+    *sizes: int,
+    activation: Callable[[jax.Array], jax.Array] = jax.nn.relu,
+    init: Callable[..., jax.Array] = jax.nn.initializers.glorot_uniform(),
+) -> Network:
+    """A multilayer perceptron: h ← f(W h + b) for each hidden layer, and W h + b for the last.
+
+    Args:
+      sizes: how many numbers go in, how many each hidden layer has, how many come out: `mlp(16, 64, 64, 2)`.
+      activation: f.
+      init: of the weights, one of `jax.nn.initializers`, called as `init(key, (inputs, outputs), dtype)`. Biases are 0.
+
+    Returns:
+      A `Network`: its parameters are a tuple of `Layer`s, and it maps `[sizes[0]]` to `[sizes[-1]]`.
+
+    Raises:
+      ValueError: fewer than two sizes, or a size below 1; when applied, an input of another shape.
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"the sizes of the layers are {sizes}: give two or more, each at least 1")
+    return Network(
+        init=lambda key: _layers(init, sizes, key),
+        apply=lambda layers, inputs: _perceptron(activation, layers, inputs),
+    )
 
 
 class Generator(NamedTuple):
@@ -72,7 +113,30 @@ def logit(discriminator: Discriminator, image: Image) -> jax.Array:
     if jax.tree.map(jnp.shape, weights) != jax.tree.map(jnp.shape, image):
         raise ValueError(
             f"the discriminator reads images of shape {jax.tree.map(jnp.shape, weights)}, "
-            f"got {jax.tree.map(jnp.shape, image)}: use one form (faces.pixels or arrays) and one side for both"
+            f"got {jax.tree.map(jnp.shape, image)}: use one form (faces.unstack or arrays) and one side for both"
         )
     products = jax.tree.map(lambda u, x: jnp.sum(u * x), weights, image)
     return jax.tree.reduce(jnp.add, products) + discriminator.bias
+
+
+def _layers(init: Callable[..., jax.Array], sizes: tuple[int, ...], key: chex.PRNGKey) -> tuple[Layer, ...]:
+    keys = jax.random.split(key, len(sizes) - 1)
+    dtype = as_float(0).dtype
+    return tuple(
+        Layer(init(key, (inputs, outputs), dtype).T, jnp.zeros(outputs, dtype))
+        for key, inputs, outputs in zip(keys, sizes[:-1], sizes[1:], strict=True)
+    )
+
+
+def _perceptron(
+    activation: Callable[[jax.Array], jax.Array], layers: tuple[Layer, ...], inputs: ArrayLike
+) -> jax.Array:
+    values = jnp.asarray(inputs)
+    if values.shape != layers[0].weights.shape[1:]:
+        raise ValueError(
+            f"the network takes an input of shape {layers[0].weights.shape[1:]}, got {values.shape}: it is written for "
+            "one input, so map it over a batch with jax.vmap"
+        )
+    for layer in layers[:-1]:
+        values = activation(layer.weights @ values + layer.biases)
+    return layers[-1].weights @ values + layers[-1].biases

@@ -137,7 +137,7 @@ def discriminator_error(panel: Panel, published: np.ndarray, true: np.ndarray, p
 
 
 def network(panel: Panel, generator: Any, discriminator: Any, title: str = "") -> None:
-    """Both networks as a graph from the latent z to D's verdict; line width is a weight's size, colour its sign."""
+    """Both networks as a graph from the latent z to D's verdict; line width is a weight's size, color its sign."""
     ax = panel.subplots()
     count = len(generator.weights)
     heights = np.linspace(1.0, 0.0, count) * 3.0

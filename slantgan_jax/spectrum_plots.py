@@ -120,7 +120,7 @@ def edges(
         ax.set_ylabel("largest stable rate")
     axes[0, 0].legend(fontsize=8, title="R1, lines predicted", title_fontsize=8)
     panel.supxlabel(
-        "equilibrium: s of the weights s (1, -1, -1, 1); on grey, random weights. Lines: from the spectrum. "
+        "equilibrium: s of the weights s (1, -1, -1, 1); on gray, random weights. Lines: from the spectrum. "
         "Dots: measured by runs. Crosses: above, the rule has no fixed point",
         fontsize=10,
     )

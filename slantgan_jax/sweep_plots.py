@@ -16,19 +16,19 @@ DIVERGED = "#d4d4d8"
 def heat_map(
     panel: Panel, gap: np.ndarray, rows: np.ndarray, columns: np.ndarray, row_name: str, column_name: str, title: str
 ) -> None:
-    """`gap` `[rows, columns]` in colour, NaN (diverged) in grey; rows from below."""
+    """`gap` `[rows, columns]` in color, NaN (diverged) in gray; rows from below."""
     ax = panel.subplots()
-    colours = colormaps["viridis_r"].with_extremes(bad=DIVERGED)
+    colors = colormaps["viridis_r"].with_extremes(bad=DIVERGED)
     finite = gap[np.isfinite(gap) & (gap > 0)]
     scale = LogNorm(finite.min(), max(finite.max(), 1.001 * finite.min())) if finite.size else None
-    image = ax.imshow(gap, aspect="auto", origin="lower", interpolation="nearest", cmap=colours, norm=scale)
+    image = ax.imshow(gap, aspect="auto", origin="lower", interpolation="nearest", cmap=colors, norm=scale)
     for axis, values, name in ((ax.yaxis, rows, row_name), (ax.xaxis, columns, column_name)):
         ticks = np.unique(np.linspace(0, len(values) - 1, min(len(values), 7)).astype(int))
         axis.set_ticks(ticks, [f"{values[tick]:.3g}" for tick in ticks])
         axis.set_label_text(name)
     if finite.size:
         panel.colorbar(image, ax=ax, label="distance of mean image from mean face")
-    ax.set_title(f"{title} (grey: diverged)" if np.isnan(gap).any() else title, fontsize=11)
+    ax.set_title(f"{title} (gray: diverged)" if np.isnan(gap).any() else title, fontsize=11)
 
 
 def distributions(panel: Panel, gap: np.ndarray, labels: Sequence[str], title: str) -> None:
@@ -87,7 +87,7 @@ def chosen_faces(
 
 
 def _legend(ax: Axes) -> None:
-    """A legend of at most eight of the lines, evenly chosen; colours run in their order."""
+    """A legend of at most eight of the lines, evenly chosen; colors run in their order."""
     handles, labels = ax.get_legend_handles_labels()
     if handles:
         chosen = np.unique(np.linspace(0, len(handles) - 1, min(len(handles), 8)).astype(int))

@@ -4,7 +4,7 @@ import jax
 import pytest
 import results
 
-from slantgan_jax.devices import use_every_core
+from slantgan_jax.cpu import use_every_core
 
 use_every_core(4)
 jax.config.update("jax_numpy_rank_promotion", "raise")

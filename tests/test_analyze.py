@@ -8,6 +8,7 @@ from scipy.linalg import sqrtm
 
 from slantgan_jax import faces
 from slantgan_jax.analysis import equilibria
+from slantgan_jax.numerics import as_float
 
 pytestmark = [
     pytest.mark.xdist_group("analyze"),  # one process compiles the transport once
@@ -69,8 +70,8 @@ def test_measures_are_those_of_a_fine_grid_in_numpy(tmp_path, x64):
 
 
 def test_at_an_equilibrium_no_gap_is_left(x64):
-    players = equilibria.equilibrium(tuple(np.array([2.0, -1.0, 0.5, 3.0])), faces.pixels(faces.FACES))
-    found = analyze.analysis_of(jax.tree.map(faces.floats, players))
+    players = equilibria.equilibrium(tuple(np.array([2.0, -1.0, 0.5, 3.0])), faces.unstack(faces.FACES))
+    found = analyze.analysis_of(jax.tree.map(as_float, players))
     for name in ("mean_gap", "field_norm", "duality_gap", "nikaido_isoda_gap"):
         assert abs(found[name]) < 1e-13, name  # rounding
     np.testing.assert_allclose(found["discriminator_loss"], 2 * np.log(2), rtol=1e-14)

@@ -199,7 +199,7 @@ RUNS = {
 @pytest.mark.parametrize("kind", RUNS)
 def test_a_run_is_told_by_its_course(kind):
     places = np.array(RUNS[kind])
-    finite = np.abs(places[:, -1]) <= dirac_gan.LARGEST
+    finite = np.abs(places[:, -1]) <= dirac_gan.DIVERGENCE_BOUND
     found = dirac_gan.run_verdict(np.abs(places), np.stack([np.real(places), np.imag(places)]), finite)
     assert found["run verdict"] == kind
     if kind == "sublinear":

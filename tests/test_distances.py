@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from slantgan_jax import Generator, faces, games
+from slantgan_jax import Generator, distributions, faces
 from slantgan_jax.analysis import distances, quadrature, transport
 
 pytestmark = [
@@ -91,11 +91,13 @@ def test_the_rule_converges_geometrically_in_its_nodes(name):
 
 
 def test_the_plain_rule_takes_any_number_of_nodes():
-    for nodes in (3, games.LATENT_NODES, 40):
-        latents, weights = games.latent_quadrature(nodes)
+    for nodes in (3, distributions.UNIFORM_NODES, 40):
+        latents, weights = distributions.uniform_quadrature(nodes)
         power = min(2 * nodes - 1, 30)  # exact up to degree 2 nodes - 1
         np.testing.assert_allclose(weights @ latents**power, 1 / (power + 1), rtol=1e-13)
-    np.testing.assert_array_equal(games.latent_quadrature()[0], games.latent_quadrature(games.LATENT_NODES)[0])
+    np.testing.assert_array_equal(
+        distributions.uniform_quadrature()[0], distributions.uniform_quadrature(distributions.UNIFORM_NODES)[0]
+    )
 
 
 def test_nearest_latents_find_the_face_on_the_curve():
@@ -296,8 +298,8 @@ def test_vmap_is_the_loop(name):
 
 def test_pixels_and_arrays_are_the_same_images():
     w, b = map(np.asarray, GENERATORS["gentle"])
-    scalars = Generator(faces.pixels(w), faces.pixels(b))
-    images = faces.pixels(FACES)
+    scalars = Generator(faces.unstack(w), faces.unstack(b))
+    images = faces.unstack(FACES)
     np.testing.assert_allclose(distances.covariance(scalars), distances.covariance(Generator(w, b)), atol=1e-15)
     for function in (distances.energy_distance, distances.frechet_squared):
         function = jax.jit(function)

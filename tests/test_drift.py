@@ -7,9 +7,9 @@ import optax
 import pytest
 from scipy.linalg import solve_continuous_lyapunov
 
-from slantgan_jax import Discriminator, Generator, Players, faces, losses, rules, slanted_land
+from slantgan_jax import Discriminator, Generator, Players, distributions, faces, losses, rules, slanted_land
 from slantgan_jax.analysis import drift, equilibria, spectra
-from slantgan_jax.gans import Sample
+from slantgan_jax.games import Sample
 
 pytestmark = [
     pytest.mark.xdist_group("drift"),  # one process compiles what tests share once
@@ -18,7 +18,7 @@ pytestmark = [
 
 MEAN = faces.FACES.mean(0)
 ONE = MEAN[None]  # a data set of one image: its order makes no noise, so one step's mean over z is all there is
-IMAGES = faces.pixels(ONE)
+IMAGES = faces.unstack(ONE)
 W = np.array([1.3, -0.4, 0.8, 2.0])
 Z, CHANCES = (np.polynomial.legendre.leggauss(8) + np.array([[1], [0]])) / 2  # E σ to 1e-9 for |w| = 2
 tutorial = jax.jit(lambda w: drift.along(w, ONE))
@@ -28,13 +28,13 @@ def placed(v):
     """The players at v = (β, u, c), beside the equilibrium of W."""
     zeta = -equilibria.slope(W, MEAN)
     w, b = W + zeta * v[:4], equilibria.bias(W, MEAN) + v[:4]
-    return Players(Generator(faces.pixels(w), faces.pixels(b)), Discriminator(faces.pixels(v[4:8]), v[8]))
+    return Players(Generator(faces.unstack(w), faces.unstack(b)), Discriminator(faces.unstack(v[4:8]), v[8]))
 
 
 def felt(players):
     """v of the players, the left inverse of `placed`."""
     zeta = -equilibria.slope(W, MEAN)
-    w, b, u = (faces.array(a) for a in (*players.generator, players.discriminator.weights))
+    w, b, u = (faces.stack(a) for a in (*players.generator, players.discriminator.weights))
     beta = (zeta * (w - W) + b - equilibria.bias(W, MEAN)) / (1 + zeta**2)
     return jnp.concatenate([beta, u, players.discriminator.bias[None]])
 
@@ -42,7 +42,7 @@ def felt(players):
 def limit_of(players, limit):
     """Φ, to third order in v."""
     v = felt(players)
-    generator = Generator(*(faces.array(leaf) for leaf in players.generator))
+    generator = Generator(*(faces.stack(leaf) for leaf in players.generator))
     return equilibria.landing(generator, ONE, 2) + jnp.einsum("iab,a,b->i", limit, v, v) / 2
 
 
@@ -50,7 +50,7 @@ def limit_of(players, limit):
 def covariance():
     """X of all of v, by other programs: the flow's Jacobian by autodiff, the Lyapunov equation by SciPy."""
     with jax.enable_x64(True):
-        field = spectra.expected_field(slanted_land(IMAGES, nodes=8))
+        field = spectra.expected_field(slanted_land(IMAGES, latent=distributions.uniform(nodes=8)))
         flow = jax.jacfwd(lambda v: -felt(jax.tree.map(jnp.add, placed(jnp.zeros(9)), field(placed(v)))))
         flow = np.asarray(jax.jit(flow)(np.zeros(9)))
         b = np.asarray(equilibria.bias(W, MEAN))
@@ -70,14 +70,14 @@ CASES = {
 def test_velocity_and_diffusion_are_those_of_single_steps(case, covariance, x64):
     """A step of the tutorial's rule from an equilibrium, or from v beside it, with each latent: how it moves Φ."""
     objective, shared = CASES[case]
-    game = slanted_land(IMAGES, objective, fresh_latent=not shared)
+    game = slanted_land(IMAGES, objective, independent_latents=not shared)
     motion = tutorial(W) if shared else jax.jit(lambda w: drift.along(w, ONE, objective, shared_latent=False))(W)
     chances = CHANCES if shared else np.outer(CHANCES, CHANCES).ravel()
     latents = (Z, Z) if shared else tuple(a.ravel() for a in np.meshgrid(Z, Z))
 
     def after(rate, v, latent, fresh):
-        rule = rules.tutorial(Players(optax.sgd(rate), optax.sgd(rate)))
-        sample = Sample(faces.pixels(jnp.asarray(MEAN)), latent, fresh)
+        rule = rules.tutorial(optax.sgd(rate))
+        sample = Sample(latent, fresh, real=faces.unstack(jnp.asarray(MEAN)))
         return limit_of(rule.step(game, rule.init(placed(v)), sample).players, motion.limit)
 
     steps = jax.jit(jax.vmap(jax.vmap(after, (None, None, 0, 0)), (0, 0, None, None)))
@@ -98,7 +98,7 @@ def test_velocity_and_diffusion_are_those_of_single_steps(case, covariance, x64)
 
 def test_the_flow_keeps_its_limit(x64):
     """Φ with K moves by v³ only, without K by v²: less than 3 % of that at v = 1e-4."""
-    field = spectra.expected_field(slanted_land(IMAGES, nodes=8))
+    field = spectra.expected_field(slanted_land(IMAGES, latent=distributions.uniform(nodes=8)))
     v = 1e-4 * np.random.default_rng(0).normal(size=9)
 
     @jax.jit

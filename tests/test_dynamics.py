@@ -6,15 +6,16 @@ import numpy as np
 import optax
 import pytest
 
-from slantgan_jax import Players, faces, games, gans, penalties, rules, slanted_land, train
+from slantgan_jax import Players, distributions, faces, games, penalties, rules, slanted_land, train
 from slantgan_jax.analysis import dynamics, equilibria, invariants, spectra
+from slantgan_jax.numerics import as_float
 
 pytestmark = [
     pytest.mark.xdist_group("dynamics"),  # one process compiles what tests share once
     pytest.mark.usefixtures("quick_compile"),
 ]
 
-DIRAC = games.expected(gans.dirac())
+DIRAC = games.expected(games.dirac())
 
 T = np.arange(1, 201) / 200  # the time of each record
 TURN = np.exp(2j * np.pi * 9.3 * T)
@@ -90,14 +91,14 @@ def test_too_few_or_unequal_records_are_refused():
 
 
 def descent(rate, **options):
-    return Players(*[optax.sgd(rate, **options)] * 2)
+    return optax.sgd(rate, **options)
 
 
 def exponents(game, rule, players, steps, count, **options):
     run = jax.jit(
         lambda p: dynamics.lyapunov_exponents(jax.random.key(0), game, rule, steps, count, players=p, **options)
     )
-    return run(jax.tree.map(faces.floats, players))
+    return run(jax.tree.map(as_float, players))
 
 
 @pytest.mark.parametrize(
@@ -105,15 +106,15 @@ def exponents(game, rule, players, steps, count, **options):
     [
         (rules.simultaneous(descent(0.3)), 2),
         (rules.alternating(descent(0.3, momentum=-0.5)), 4),
-        (rules.simultaneous(Players(*[optax.optimistic_gradient_descent(0.3)] * 2)), 4),
+        (rules.simultaneous(optax.optimistic_gradient_descent(0.3)), 4),
     ],
 )
 def test_at_a_fixed_point_exponents_are_logarithms_of_multipliers(rule, count, x64):
-    game = games.expected(games.penalized(gans.dirac(), penalties.r1(0.2)))
+    game = games.expected(games.penalized(games.dirac(), penalties.r1(0.2)))
     origin = Players(jnp.zeros(()), jnp.zeros(()))
     multipliers = np.linalg.eigvals(jax.jit(lambda p: spectra.update_jacobian(rule, game, p))(origin))
     expected = np.sort(np.log(np.abs(multipliers)))[::-1][:count]
-    found = exponents(game, rule, origin, 4000, count, every=2)
+    found = exponents(game, rule, origin, 4000, count, record_every=2)
     # 2000 orthonormalizations: turns and the start drop out to exp(-√2000), far below rounding.
     np.testing.assert_allclose(found.values, expected, atol=1e-12)
 
@@ -122,16 +123,18 @@ def test_on_the_bilinear_game_both_exponents_are_half_ln_one_plus_eta_squared(x6
     found = exponents(games.bilinear(), rules.simultaneous(descent(0.2)), Players(1.0, 0.5), 1000, 2)
     np.testing.assert_allclose(found.values, np.log1p(0.04) / 2, rtol=1e-12)  # the map is a rotation and a factor
     about = exponents(games.bilinear(), rules.alternating(descent(0.2)), Players(1.0, 0.5), 4000, 2)
-    np.testing.assert_allclose(about.values, 0, atol=1e-11)  # a centre: turns on an ellipse; 400 orthonormalizations
+    np.testing.assert_allclose(about.values, 0, atol=1e-11)  # a center: turns on an ellipse; 400 orthonormalizations
 
 
 def test_on_slanted_land_the_equilibria_are_zeros_and_the_rest_the_spectrum(x64):
     images = np.array(faces.FACES)  # one leaf compiles faster than four
-    game = games.expected(games.penalized(slanted_land(images, nodes=4), penalties.r1(1.0)))
+    game = games.expected(
+        games.penalized(slanted_land(images, latent=distributions.uniform(nodes=4)), penalties.r1(1.0))
+    )
     rule = rules.simultaneous(descent(0.5))
     players = equilibria.equilibrium(np.array([1.0, -0.5, 0.3, 2.0]), images)
     multipliers = np.linalg.eigvals(jax.jit(lambda p: spectra.update_jacobian(rule, game, p))(players))
-    found = exponents(game, rule, players, 20_000, 6, every=100, transient=200_000)
+    found = exponents(game, rule, players, 20_000, 6, record_every=100, transient=200_000)
     expected = np.sort(np.log(np.abs(multipliers)))[::-1][:6]
     np.testing.assert_allclose(expected[:4], 0, atol=1e-12)
     # The last two are 1.4e-4 apart: aligned to exp(-28). 200 orthonormalizations: exp(-√200) = 7e-7 of 1e-2.
@@ -140,8 +143,8 @@ def test_on_slanted_land_the_equilibria_are_zeros_and_the_rest_the_spectrum(x64)
 
 def test_the_run_is_that_of_train_and_its_samples_are_seen(x64):
     game, rule = (
-        gans.dirac(noise=1.0),
-        rules.alternating(Players(*[optax.adam(0.01, eps_root=1e-12)] * 2)),
+        games.dirac(noise=1.0),
+        rules.alternating(optax.adam(0.01, eps_root=1e-12)),
     )  # with counts
     found = jax.jit(lambda key: dynamics.lyapunov_exponents(key, game, rule, 200, 2, transient=100))(jax.random.key(0))
     ended = jax.jit(lambda key: train(key, game, rule, 300))(jax.random.key(0))
@@ -159,7 +162,7 @@ def circling():
 
     def run(start):
         game = DIRAC._replace(init=lambda key: Players(start, jnp.zeros_like(start)))
-        return train(jax.random.key(0), game, rule, 20_000, record=lambda p: p).history
+        return train(jax.random.key(0), game, rule, 20_000, record=lambda info: info.players).history
 
     return jax.jit(jax.vmap(run))
 
@@ -203,7 +206,7 @@ def test_orbits_about_a_centre_are_not_isolated_and_keep_their_form(x64):
 
     def run(start):
         game = games.bilinear()._replace(init=lambda key: Players(start, 0 * start))
-        return train(jax.random.key(0), game, rule, 2000, record=lambda p: p).history
+        return train(jax.random.key(0), game, rule, 2000, record=lambda info: info.players).history
 
     starts = np.array([0.5, 1.0])
     paths = jax.jit(jax.vmap(run))(starts)

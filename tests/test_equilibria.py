@@ -5,13 +5,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from article_stream import article_players, article_stream
 from jax.flatten_util import ravel_pytree
 
-from slantgan_jax import Discriminator, Generator, Objective, Players, faces, games, gans, losses, slanted_land, streams
+from slantgan_jax import Discriminator, Generator, Objective, Players, distributions, faces, games, losses, slanted_land
 from slantgan_jax.analysis import distances, equilibria, quadrature, spectra
+from slantgan_jax.numerics import as_float
 
 EPS = np.finfo(float).eps
-IMAGES = faces.pixels(faces.FACES)
+IMAGES = faces.unstack(faces.FACES)
 MEAN = faces.FACES.mean(0)
 bias = jax.jit(equilibria.bias)
 WEIGHTS = [0.0, 1e-300, 1e-9, 1e-3, 0.3, 0.5, 0.51, 1.0, 4.0, 20.0, 88.8, 300.0, 700.0]
@@ -53,9 +55,9 @@ def test_the_field_vanishes_at_equilibria_of_generators_that_are_steps(x64):
 
 def finely(images, objective=losses.non_saturating, nodes=200):
     """Slanted land with a finer quadrature, and its expected field as a function of the flat players."""
-    game = slanted_land(images, objective, nodes=nodes)
-    example = gans.article_players(streams.article(0, 1))
-    _, unravel = ravel_pytree(jax.tree.map(faces.floats, example))
+    game = slanted_land(images, objective, latent=distributions.uniform(nodes=nodes))
+    example = article_players(article_stream(0, 1))
+    _, unravel = ravel_pytree(jax.tree.map(as_float, example))
 
     def field(flat):
         mine = unravel(flat)
@@ -123,7 +125,7 @@ def test_the_expected_field_vanishes(x64, objective):
         return field(ravel_pytree(equilibria.equilibrium(w, IMAGES, objective))[0])
 
     # 200 nodes are exact at |w| = 50, so rounding remains: sums of 200 numbers below 1.
-    assert np.abs(at_equilibrium(faces.pixels(weights.reshape(15, 4)))).max() < 1e-14
+    assert np.abs(at_equilibrium(faces.unstack(weights.reshape(15, 4)))).max() < 1e-14
 
 
 @pytest.mark.parametrize("objective", [losses.non_saturating, losses.saturating])
@@ -132,16 +134,16 @@ def test_there_are_no_others(x64, objective):
     field, unravel = finely(IMAGES, objective, 20)
     field = jax.jit(jax.vmap(field))
     flat = np.random.default_rng(1).normal(size=(300, 13)) * 2
-    by_bias = faces.array(jax.vmap(unravel)(field(flat)).generator.biases)
+    by_bias = faces.stack(jax.vmap(unravel)(field(flat)).generator.biases)
     assert np.all(np.sign(by_bias) == -np.sign(flat[:, 8:12]))  # lowering the loss moves pixel i towards u_i
     flat[:, 8:12] = 0
     by_c = jax.vmap(unravel)(field(flat)).discriminator.bias
     np.testing.assert_array_equal(np.sign(by_c), np.sign(flat[:, 12]))
     flat[:, 12] = 0
     found = jax.vmap(unravel)(field(flat))
-    np.testing.assert_array_equal(faces.array(found.generator.biases), 0)
+    np.testing.assert_array_equal(faces.stack(found.generator.biases), 0)
     excess = flat[:, 4:8] - np.asarray(bias(flat[:, :4], np.broadcast_to(MEAN, (300, 4))))
-    np.testing.assert_array_equal(np.sign(faces.array(found.discriminator.weights)), np.sign(excess))
+    np.testing.assert_array_equal(np.sign(faces.stack(found.discriminator.weights)), np.sign(excess))
 
 
 def test_the_surface_has_a_dimension_for_each_pixel(x64):
@@ -152,9 +154,9 @@ def test_the_surface_has_a_dimension_for_each_pixel(x64):
 
     @jax.jit
     def at(w):
-        return ravel_pytree(equilibria.equilibrium(faces.pixels(w), IMAGES))[0]
+        return ravel_pytree(equilibria.equilibrium(faces.unstack(w), IMAGES))[0]
 
-    tangents = jax.jit(lambda w: equilibria.tangents(faces.pixels(w), IMAGES))(weights)
+    tangents = jax.jit(lambda w: equilibria.tangents(faces.unstack(w), IMAGES))(weights)
     basis = np.asarray(jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents))
     chex.assert_shape(basis, (4, 13))
     jacobian = np.asarray(jax.jit(jax.jacfwd(field))(at(weights)))
@@ -182,7 +184,7 @@ def test_an_undecided_discriminator_for_each_objective(x64):
 
 
 def test_project_keeps_the_weights_and_nothing_else(x64):
-    players = gans.article_players(streams.article(0, 1))
+    players = article_players(article_stream(0, 1))
     project = jax.jit(lambda players: equilibria.project(players, IMAGES))
     found = project(players)
     chex.assert_trees_all_equal(found.generator.weights, players.generator.weights)
@@ -194,8 +196,8 @@ def test_either_kind_of_leaf_batches_and_does_not_retrace(x64):
     weights = np.random.default_rng(2).normal(size=(6, 4))
     traced = jax.jit(jax.vmap(chex.assert_max_traces(lambda w: equilibria.equilibrium(w, faces.FACES), n=1)))
     by_array = traced(weights)
-    by_pixel = jax.jit(jax.vmap(lambda w: equilibria.equilibrium(w, IMAGES)))(faces.pixels(weights))
-    np.testing.assert_allclose(by_array.generator.biases, faces.array(by_pixel.generator.biases), atol=2 * EPS)
+    by_pixel = jax.jit(jax.vmap(lambda w: equilibria.equilibrium(w, IMAGES)))(faces.unstack(weights))
+    np.testing.assert_allclose(by_array.generator.biases, faces.stack(by_pixel.generator.biases), atol=2 * EPS)
     np.testing.assert_array_equal(traced(2 * weights).discriminator.weights, 0)
 
 
@@ -215,7 +217,7 @@ def test_single_precision_is_right_to_its_own_rounding():
 
 
 def test_players_are_what_the_game_starts_from(x64):
-    players = jax.jit(lambda w: equilibria.equilibrium(w, IMAGES))(faces.pixels(np.ones(4)))
+    players = jax.jit(lambda w: equilibria.equilibrium(w, IMAGES))(faces.unstack(np.ones(4)))
     assert isinstance(players.generator, Generator)
     assert isinstance(players.discriminator, Discriminator)
     example = jax.tree.structure(slanted_land().init(jax.random.key(0)))

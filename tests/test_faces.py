@@ -34,11 +34,11 @@ def test_noise_is_uniform():
 
 def test_pixels_and_array_undo_each_other():
     images = np.asarray(faces.noise(jax.random.key(2), 7, 3))
-    split = faces.pixels(images)
+    split = faces.unstack(images)
     assert len(split) == 9
     chex.assert_shape(split, (7,))
-    np.testing.assert_array_equal(faces.array(split), images)
-    np.testing.assert_array_equal(faces.array(images), images)
+    np.testing.assert_array_equal(faces.stack(split), images)
+    np.testing.assert_array_equal(faces.stack(images), images)
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_pixels_and_array_undo_each_other():
         (lambda: faces.slanted(jax.random.key(0), 3, 1), "side is 1"),
         (lambda: faces.slanted(jax.random.key(0), 0), "count is 0"),
         (lambda: faces.noise(jax.random.key(0), 3, -2), "side is -2"),
-        (lambda: faces.pixels(np.float64(3.0)), "last axis of pixels"),
-        (lambda: faces.side_of(1), "1 pixels"),
-        (lambda: faces.side_of(5), "5 pixels"),
+        (lambda: faces.unstack(np.float64(3.0)), "last axis of pixels"),
+        (lambda: faces.side_length(1), "1 pixels"),
+        (lambda: faces.side_length(5), "5 pixels"),
     ],
 )
 def test_misuse_is_named(make, message):

@@ -25,7 +25,7 @@ def start(seed):
     with jax.enable_x64(True):
         players = GAME.init(jax.random.key(seed))
         sample = GAME.sample(jax.random.key(seed + 100), 7)
-        own = partial(games.losses_of, GAME, sample=sample)
+        own = partial(games.total_losses, GAME, sample=sample)
         flat, unravel = ravel_pytree(players)
         gradients = jax.jit(jax.jacrev(lambda x: jnp.stack(own(unravel(x)))))  # [2, 13], loss by parameter
         return players, own, np.array(flat), lambda x: np.array(gradients(x))
@@ -111,7 +111,7 @@ ADJUSTMENTS = {
 @pytest.mark.parametrize("name", ADJUSTMENTS)
 def test_adjusted_fields_are_the_dense_computation(x64, name):
     adjusted = jax.jit(
-        lambda players, sample: ADJUSTMENTS[name](partial(games.losses_of, GAME, sample=sample))(players)
+        lambda players, sample: ADJUSTMENTS[name](partial(games.total_losses, GAME, sample=sample))(players)
     )
     for seed in range(2):
         players, _, x, gradient = start(seed)
@@ -153,7 +153,7 @@ def test_adjustments_nest(x64):
     def consensus(x):
         return own_gradient(gradient(x)) + 0.3 * dense_jacobian(gradient, x).T @ own_gradient(gradient(x))
 
-    found = fields.extragradient(0.2, of=fields.consensus(0.3))(own)(players)
+    found = fields.extragradient(0.2, inner=fields.consensus(0.3))(own)(players)
     np.testing.assert_allclose(ravel_pytree(found)[0], consensus(x - 0.2 * consensus(x)), atol=ROUNDING)
 
 
@@ -193,7 +193,7 @@ ZERO = {
 @pytest.mark.parametrize("objective", [losses.non_saturating, losses.relativistic], ids=["logistic", "paired"])
 def test_zero_strength_is_the_plain_field_exactly(name, objective):
     game = slanted_land(faces.FACES, objective)
-    own = partial(games.losses_of, game, sample=game.sample(jax.random.key(1), 2))
+    own = partial(games.total_losses, game, sample=game.sample(jax.random.key(1), 2))
     players = game.init(jax.random.key(0))
     plain, found = fields.gradients(own)(players), ZERO[name](own)(players)
     jax.tree.map(np.testing.assert_array_equal, found, plain)

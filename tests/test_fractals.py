@@ -56,7 +56,7 @@ def test_the_snowflake_has_the_area_that_koch_found():
 
 
 def rounds(x):
-    """The parity of the round in which Cantor's construction removes a point: its colours meet on Cantor's set."""
+    """The parity of the round in which Cantor's construction removes a point: its colors meet on Cantor's set."""
     removed, alive = np.zeros(x.shape, int), np.ones(x.shape, bool)
     for number in range(1, 30):
         third = np.floor(3 * x)
@@ -70,12 +70,12 @@ def test_uncertain_pairs_find_known_dimensions():
     random = np.random.default_rng(1)
     pairs = 40_000
     x = random.random(pairs)
-    for colour, rounds_of_distance, known, tolerance in (
+    for color, rounds_of_distance, known, tolerance in (
         (lambda x: x > 0.4, (2, 7), 1.0, 0.06),  # a line in the plane, f = ε: from 5000 pairs that differ to 50
         (rounds, (4, 12), 1 + math.log(2) / math.log(3), 0.03),  # Cantor's set times a line: from 8000 to 500
     ):
         distances = 3.0 ** -np.arange(*rounds_of_distance)
-        differing = np.array([np.sum(colour(x) != colour(x + e * np.where(x > 0.5, -1, 1))) for e in distances])
+        differing = np.array([np.sum(color(x) != color(x + e * np.where(x > 0.5, -1, 1))) for e in distances])
         found = fractals.uncertainty_dimension(distances, differing, pairs)
         assert found.value == pytest.approx(known, abs=tolerance)
         assert 0 < found.error < tolerance

@@ -4,8 +4,21 @@ import optax
 import pytest
 from scipy.integrate import solve_ivp
 
-from slantgan_jax import Discriminator, Generator, Players, faces, fields, games, losses, rules, slanted_land, train
+from slantgan_jax import (
+    Discriminator,
+    Generator,
+    Players,
+    distributions,
+    faces,
+    fields,
+    games,
+    losses,
+    rules,
+    slanted_land,
+    train,
+)
 from slantgan_jax.analysis import distances, equilibria, invariants
+from slantgan_jax.numerics import as_float
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -19,7 +32,7 @@ STARTS = {
 
 def players_at_start():
     w, b, u = (np.array(values) for values in STARTS.values())
-    return jax.tree.map(faces.floats, Players(Generator(w, b), Discriminator(u, 0.1)))
+    return jax.tree.map(as_float, Players(Generator(w, b), Discriminator(u, 0.1)))
 
 
 def test_lines_end_on_the_equilibria_as_an_adaptive_solver_finds(x64):
@@ -48,15 +61,16 @@ def test_lines_end_on_the_equilibria_as_an_adaptive_solver_finds(x64):
 
 def test_the_wasserstein_flow_keeps_lines_and_energies(x64):
     step = 0.1
-    game = games.expected(slanted_land(IMAGES, losses.wasserstein, nodes=12))._replace(
+    game = games.expected(slanted_land(IMAGES, losses.wasserstein, latent=distributions.uniform(nodes=12)))._replace(
         init=lambda key: players_at_start()
     )
-    rule = rules.simultaneous(Players(optax.sgd(step), optax.sgd(step)), fields.rk4(step))  # for the flow: O(h⁴)
+    rule = rules.simultaneous(optax.sgd(step), fields.rk4(step))  # for the flow: O(h⁴)
 
-    def followed(players):
+    def followed(info):
+        players = info.players
         return invariants.energies(players, IMAGES), invariants.landing(players.generator, IMAGES).weights
 
-    run = jax.jit(lambda: train(jax.random.key(0), game, rule, 2000, record=followed, every=200).history)
+    run = jax.jit(lambda: train(jax.random.key(0), game, rule, 2000, record=followed, record_every=200).history)
     energies, weights = (np.asarray(x) for x in run())
     moved = max(np.ptp(energies, axis=0).max(), np.ptp(weights, axis=0).max())
     # Steps of 0.1 and turns of 50: (0.1 · 2π / 50)⁴ = 2e-8 a turn, 4 turns.

@@ -22,7 +22,7 @@ from slantgan_jax.analysis import distances, transport  # noqa: E402
 
 
 def cheap_transports(flat):
-    generator, images = lie.players_of(flat).generator, faces.pixels(faces.FACES)
+    generator, images = lie.players_of(flat).generator, faces.unstack(faces.FACES)
     return {
         "wasserstein_1": transport.wasserstein(generator, images, 1),
         "energy_distance": distances.energy_distance(generator, images),
@@ -120,7 +120,7 @@ def test_a_penalty_is_no_part_of_a_curve(made):
         _, seen = lie._epoch(game, rule, key_latent, state, jnp.asarray(1))
         samples = [rule.sample(game, key_latent, 5 + i) for i in range(5)]
         means = [
-            jnp.mean(jnp.stack([jnp.stack([*games.losses_of(g, state.players, s)]) for s in samples]), axis=0)
+            jnp.mean(jnp.stack([jnp.stack([*games.total_losses(g, state.players, s)]) for s in samples]), axis=0)
             for g in (plain, game)
         ]
         return seen, *means

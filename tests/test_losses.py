@@ -5,17 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from slantgan_jax import Discriminator, Generator, Players, gans, losses, slanted_land
+from slantgan_jax import Discriminator, Generator, Players, games, losses, slanted_land
 
-REAL, FAKE = slanted_land().terms.discriminator
-(GENERATOR,) = slanted_land().terms.generator
+REAL, FAKE = slanted_land().losses.discriminator
+(GENERATOR,) = slanted_land().losses.generator
 
 
 def random_case(seed):
     rng = np.random.default_rng(seed)
     u, w, b = (tuple(map(float, rng.normal(size=4))) for _ in range(3))
     players = Players(Generator(w, b), Discriminator(u, float(rng.normal())))
-    return players, gans.Sample(tuple(map(float, rng.uniform(size=4))), float(rng.uniform()))
+    return players, games.Sample(real=tuple(map(float, rng.uniform(size=4))), latent=float(rng.uniform()))
 
 
 def sigmoid(a):

@@ -12,14 +12,14 @@ def test_scalar_and_array_leaves_are_the_same_networks(side):
     image = faces.slanted(jax.random.key(0), 1, side)[0]
     key = jax.random.key(1)
     by_array = networks.init(key, image)
-    by_pixel = networks.init(jax.random.clone(key), faces.pixels(image))
-    np.testing.assert_array_equal(by_array.generator.weights, faces.array(by_pixel.generator.weights))
-    np.testing.assert_array_equal(by_array.generator.biases, faces.array(by_pixel.generator.biases))
-    np.testing.assert_array_equal(by_array.discriminator.weights, faces.array(by_pixel.discriminator.weights))
-    np.testing.assert_array_equal(generate(by_array.generator, 0.3), faces.array(generate(by_pixel.generator, 0.3)))
+    by_pixel = networks.init(jax.random.clone(key), faces.unstack(image))
+    np.testing.assert_array_equal(by_array.generator.weights, faces.stack(by_pixel.generator.weights))
+    np.testing.assert_array_equal(by_array.generator.biases, faces.stack(by_pixel.generator.biases))
+    np.testing.assert_array_equal(by_array.discriminator.weights, faces.stack(by_pixel.discriminator.weights))
+    np.testing.assert_array_equal(generate(by_array.generator, 0.3), faces.stack(generate(by_pixel.generator, 0.3)))
     # The sum over pixels is taken in another order: rounding of a sum of side² terms of size about 1.
     np.testing.assert_allclose(
-        logit(by_array.discriminator, image), logit(by_pixel.discriminator, faces.pixels(image)), atol=1e-6 * side**2
+        logit(by_array.discriminator, image), logit(by_pixel.discriminator, faces.unstack(image)), atol=1e-6 * side**2
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from slantgan_jax import Players, faces, games, gans, rules, slanted_land, streams
+from slantgan_jax import Players, distributions, faces, games, rules, slanted_land
 from slantgan_jax.analysis import distances, equilibria, noise, spectra
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -30,12 +30,11 @@ def test_the_stationary_covariance_is_the_sum_of_all_that_was_added(x64):
 def test_descent_on_a_noisy_parabola_is_an_autoregression(x64):
     """L_G = ½ (x - s)², s = ±1: x ← (1 - η) x + η s, of variance η² / (1 - (1 - η)²) = η / (2 - η); D has momentum."""
     rate, beta = 0.1, 0.5
-    game = games.two_players(lambda p: p.generator**2 / 2, lambda p: p.discriminator**2 / 2)
+    game = games.two_player(lambda p: p.generator**2 / 2, lambda p: p.discriminator**2 / 2)
     noisy = game._replace(
-        terms=Players(
+        losses=Players(
             *[(lambda players, sample, i=i: (players[i] - sample) ** 2 / 2,) for i in range(2)],
-        ),
-        sample=lambda key, step: jnp.sign(streams.latent(key, step) - 0.5),
+        )
     )
     rule = rules.simultaneous(Players(optax.sgd(rate), optax.sgd(rate, momentum=beta)))
     origin = Players(jnp.zeros(()), jnp.zeros(()))
@@ -56,10 +55,10 @@ def test_at_an_equilibrium_a_step_adds_a_quarter_of_the_images_covariance_to_the
     rate, images = 0.03, np.array(faces.FACES)
     game = slanted_land(images)
     players = equilibria.equilibrium(np.array([2.0, -1.0, 0.5, 3.0]), images)
-    latents, weights = games.latent_quadrature()
+    latents, weights = distributions.uniform_quadrature()
     face = jnp.tile(images[0], (len(latents), 1))
-    rule = rules.simultaneous(Players(optax.sgd(rate), optax.sgd(rate)))
-    found = jax.jit(lambda p: noise.step_noise(rule, game, p, gans.Sample(face, latents), weights))(players)
+    rule = rules.simultaneous(optax.sgd(rate))
+    found = jax.jit(lambda p: noise.step_noise(rule, game, p, games.Sample(latents, real=face), weights))(players)
     # u ← u - η (½ G(z) - ½ x), as ℓ = 0; G's slope is u = 0, and D's two slopes by c cancel.
     expected = np.zeros((13, 13))
     expected[8:12, 8:12] = rate**2 / 4 * np.asarray(distances.covariance(players.generator))

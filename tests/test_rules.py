@@ -8,7 +8,7 @@ import optax
 import pytest
 from optax import contrib
 
-from slantgan_jax import Players, faces, fields, games, gans, losses, networks, penalties, rules, slanted_land, train
+from slantgan_jax import Players, faces, fields, games, losses, networks, penalties, rules, slanted_land, train
 
 GAME = slanted_land()
 RATES = (0.3, 0.7)
@@ -28,14 +28,17 @@ def descend(players, term, player):
 
 
 def whole(player):
-    return lambda players, sample: games.losses_of(GAME, players, sample)[player]
+    return lambda players, sample: games.total_losses(GAME, players, sample)[player]
 
 
-REAL, FAKE = GAME.terms.discriminator
+REAL, FAKE = GAME.losses.discriminator
 ORDERS = {
     "tutorial": (rules.tutorial(OPTIMIZERS), [(REAL, 1), (FAKE, 1), (whole(0), 0)]),
     "discriminator first": (rules.alternating(OPTIMIZERS), [(whole(1), 1), (whole(0), 0)]),
-    "generator first": (rules.alternating(OPTIMIZERS, discriminator_first=False), [(whole(0), 0), (whole(1), 1)]),
+    "generator first": (
+        rules.alternating(OPTIMIZERS, order=("generator", "discriminator")),
+        [(whole(0), 0), (whole(1), 1)],
+    ),
 }
 
 
@@ -94,7 +97,7 @@ RULES = {
     "tutorial": rules.tutorial,
     "simultaneous": rules.simultaneous,
     "alternating": rules.alternating,
-    "alternating 2:1": partial(rules.alternating, discriminator_steps=2),
+    "alternating 2:1": partial(rules.alternating, order=("discriminator", "discriminator", "generator")),
     "past extragradient": lambda optimizers, field: rules.past_extragradient(optimizers, 0.05, field),
     "lookahead": lambda optimizers, field: rules.lookahead(rules.simultaneous(optimizers, field), 5, 0.5),
 }
@@ -112,7 +115,7 @@ ADJUSTMENTS = {
 }
 GAMES = {
     "slanted land": slanted_land(faces.FACES),  # arrays of pixels compile in less time than scalars
-    "dirac": games.penalized(gans.dirac(), penalties.r1(0.1)),
+    "dirac": games.penalized(games.dirac(), penalties.r1(0.1)),
     "bilinear": games.bilinear(),
     "quadratic": games.quadratic(1.0),
 }
@@ -132,10 +135,11 @@ def test_every_rule_with_every_adjustment_plays_every_game(rule, adjustment):
     games_of = [game for game in GAMES if rule != "tutorial" or game in SPLIT]
 
     def final(key, learning_rate, strength):
-        optimizers = Players(optax.sgd(learning_rate), optax.sgd(learning_rate))
+        optimizers = optax.sgd(learning_rate)
         played = RULES[rule](optimizers, ADJUSTMENTS[adjustment](strength))
         keys = jax.random.split(key, len(games_of))
-        return [train(key, GAMES[game], played, 6)[:2] for key, game in zip(keys, games_of, strict=True)]
+        results = [train(key, GAMES[game], played, 6) for key, game in zip(keys, games_of, strict=True)]
+        return [(result.players, result.finite) for result in results]
 
     chex.clear_trace_counter()
     mapped = jax.jit(jax.vmap(chex.assert_max_traces(final, n=1)), compiler_options=QUICK)
@@ -167,7 +171,7 @@ LIMITS = {
         rules.alternating(OPTIMIZERS),
     ),
     "one step each": (
-        rules.alternating(OPTIMIZERS, discriminator_steps=1, generator_steps=1),
+        rules.alternating(OPTIMIZERS, order=("discriminator", "generator")),
         rules.alternating(OPTIMIZERS),
     ),
     "no momentum": (
@@ -189,10 +193,10 @@ def test_extragradient_is_the_librarys_sam_on_the_joint_parameters(x64):
     """optax.contrib.sam with an inner optimizer of rate -η: a step down to the look-ahead point, then the step."""
     rate = 0.3
     game = games.expected(slanted_land())
-    field = fields.gradients(partial(games.losses_of, game, sample=()))
+    field = fields.gradients(partial(games.total_losses, game, sample=()))
     joint = contrib.sam(optax.sgd(rate), optax.sgd(-rate), sync_period=2)
     players = game.init(jax.random.key(8))
-    rule = rules.simultaneous(Players(optax.sgd(rate), optax.sgd(rate)), fields.extragradient(rate))
+    rule = rules.simultaneous(optax.sgd(rate), fields.extragradient(rate))
     step = jax.jit(partial(rule.step, game))
     state, theirs, their_state = rule.init(players), players, joint.init(players)
     for _ in range(10):
@@ -207,17 +211,17 @@ def test_past_extragradient_looks_ahead_to_the_iterates_of_optimistic_gradient_d
     """With y_t = ω_t - η v_{t-1}: y_{t+1} = y_t - 2 η ξ(y_t) + η ξ(y_{t-1}). optax takes ξ(y_0) for ξ(y_{-1})."""
     rate = 0.2
     game = games.expected(slanted_land())
-    field = fields.gradients(partial(games.losses_of, game, sample=()))
-    optimistic = rules.simultaneous(Players(*[optax.optimistic_gradient_descent(rate)] * 2))
-    popov = rules.past_extragradient(Players(optax.sgd(rate), optax.sgd(rate)), rate)
+    field = fields.gradients(partial(games.total_losses, game, sample=()))
+    optimistic = rules.simultaneous(optax.optimistic_gradient_descent(rate))
+    popov = rules.past_extragradient(optax.sgd(rate), rate)
     start = game.init(jax.random.key(2))
     theirs = optimistic.init(start)
     slope = field(start)
-    ours = popov.init(fields.descended(start, -rate, slope))._replace(memory=slope)
+    ours = popov.init(fields.step_along(start, -rate, slope))._replace(extra=slope)
     steps = [jax.jit(partial(rule.step, game)) for rule in (popov, optimistic)]
     for _ in range(20):
         ours, theirs = steps[0](ours, ()), steps[1](theirs, ())
-        ahead = fields.descended(ours.players, rate, ours.memory)
+        ahead = fields.step_along(ours.players, rate, ours.extra)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-11), ahead, theirs.players)
 
 
@@ -225,23 +229,25 @@ def test_more_steps_of_a_player_see_more_samples():
     """n_D = 2, n_G = 1 by hand: D on samples 2t and 2t + 1, then G on 2t."""
     players, _ = start()
     key = jax.random.key(2)
-    rule = rules.alternating(OPTIMIZERS, discriminator_steps=2)
+    rule = rules.alternating(OPTIMIZERS, order=("discriminator", "discriminator", "generator"))
     sample = rule.sample(GAME, key, 3)
     found = rule.step(GAME, rule.init(players), sample).players
     expected = players
     for number, player in ((6, 1), (7, 1), (6, 0)):
         seen = GAME.sample(key, number)
-        gradient = jax.grad(lambda p, s=seen, i=player: games.losses_of(GAME, p, s)[i])(expected)
+        gradient = jax.grad(lambda p, s=seen, i=player: games.total_losses(GAME, p, s)[i])(expected)
         moved = jax.tree.map(lambda p, g, r=RATES[player]: p - r * g, expected[player], gradient[player])
         expected = Players(moved, expected[1]) if player == 0 else Players(expected[0], moved)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), found, expected)
-    with pytest.raises(ValueError, match="at least 1"):
-        rules.alternating(OPTIMIZERS, generator_steps=0)
+    with pytest.raises(ValueError, match="names no player"):
+        rules.alternating(OPTIMIZERS, order=())
+    with pytest.raises(ValueError, match="names 'critic', which is no player: this game has generator, discriminator"):
+        rules.alternating(OPTIMIZERS, order=("critic",)).moves(GAME)
 
 
 def test_lookahead_and_averages_are_their_recursions(x64):
     period, fraction, decay, rate = 3, 0.25, 0.8, 0.3
-    sgd = Players(optax.sgd(rate), optax.sgd(rate))
+    sgd = optax.sgd(rate)
     looking = rules.lookahead(rules.simultaneous(sgd), period, fraction)
     smooth = rules.averaged(looking, optax.ema(decay))
     state = smooth.init(Players(jnp.array(1.0), jnp.array(-0.5)))
@@ -253,7 +259,7 @@ def test_lookahead_and_averages_are_their_recursions(x64):
             point = slow = slow + fraction * (point - slow)
         moment = decay * moment + (1 - decay) * point
         np.testing.assert_allclose(state.players, point, rtol=1e-13)
-        np.testing.assert_allclose(smooth.read(state), moment / (1 - decay**step), rtol=1e-13)
+        np.testing.assert_allclose(smooth.players(state), moment / (1 - decay**step), rtol=1e-13)
     with pytest.raises(ValueError, match="at least 1"):
         rules.lookahead(looking, 0, 0.5)
 

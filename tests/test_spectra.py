@@ -12,10 +12,10 @@ from slantgan_jax import (
     Discriminator,
     Generator,
     Players,
+    distributions,
     faces,
     fields,
     games,
-    gans,
     losses,
     penalties,
     rules,
@@ -43,7 +43,7 @@ OBJECTIVES = {
 
 
 def sgd(rate, momentum=None):
-    return Players(optax.sgd(rate, momentum), optax.sgd(rate, momentum))
+    return optax.sgd(rate, momentum)
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_the_tutorials_order_stands_still_beside_the_equilibrium(x64, place):
 
 def test_momentum_and_memory_have_a_fixed_point_too(x64):
     """Two quadratic players, each pulled to its own number: any rule stands still there, its momenta at 0."""
-    game = games.two_players(lambda p: (p.generator - 2) ** 2, lambda p: (p.discriminator + p.generator) ** 2)
+    game = games.two_player(lambda p: (p.generator - 2) ** 2, lambda p: (p.discriminator + p.generator) ** 2)
     rule = rules.alternating(sgd(0.1, 0.9))
     state = quick(lambda: spectra.fixed_point(rule, game, Players(jnp.asarray(1.5), jnp.asarray(-1.5))))()
     np.testing.assert_allclose(ravel_pytree(state)[0][:2], [2, -2], atol=1e-14)
@@ -247,7 +247,7 @@ def test_r1_damps_the_dirac_gan_critically_at_twice_the_root_of_kappa(x64, objec
     origin = Players(jnp.asarray(0.0), jnp.asarray(0.0))
 
     def game(strength):
-        return games.penalized(gans.dirac(objective), penalties.r1(strength))
+        return games.penalized(games.dirac(objective), penalties.r1(strength))
 
     found = quick(lambda: thresholds.critical_strength(game, origin, points=50))()
     # Im λ is the root of what the strength does: MERGED² = 1e-14.
@@ -305,7 +305,7 @@ def test_quadrature_converges_geometrically_in_its_nodes(x64):
     @quick
     def values():
         def at(n):
-            game = slanted_land(faces.FACES, nodes=n)
+            game = slanted_land(faces.FACES, latent=distributions.uniform(nodes=n))
             return jnp.append(
                 ravel_pytree(spectra.expected_field(game)(players))[0], games.expected_losses(game, players).generator
             )

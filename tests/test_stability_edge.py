@@ -10,7 +10,7 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))
 import stability_edge  # noqa: E402
 
-from slantgan_jax import faces, games, penalties, slanted_land  # noqa: E402
+from slantgan_jax import distributions, faces, games, penalties, slanted_land  # noqa: E402
 from slantgan_jax.analysis import equilibria  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("quick_compile")
 
 def on_arrays(weights, strength):
     """`stability_edge.place` with one leaf instead of four pixels: the same game, but half as long to compile."""
-    game = games.penalized(slanted_land(faces.FACES, nodes=12), penalties.r1(strength))
+    game = games.penalized(slanted_land(faces.FACES, latent=distributions.uniform(nodes=12)), penalties.r1(strength))
     return game, equilibria.equilibrium(weights, faces.FACES), equilibria.tangents(weights, faces.FACES)
 
 

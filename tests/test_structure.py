@@ -3,8 +3,8 @@ from pathlib import Path
 
 import slantgan_jax
 
-ORDER = ["faces", "networks", "losses", "penalties", "streams", "games", "gans", "fields", "rules", "train", "analysis"]
-ORDER += ["devices", "provenance", "stores", "sweeps", "plots", "sweep_plots", "lab_plots"]
+ORDER = ["types", "numerics", "faces", "distributions", "networks", "losses", "penalties", "games", "fields", "rules"]
+ORDER += ["training", "analysis", "cpu", "provenance", "sweeps", "plots", "sweep_plots", "lab_plots"]
 ORDER += ["spectrum_plots", "dynamics_plots", "equilibrium_plots", "landscape_plots"]
 PACKAGE = Path(slantgan_jax.__file__).parent
 

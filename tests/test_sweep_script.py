@@ -118,7 +118,7 @@ def test_expected_losses_and_mean_gap_are_the_integrals(x64):
     expected = Players(next(errors), sum(errors))
     np.testing.assert_allclose(games.expected_losses(runs.GAME, players), expected, rtol=1e-9)
     gap = np.linalg.norm(images.mean(0) - faces.FACES.mean(0))
-    np.testing.assert_allclose(distances.mean_gap(players.generator, faces.pixels(faces.FACES)), gap, rtol=1e-9)
+    np.testing.assert_allclose(distances.mean_gap(players.generator, faces.unstack(faces.FACES)), gap, rtol=1e-9)
     steep = Generator(60 * np.array(w), 60 * np.array(b))
     image = (1 / (1 + np.exp(-60 * (np.outer(z, w) + b)))).mean(0)
     np.testing.assert_allclose(distances.mean_image(steep), image, rtol=1e-6, atol=1e-9)  # curvature 60² times larger

@@ -11,7 +11,8 @@ import optax
 import pytest
 import zarr
 
-from slantgan_jax import Players, rules, slanted_land, stores, sweep, sweeps, train
+from slantgan_jax import provenance, rules, slanted_land, sweep, sweeps, train
+from slantgan_jax.sweeps import _checks, _evaluate, _store
 
 GAME = slanted_land()
 STEPS = 40
@@ -20,7 +21,7 @@ DIMS = {"weights": ("pixel",)}
 
 
 def run(key, learning_rate):
-    rule = rules.tutorial(Players(optax.sgd(learning_rate), optax.sgd(learning_rate)))
+    rule = rules.tutorial(optax.sgd(learning_rate))
     outcome = train(key, GAME, rule, STEPS)
     weights, bias = outcome.players.discriminator
     return {"weights": jnp.stack(weights), "bias": bias, "finite": outcome.finite}
@@ -74,7 +75,7 @@ def test_a_seed_is_the_key_of_that_number():
 @pytest.mark.parametrize("tile", [1, 7, 30, 1000])
 def test_any_tile_gives_the_same_bits(tmp_path, expected, tile):
     axes = AXES | {"seed": range(4)} if tile == 1 else AXES
-    found = sweep(run, axes, dims=DIMS, tile=tile, store=tmp_path / "s.zarr")
+    found = sweep(run, axes, dims=DIMS, chunk_size=tile, store=tmp_path / "s.zarr")
     assert np.prod(zarr.open_group(tmp_path / "s.zarr")["bias"].chunks) <= tile
     assert_same_bits(found, expected.isel(seed=range(len(axes["seed"]))))
 
@@ -89,7 +90,7 @@ def test_a_cell_has_the_same_bits_in_another_sweep(expected, axes):
 
 
 def test_more_lanes_than_one_batch_give_the_same_bits(expected):
-    width = sweeps._lanes() * jax.local_device_count()
+    width = _evaluate.lanes() * jax.local_device_count()
     many = sweep(run, {"seed": range(width + 5), "learning_rate": [0.1]}, dims=DIMS)
     assert_same_bits(many.isel(seed=range(30)), expected.sel(learning_rate=[0.1]))
     last = sweep(run, {"seed": [width + 4], "learning_rate": [0.1]}, dims=DIMS)
@@ -98,15 +99,15 @@ def test_more_lanes_than_one_batch_give_the_same_bits(expected):
 
 PROGRAM = """
 import sys
-from slantgan_jax.devices import use_every_core
+from slantgan_jax.cpu import use_every_core
 use_every_core(int(sys.argv[1]))
 import tests.test_sweeps as t
-found = t.sweep(t.run, t.AXES, dims=t.DIMS, store=sys.argv[2], tile=int(sys.argv[3]))
+found = t.sweep(t.run, t.AXES, dims=t.DIMS, store=sys.argv[2], chunk_size=int(sys.argv[3]))
 """
 
 
-def outside(devices, store, tile=12, program=PROGRAM, **options):
-    arguments = [sys.executable, "-c", program, str(devices), str(store), str(tile)]
+def outside(devices, store, chunk_size=12, program=PROGRAM, **options):
+    arguments = [sys.executable, "-c", program, str(devices), str(store), str(chunk_size)]
     return subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
 
 
@@ -126,13 +127,13 @@ def test_any_number_of_devices_in_a_new_process_gives_the_same_bits(tmp_path, ex
 MEASURES = """
 import jax, numpy as np
 from slantgan_jax import faces, slanted_land, sweep
-from slantgan_jax.analysis import distances, gaps
-from slantgan_jax.devices import use_every_core
+from slantgan_jax.analysis import distances, best_response
+from slantgan_jax.cpu import use_every_core
 use_every_core(2)
-images = faces.pixels(faces.FACES)
+images = faces.unstack(faces.FACES)
 def run(key):
     players = slanted_land().init(key)
-    return {"gap": gaps.duality_gap(players, images, 0.01, nodes=8),
+    return {"gap": best_response.duality_gap(players, images, 0.01, nodes=8),
             "frechet": distances.frechet_squared(players.generator, images)}
 with jax.enable_x64(True):
     found, alone = sweep(run, {"seed": [3]}), jax.jit(run)(jax.random.key(3))
@@ -147,7 +148,7 @@ def test_gaps_and_distances_can_be_metrics_of_a_sweep_on_all_cores(tmp_path):
 
 
 def test_two_processes_on_one_store_by_mistake_do_no_harm(tmp_path, expected):
-    both = [outside(1, tmp_path / "s.zarr", tile=3) for _ in range(2)]
+    both = [outside(1, tmp_path / "s.zarr", chunk_size=3) for _ in range(2)]
     for process in both:
         finish(process)
     assert_same_bits(sweeps.load(tmp_path / "s.zarr"), expected)
@@ -160,8 +161,8 @@ def test_a_diverging_run_harms_nobody(expected):
 
 
 def test_a_call_after_the_end_computes_nothing(tmp_path, expected, monkeypatch):
-    sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", tile=12)
-    monkeypatch.setattr(sweeps, "_evaluate", lambda *_: pytest.fail("computed again"))
+    sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", chunk_size=12)
+    monkeypatch.setattr(_evaluate, "evaluate", lambda *_: pytest.fail("computed again"))
     assert_same_bits(sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr"), expected)
 
 
@@ -183,14 +184,14 @@ def alter(path):
 @pytest.mark.parametrize("variable", ["weights", "finite"])
 def test_a_damaged_chunk_is_noticed_and_computed_again(tmp_path, expected, damage, variable, monkeypatch):
     store = tmp_path / "s.zarr"
-    sweep(run, AXES, dims=DIMS, store=store, tile=12)
+    sweep(run, AXES, dims=DIMS, store=store, chunk_size=12)
     chunk = sorted(path for path in (store / variable / "c").rglob("*") if path.is_file())[3]
     damage(chunk)
     with pytest.raises(ValueError, match="1 chunks are missing or damaged"):
         sweeps.load(store)
     computed = []
-    start = sweeps._evaluate
-    monkeypatch.setattr(sweeps, "_evaluate", lambda *arguments: computed.append(1) or start(*arguments))
+    start = _evaluate.evaluate
+    monkeypatch.setattr(_evaluate, "evaluate", lambda *arguments: computed.append(1) or start(*arguments))
     assert_same_bits(sweep(run, AXES, dims=DIMS, store=store), expected)
     assert len(computed) == 1
     assert_same_bits(sweeps.load(store), expected)
@@ -232,8 +233,8 @@ def test_a_run_that_differs_in_a_number_it_closes_over_is_another_run(tmp_path, 
 
 def test_another_version_is_named(tmp_path, monkeypatch):
     sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr")
-    versions = sweeps.provenance.versions() | {"slantgan-jax": "99.0"}
-    monkeypatch.setattr(sweeps.provenance, "versions", lambda: versions)
+    versions = provenance.versions() | {"slantgan-jax": "99.0"}
+    monkeypatch.setattr(provenance, "versions", lambda: versions)
     with pytest.raises(ValueError, match=r"slantgan-jax 0.1.0, now 99.0"):
         sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr")
 
@@ -251,7 +252,7 @@ def test_something_else_at_the_path_is_refused_and_kept(tmp_path):
 
 def test_ctrl_c_stops_between_chunks_and_says_how_to_go_on(tmp_path, expected, monkeypatch):
     calls = []
-    start = sweeps._evaluate
+    start = _evaluate.evaluate
 
     def interrupted(*arguments):
         calls.append(1)
@@ -259,17 +260,17 @@ def test_ctrl_c_stops_between_chunks_and_says_how_to_go_on(tmp_path, expected, m
             raise KeyboardInterrupt
         return start(*arguments)
 
-    monkeypatch.setattr(sweeps, "_evaluate", interrupted)
+    monkeypatch.setattr(_evaluate, "evaluate", interrupted)
     with pytest.raises(
         KeyboardInterrupt, match=r"stopped with 3 of 8 chunks done: call it again with the same arguments"
     ):
-        sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", tile=12)
+        sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", chunk_size=12)
     assert_same_bits(sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr"), expected)
     assert len(calls) == 4 + 5
 
 
 def test_a_disk_that_takes_no_more_is_a_clear_error_and_what_was_done_stays(tmp_path, expected, monkeypatch):
-    write = stores.write
+    write = _store.write
     written = []
 
     def full(*arguments):
@@ -278,11 +279,11 @@ def test_a_disk_that_takes_no_more_is_a_clear_error_and_what_was_done_stays(tmp_
         written.append(1)
         write(*arguments)
 
-    monkeypatch.setattr(stores, "write", full)
+    monkeypatch.setattr(_store, "write", full)
     with pytest.raises(OSError, match=r"cannot be written \(No space left on device\); 3 of 8 chunks are done"):
-        sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", tile=12)
-    monkeypatch.setattr(stores, "write", write)
-    assert len(stores.missing(stores.open_group(tmp_path / "s.zarr"))) == 5
+        sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", chunk_size=12)
+    monkeypatch.setattr(_store, "write", write)
+    assert len(_store.missing(_store.open_group(tmp_path / "s.zarr"))) == 5
     assert_same_bits(sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr"), expected)
 
 
@@ -291,7 +292,7 @@ def test_killed_twenty_times_at_random_moments_it_still_ends_with_the_same_bits(
     store, rng = tmp_path / "s.zarr", np.random.default_rng(0)
     for _ in range(20):
         before = len(list(store.glob("bias/c/*/*")))
-        process = outside(1, store, tile=1)
+        process = outside(1, store, chunk_size=1)
         deadline, more = time.time() + 60, rng.integers(1, 4)
         while process.poll() is None and len(list(store.glob("bias/c/*/*"))) < before + more:
             assert time.time() < deadline
@@ -299,7 +300,7 @@ def test_killed_twenty_times_at_random_moments_it_still_ends_with_the_same_bits(
         time.sleep(rng.uniform(0, 0.02))
         process.kill()
         process.communicate()
-    assert stores.missing(stores.open_group(store)), "it should not have ended yet"
+    assert _store.missing(_store.open_group(store)), "it should not have ended yet"
     assert_same_bits(sweep(run, AXES, dims=DIMS, store=store), expected)
 
 
@@ -334,7 +335,7 @@ MISUSE = {
     "a text for dimensions": ({"dims": {"weights": "pixel"}}, "give a tuple"),
     "keys": ({"run": lambda key, learning_rate: {"x": key}}, "return numbers"),
     "an axis among the coordinates": ({"coords": {"seed": range(30)}}, "axes has already"),
-    "no runs in a tile": ({"tile": 0}, "tile is 0"),
+    "no runs in a tile": ({"chunk_size": 0}, "chunk_size is 0"),
 }
 
 
@@ -362,7 +363,7 @@ def test_a_run_that_closes_over_a_tracer_is_named():
     [((1000, 4), 4096, 1), ((1000, 50, 50), 4096, 626), ((7,), 3, 3), ((1000, 3000), 4096, 752)],
 )
 def test_chunks_fill_the_tile(sizes, tile, most):
-    block = sweeps._block(sizes, tile)
+    block = _checks._block(sizes, tile)
     assert np.prod(block) <= tile
     assert np.prod([-(-size // length) for size, length in zip(sizes, block, strict=True)]) <= most
 
@@ -415,8 +416,8 @@ def test_the_default_tile_is_bounded_by_what_a_run_records():
     def big(rate):
         return {"x": rate * jnp.ones(1_000_000)}
 
-    layout = sweeps._layout(big, {"rate": np.arange(1.0, 1000.0)}, {"x": ("i",)}, {}, {}, None)
-    assert layout.block == (sweeps.TILE_BYTES // 4_000_000,)
+    layout = _checks.layout_of(big, {"rate": np.arange(1.0, 1000.0)}, {"x": ("i",)}, {}, {}, None)
+    assert layout.block == (_checks.CHUNK_BYTES // 4_000_000,)
 
 
 def test_a_run_with_an_object_bound_to_it_can_be_resumed(tmp_path):

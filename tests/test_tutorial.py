@@ -8,6 +8,7 @@ import numpy as np
 import numpy_gan
 import pytest
 import tutorial
+from article_stream import article_players, article_stream
 
 SCRIPT = Path(__file__).parents[1] / "experiments" / "tutorial.py"
 FIGURES = [
@@ -67,8 +68,8 @@ def test_any_replay_follows_the_original_program(seed, rate, epochs):
 def test_float32_stays_near_the_published_numbers():
     """5000 steps that each round at 6e-8: as a random walk 4e-6, if all the same way 3e-4.
     Measured: 4e-7 in the images, 6e-6 in the parameters."""
-    stream = tutorial.streams.article(42, 5000)
-    start = tutorial.gans.article_players(stream)
+    stream = article_stream(42, 5000)
+    start = article_players(stream)
     outcome = tutorial._run(start, np.float32(stream.latents), np.float32(stream.shown), np.float32(0.01))
     assert outcome.generated.dtype == np.float32
     np.testing.assert_allclose(outcome.generated, tutorial.PUBLISHED["generated"], rtol=0, atol=2e-6)

@@ -47,8 +47,10 @@ def test_distance_is_zero_only_where_means_agree_and_d_is_undecided(x64):
     players = slanted_land().init(jax.random.key(0))
     weights = np.zeros(4)
     mean = faces.FACES.mean(0)
-    at_mean = players.generator._replace(weights=faces.pixels(weights), biases=faces.pixels(np.log(mean / (1 - mean))))
-    undecided = players.discriminator._replace(weights=faces.pixels(np.zeros(4)))
+    at_mean = players.generator._replace(
+        weights=faces.unstack(weights), biases=faces.unstack(np.log(mean / (1 - mean)))
+    )
+    undecided = players.discriminator._replace(weights=faces.unstack(np.zeros(4)))
     floats = jax.tree.map(jnp.asarray, Players(at_mean, undecided))
     assert zoo.distance(floats) < 1e-15  # rounding
     assert zoo.distance(floats._replace(discriminator=players.discriminator)) > 0.1

@@ -1,13 +1,12 @@
 """What is known exactly about a game and its players."""
 
 from slantgan_jax.analysis import (
-    dense,
+    best_response,
     distances,
     drift,
     dynamics,
     equilibria,
     fractals,
-    gaps,
     invariants,
     noise,
     quadrature,
@@ -17,13 +16,12 @@ from slantgan_jax.analysis import (
 )
 
 __all__ = [
-    "dense",
+    "best_response",
     "distances",
     "drift",
     "dynamics",
     "equilibria",
     "fractals",
-    "gaps",
     "invariants",
     "noise",
     "quadrature",

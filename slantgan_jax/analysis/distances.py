@@ -15,12 +15,12 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from slantgan_jax import faces, games
-from slantgan_jax.analysis import dense, quadrature
-from slantgan_jax.faces import Image
+from slantgan_jax import distributions
+from slantgan_jax.analysis import _small_linalg, quadrature
 from slantgan_jax.losses import softplus
 from slantgan_jax.networks import Generator
-from slantgan_jax.penalties import squared_norm
+from slantgan_jax.numerics import as_float, squared_norm
+from slantgan_jax.types import Image
 
 
 def mean_image(generator: Generator) -> Image:
@@ -34,7 +34,7 @@ def mean_image(generator: Generator) -> Image:
 
 
 def _mean_pixel(w: jax.Array, b: jax.Array) -> jax.Array:
-    latents, weights = games.latent_quadrature()
+    latents, weights = distributions.uniform_quadrature()
     smooth = jax.vmap(lambda z, weight: weight * jax.nn.sigmoid(w * z + b))(latents, weights).sum(0)
     safe = jnp.where(jnp.abs(w) < 4, 4.0, w)
     # σ is 1 - σ(-a): take the side on which s is small, and its difference exact.
@@ -50,9 +50,7 @@ def mean_gap(generator: Generator, images: Image) -> jax.Array:
     All that a discriminator with an affine logit can see of the difference of two distributions is this
     difference of their means. Cost: as `mean_image`.
     """
-    difference = jax.tree.map(
-        lambda mean, leaf: mean - jnp.mean(faces.floats(leaf), axis=0), mean_image(generator), images
-    )
+    difference = jax.tree.map(lambda mean, leaf: mean - jnp.mean(as_float(leaf), axis=0), mean_image(generator), images)
     return jnp.sqrt(squared_norm(difference))
 
 
@@ -128,7 +126,7 @@ def frechet_squared(generator: Generator, images: Image) -> jax.Array:
     mean, spread = _moments(generator)
     data_mean = jnp.mean(images, axis=0)
     data_spread = (images - data_mean[None]) / jnp.sqrt(len(images))
-    overlap = dense.nuclear_norm_of_product(data_spread, spread)
+    overlap = _small_linalg.nuclear_norm_of_product(data_spread, spread)
     return jnp.sum((mean - data_mean) ** 2) + jnp.sum(spread**2) + jnp.sum(data_spread**2) - 2 * overlap
 
 
@@ -156,7 +154,7 @@ def _self_distance(generator: Generator) -> jax.Array:
     pairs = jnp.where(jnp.eye(count, dtype=bool)[:, None, :, None], 0, pairs)
     apart = jnp.einsum("pi,piqj,qj->", weights, pairs, weights)
 
-    units, unit_weights = games.latent_quadrature(quadrature.NODES)
+    units, unit_weights = distributions.uniform_quadrature(quadrature.NODES)
     widths = jnp.diff(edges)
     below = edges[:-1, None, None] + widths[:, None, None] * jnp.outer(units, units)[None]
     steps = quadrature.length(images[:, :, None] - quadrature.generated(generator, below))

@@ -35,8 +35,8 @@ import jax.numpy as jnp
 
 from slantgan_jax import losses
 from slantgan_jax.analysis import equilibria, quadrature
-from slantgan_jax.faces import Image
 from slantgan_jax.losses import Objective
+from slantgan_jax.types import Image
 
 
 class Motion(NamedTuple):
@@ -90,7 +90,7 @@ def along(
       images: the data set.
       objective: what the players minimize; D's loss needs curvature, else nothing damps the oscillation and all is NaN,
         infinite or without meaning.
-      shared_latent: whether G's step has the latent of D's; False for `slanted_land(fresh_latent=True)`.
+      shared_latent: whether G's step has the latent of D's; False for `slanted_land(independent_latents=True)`.
       discriminator_first: whether G meets a D that has stepped on the same sample already.
 
     Returns:

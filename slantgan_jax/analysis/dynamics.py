@@ -19,11 +19,11 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from slantgan_jax import faces
 from slantgan_jax.games import Game
-from slantgan_jax.networks import Players
+from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
-from slantgan_jax.train import LARGEST
+from slantgan_jax.training import DIVERGENCE_BOUND
+from slantgan_jax.types import Players
 
 VERDICTS = ("converged", "approaching", "circling", "resting", "drifting", "diverged")
 """The names of what `classify` returns."""
@@ -74,7 +74,7 @@ def classify(
     Raises:
       ValueError: too few records, or positions with another number of them.
     """
-    distances = faces.floats(distances)
+    distances = as_float(distances)
     path = _path(distances if positions is None else positions)
     records = len(distances)
     if records < MIN_RECORDS or len(path) != records:
@@ -85,7 +85,7 @@ def classify(
     quarter = records // 4
     second, third, last = (distances[records - i * quarter :][:quarter].max() for i in (3, 2, 1))
     tests = (
-        ~(jnp.asarray(finite) & (jnp.abs(path[-1]) <= LARGEST).all() & jnp.isfinite(distances[-1])),
+        ~(jnp.asarray(finite) & (jnp.abs(path[-1]) <= DIVERGENCE_BOUND).all() & jnp.isfinite(distances[-1])),
         settled(distances, close) <= records - -(-records // 10),
         jnp.ptp(path[-quarter:], axis=0).max() <= still,
         (third < FALLING * second) & (last < FALLING * third),
@@ -99,7 +99,7 @@ def classify(
 def settled(distances: ArrayLike, close: ArrayLike) -> jax.Array:
     """The number of the first record from which on all of `distances` `[records]` are below `close`; `records` if none
     is, so that `settled * every + every` is after how many steps, of a history recorded after `every` steps."""
-    far = ~(faces.floats(distances) < close)
+    far = ~(as_float(distances) < close)
     return jnp.max(jnp.where(far, jnp.arange(1, far.shape[0] + 1), 0))
 
 
@@ -120,7 +120,7 @@ class Cycle(NamedTuple):
     """What `limit_cycle` found; scalars. NaN where the records hold no whole turn.
 
     Attributes:
-      radius: root mean square distance from the centre; `inner` and `outer` its least and largest.
+      radius: root mean square distance from the center; `inner` and `outer` its least and largest.
       period: of a turn, in records.
       turns: whole turns in the records; a turn starts where the coordinate that varies most rises through its mean.
       growth: of the radius, its logarithm a turn: 0 on a cycle.
@@ -139,7 +139,7 @@ def limit_cycle(positions: Any) -> Cycle:
 
     A run circles for good where `turns` are many and |`growth`| is small. Quasi-periodic turns have a `period` too,
     the mean one of the coordinate that varies most, and `inner` < `outer` that do not come closer. What this cannot
-    tell is whether the orbit attracts (a limit cycle) or is one of many (about a centre): runs from two starts do, by
+    tell is whether the orbit attracts (a limit cycle) or is one of many (about a center): runs from two starts do, by
     having one radius or two (`isolated`); so do Lyapunov exponents, by the second one: negative or 0.
 
     Args:
@@ -157,8 +157,8 @@ def limit_cycle(positions: Any) -> Cycle:
     turns = jnp.maximum(jnp.sum(rising) - 1, 0)
     known = turns > 0
     inside = (jnp.arange(len(path)) >= first) & (jnp.arange(len(path)) <= last)
-    centre = jnp.sum(jnp.where(inside[:, None], path, 0), axis=0) / jnp.sum(inside)
-    squares = jnp.sum((path - centre[None]) ** 2, axis=1)
+    center = jnp.sum(jnp.where(inside[:, None], path, 0), axis=0) / jnp.sum(inside)
+    squares = jnp.sum((path - center[None]) ** 2, axis=1)
     middle = (first + last) / 2
     halves = [
         jnp.sum(jnp.where(part, squares, 0)) / jnp.sum(part)
@@ -239,12 +239,12 @@ def lyapunov_exponents(
             f"{transient} and then {steps} steps, orthonormalized every {every}: give positive multiples of every"
         )
     key_init, key_latent = jax.random.split(key)
-    state = rule.init(game.init(key_init) if players is None else jax.tree.map(faces.floats, players))
+    state = rule.init(game.init(key_init) if players is None else jax.tree.map(as_float, players))
     flat, unravel = ravel_pytree(carried(state)[0])
     if not 1 <= count <= flat.size:
         raise ValueError(f"count is {count}: the rule carries {flat.size} numbers, so there are 1 to {flat.size}")
     # Directions that mean nothing, the same for every run.
-    tangents = jax.vmap(unravel)(faces.floats(np.random.default_rng(0).normal(size=(count, flat.size))))
+    tangents = jax.vmap(unravel)(as_float(np.random.default_rng(0).normal(size=(count, flat.size))))
 
     def advance(carry: tuple[State, Any], step: jax.Array) -> tuple[tuple[State, Any], None]:
         state, tangents = carry
@@ -296,5 +296,5 @@ def _and_itself(state: State) -> tuple[list[jax.Array], State]:
 
 def _path(positions: Any) -> jax.Array:
     """`[records, n]`, of a pytree with that leading axis."""
-    columns = [jnp.reshape(faces.floats(leaf), (np.shape(leaf)[0], -1)) for leaf in jax.tree.leaves(positions)]
+    columns = [jnp.reshape(as_float(leaf), (np.shape(leaf)[0], -1)) for leaf in jax.tree.leaves(positions)]
     return jnp.concatenate(columns, axis=1)

@@ -33,11 +33,12 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from slantgan_jax import faces, games, losses
+from slantgan_jax import distributions, losses
 from slantgan_jax.analysis import distances
-from slantgan_jax.faces import Image
 from slantgan_jax.losses import Objective
-from slantgan_jax.networks import Discriminator, Generator, Players
+from slantgan_jax.networks import Discriminator, Generator
+from slantgan_jax.numerics import as_float
+from slantgan_jax.types import Image, Players
 
 _SERIES = (1 / 6, -1 / 180, 1 / 2835, -1 / 37800, 1 / 467775, -691 / 3831077250, 2 / 127702575)
 """ln(sinh y / y) = y²/6 - y⁴/180 + ...; what is left out is below an ulp of the sum for |y| ≤ 1/4."""
@@ -61,7 +62,7 @@ def bias(weight: ArrayLike, mean: ArrayLike) -> jax.Array:
       b in the units of a logit, of absolute error a few ulps of max(1, |w|): E σ(w z + b) is m to 1e-15 for |w| up to
       1000. All its derivatives are right at w = 0 too. Some 20 flops and 3 logarithms.
     """
-    w, m = faces.floats(weight), faces.floats(mean)
+    w, m = as_float(weight), as_float(mean)
     return jnp.log(m) - jnp.log1p(-m) - w / 2 + _log_sinh_ratio(w * m / 2) - _log_sinh_ratio(w * (1 - m) / 2)
 
 
@@ -74,7 +75,7 @@ def slope(weight: ArrayLike, mean: ArrayLike) -> jax.Array:
     The second line, from E σ(w z + b) = m by the theorem on implicit functions, is minus a mean of z: it lies in
     (-1, 0). At w = 0 it is -½: the score at z = ½ stays. Arguments as of `bias`; absolute error below 1e-14.
     """
-    w, m = faces.floats(weight), faces.floats(mean)
+    w, m = as_float(weight), as_float(mean)
     _, derivative = jax.jvp(lambda w: bias(w, m), (w,), (jnp.ones_like(w),))
     return derivative
 
@@ -94,7 +95,7 @@ def undecided_logit(objective: Objective = losses.non_saturating) -> jax.Array:
         value, curvature = jax.value_and_grad(gradient)(c)
         return jnp.where(curvature == 0, c, c - value / jnp.where(curvature == 0, 1, curvature))
 
-    c = jax.lax.fori_loop(0, 30, newton, faces.floats(0.0))
+    c = jax.lax.fori_loop(0, 30, newton, as_float(0.0))
     found = jnp.abs(gradient(c)) <= math.sqrt(jnp.finfo(c.dtype).eps)
     return jnp.where(found, c, jnp.nan)
 
@@ -111,9 +112,9 @@ def equilibrium(weights: Image, images: Image, objective: Objective = losses.non
       Players at which the expected gradient of each is 0 up to rounding: below 1e-14 for |w| up to 1000, in float64. A
       pixel that is 0 (or 1) in every image gets an infinite bias: there is no finite equilibrium.
     """
-    means = jax.tree.map(lambda leaf: jnp.mean(faces.floats(leaf), axis=0), images)
+    means = jax.tree.map(lambda leaf: jnp.mean(as_float(leaf), axis=0), images)
     chex.assert_trees_all_equal_shapes(weights, means)
-    weights = jax.tree.map(faces.floats, weights)
+    weights = jax.tree.map(as_float, weights)
     return Players(
         Generator(weights, jax.tree.map(bias, weights, means)),
         Discriminator(jax.tree.map(jnp.zeros_like, weights), undecided_logit(objective)),
@@ -153,7 +154,7 @@ def landing(generator: Generator, images: Image, steps: int = 64) -> Image:
       `invariants.landing`, which needs none, is for those.
     """
     return jax.tree.map(
-        lambda w, b, leaf: _landing(faces.floats(w), faces.floats(b), jnp.mean(faces.floats(leaf), axis=0), steps),
+        lambda w, b, leaf: _landing(as_float(w), as_float(b), jnp.mean(as_float(leaf), axis=0), steps),
         *generator, images,
     )  # fmt: skip
 
@@ -166,7 +167,7 @@ def tangents(weights: Image, images: Image, free_logit: bool = False) -> Players
     the expected field does not change, so its Jacobian has an eigenvalue 0 for each. With `free_logit`, for objectives
     of which `logit_is_free`, one more entry is dc = 1, all else 0.
     """
-    flat, unravel = ravel_pytree(jax.tree.map(faces.floats, weights))
+    flat, unravel = ravel_pytree(jax.tree.map(as_float, weights))
 
     def derivative(direction):
         return jax.jvp(lambda flat: equilibrium(unravel(flat), images), (flat,), (direction,))[1]
@@ -186,7 +187,7 @@ def logit_is_free(objective: Objective) -> bool:
     """
     with jax.ensure_compile_time_eval():
         c = undecided_logit(objective)
-        curvature = jax.grad(jax.grad(lambda c: faces.floats(sum(term(c, c) for term in objective.discriminator))))(c)
+        curvature = jax.grad(jax.grad(lambda c: as_float(sum(term(c, c) for term in objective.discriminator))))(c)
         return bool(curvature == 0)
 
 
@@ -217,7 +218,7 @@ def jacobian(weights: Image, images: Image, objective: Objective = losses.non_sa
     logits = jnp.stack([c, c])
     (_, d_fake), curvature = jax.grad(of_discriminator)(logits), jax.hessian(of_discriminator)(logits)
     g = jax.grad(objective.generator, 1)(c, c)
-    real = jax.vmap(lambda image: ravel_pytree(image)[0])(jax.tree.map(faces.floats, images))
+    real = jax.vmap(lambda image: ravel_pytree(image)[0])(jax.tree.map(as_float, images))
     mean = jnp.mean(real, axis=0)
     covariance = distances.covariance(players.generator)
     beta = mean * (1 - mean) - jnp.diag(covariance)
@@ -257,7 +258,7 @@ def _mean_and_slopes(w: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, 
         slope = chance * value * (1 - value)
         return chance * value, z * slope, slope
 
-    return jax.tree.map(lambda parts: jnp.sum(parts, axis=0), jax.vmap(at)(*games.latent_quadrature()))
+    return jax.tree.map(lambda parts: jnp.sum(parts, axis=0), jax.vmap(at)(*distributions.uniform_quadrature()))
 
 
 def _log_sinh_ratio(y: jax.Array) -> jax.Array:

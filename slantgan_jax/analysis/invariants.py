@@ -24,10 +24,10 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from slantgan_jax import faces
 from slantgan_jax.analysis import distances
-from slantgan_jax.faces import Image
-from slantgan_jax.networks import Discriminator, Generator, Players
+from slantgan_jax.networks import Discriminator, Generator
+from slantgan_jax.numerics import as_float
+from slantgan_jax.types import Image, Players
 
 LINE_STEPS = 64
 """Runge-Kutta steps along a line: in the units of a logit a step is short, and what is left out 1e-9 or less."""
@@ -36,7 +36,7 @@ LINE_STEPS = 64
 def alternating_form(players: Players, learning_rate: ArrayLike, *, discriminator_first: bool = True) -> jax.Array:
     """x² + y² + η x y if D moves first, x² + y² - η x y if G does: kept by each alternating step of `games.bilinear`.
 
-    Positive definite for η < 2: orbits are ellipses, neither in nor out, about a centre; not limit cycles, as there is
+    Positive definite for η < 2: orbits are ellipses, neither in nor out, about a center; not limit cycles, as there is
     one for every start.
     """
     x, y = players
@@ -64,9 +64,9 @@ def energies(players: Players, images: Image) -> Image:
 
 
 def _lines(generator: Generator, images: Image) -> tuple[Generator, Image]:
-    means = jax.tree.map(lambda leaf: jnp.mean(faces.floats(leaf), axis=0), images)
+    means = jax.tree.map(lambda leaf: jnp.mean(as_float(leaf), axis=0), images)
     mean, unravel = ravel_pytree(means)
-    w, b = (ravel_pytree(jax.tree.map(faces.floats, leaf))[0] for leaf in generator)
+    w, b = (ravel_pytree(jax.tree.map(as_float, leaf))[0] for leaf in generator)
     w, b, potential = jax.vmap(_line)(w, b, mean)
     return Generator(unravel(w), unravel(b)), unravel(potential)
 

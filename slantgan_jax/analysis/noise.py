@@ -17,8 +17,8 @@ from jax.flatten_util import ravel_pytree
 
 from slantgan_jax.analysis.dynamics import carried
 from slantgan_jax.games import Game
-from slantgan_jax.networks import Players
 from slantgan_jax.rules import Rule, State
+from slantgan_jax.types import Players
 
 
 def step_noise(rule: Rule, game: Game, at: Players | State, samples: Any, weights: jax.Array) -> jax.Array:

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from slantgan_jax import faces, games
-from slantgan_jax.faces import Image
-from slantgan_jax.games import Factor, Game
+from slantgan_jax import distributions, faces
+from slantgan_jax.games import Game
 from slantgan_jax.networks import Generator, generate
+from slantgan_jax.numerics import as_float
+from slantgan_jax.types import Image
 
 SCORES = (1.0, 2.5, 4.0, 6.0, 8.5, 12.0, 17.0, 25.0, 36.0)
 """Scores, and minus these, at which panels end. Past the last one σ is 0 or 1 to rounding."""
@@ -28,7 +29,7 @@ LEVELS = tuple(4.0**-level for level in range(1, 10))
 
 def flat(generator: Generator) -> Generator:
     """The same generator with weights and biases as arrays `[pixels]`, in the precision of the trace."""
-    return Generator(*(faces.floats(faces.array(leaf)) for leaf in generator))
+    return Generator(*(as_float(faces.stack(leaf)) for leaf in generator))
 
 
 def flat_images(generator: Generator, images: Image) -> jax.Array:
@@ -37,7 +38,7 @@ def flat_images(generator: Generator, images: Image) -> jax.Array:
     Raises:
       ValueError: no images, no leading axis, or not the number of pixels that the (flat) `generator` has.
     """
-    values = faces.floats(faces.array(images))
+    values = as_float(faces.stack(images))
     pixels = generator.weights.shape[-1]
     if values.ndim != 2 or len(values) == 0 or values.shape[1] != pixels:
         raise ValueError(
@@ -75,16 +76,16 @@ def panel_rule(edges: jax.Array, nodes: int = NODES) -> tuple[jax.Array, jax.Arr
     With the panels of a generator, measured for weights of a standard deviation from 0.5 to 200: first and second
     moments of G(z) err by at most 5e-7 with 4 nodes, 6e-10 with 6, 3e-13 with 8, and by rounding, 3e-16, with 10.
     """
-    points, weights = games.latent_quadrature(nodes)
+    points, weights = distributions.uniform_quadrature(nodes)
     widths = jnp.diff(edges)[:, None]
     return edges[:-1, None] + widths * points[None], widths * weights[None]
 
 
 def refined(game: Game, generator: Generator) -> Game:
-    """A game of `gans.slanted_land` whose expectations over the latent have the panels of `generator`.
+    """A game of `games.slanted_land` whose expectations over the latent have the panels of `generator`.
 
     So its expected losses and field *at this generator* are exact to rounding however steep it is, up to |w| = 1000;
-    `games.latent_quadrature` leaves 2e-3 at 50. What remains is a D that is nearly a step, too: of losses with |w| = 50
+    `distributions.uniform` leaves 2e-3 at 50. What remains is a D that is nearly a step, too: of losses with |w| = 50
     the largest relative error seen was 2e-13 for |u| = 5, 2e-10 for 50 and 5e-6 for 500; 2e-4 with |w| = 10, |u| = 500.
     Cost of the losses: 14 µs in a batch.
     """
@@ -92,11 +93,12 @@ def refined(game: Game, generator: Generator) -> Game:
     edges = panel_edges(generator, jnp.linspace(0, 1, 33, dtype=generator.weights.dtype))
     latents, weights = (leaf.reshape(-1) for leaf in panel_rule(edges))
 
-    def cut(factor: Factor) -> Factor:
-        parts = {name: latents for name in ("latent", "fresh") if getattr(factor.values, name) is not None}
-        return Factor(factor.values._replace(**parts), weights) if parts else factor
-
-    return game._replace(support=lambda: tuple(map(cut, game.support())))
+    draws = {
+        name: draw._replace(nodes=lambda: (latents, weights))
+        for name in ("latent", "generator_latent")
+        if (draw := getattr(game.draws, name)) is not None
+    }
+    return game._replace(draws=game.draws._replace(**draws))
 
 
 def nearest(generator: Generator, images: jax.Array) -> jax.Array:

@@ -24,10 +24,10 @@ from jax.typing import ArrayLike
 
 from slantgan_jax import fields, games
 from slantgan_jax.analysis import dynamics
-from slantgan_jax.fields import Adjustment
+from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
-from slantgan_jax.networks import Players
 from slantgan_jax.rules import Rule, State
+from slantgan_jax.types import Players
 
 VERDICTS = ("stable", "marginal", "unstable", "no equilibrium")
 """All non-zero modes decay; some neither grow nor decay; some grow; the tangents given are none: no fixed point."""
@@ -63,17 +63,17 @@ class Spectrum(NamedTuple):
     period: jax.Array
 
 
-def expected_field(game: Game, adjustment: Adjustment = fields.gradients) -> fields.Field:
+def expected_field(game: Game, adjustment: Transform = fields.gradients) -> fields.Field:
     """The field of the expected losses, adjusted; `fields.gradients` is ξ itself.
 
     Cost of ξ on slanted land: 0.6 µs in a batch.
     """
     full = games.expected(game)
-    return adjustment(lambda players: games.losses_of(full, players, ()))
+    return adjustment(lambda players: games.total_losses(full, players, ()))
 
 
 def flow_eigenvalues(
-    game: Game, players: Players, adjustment: Adjustment = fields.gradients, tangents: Players | None = None
+    game: Game, players: Players, adjustment: Transform = fields.gradients, tangents: Players | None = None
 ) -> jax.Array:
     """Eigenvalues of -J of the expected, adjusted field, `[n]` complex: largest real part first, then imaginary.
 
@@ -93,12 +93,14 @@ def update_map(
 ) -> tuple[Callable[[jax.Array], jax.Array], jax.Array, Callable[[jax.Array], State]]:
     """`steps` steps of `rule` on the expected game as a function of numbers `[n]`, those of `update_jacobian`.
 
-    With `in_turn` on `games.in_turn`, from its first image on: as many steps as there are images are an epoch.
+    With `in_turn` only what is random is integrated, and the data come in turn, from their first image on: as many
+    steps as there are images are an epoch.
 
     Returns:
       The map; the numbers at `players`, or of a state that is given in their place; the state that numbers stand for.
     """
-    full = games.in_turn(game) if in_turn else games.expected(game)
+    over = [name for name in _drawn(game) if name != "real"] if in_turn else None
+    full = games.expected(game, over)
 
     def advanced(state: State) -> State:
         for step in range(steps):
@@ -264,3 +266,7 @@ def _spectrum(
     pace = largest * epoch
     efold = jnp.where(verdict == 1, jnp.inf, 1 / jnp.abs(pace))
     return Spectrum(eigenvalues, jnp.sum(zero), verdict, pace, efold, period / epoch)
+
+
+def _drawn(game: Game) -> list[str]:
+    return [name for name in getattr(game.draws, "_fields", ()) if getattr(game.draws, name) is not None]

@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from slantgan_jax import faces, fields
+from slantgan_jax import fields
 from slantgan_jax.analysis import spectra
-from slantgan_jax.fields import Adjustment
+from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
-from slantgan_jax.networks import Players
+from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
+from slantgan_jax.types import Players
 
 
 class CriticalStrength(NamedTuple):
@@ -70,14 +71,14 @@ def largest_stable_rate(
         found = spectra.of_update(spectra.update_eigenvalues(rule, game, state, steps, tangents))
         return ~(found.growth <= spectra.NEUTRAL), state
 
-    _, flat, state_of = spectra.update_map(rule_of_rate(faces.floats(lowest)), game, players, steps)
+    _, flat, state_of = spectra.update_map(rule_of_rate(as_float(lowest)), game, players, steps)
     return _first(grows, lowest, highest, points, state_of(flat))
 
 
 def critical_strength(
     game_of_strength: Callable[[jax.Array], Game],
     players: Players,
-    adjustment: Adjustment = fields.gradients,
+    adjustment: Transform = fields.gradients,
     tangents: Players | None = None,
     *,
     lowest: float = 1e-5,
@@ -96,7 +97,7 @@ def critical_strength(
     """
 
     def motion(strength: ArrayLike) -> tuple[jax.Array, jax.Array]:
-        values = spectra.flow_eigenvalues(game_of_strength(faces.floats(strength)), players, adjustment, tangents)
+        values = spectra.flow_eigenvalues(game_of_strength(as_float(strength)), players, adjustment, tangents)
         turning = jnp.abs(values.imag) > spectra.MERGED * jnp.max(jnp.abs(values))
         return jnp.sum(turning), spectra.of_flow(values).growth
 
@@ -134,6 +135,6 @@ def _first(
         return jnp.where(found, below, middle), jnp.where(found, middle, above), kept
 
     # After the last of the points 50 bisections are left, enough for the last bit.
-    bracket = faces.floats(lowest / ratio), faces.floats(jnp.inf), start
+    bracket = as_float(lowest / ratio), as_float(jnp.inf), start
     below, above, _ = jax.lax.fori_loop(0, points + 51, closer, bracket)
     return jnp.where(above < lowest * ratio**0.01, 0, jnp.where(jnp.isfinite(above), (below + above) / 2, jnp.inf))

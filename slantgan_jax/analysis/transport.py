@@ -21,10 +21,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from slantgan_jax import games
-from slantgan_jax.analysis import dense, quadrature
-from slantgan_jax.faces import Image
+from slantgan_jax import distributions
+from slantgan_jax.analysis import _small_linalg, quadrature
 from slantgan_jax.networks import Generator
+from slantgan_jax.types import Image
 
 CELLS = 64
 """Equal cells that the latent interval has at least."""
@@ -182,21 +182,21 @@ def _newton(excess, widths, state):
     coupling = (shares.T @ plan) * (1 - jnp.eye(count, dtype=plan.dtype))
     floor = 50 * jnp.finfo(plan.dtype).eps
     hessian = jnp.diag(jnp.sum(coupling, axis=1) + floor) - coupling + 1 / count
-    direction = dense.solve(hessian, missing)
+    direction = _small_linalg.solve(hessian, missing)
     spread = jnp.ptp(direction)
     damped = jnp.where(spread > 0, jnp.log1p(spread) / jnp.where(spread > 0, spread, 1), 1)
     return index + 1, shift + damped * direction, jnp.sum(jnp.abs(missing))
 
 
 def _cells(generator, images, order, starts, widths):
-    latents = starts[:, None] + widths[:, None] * games.latent_quadrature(NODES)[0][None]
+    latents = starts[:, None] + widths[:, None] * distributions.uniform_quadrature(NODES)[0][None]
     costs = quadrature.distances(quadrature.generated(generator, latents), images) ** order
     return _Cells(starts, widths, costs, _mean(costs))
 
 
 def _mean(values):
     """The mean over every cell of values at its nodes, axis 1."""
-    return jnp.tensordot(values, games.latent_quadrature(NODES)[1], (1, 0))
+    return jnp.tensordot(values, distributions.uniform_quadrature(NODES)[1], (1, 0))
 
 
 def _soft_minimum(potentials, temperature, costs):

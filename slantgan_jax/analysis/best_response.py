@@ -29,11 +29,12 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from slantgan_jax import faces, games, losses, networks
-from slantgan_jax.analysis import dense, quadrature
-from slantgan_jax.faces import Image
+from slantgan_jax import distributions, losses, networks
+from slantgan_jax.analysis import _small_linalg, quadrature
 from slantgan_jax.losses import Objective, softplus
-from slantgan_jax.networks import Discriminator, Generator, Players
+from slantgan_jax.networks import Discriminator, Generator
+from slantgan_jax.numerics import as_float
+from slantgan_jax.types import Image, Players
 
 NODES = 200
 """Latents of the quadrature in this module."""
@@ -114,12 +115,12 @@ def best_discriminator(
     Returns:
       `BestDiscriminator`. Where the minimizer is not unique (faces and curve in one plane), one of them.
     """
-    image = jax.tree.map(lambda leaf: faces.floats(leaf)[0], images)
+    image = jax.tree.map(lambda leaf: as_float(leaf)[0], images)
     chex.assert_trees_all_equal_shapes(generator.weights, generator.biases, image)
     _, unravel = ravel_pytree(image)
-    problem = _regression(generator, images, faces.floats(ridge), nodes)
+    problem = _regression(generator, images, as_float(ridge), nodes)
     still, (w, b) = jax.lax.stop_gradient((problem, quadrature.flat(generator)))
-    knots = jnp.pad(games.latent_quadrature(nodes)[0], 1, constant_values=(0, 1))
+    knots = jnp.pad(distributions.uniform_quadrature(nodes)[0], 1, constant_values=(0, 1))
     psi, _, low, high, *_ = _newton(still, w, b, knots)
     size = jnp.linalg.norm(psi[:-1])
     margin = (low - high) / jnp.where(size > 0, size, 1.0)
@@ -150,7 +151,7 @@ def best_image(discriminator: Discriminator) -> Image:
 
     It has the highest logit of all images in [0, 1]ⁿ. No finite generator draws it; large biases come close.
     """
-    return jax.tree.map(lambda u: (jnp.sign(faces.floats(u)) + 1) / 2, discriminator.weights)
+    return jax.tree.map(lambda u: (jnp.sign(as_float(u)) + 1) / 2, discriminator.weights)
 
 
 def best_generator_loss(discriminator: Discriminator, objective: Objective = losses.non_saturating) -> jax.Array:
@@ -160,7 +161,7 @@ def best_generator_loss(discriminator: Discriminator, objective: Objective = los
 
     Holds for every loss of G that falls in ℓ_fake and ignores ℓ_real. Not attained unless u = 0.
     """
-    highest = networks.logit(jax.tree.map(faces.floats, discriminator), best_image(discriminator))
+    highest = networks.logit(jax.tree.map(as_float, discriminator), best_image(discriminator))
     return objective.generator(jnp.zeros_like(highest), highest)
 
 
@@ -193,8 +194,8 @@ def nikaido_isoda_gap(players: Players, images: Image, ridge: ArrayLike = 0.0, *
     convex games, Pacific J. Math. 5) maximized over the players' replies: the duality gap of games not zero-sum. With a
     `ridge` λ ≥ 0 D's loss has λ/2 (|u|² + c²) more, as in `duality_gap`. Cost: as `duality_gap`.
     """
-    latents, weights = games.latent_quadrature(nodes)
-    discriminator = jax.tree.map(faces.floats, players.discriminator)
+    latents, weights = distributions.uniform_quadrature(nodes)
+    discriminator = jax.tree.map(as_float, players.discriminator)
     fake = jax.vmap(lambda z: networks.logit(discriminator, networks.generate(players.generator, z)))(latents)
     own_discriminator = _real_loss(discriminator, images) + weights @ softplus(fake) + _ridge_loss(discriminator, ridge)
     best = best_discriminator(players.generator, images, ridge, nodes=nodes).loss
@@ -215,20 +216,20 @@ def restricted_jensen_shannon(generator: Generator, images: Image, *, nodes: int
 
 
 def _real_loss(discriminator: Discriminator, images: Image) -> jax.Array:
-    discriminator, images = jax.tree.map(faces.floats, (discriminator, images))
+    discriminator, images = jax.tree.map(as_float, (discriminator, images))
     return jnp.mean(softplus(-jax.vmap(lambda image: networks.logit(discriminator, image))(images)))
 
 
 def _ridge_loss(discriminator: Discriminator, ridge: ArrayLike) -> jax.Array:
-    psi, _ = ravel_pytree(jax.tree.map(faces.floats, discriminator))
-    return faces.floats(ridge) / 2 * jnp.sum(psi**2)
+    psi, _ = ravel_pytree(jax.tree.map(as_float, discriminator))
+    return as_float(ridge) / 2 * jnp.sum(psi**2)
 
 
 def _regression(generator: Generator, images: Image, ridge: jax.Array, nodes: int) -> _Regression:
-    latents, weights = games.latent_quadrature(nodes)
+    latents, weights = distributions.uniform_quadrature(nodes)
     w, b = quadrature.flat(generator)
     fake = jax.nn.sigmoid(latents[:, None] * w[None] + b[None])
-    real = jax.vmap(lambda image: ravel_pytree(image)[0])(jax.tree.map(faces.floats, images))
+    real = jax.vmap(lambda image: ravel_pytree(image)[0])(jax.tree.map(as_float, images))
     count = real.shape[0]
     points = jnp.concatenate([-real, fake])
     sides = jnp.concatenate([jnp.full(count, -1.0, points.dtype), jnp.ones_like(weights)])
@@ -248,7 +249,7 @@ def _gradient(problem: _Regression, psi: jax.Array) -> jax.Array:
 def _newton(problem: _Regression, w: jax.Array, b: jax.Array, knots: jax.Array) -> _State:
     """The minimizer ψ of `problem`, or without a ridge the first ψ met that separates the faces from the curve."""
     identity = jnp.eye(w.size + 1, dtype=w.dtype)
-    sizes = faces.floats(_STEP_SIZES)
+    sizes = as_float(_STEP_SIZES)
 
     def step(state):
         psi = state.psi
@@ -257,7 +258,7 @@ def _newton(problem: _Regression, w: jax.Array, b: jax.Array, knots: jax.Array) 
         hessian = (problem.rows * curvature[:, None]).T @ problem.rows + problem.ridge * identity
         # A rounding error's worth of damping is felt only by directions in which all logits stand still.
         scale = jnp.trace(hessian)
-        direction = -dense.solve(hessian / scale + _tolerance(3) * identity, _gradient(problem, psi) / scale)
+        direction = -_small_linalg.solve(hessian / scale + _tolerance(3) * identity, _gradient(problem, psi) / scale)
         furthest = jnp.max(jnp.abs(problem.rows @ direction))
         tried = psi[None] + sizes[:, None] * direction[None]
         values = jax.vmap(lambda psi: _loss(problem, psi))(tried)
@@ -290,7 +291,7 @@ def _highest(u: jax.Array, w: jax.Array, b: jax.Array, knots: jax.Array) -> jax.
         ahead = jnp.where(second < 0, z - first / jnp.where(second < 0, second, 1.0), z)
         return jnp.clip(ahead, before, after), jnp.maximum(best, jnp.max(x @ u))
 
-    return jax.lax.fori_loop(0, 4, newton, (knots, faces.floats(-jnp.inf)))[1]
+    return jax.lax.fori_loop(0, 4, newton, (knots, as_float(-jnp.inf)))[1]
 
 
 def _overlap(problem: _Regression, psi: jax.Array) -> jax.Array:
@@ -305,4 +306,4 @@ def _overlap(problem: _Regression, psi: jax.Array) -> jax.Array:
 
 def _tolerance(bits: int) -> jax.Array:
     """2^bits times the rounding unit of the precision at hand."""
-    return faces.floats(2.0**bits * jnp.finfo(jnp.result_type(float)).eps)
+    return as_float(2.0**bits * jnp.finfo(jnp.result_type(float)).eps)

@@ -7,8 +7,18 @@ import optax
 import pytest
 from scipy.optimize import linprog, minimize
 
-from slantgan_jax import Discriminator, Generator, Players, faces, games, losses, rules, slanted_land, train
-from slantgan_jax.analysis import equilibria, gaps
+from slantgan_jax import (
+    Discriminator,
+    Generator,
+    Players,
+    distributions,
+    faces,
+    losses,
+    rules,
+    slanted_land,
+    train,
+)
+from slantgan_jax.analysis import best_response, equilibria
 
 pytestmark = [
     pytest.mark.xdist_group("gaps"),  # one process compiles what tests share once
@@ -85,7 +95,7 @@ def padded(function, *arguments):
 @jax.jit
 @functools.partial(jax.vmap, in_axes=(None, 0, 0, 0))
 def mapped_best(images, w, b, ridge):
-    return gaps.best_discriminator(Generator(w, b), images, ridge)
+    return best_response.best_discriminator(Generator(w, b), images, ridge)
 
 
 @jax.jit
@@ -93,9 +103,9 @@ def mapped_best(images, w, b, ridge):
 def mapped_gaps(w, b, u, c, ridge):
     players = Players(Generator(w, b), Discriminator(u, c))
     return (
-        gaps.duality_gap(players, faces.FACES, ridge),
-        gaps.nikaido_isoda_gap(players, faces.FACES, ridge),
-        gaps.restricted_jensen_shannon(players.generator, faces.FACES),
+        best_response.duality_gap(players, faces.FACES, ridge),
+        best_response.nikaido_isoda_gap(players, faces.FACES, ridge),
+        best_response.restricted_jensen_shannon(players.generator, faces.FACES),
     )
 
 
@@ -184,7 +194,7 @@ def test_a_common_point_of_the_hulls_is_no_separation(x64):
     """The certificate of `attained`: the mistaken faces and the mistaken generated images have one mean."""
     w, b = generators(30, 2.0, seed=3)
     found = best(w, b)
-    z, weights = np.polynomial.legendre.leggauss(gaps.NODES)
+    z, weights = np.polynomial.legendre.leggauss(best_response.NODES)
     z, weights = (z + 1) / 2, weights / 2
     for i in np.flatnonzero(found.attained):
         u, c = found.discriminator.weights[i], found.discriminator.bias[i]
@@ -305,14 +315,14 @@ def test_no_player_alone_gets_more_than_its_gap(x64):
         (losses.saturating, lambda a: -softplus(a)),
         (losses.non_saturating, lambda a: softplus(-a)),
     ):
-        least = float(gaps.best_generator_loss(Discriminator(u, c), objective))
+        least = float(best_response.best_generator_loss(Discriminator(u, c), objective))
         assert least == pytest.approx(loss_fn(corners).min(), abs=1e-15)
         nodes, node_weights = np.polynomial.legendre.leggauss(20)
         theta = rng.normal(size=(5000, 2, 4)) * 10
         logits = sigmoid(theta[:, :1] * ((nodes + 1) / 2)[:, None] + theta[:, 1:]) @ u + c
         tried = loss_fn(logits) @ node_weights / 2
         assert tried.min() > least  # not attained
-        image = np.asarray(gaps.best_image(Discriminator(u, c)))
+        image = np.asarray(best_response.best_image(Discriminator(u, c)))
         near = loss_fn(sigmoid(40 * (2 * image - 1)) @ u + c)
         assert near == pytest.approx(least, abs=1e-15)  # e^-40 away
     saturating, non_saturating = -softplus(corners.max()), softplus(-corners.max())
@@ -340,7 +350,7 @@ def test_the_gradient_holds_the_discriminator_still(x64):
     (w,), (b,) = generators(1, 2.0, seed=8, spread=0.01)
 
     def loss(w, b):
-        return gaps.best_discriminator(Generator(w, b), faces.FACES).loss
+        return best_response.best_discriminator(Generator(w, b), faces.FACES).loss
 
     step = 1e-5
     at = np.repeat(np.concatenate([w, b])[None], 17, 0)
@@ -354,13 +364,13 @@ def test_the_gradient_holds_the_discriminator_still(x64):
 
 def test_training_brings_the_gaps_down(x64):
     game = slanted_land()
-    rule = rules.tutorial(Players(optax.sgd(0.05), optax.sgd(0.05)))
+    rule = rules.tutorial(optax.sgd(0.05))
     run = jax.jit(jax.vmap(lambda key: train(key, game, rule, 20_000).players))
     keys = jax.random.split(jax.random.key(0), 4)
     first, last = jax.vmap(game.init)(jax.random.clone(keys)), run(keys)
     gap = [
         all_gaps(
-            *(faces.array(leaf) for leaf in p.generator), faces.array(p.discriminator.weights), p.discriminator.bias
+            *(faces.stack(leaf) for leaf in p.generator), faces.stack(p.discriminator.weights), p.discriminator.bias
         )
         for p in (first, last)
     ]
@@ -369,15 +379,15 @@ def test_training_brings_the_gaps_down(x64):
         assert np.all(after < before)
     # The best discriminator is as hard to fool as before: steps of 0.05 leave G beside the faces' plane Σ x = 2.
     assert np.all(gap[1][2] > 0.1)
-    images, (leaves, tree) = faces.pixels(faces.FACES), jax.tree.flatten(last)
+    images, (leaves, tree) = faces.unstack(faces.FACES), jax.tree.flatten(last)
     by_pixel = padded(
-        jax.jit(jax.vmap(lambda *leaves: gaps.duality_gap(jax.tree.unflatten(tree, leaves), images))), *leaves
+        jax.jit(jax.vmap(lambda *leaves: best_response.duality_gap(jax.tree.unflatten(tree, leaves), images))), *leaves
     )
     np.testing.assert_allclose(by_pixel, gap[1][0], atol=1e-14)  # the order of sums
 
 
 def test_the_quadrature_is_as_good_as_stated(x64):
-    z, weights = games.latent_quadrature(gaps.NODES)
+    z, weights = distributions.uniform_quadrature(best_response.NODES)
     fine, fine_weights = composite()
     rng = np.random.default_rng(10)
     for size_w, size_u, bound in ((50, 5, 2e-13), (5, 20, 2e-13), (10, 50, 2e-9), (50, 20, 5e-7)):
@@ -393,7 +403,9 @@ def test_the_quadrature_is_as_good_as_stated(x64):
 def test_one_trace_serves_all_and_single_precision_works():
     w, b = (np.float32(leaf) for leaf in generators(20, 1.0))
     traced = jax.jit(
-        jax.vmap(chex.assert_max_traces(lambda w, b: gaps.best_discriminator(Generator(w, b), faces.FACES), n=1))
+        jax.vmap(
+            chex.assert_max_traces(lambda w, b: best_response.best_discriminator(Generator(w, b), faces.FACES), n=1)
+        )
     )
     found = traced(w, b)
     traced(2 * w, b)
@@ -412,9 +424,9 @@ def test_one_trace_serves_all_and_single_precision_works():
 
 def test_misshapen_arguments_are_refused(x64):
     with pytest.raises(AssertionError):
-        gaps.best_discriminator(Generator(np.zeros(9), np.zeros(9)), faces.FACES)
+        best_response.best_discriminator(Generator(np.zeros(9), np.zeros(9)), faces.FACES)
     with pytest.raises(AssertionError):
-        gaps.separable(Generator(faces.pixels(np.zeros(4)), faces.pixels(np.zeros(4))), faces.FACES)
+        best_response.separable(Generator(faces.unstack(np.zeros(4)), faces.unstack(np.zeros(4))), faces.FACES)
 
 
 def test_a_diverged_generator_is_reported_as_nan(x64):

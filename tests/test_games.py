@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.extend.random import threefry_2x32
 
-from slantgan_jax import Players, faces, fields, games, gans, losses, penalties, slanted_land, streams
+from slantgan_jax import Players, distributions, faces, fields, games, losses, penalties, slanted_land
 
 GAME = slanted_land()
 
@@ -14,35 +14,40 @@ GAME = slanted_land()
 def test_every_part_of_a_sample_has_counters_of_its_own():
     """Stream s at step t is the hash of the counter (s, t), by JAX's own threefry."""
     key, step = jax.random.key(7), 12
-    sample = GAME.sample(key, step)
-    numbers = [sample.latent, sample.fresh, sample.mix]
+    drawing = [penalties.wgan_gp(1.0), penalties.dragan(1.0)]
+    sample = games.penalized(slanted_land(noise=0.1, independent_latents=True), *drawing).sample(key, step)
+    numbers = [sample.latent, sample.generator_latent, sample.epsilon]
     for stream, number in enumerate(numbers):
         words = threefry_2x32(jax.random.key_data(key), jnp.array([stream, step], jnp.uint32))
         bits = ((words[0] ^ words[1]) >> 9) | 0x3F800000
         assert number == jax.lax.bitcast_convert_type(bits, jnp.float32) - 1
-    noise = np.array(jax.tree.leaves(sample.noise))
+    noise = np.array(jax.tree.leaves((sample.real_noise, sample.fake_noise, sample.penalty_noise)))
     assert noise.shape == (12,)
     assert np.unique(noise).size == 12
-    large = slanted_land(np.array(faces.slanted(key, 3, side=3))).sample(key, step)
-    assert large.noise.real.shape == (9,)
-    np.testing.assert_array_equal(large.noise.real[:4], jnp.stack(sample.noise.real))
+    large = slanted_land(np.array(faces.slanted(key, 3, side=3)), noise=0.1).sample(key, step)
+    assert large.real_noise.shape == (9,)
+    np.testing.assert_array_equal(large.real_noise[:4], jnp.stack(sample.real_noise))
+
+
+def test_a_step_draws_only_what_its_game_uses():
+    key = jax.random.key(0)
+    assert [name for name, value in GAME.sample(key, 0)._asdict().items() if value is not None] == ["latent", "real"]
+    mixed = games.penalized(GAME, penalties.wgan_gp(1.0)).sample(key, 0)
+    assert [name for name, value in mixed._asdict().items() if value is not None] == ["latent", "epsilon", "real"]
 
 
 def test_noise_is_standard_normal():
-    draws = jax.jit(jax.vmap(lambda t: streams.normal(jax.random.key(0), t, 3)))(jnp.arange(100_000))
+    draws = jax.jit(jax.vmap(lambda t: distributions.normal().sample(jax.random.key(0), t, 3)))(jnp.arange(100_000))
     for power, moment in ((1, 0), (2, 1), (3, 0), (4, 3)):
         spread = np.sqrt({1: 1, 2: 2, 3: 15, 4: 96}[power] / 1e5)  # of the mean of x^power
         assert abs(np.mean(np.asarray(draws, np.float64) ** power) - moment) < 4 * spread
-    np.testing.assert_allclose(
-        streams.normal(jax.random.key(3), 0, 0), jax.random.normal(jax.random.key(3), (1,))[0], atol=1e-6
-    )
 
 
-@pytest.mark.parametrize("make", [slanted_land, gans.dirac], ids=["slanted land", "dirac"])
+@pytest.mark.parametrize("make", [slanted_land, games.dirac], ids=["slanted land", "dirac"])
 def test_expected_losses_with_instance_noise_are_the_mean_over_samples(make):
     game = make(noise=0.4)
     players = game.init(jax.random.key(1))
-    each = jax.jit(jax.vmap(lambda t: games.losses_of(game, players, game.sample(jax.random.key(2), t))))(
+    each = jax.jit(jax.vmap(lambda t: games.total_losses(game, players, game.sample(jax.random.key(2), t))))(
         jnp.arange(200_000)
     )
     for found, draws in zip(games.expected_losses(game, players), each, strict=True):
@@ -51,7 +56,7 @@ def test_expected_losses_with_instance_noise_are_the_mean_over_samples(make):
 
 
 def test_instance_noise_on_the_dirac_gan_is_a_one_dimensional_integral(x64):
-    game = gans.dirac(noise=0.7)
+    game = games.dirac(noise=0.7)
     players = Players(jnp.array(0.3), jnp.array(-1.2))
     n = np.linspace(-12, 12, 20_001)  # the trapezium rule is exact to rounding for a Gaussian
     density = np.exp(-(n**2) / 2)
@@ -62,46 +67,47 @@ def test_instance_noise_on_the_dirac_gan_is_a_one_dimensional_integral(x64):
 
 
 def test_a_fresh_latent_changes_the_generators_sample_and_no_expectation():
-    shared, fresh = slanted_land(), slanted_land(fresh_latent=True)
-    players, sample = shared.init(jax.random.key(0)), shared.sample(jax.random.key(1), 3)
-    one, other = games.losses_of(shared, players, sample), games.losses_of(fresh, players, sample)
+    shared, fresh = slanted_land(), slanted_land(independent_latents=True)
+    players, sample = shared.init(jax.random.key(0)), fresh.sample(jax.random.key(1), 3)
+    other_latent = sample.generator_latent
+    one, other = games.total_losses(shared, players, sample), games.total_losses(fresh, players, sample)
     assert one.discriminator == other.discriminator
     assert one.generator != other.generator
-    swapped = games.losses_of(shared, players, sample._replace(latent=sample.fresh))
+    swapped = games.total_losses(shared, players, sample._replace(latent=other_latent))
     assert other.generator == swapped.generator
     np.testing.assert_allclose(games.expected_losses(fresh, players), games.expected_losses(shared, players), rtol=1e-6)
 
 
 def test_the_expected_game_is_the_full_batch(x64):
-    game = slanted_land(objective=losses.relativistic, nodes=15)
+    game = slanted_land(objective=losses.relativistic, latent=distributions.uniform(nodes=15))
     players = game.init(jax.random.key(5))
     z, weights = np.polynomial.legendre.leggauss(15)
-    (w, b), (u, c) = jax.tree.map(np.asarray, jax.tree.map(faces.array, players, is_leaf=lambda x: type(x) is tuple))
+    (w, b), (u, c) = jax.tree.map(np.asarray, jax.tree.map(faces.stack, players, is_leaf=lambda x: type(x) is tuple))
     fake = 1 / (1 + np.exp(-(np.outer((z + 1) / 2, w) + b))) @ u + c
     real = faces.FACES @ u + c
     paired = np.logaddexp(0, fake[None] - real[:, None]).mean(0) @ weights / 2
-    found = games.losses_of(games.expected(game), players, ())
+    found = games.total_losses(games.expected(game), players, ())
     np.testing.assert_allclose(found.discriminator, paired, rtol=1e-13)
 
 
 def test_a_game_in_turn_has_the_data_one_after_the_other_and_their_mean_is_the_expected_game(x64):
     game = games.penalized(slanted_land(objective=losses.relativistic), penalties.r1(0.5))
-    turn, players = games.in_turn(game), game.init(jax.random.key(5))
-    found = [games.losses_of(turn, players, turn.sample(jax.random.key(0), step)) for step in range(2, 7)]
+    turn, players = games.expected(game, over="latent"), game.init(jax.random.key(5))
+    found = [games.total_losses(turn, players, turn.sample(jax.random.key(0), step)) for step in range(2, 7)]
     for step, loss in zip(range(2, 7), found, strict=True):
         one = games.penalized(
-            slanted_land(faces.pixels(faces.FACES[step % 5][None]), losses.relativistic), penalties.r1(0.5)
+            slanted_land(faces.unstack(faces.FACES[step % 5][None]), losses.relativistic), penalties.r1(0.5)
         )
         np.testing.assert_allclose(loss, games.expected_losses(one, players), rtol=1e-14)
     np.testing.assert_allclose(np.mean(found, axis=0), games.expected_losses(game, players), rtol=1e-14)
     np.testing.assert_allclose(games.expected_losses(turn, players), games.expected_losses(game, players), rtol=1e-14)
-    with pytest.raises(ValueError, match="no data"):
-        games.in_turn(games.bilinear())
+    with pytest.raises(ValueError, match="draws no 'latent': it draws nothing"):
+        games.expected(games.bilinear(), over="latent")
 
 
 def test_dirac_gan_is_the_papers_definition(x64):
     """L(θ, ψ) = f(ψθ) + f(0) with f(t) = -s(-t), which the discriminator maximizes; here ψ has the opposite sign."""
-    game = gans.dirac(losses.saturating)
+    game = games.dirac(losses.saturating)
     players = Players(jnp.array(0.8), jnp.array(-1.7))
     f = lambda t: -np.logaddexp(0, t)  # noqa: E731
     found = games.expected_losses(game, players)
@@ -112,7 +118,7 @@ def test_the_quadratic_game_turns_its_field(x64):
     for angle in (0.0, 0.4, np.pi / 2, 2.0):
         game = games.quadratic(angle)
         players = Players(jnp.array(0.3), jnp.array(-0.9))
-        gradient = fields.gradients(partial(games.losses_of, game, sample=()))(players)
+        gradient = fields.gradients(partial(games.total_losses, game, sample=()))(players)
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         np.testing.assert_allclose(gradient, turn @ np.array(players), rtol=1e-14)
 
@@ -121,8 +127,8 @@ def test_the_quadratic_game_turns_its_field(x64):
     ("make", "message"),
     [
         (lambda: slanted_land(noise=-0.1), "not negative"),
-        (lambda: slanted_land(np.zeros((3, 9)), noise=0.1).support(), "9 pixels"),
-        (lambda: slanted_land(objective=losses.relativistic, noise=0.1).support(), "too many combinations"),
+        (lambda: games.expected(slanted_land(np.zeros((3, 9)), noise=0.1)), "'real_noise' has no exact expectation"),
+        (lambda: games.expected(slanted_land(objective=losses.relativistic, noise=0.1)), "can only be sampled"),
         (lambda: slanted_land(np.zeros((0, 4))), "leading axis"),
         (lambda: losses.smoothed(losses.relativistic, 0.1), "label smoothing"),
     ],

@@ -7,15 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from article_stream import article_players, article_stream, replayed
 
-from slantgan_jax import Players, faces, gans, networks, rules, slanted_land, streams, train
+from slantgan_jax import distributions, faces, networks, rules, slanted_land, train
 
 STEPS = 200
 GAME = slanted_land()
 
 
 def run(key, learning_rate):
-    rule = rules.tutorial(Players(optax.sgd(learning_rate), optax.sgd(learning_rate)))
+    rule = rules.tutorial(optax.sgd(learning_rate))
     return train(key, GAME, rule, STEPS)
 
 
@@ -25,7 +26,8 @@ def leaves(tree):
 
 def test_the_same_key_gives_the_same_run_in_a_new_process_bit_for_bit():
     program = (
-        "import jax, tests.test_train as t; from slantgan_jax.devices import use_every_core; use_every_core(4);"
+        "import sys; sys.path.append('experiments');"
+        "import jax, tests.test_training as t; from slantgan_jax.cpu import use_every_core; use_every_core(4);"
         "print(t.leaves(jax.jit(t.run)(jax.random.key(7), 0.01).players).tobytes().hex())"
     )
     outside = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300)
@@ -38,9 +40,9 @@ def test_the_latents_of_a_run_are_the_contracts():
     """The run of the stream contract equals a run that replays `jax.random.uniform(key_latent, (steps,))`."""
     key_init, key_latent = jax.random.split(jax.random.key(3))
     latents = jax.random.uniform(key_latent, (STEPS,))
-    replayed = gans.replay(GAME, GAME.init(key_init), latents)
-    rule = rules.tutorial(Players(optax.sgd(0.05), optax.sgd(0.05)))
-    expected = jax.jit(lambda: train(jax.random.key(99), replayed, rule, STEPS))()
+    game, players = slanted_land(latent=distributions.sequence(latents)), GAME.init(key_init)
+    rule = rules.tutorial(optax.sgd(0.05))
+    expected = jax.jit(lambda: train(jax.random.key(99), game, rule, STEPS, players=players))()
     found = jax.jit(lambda key: train(key, GAME, rule, STEPS))(jax.random.key(3))
     # Not the same program, so rounding may differ (fused multiply-adds); it grows little in 200 steps.
     np.testing.assert_allclose(leaves(found.players), leaves(expected.players), atol=1e-6)
@@ -71,9 +73,11 @@ def test_seeds_and_rates_do_not_retrace():
 
 
 def test_history_records_the_players_after_every_so_many_steps():
-    rule = rules.tutorial(Players(optax.sgd(0.1), optax.sgd(0.1)))
+    rule = rules.tutorial(optax.sgd(0.1))
     run = jax.jit(
-        lambda key, every: train(key, GAME, rule, 60, record=lambda players: players.discriminator.bias, every=every),
+        lambda key, every: train(
+            key, GAME, rule, 60, record=lambda info: info.players.discriminator.bias, record_every=every
+        ),
         static_argnums=1,
     )
     each, sparse = (run(jax.random.key(0), every) for every in (1, 20))
@@ -97,11 +101,11 @@ def test_a_diverging_run_says_so_and_harms_nobody(rate):
 @pytest.mark.parametrize("side", [2, 3, 5])
 def test_any_side_learns_slanted_faces(side, scalar_leaves):
     images = faces.slanted(jax.random.key(0), 16, side)
-    game = slanted_land(faces.pixels(images) if scalar_leaves else images)
-    rule = rules.tutorial(Players(optax.sgd(0.05), optax.sgd(0.05)))
+    game = slanted_land(faces.unstack(images) if scalar_leaves else images)
+    rule = rules.tutorial(optax.sgd(0.05))
     players = jax.jit(lambda key: train(key, game, rule, 6000))(jax.random.key(1)).players
     drawn = np.asarray(
-        faces.array(jax.jit(jax.vmap(lambda z: networks.generate(players.generator, z)))(jnp.linspace(0, 1, 11)))
+        faces.stack(jax.jit(jax.vmap(lambda z: networks.generate(players.generator, z)))(jnp.linspace(0, 1, 11)))
     )
     drawn = drawn.reshape(11, side, side)
     bright = np.eye(side, dtype=bool)
@@ -110,13 +114,13 @@ def test_any_side_learns_slanted_faces(side, scalar_leaves):
 
 def test_a_batch_of_larger_images_is_the_same_with_either_kind_of_leaf():
     images = faces.slanted(jax.random.key(0), 8, 3)
-    rule = rules.tutorial(Players(optax.sgd(0.05), optax.sgd(0.05)))
+    rule = rules.tutorial(optax.sgd(0.05))
     by_array, by_pixel = (
         jax.jit(lambda key, game=game: train(key, game, rule, STEPS))(jax.random.key(1)).players
-        for game in (slanted_land(images), slanted_land(faces.pixels(images)))
+        for game in (slanted_land(images), slanted_land(faces.unstack(images)))
     )
     np.testing.assert_allclose(
-        by_array.generator.weights, faces.array(by_pixel.generator.weights), atol=1e-5
+        by_array.generator.weights, faces.stack(by_pixel.generator.weights), atol=1e-5
     )  # order of sums
 
 
@@ -124,13 +128,11 @@ def test_a_batch_of_larger_images_is_the_same_with_either_kind_of_leaf():
     ("call", "message"),
     [
         (
-            lambda: train(jax.random.key(0), GAME, rules.tutorial(Players(optax.sgd(0.1), optax.sgd(0.1))), 0),
+            lambda: train(jax.random.key(0), GAME, rules.tutorial(optax.sgd(0.1)), 0),
             "steps is 0",
         ),
         (
-            lambda: train(
-                jax.random.key(0), GAME, rules.tutorial(Players(optax.sgd(0.1), optax.sgd(0.1))), 10, every=3
-            ),
+            lambda: train(jax.random.key(0), GAME, rules.tutorial(optax.sgd(0.1)), 10, record_every=3),
             "every is 3",
         ),
         (lambda: slanted_land(()), "leading axis"),
@@ -147,10 +149,10 @@ def test_misuse_is_named(call, message):
 
 def test_float32_and_float64_can_follow_each_other():
     """The same game object traced in both precisions: no constant of one may leak into the other."""
-    stream = streams.article(0, STEPS)
-    game = gans.replay(GAME, gans.article_players(stream), stream.latents)
-    rule = rules.tutorial(Players(optax.sgd(0.01), optax.sgd(0.01)))
+    stream = article_stream(0, STEPS)
+    game, start = replayed(stream.latents), article_players(stream)
+    rule = rules.tutorial(optax.sgd(0.01))
     for x64 in (False, True, False):
         with jax.enable_x64(x64):
-            players = jax.jit(lambda: train(jax.random.key(0), game, rule, STEPS))().players
+            players = jax.jit(lambda: train(jax.random.key(0), game, rule, STEPS, players=start))().players
             assert {leaf.dtype for leaf in jax.tree.leaves(players)} == {np.dtype(np.float64 if x64 else np.float32)}

@@ -1,0 +1,51 @@
+"""The random numbers of the article's program, replayed: a game and players from NumPy's legacy generator."""
+
+from typing import NamedTuple
+
+import chex
+import numpy as np
+
+from slantgan_jax import Discriminator, Game, Generator, Players, distributions, faces, slanted_land
+
+
+class ArticleStream(NamedTuple):
+    """What the article's program draws from NumPy's legacy generator, in its order, as float64 arrays.
+
+    `discriminator_weights` `[4]`, `discriminator_bias` `[]`, `generator_weights` `[4]` and `generator_biases` `[4]` are
+    standard normal; `latents` `[steps]` and `shown` `[4]` are uniform on [0, 1).
+    """
+
+    discriminator_weights: np.ndarray
+    discriminator_bias: np.ndarray
+    generator_weights: np.ndarray
+    generator_biases: np.ndarray
+    latents: np.ndarray
+    shown: np.ndarray
+
+
+def article_stream(seed: int, steps: int) -> ArticleStream:
+    """The random numbers of the article's program: 13 normals, then a uniform for each step, then four uniforms.
+
+    Raises:
+      ValueError: `seed` outside [0, 2³²), which the legacy generator does not take, or `steps` below 1.
+    """
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed is {seed}: NumPy's legacy generator takes seeds from 0 to 2**32 - 1")
+    if steps < 1:
+        raise ValueError(f"steps is {steps}: train for at least one step")
+    legacy = np.random.RandomState(seed)
+    u, c, w, b = np.split(legacy.normal(size=13), [4, 5, 9])
+    return ArticleStream(u, c[0], w, b, legacy.uniform(size=steps), legacy.uniform(size=4))
+
+
+def article_players(stream: ArticleStream) -> Players:
+    """The article's starting parameters, with scalar leaves."""
+    return Players(
+        Generator(faces.unstack(stream.generator_weights), faces.unstack(stream.generator_biases)),
+        Discriminator(faces.unstack(stream.discriminator_weights), stream.discriminator_bias),
+    )
+
+
+def replayed(latents: chex.Array) -> Game:
+    """Slanted land whose step t sees the latent `latents[t]`."""
+    return slanted_land(latent=distributions.sequence(latents))

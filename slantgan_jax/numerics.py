@@ -1,0 +1,53 @@
+"""Arithmetic that several modules share: the precision of a trace, norms, the Runge-Kutta step."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def as_float(values: Any) -> jax.Array:
+    """`values` in the precision of the trace: float32, or float64 where 64-bit types are enabled.
+
+    The type is requested by name. Without the name, a constant that was first traced in one precision kept it when it
+    was traced again in the other.
+    """
+    return jnp.asarray(values, jnp.result_type(float))
+
+
+def squared_norm(tree: Any) -> jax.Array:
+    """‖tree‖², the sum of the squares of all numbers of a pytree."""
+    return jax.tree.reduce(jnp.add, jax.tree.map(lambda leaf: jnp.sum(leaf**2), tree))
+
+
+def safe_norm(tree: Any, axis: int | None = None) -> jax.Array:
+    """‖tree‖₂, whose derivative at 0, where the norm has none, is 0.
+
+    Args:
+      tree: a pytree; with `axis`, one array.
+      axis: the axis of the array over which the norm is taken; None takes it over all numbers of the pytree.
+    """
+    square = squared_norm(tree) if axis is None else jnp.sum(tree**2, axis=axis)
+    positive = square > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
+
+
+def rk4_slope(slope: Callable[[Any], Any], place: Any, moved: Callable[[Any, float, Any], Any]) -> Any:
+    """The mean slope (k₁ + 2 k₂ + 2 k₃ + k₄) / 6 of one classical Runge-Kutta step from `place`.
+
+        k₁ = slope(x),  k₂ = slope(x + ½ h k₁),  k₃ = slope(x + ½ h k₂),  k₄ = slope(x + h k₃)
+
+    Args:
+      slope: the derivative at a place, a pytree.
+      place: x, a pytree.
+      moved: `(place, fraction, k) -> place`, the place at `fraction` of a step along k. It knows the step h.
+
+    Returns:
+      The slope, as k₁ plus differences from k₁: a step of length 0 has exactly the slope k₁.
+    """
+    k1 = slope(place)
+    k2 = slope(moved(place, 0.5, k1))
+    k3 = slope(moved(place, 0.5, k2))
+    k4 = slope(moved(place, 1.0, k3))
+    return jax.tree.map(lambda a, b, c, d: a + (2 * (b - a) + 2 * (c - a) + (d - a)) / 6, k1, k2, k3, k4)

@@ -1,0 +1,145 @@
+"""One training run: a pure function of a key.
+
+No step depends on being alone. `jax.vmap` over keys, and over learning rates that the rule closes over, turns a run
+into a sweep. Hyperparameters are closures:
+
+    def final_players(key, learning_rate):
+        rule = rules.tutorial(optax.sgd(learning_rate))
+        return train(key, game, rule, steps=5000).players
+
+    jax.jit(jax.vmap(final_players, (0, None)))(jax.random.split(jax.random.key(0), 4096), 0.01)
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from slantgan_jax.games import Game
+from slantgan_jax.numerics import as_float
+from slantgan_jax.rules import Rule, State
+
+DIVERGENCE_BOUND = 1e4
+"""A run with a parameter beyond this size counts as diverged: every sigmoid of that parameter is 0 or 1, so nothing is
+learned any more."""
+
+
+class TrainResult(NamedTuple):
+    """The outcome of `train`.
+
+    Attributes:
+      players: the final parameters, as the rule offers them.
+      state: the final `State`. `train(..., state=result.state)` continues the run.
+      finite: a boolean scalar, `is_finite` of the final players. Divergence is this value, never an exception, and
+        affects no other run of a batch.
+      history: `record` after every `record_every` steps, stacked along a leading axis `[steps // record_every]`.
+    """
+
+    players: Any
+    state: State
+    finite: jax.Array
+    history: Any
+
+
+class StepInfo(NamedTuple):
+    """What `record` sees of a step; what it does not use costs nothing under `jit`.
+
+    Attributes:
+      players: the parameters after the step, as the rule offers them.
+      state: the `State` after the step; `state.players` are the present parameters.
+      sample: what the step saw.
+      step: the number of the step, from 0.
+      before: the `State` before the step.
+    """
+
+    players: Any
+    state: State
+    sample: Any
+    step: jax.Array
+    before: State
+
+
+def train(
+    key: chex.PRNGKey,
+    game: Game,
+    rule: Rule,
+    steps: int,
+    *,
+    players: Any = None,
+    state: State | None = None,
+    record: Callable[[StepInfo], Any] | None = None,
+    record_every: int = 1,
+) -> TrainResult:
+    """Plays `game` by `rule` for `steps` steps, as one `lax.scan`.
+
+    With `key_init, key_latent = jax.random.split(key)` a run starts at `game.init(key_init)`, and step number t sees
+    `rule.sample(game, key_latent, t)`. A state knows how many steps it has made, so a run can be continued: 100 steps
+    and then 100 more with `state=first.state` and the same key are the same 200 steps, bit for bit.
+
+    The caller jits it, with everything but `key`, `players`, `state` and the numbers that the rule closes over static.
+
+    Args:
+      key: one typed key; the same key gives the same run.
+      game: the game that is played.
+      rule: who moves when.
+      steps: how many steps to make; static, at least 1.
+      players: the parameters to start from, in the place of `game.init(key_init)`.
+      state: the state to continue from, as an earlier `train` with this game and rule returned it.
+      record: a function of `StepInfo`, evaluated after every `record_every` steps.
+      record_every: static; divides `steps`.
+
+    Raises:
+      ValueError: `steps` or `record_every` below 1; `record_every` does not divide `steps`; both `players` and `state`;
+        a state or players of another structure than the game and the rule have.
+    """
+    if steps < 1:
+        raise ValueError(f"steps is {steps}: train for at least one step")
+    if record_every < 1 or steps % record_every:
+        raise ValueError(f"record_every is {record_every}: it must be a positive divisor of the {steps} steps")
+    if players is not None and state is not None:
+        raise ValueError("both players and state are given: start from players, or continue from a state")
+    key_init, key_latent = jax.random.split(key)
+    if state is None:
+        state = rule.init(game.init(key_init) if players is None else jax.tree.map(as_float, players))
+    else:
+        _check_state(state, jax.eval_shape(lambda key: rule.init(game.init(key)), key_init))
+
+    def advance(state: State) -> State:
+        return rule.step(game, state, rule.sample(game, key_latent, state.step))
+
+    def chunk(state: State, _: Any) -> tuple[State, Any]:
+        pair = state, state
+        (state, before), _ = jax.lax.scan(
+            lambda pair, _: ((advance(pair[0]), pair[0]), None), pair, length=record_every
+        )
+        sample = rule.sample(game, key_latent, before.step)
+        return state, record(StepInfo(rule.players(state), state, sample, before.step, before)) if record else None
+
+    if record is None:
+        state, history = jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)
+    else:
+        state, history = jax.lax.scan(chunk, state, length=steps // record_every)
+    players = rule.players(state)
+    return TrainResult(players, state, is_finite(players), history)
+
+
+def is_finite(players: Any) -> jax.Array:
+    """Whether every parameter is a number of size at most `DIVERGENCE_BOUND`: a boolean scalar."""
+    return jnp.stack([(jnp.abs(leaf) <= DIVERGENCE_BOUND).all() for leaf in jax.tree.leaves(players)]).all()
+
+
+def _check_state(state: State, wanted: State) -> None:
+    """Raises `ValueError` unless `state` has the structure, shapes and types of the state that the rule starts with."""
+    ours, theirs = (
+        [(jax.tree_util.keystr(path), jnp.shape(leaf), jnp.result_type(leaf)) for path, leaf in leaves]
+        for leaves in (jax.tree_util.tree_leaves_with_path(tree) for tree in (state, wanted))
+    )
+    if ours != theirs:
+        extra = [f"{name} {dtype}{shape}" for name, shape, dtype in ours if (name, shape, dtype) not in theirs]
+        lacking = [f"{name} {dtype}{shape}" for name, shape, dtype in theirs if (name, shape, dtype) not in ours]
+        raise ValueError(
+            f"the state is not one of this game and rule: it has {', '.join(extra) or 'nothing else'}, "
+            f"where {', '.join(lacking) or 'nothing'} is expected; continue with the game and rule that made it"
+        )
