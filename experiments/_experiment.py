@@ -1,0 +1,280 @@
+"""The frame of every script in this folder.
+
+A script is an `Experiment`: a dataclass of settings, whose fields are the options of the command line; `compute`, from
+the settings to data; `report`, what is printed; `answer`, one or two lines; `figures`, drawings of the data. The frame
+parses the command line, replaces the folder of results only when the new results are complete, writes `data.json` and
+`data.npz` with versions, draws again without computing (`--plot-only`), and ends with an exit status:
+
+    0   done
+    1   a file cannot be read or written
+    2   an option has a wrong value: one line on stderr names it and the mend, and nothing is written
+    130 interrupted
+"""
+
+import contextlib
+import json
+import math
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from slantgan_jax import plots, provenance
+from slantgan_jax.cpu import use_every_core
+
+Data = dict[str, Any]
+"""What an experiment finds: a nested dictionary of arrays, numbers and texts."""
+
+LISTED = 1000
+"""Arrays of up to so many numbers are lists in data.json, too; data.npz has all of them."""
+
+T = TypeVar("T")
+
+
+class Figure(NamedTuple):
+    """A drawing: `draw(figure, data)` fills a matplotlib figure of `width` × `height` inches, or of `size(data)`."""
+
+    draw: Callable[[Any, Data], None]
+    width: float = 0.0
+    height: float = 0.0
+    size: Callable[[Data], tuple[float, float]] | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A script, see the module's text.
+
+    Attributes:
+      name: of the folder below `results/`.
+      settings: a dataclass; its docstring is the description, its fields are the options, and its method `check`, if it
+        has one, refuses wrong values by a `ValueError`.
+      compute: `(settings, out) -> data`. It may keep stores of its own in the folder `out`, to be resumed.
+      answer: `data -> text` of one or two lines: printed last, saved, and there for the figures as `data["answer"]`.
+      figures: file names to `Figure`s, or a function of the data to such a mapping.
+      report: `data -> None`, prints tables. By default nothing is printed but the answer.
+      exports: names of further JSON files to functions of the data.
+      out: `settings -> folder`, where results go without `--out`.
+      x64: whether everything is computed in float64.
+      devices: how many CPU devices to use; None for one on each core, 0 to leave JAX as it is.
+      stale: names of files of earlier results that these results replace by none.
+    """
+
+    name: str
+    settings: type[Any]
+    compute: Callable[[Any, Path], Data]
+    answer: Callable[[Data], str]
+    figures: Mapping[str, Figure] | Callable[[Data], Mapping[str, Figure]] = field(default_factory=dict)
+    report: Callable[[Data], None] | None = None
+    exports: Mapping[str, Callable[[Data], Any]] = field(default_factory=dict)
+    out: Callable[[Any], Path] | None = None
+    x64: bool = True
+    devices: int | None = 1
+    stale: tuple[str, ...] = ()
+
+    def main(self) -> None:
+        """Runs the experiment on the command line of this process and exits."""
+        command_line(self.parse)
+
+    def parse(self, arguments: list[str] | None = None) -> Data:
+        """Runs the experiment on `arguments`, by default those of this process; returns the data."""
+        default = "by default that of the run" if self.out else f"by default results/{self.name}"
+
+        @dataclass(frozen=True)
+        class Options:
+            settings: tyro.conf.OmitArgPrefixes[self.settings]  # type: ignore[name-defined]
+            out: Path | None = None
+            plot_only: bool = False
+
+        Options.__doc__ = f"""{(self.settings.__doc__ or "").partition(chr(10))[0]}
+
+        Attributes:
+            settings: the settings.
+            out: folder for data and figures, {default}; earlier results are replaced when the new ones are complete.
+            plot_only: draw the data that the folder has once more, without computing.
+        """
+        options = tyro.cli(Options, args=arguments, description=Options.__doc__.partition("\n")[0])
+        return self.run(options.settings, options.out, options.plot_only)
+
+    def run(self, settings: Any, out: Path | None = None, plot_only: bool = False) -> Data:
+        """Computes and saves, or draws the saved data again; returns the data."""
+        if out is None:
+            out = self.out(settings) if self.out else Path("results") / self.name
+        if plot_only and not (out / "data.json").exists():
+            raise ValueError(f"--out {out} has no data.json to plot: run without --plot-only first")
+        if not plot_only and self.devices != 0:
+            with contextlib.suppress(RuntimeError):  # JAX is running already, as in a test
+                use_every_core(self.devices)
+        if hasattr(settings, "check"):
+            settings.check()
+        with atomic_folder(out, self.stale) as folder, jax.enable_x64(self.x64):
+            if plot_only:
+                data = load(out)
+            else:
+                data = self.compute(settings, out)
+                data |= {"settings": asdict(settings), "command": invocation(), "versions": versions()}
+            data["answer"] = self.answer(data)
+            save(folder, data)
+            for name, export in self.exports.items():
+                write_json(folder / name, export(data))
+            figures = self.figures(data) if callable(self.figures) else self.figures
+            for name, figure in figures.items():
+                draw(folder / name, figure, data)
+            if self.report:
+                self.report(data)
+        print(f"{data['answer']}\nWritten to {out}/.")
+        return data
+
+
+def command_line(main: Callable[[], Any]) -> None:
+    """Runs `main` and exits with the status of the module's text."""
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(_complain(f"error: {error}", 2))
+    except OSError as error:
+        sys.exit(_complain(f"error: {error}", 1))
+    except KeyboardInterrupt as interrupt:
+        sys.exit(_complain(f"interrupted: {interrupt or 'the same command starts again where it can'}", 130))
+
+
+def _complain(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
+
+
+def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+    """`items` with a progress bar on a terminal, for whatever takes longer than five seconds."""
+    return tqdm(items, what, total, disable=None, leave=False)
+
+
+def check_positive(name: str, *values: float) -> None:
+    """Raises `ValueError` unless all values of the option `name` are positive, finite numbers."""
+    for value in values:
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} is {value}: give a positive, finite number")
+
+
+def check_whole(name: str, value: int, least: int, most: int | None = None, multiple: int = 1) -> None:
+    """Raises `ValueError` unless the option `name` is a multiple of `multiple` from `least` to `most`."""
+    if value < least or (most is not None and value > most) or value % multiple:
+        what = "whole number" if multiple == 1 else f"multiple of {multiple}"
+        raise ValueError(f"{name} is {value}: give a {what} from {least}" + (f" to {most}" if most else " up"))
+
+
+def check_known(name: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raises `ValueError` unless the option `name` has at least one entry and all are among the `known`."""
+    given, known = list(given), list(known)
+    if not given:
+        raise ValueError(f"{name} names none: give at least one of {', '.join(map(repr, known))}")
+    if unknown := [entry for entry in given if entry not in known]:
+        raise ValueError(f"{name} has {unknown[0]!r}: choose from {', '.join(map(repr, known))}")
+
+
+@contextlib.contextmanager
+def atomic_folder(out: Path, stale: Iterable[str] = ()) -> Iterator[Path]:
+    """A temporary folder whose files move to `out` when the block ends well; until then `out` keeps what it had.
+
+    Of the names in `stale` those that the block did not write are removed: they would belong to an earlier result.
+
+    Raises:
+      ValueError: `out` is a file or cannot be written, before the block starts.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
+    except OSError as error:
+        raise ValueError(f"{out} is not a folder that can be written ({error.strerror}): name another") from None
+    written: list[str] = []
+    try:
+        yield unfinished
+        for file in sorted(unfinished.iterdir(), key=lambda file: file.suffix == ".json"):
+            os.replace(file, out / file.name)  # the .json last: where it is new, the rest is
+            written.append(file.name)
+        for name in set(stale) - set(written):
+            (out / name).unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def invocation() -> str:
+    """The command line of this process, to be saved with a result."""
+    return shlex.join(["python", *sys.argv])
+
+
+def versions() -> dict[str, Any]:
+    """What every data file says of its origin: the versions and the source revision."""
+    return provenance.versions() | {"revision": provenance.revision()}
+
+
+def draw(path: Path, figure: Figure, data: Data) -> None:
+    """Draws one figure and writes it."""
+    width, height = figure.size(data) if figure.size else (figure.width, figure.height)
+    canvas = plots.new_figure(width, height)
+    figure.draw(canvas, data)
+    canvas.savefig(path)
+
+
+def save(folder: Path, data: Data) -> None:
+    """Writes `data` to data.json (for people) and data.npz (arrays, and numbers that JSON does not have)."""
+    arrays = dict(_arrays("", data))
+    np.savez_compressed(folder / "data.npz", allow_pickle=False, **arrays)
+    write_json(folder / "data.json", _short(data))
+
+
+def load(folder: Path) -> Data:
+    """The data that `save` wrote, with the same bits."""
+    data = json.loads((folder / "data.json").read_text())
+    with np.load(folder / "data.npz") as arrays:
+        for path, array in arrays.items():
+            *parents, last = path.split("/")
+            place = data
+            for name in parents:
+                place = place[int(name) if isinstance(place, list) else name]
+            place[int(last) if isinstance(place, list) else last] = array if array.ndim else array.item()
+    return data
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Writes `data` to `path`: arrays become lists, numbers that are not finite null, as JSON has none."""
+    path.write_text(json.dumps(_plain(data), indent=2, allow_nan=False) + "\n")
+
+
+def _arrays(path: str, data: Any) -> Iterator[tuple[str, np.ndarray]]:
+    entries = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list | tuple) else ()
+    for name, value in entries:
+        yield from _arrays(f"{path}/{name}" if path else str(name), value)
+    if isinstance(data, float | np.number | np.ndarray | jax.Array):
+        array = np.asarray(data)
+        if array.ndim or not np.isfinite(array):
+            yield path, array
+
+
+def _short(data: Any) -> Any:
+    """`data` for people to read: long arrays are named by their shape."""
+    if isinstance(data, Mapping):
+        return {name: _short(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_short(value) for value in data]
+    return f"{np.shape(data)}, in data.npz" if np.size(data) > LISTED and not isinstance(data, str) else data
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {str(name): _plain(value) for name, value in data.items()}
+    if hasattr(data, "tolist"):
+        data = data.tolist()
+    if isinstance(data, list | tuple):
+        return [_plain(value) for value in data]
+    if isinstance(data, Path):
+        return str(data)
+    return None if isinstance(data, float) and not math.isfinite(data) else data
