@@ -1,7 +1,7 @@
 """The lowered program of a training run has no more operations than recorded here.
 
-So a slower step is noticed without a clock. The counts are those of StableHLO, which is what JAX hands to XLA: they do not
-depend on the processor or on the flags of XLA.
+So a slower step is noticed without a clock. StableHLO is what JAX hands to XLA: its operations depend neither on the
+processor nor on the flags of XLA.
 """
 
 from collections import Counter
