@@ -4,7 +4,7 @@ from pathlib import Path
 import jax
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
@@ -17,4 +17,4 @@ def test_examples_run_as_they_stand(index, capsys):
 
 def test_every_picture_and_file_it_names_exists():
     for path in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (Path(__file__).parents[1] / path).exists(), path
+        assert (Path(__file__).parents[2] / path).exists(), path
