@@ -243,19 +243,12 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def report(data: Data) -> None:
-    costs = data["ns_per_gan_and_step"]
-    print(f"{'':34} {'ns per GAN and step':>20} {'times NumPy':>12}   ({data['machine']['devices']} devices)")
-    for name, value in costs.items():
-        print(f"{name:34} {value:20.4g} {costs['NumPy program'] / value:12.4g}")
-    for name in data["missing"]:
-        print(name)
-    for name, value in data["methods_ns_per_gan_and_step"].items():
-        print(f"{'method: ' + name:34} {value:20.4g}")
-    for name, ratio in data["ratios"].items():
-        print(f"{name:34} {ratio:20.4g}")
-    print(f"{'20,000 runs, cold, stored':34} {data['cold_sweep_of_20000_seconds']:20.3g} s")
-    for count, mebibytes in data["peak_memory_mib"].items():
-        print(f"{f'peak memory, {count} runs':34} {mebibytes:20.0f} MiB")
+    tables = ("ns_per_gan_and_step", "methods_ns_per_gan_and_step", "ratios", "peak_memory_mib")
+    for table in tables:
+        print(f"{table} ({data['machine']['devices']} devices)")
+        for name, value in data[table].items():
+            print(f"  {name:34} {value:12.4g}")
+    print(*data["missing"], f"20,000 runs, cold, stored: {data['cold_sweep_of_20000_seconds']:.3g} s", sep="\n")
 
 
 def answer(data: Data) -> str:

@@ -239,24 +239,24 @@ def report(data: Data) -> None:
 
 def answer(data: Data) -> str:
     rows, strengths = data["rows"], data["settings"]["strengths"]
+    names = [row["method"] for row in rows]
     worst = np.max([row["difference"].max() for row in rows])  # NaN if one is, which Python's max may drop
     resolution = np.nanmax([row["resolution"] for row in rows])
     cells = sum(int((~row["lost"]).sum()) for row in rows)
-    medians = {row["method"]: np.median(row["predicted"], axis=0) for row in rows}
-    least, *_, most = sorted(medians, key=lambda name: medians[name][0]) * 2
-    lines = [
+    edge, *penalized = np.median([row["predicted"] for row in rows], axis=1).T
+    least, most = edge.argmin(), edge.argmax()
+    text = (
         f"The spectrum predicts the largest stable learning rate of {len(rows)} rules: runs differ by at most "
-        f"{worst:.1g} in {cells} cells, and resolve {resolution:.1g} or less",
-        f"At γ = {strengths[0]:g} its median over the equilibria goes from {medians[least][0]:.2g} ({least}) to "
-        f"{medians[most][0]:.3g} ({most})",
-    ]
-    if len(strengths) > 1:
-        helped = max(medians, key=lambda name: medians[name][1] / medians[name][0])
-        before, after, *_ = medians[helped]
-        raised = sum(values[1] > values[0] for values in medians.values())
-        lines[1] += f"; R1 with γ = {strengths[1]:g} raises it for {raised} of {len(rows)} rules"
-        lines[1] += f", most for {helped}: from {before:.2g} to {after:.3g}" if raised else ""
-    return "\n".join(lines)
+        f"{worst:.1g} in {cells} cells, and resolve {resolution:.1g} or less.\n"
+        f"At γ = {strengths[0]:g} its median over the equilibria goes from {edge[least]:.2g} ({names[least]}) to "
+        f"{edge[most]:.3g} ({names[most]})"
+    )
+    if penalized:
+        raised, helped = penalized[0] > edge, np.argmax(penalized[0] / edge)
+        text += f"; R1 with γ = {strengths[1]:g} raises it for {raised.sum()} of {len(rows)} rules"
+        if raised.any():
+            text += f", most for {names[helped]}: from {edge[helped]:.2g} to {penalized[0][helped]:.3g}"
+    return f"{text}."
 
 
 EXPERIMENT = Experiment(
