@@ -325,16 +325,3 @@ def _number(ax: Axes, x: float, y: float, value: float) -> None:
 def _node(ax: Axes, x: float, y: float, color: str, text: str) -> None:
     ax.add_patch(Circle((x, y), 0.2, facecolor="white", edgecolor=color, linewidth=1.8, zorder=3))
     ax.text(x, y, text, ha="center", va="center", fontsize=10, zorder=4)
-
-
-def speeds(panel: Panel, names: Sequence[str], nanoseconds: np.ndarray) -> None:
-    """Bars of nanoseconds per GAN and step, on a logarithmic scale, first name on top."""
-    ax = panel.subplots()
-    colors = [GENERATOR if name.startswith("JAX") else QUIET for name in names]
-    ax.barh(names, nanoseconds, color=colors)
-    for i, value in enumerate(nanoseconds):
-        ax.text(value * 1.1, i, f"{value:,.0f}" if value >= 100 else f"{value:.2f}", va="center", fontsize=9)
-    ax.invert_yaxis()
-    ax.set(xscale="log", xlabel="nanoseconds per GAN and step", xlim=(1, 8 * nanoseconds.max()))
-    times = nanoseconds[0] / nanoseconds.min()
-    ax.set_title(f"A training step, from the fastest to the slowest: a factor of {times:,.0f}", fontsize=11)

@@ -4,7 +4,7 @@
  * library. All of a group's parameters stay in vector registers for the whole training, and groups of LANES runs
  * are trained one after the other. Gradients are derived by hand; vectors are the compiler's vector extension.
  *
- * cc -O3 -march=native -shared -fPIC limit.c -o limit.so
+ * cc -O3 -march=native -shared -fPIC handwritten_gan.c -o handwritten_gan.so
  */
 #include <stdint.h>
 #include <string.h>

@@ -1,14 +1,10 @@
 import json
-import sys
-from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
-
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-sys.path.insert(0, str(EXPERIMENTS))
-import spectrum  # noqa: E402
+import spectrum
+from spectrum import EXPERIMENT, Settings
 
 pytestmark = [
     pytest.mark.xdist_group("spectrum"),  # one process compiles what tests share once
@@ -19,7 +15,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spectrum")
-    spectrum.spectrum((1.0, -1.0, -1.0, 1.0), rule="simultaneous", learning_rate=0.02, out=folder)
+    EXPERIMENT.run(Settings((1.0, -1.0, -1.0, 1.0), rule="simultaneous", learning_rate=0.02), folder)
     return folder, json.loads((folder / "spectrum.json").read_text())
 
 
@@ -44,6 +40,9 @@ def test_the_file_holds_the_modes_and_what_follows_of_them(written):
     assert np.abs(multipliers[:, None] - (1 + 0.02 * values)[None]).min(0).max() < 1e-14
     assert found["settings"]["weights"] == [1, -1, -1, 1]
     assert {"jax", "revision"} <= found["versions"].keys()
+    assert {"weights", "objective", "penalty", "strength", "rule", "learning_rate", "command"} <= found[
+        "settings"
+    ].keys()
     image = matplotlib.image.imread(folder / "spectrum.png")
     assert image[..., :3].std() > 0.05  # something is drawn
 
@@ -53,14 +52,14 @@ def test_the_file_holds_the_modes_and_what_follows_of_them(written):
     [
         ("--weights 1 2 3 1000", "from -100 to 100"),
         ("--weights 1 2 3 nan", "from -100 to 100"),
-        ("--weights 1 2 3 4 --objective magic", "choose from non-saturating"),
-        ("--weights 1 2 3 4 --penalty wgan-gp --strength 1", "choose from r1"),
+        ("--weights 1 2 3 4 --objective magic", "choose from 'non-saturating'"),
+        ("--weights 1 2 3 4 --penalty wgan-gp --strength 1", "choose from 'r1'"),
         ("--weights 1 2 3 4 --penalty r1", "give --strength"),
         ("--weights 1 2 3 4 --strength 1", "name one"),
         ("--weights 1 2 3 4 --penalty r1 --strength -1", "from 0 to 10000"),
         ("--weights 1 2 3 4 --penalty r1 --strength nan", "from 0 to 10000"),
-        ("--weights 1 2 3 4 --rule magic", "choose from tutorial"),
-        ("--weights 1 2 3 4 --adjustment magic", "choose from extragradient"),
+        ("--weights 1 2 3 4 --rule magic", "choose from 'tutorial'"),
+        ("--weights 1 2 3 4 --adjustment magic", "choose from 'extragradient'"),
         ("--weights 1 2 3 4 --learning-rate 0", "positive"),
         ("--weights 1 2 3 4 --learning-rate nan", "positive"),
         ("--weights 1 2 3 4 --learning-rate 1e300", "up to 10000"),
@@ -68,17 +67,15 @@ def test_the_file_holds_the_modes_and_what_follows_of_them(written):
         ("--weights 1 2 3 4 --objective relativistic", "name another rule"),
     ],
 )
-def test_bad_input_ends_in_one_line(arguments, message, refused):
-    refused(spectrum.spectrum, arguments, message)
+def test_a_wrong_option_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        EXPERIMENT.parse(arguments.split())
 
 
-def test_an_out_that_is_a_file_is_refused_and_kept(refused_file):
-    refused_file(spectrum.spectrum, "--weights 1 2 3 4")
-
-
-def test_names_may_have_either_dash():
-    assert spectrum.named("--objective", "least_squares", spectrum.OBJECTIVES) == "least-squares"
-    assert spectrum.named("--penalty", None, spectrum.PENALTIES) is None
+def test_names_may_have_either_dash_and_either_spelling():
+    settings = Settings((1.0, 2.0, 3.0, 4.0), objective="least_squares", penalty="zero-centred", strength=1.0)
+    settings.check()
+    assert (settings.objective, settings.penalty, settings.adjustment) == ("least-squares", "zero-centred", None)
 
 
 def test_largest_rates_are_told_in_words():
