@@ -76,14 +76,14 @@ def compute(settings: Settings, out: Path) -> Data:
 def factors(rule: Rule, strengths: np.ndarray, steps: int) -> np.ndarray:
     """The measured factor of a step for each strength of R1, `[strengths]`."""
 
-    def run(strength: jax.Array, start: Players) -> Players:
-        return play(dirac(losses.saturating, penalties.r1(strength)), rule, start, steps).history
+    def run(strength: jax.Array, start: Players) -> jax.Array:
+        return play(dirac(losses.saturating, penalties.r1(strength)), rule, start, steps)[0]
 
     angles = np.arange(NEAR_RUNS) * np.pi / NEAR_RUNS
     starts = Players(NEAR_RADIUS * np.cos(angles), NEAR_RADIUS * np.sin(angles))
     history = jax.jit(jax.vmap(jax.vmap(run, (None, 0)), (0, None)))(strengths, starts)
-    radii = np.hypot(*map(np.asarray, history))
-    return np.array([measured_factor(runs, (SMALLEST_DISTANCE, FACTOR_WINDOW[1])) for runs in radii])
+    radii = np.hypot(history[..., 0], history[..., 1])
+    return np.array([measured_factor(runs, SMALLEST_DISTANCE, FACTOR_WINDOW[1]) for runs in radii])
 
 
 def answer(data: Data) -> str:

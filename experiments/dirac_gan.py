@@ -18,41 +18,31 @@ import numpy as np
 from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
 from closed_forms.dirac import ClosedForm, closed_forms
 from figures import dirac_gan as figures
-from slantgan_jax.analysis.trajectories import Verdict
 
 from slantgan_jax import Game, Players, Rule, fields, train
 from slantgan_jax.analysis import growth, spectra, trajectories
+from slantgan_jax.analysis.trajectories import Verdict
 from slantgan_jax.fields import Transform
 
 RECORD_EVERY = 5
-FAR_RUNS, NEAR_RUNS = 60, 4
-"""Runs that show where a method goes, and runs that measure its factor at the equilibrium."""
-FAR_RADII, NEAR_RADIUS = (0.3, 1.5), 1e-3
-DRAWN_RUNS = [15, 40, 59]
-DRAWN_RECORDS = {"paths": 300, "ends": 60}
-FACTOR_WINDOW = 1e-14, 1e-2
-"""The distances between which the factor of a step is measured."""
-NEUTRAL_GROWTH = 1e-13
-"""A spectral radius this close to 1 is 1: rounding."""
-VISIBLE_GROWTH = {"attracts": 12.0, "repels": 0.15, "undecided": math.inf}
-"""The least steps · |ln ρ| that shows in the runs."""
-FACTOR_TOLERANCE = 0.01, 1e-7
-"""Relative to 1 - factor, and absolute."""
+FAR_RUNS, FAR_RADII = 60, (0.3, 1.5)  # they show where a method goes
+NEAR_RUNS, NEAR_RADIUS = 4, 1e-3  # they measure the factor at the equilibrium
+FACTOR_WINDOW = 1e-14, 1e-2  # the distances between which it is measured
+FACTOR_TOLERANCE = 0.01, 1e-7  # relative to 1 - factor, and absolute
+DRAWN_RUNS, DRAWN_RECORDS = [15, 40, 59], {"paths": 300, "ends": 60}
+NEUTRAL_GROWTH = 1e-13  # a spectral radius this close to 1 is 1: rounding
+VISIBLE_GROWTH = {"attracts": 12.0, "repels": 0.15, "undecided": math.inf}  # the least steps · |ln ρ| that runs show
 CONVERGED_DISTANCE = 1e-4
 """A run that comes so close, from 0.3 to 1.5, converges linearly: as n^-½ it would take 1e9 steps."""
 AXIS = np.linspace(-2, 2, 17)
-WORDS = {
-    Verdict.DIVERGED: "diverges",
-    Verdict.CONVERGED: "linear",
-    Verdict.SUBLINEAR: "sublinear",
-    Verdict.STALLED: "stalls",
-    Verdict.DRIFTING: "drifts",
-    Verdict.SPIRALING_OUT: "spirals out",
-    Verdict.OSCILLATING: "cycle",
-    Verdict.CONVERGING: "converging",
-}
-LEAVING = {"diverges", "stalls", "drifts", "spirals out", "leaves"}
+ORIGIN = Players(0.0, 0.0)
 CIRCLE = "non-saturating, simultaneous"
+LEAVING = {"diverges", "stalls", "drifts", "spirals out", "leaves"}
+WORDS = {
+    Verdict.DIVERGED: "diverges", Verdict.CONVERGED: "linear", Verdict.CONVERGING: "converging",
+    Verdict.SUBLINEAR: "sublinear", Verdict.STALLED: "stalls", Verdict.DRIFTING: "drifts",
+    Verdict.SPIRALING_OUT: "spirals out", Verdict.OSCILLATING: "cycle",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,11 +71,13 @@ def check_rate(rate: float) -> None:
 def compute(settings: Settings, out: Path) -> Data:
     rate, chosen = settings.learning_rate, settings.methods
     forms = {name: form for name, form in closed_forms(rate).items() if not chosen or name in chosen}
-    examined = {name: examine(form, settings.steps) for name, form in progress(forms.items(), "methods", len(forms))}
-    rows = {name: row for name, (row, _) in examined.items()}
+    rows, portraits = {}, []
+    for name, form in progress(forms.items(), "methods", len(forms)):
+        rows[name], portrait = examine(form, settings.steps)
+        portraits.append(portrait)
     data = {
         "methods": rows,
-        "portraits": {part: np.stack([p[part] for _, p in examined.values()]) for part in ("arrows", "paths", "ends")},
+        "portraits": jax.tree.map(lambda *arrays: np.stack(arrays), *portraits),
         "axis": AXIS,
         "drawn steps": {part: records * RECORD_EVERY for part, records in DRAWN_RECORDS.items()},
     }
@@ -97,31 +89,30 @@ def compute(settings: Settings, out: Path) -> Data:
 def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A row's numbers, and the arrays of its portrait."""
     jacobian, jump, arrows = field_at_equilibrium(form.game, form.field)
-    update, history, finite = jax.tree.map(np.asarray, played(form, steps))
-    places = np.stack(history)
+    places, finite = jax.tree.map(np.asarray, played(form.game, form.rule, steps))
     with np.errstate(over="ignore"):  # in runs that diverge
-        radii = np.hypot(*places)
+        radii = np.hypot(*np.moveaxis(places, -1, 0))
     row: dict[str, Any] = {"group": form.group, "jump": jump}
     if form.flow is None or form.update is None:
         verdicts = dict.fromkeys(("flow verdict", "spectral verdict"), "no equilibrium")
         row |= {"spectral radius": None, "measured factor": None, "seen": False, **verdicts}
     else:
-        values = np.linalg.eigvals(update)
+        update_jacobian = partial(spectra.update_jacobian, form.rule, form.game, steps=form.period)
+        values = np.linalg.eigvals(jax.jit(update_jacobian)(players=ORIGIN))
         radius = float(np.abs(values).max() ** (1 / form.period))
         merged = np.abs(np.subtract(*form.flow)) < 1e-6  # then runs grow by a power of n, too
         row |= {
             "flow": compared(form.flow, np.linalg.eigvals(jacobian)),
             "update": compared(form.update, values),
             "spectral radius": radius,
-            "measured factor": None if merged else measured_factor(radii[FAR_RUNS:]),
+            "measured factor": None if merged else float(measured_factor(radii[FAR_RUNS:], *FACTOR_WINDOW)),
             "seen": steps * abs(math.log(radius)) > VISIBLE_GROWTH[spectral_verdict(radius - 1)],
             "flow verdict": spectral_verdict(-np.real(form.flow).min()),
             "spectral verdict": spectral_verdict(radius - 1),
         }
-    row |= run_verdict(radii[:FAR_RUNS], places[:, :FAR_RUNS], finite[:FAR_RUNS])
+    row |= run_verdict(places[:FAR_RUNS], radii[:FAR_RUNS], finite[:FAR_RUNS])
     row["agrees"] = agrees(row)
-    drawn = np.moveaxis(places, 0, -1)[DRAWN_RUNS]
-    first, last = DRAWN_RECORDS.values()
+    drawn, (first, last) = places[DRAWN_RUNS], DRAWN_RECORDS.values()
     return row, {"arrows": arrows, "paths": drawn[:, :first], "ends": drawn[:, -last:]}
 
 
@@ -131,30 +122,26 @@ def field_at_equilibrium(game: Game, transform: Transform) -> tuple[np.ndarray, 
     field = spectra.expected_field(game, transform)
     grid, sides = np.meshgrid(AXIS, AXIS), ([0, 0], [1e-12, -1e-12])
     points = Players(*(np.append(*numbers) for numbers in zip(grid, sides, strict=True)))
-    jacobian, values = jax.jit(lambda origin, points: (fields.jacobian(field, origin), jax.vmap(field)(points)))(
-        Players(0.0, 0.0), points
-    )
-    values = np.stack(values, -1)
-    return np.asarray(jacobian), float(np.linalg.norm(values[-2] - values[-1])), -values[:-2].reshape(*grid[0].shape, 2)
+    at_points = jax.jit(lambda origin, points: (fields.jacobian(field, origin), jnp.stack(jax.vmap(field)(points), -1)))
+    jacobian, values = map(np.asarray, at_points(ORIGIN, points))
+    return jacobian, float(np.linalg.norm(values[-2] - values[-1])), -values[:-2].reshape(*grid[0].shape, 2)
 
 
-def played(form: ClosedForm, steps: int) -> tuple[Any, ...]:
-    """The Jacobian of the update map at (0, 0), and runs from all sides."""
+def played(game: Game, rule: Rule, steps: int) -> tuple[jax.Array, jax.Array]:
+    """Runs from all sides, the far ones first: places `[runs, records, 2]`, and whether they stay finite `[runs]`."""
     angles = np.arange(FAR_RUNS + NEAR_RUNS) * np.pi * (3 - np.sqrt(5))  # multiples of the golden angle: all differ
     radii = np.append(np.linspace(*FAR_RADII, FAR_RUNS), np.full(NEAR_RUNS, NEAR_RADIUS))
-
-    def everything(starts: Players, origin: Players) -> tuple[Any, ...]:
-        runs = jax.vmap(lambda start: play(form.game, form.rule, start, steps))(starts)
-        return spectra.update_jacobian(form.rule, form.game, origin, form.period), runs.history, runs.finite
-
     starts = Players(radii * np.cos(angles), radii * np.sin(angles))
-    return jax.jit(everything)(starts, Players(0.0, 0.0))
+    return jax.jit(jax.vmap(lambda start: play(game, rule, start, steps)))(starts)
 
 
-def play(game: Game, rule: Rule, start: Players, steps: int) -> Any:
-    """The run of `rule` on `game`, which draws nothing, from `start`."""
-    record = {"record": lambda info: info.players, "record_every": RECORD_EVERY}
-    return train(jax.random.key(0), game, rule, steps, players=start, **record)
+def play(game: Game, rule: Rule, start: Players, steps: int) -> tuple[jax.Array, jax.Array]:
+    """The run of `rule` on `game`, which draws nothing, from `start`: `[records, 2]`, and whether it stays finite."""
+    run = train(
+        jax.random.key(0), game, rule, steps,
+        players=start, record=lambda info: jnp.stack(info.players), record_every=RECORD_EVERY,
+    )  # fmt: skip
+    return run.history, run.finite
 
 
 def compared(closed: np.ndarray, found: np.ndarray) -> dict[str, Any]:
@@ -173,51 +160,39 @@ def spectral_verdict(growth: float) -> str:
     return "undecided" if abs(growth) < NEUTRAL_GROWTH else "attracts" if growth < 0 else "repels"
 
 
-def measured_factor(radii: np.ndarray, window: tuple[float, float] = FACTOR_WINDOW) -> float:
-    """The factor of a step from runs `[runs, records]`: the mean of ln ρ in the later half of the time in `window`."""
-    return float(np.exp(np.mean(_growth_rates(radii, *window)) / RECORD_EVERY))
-
-
 @jax.jit
-def _growth_rates(radii: jax.Array, low: float, high: float) -> jax.Array:
+def measured_factor(radii: jax.Array, low: float, high: float) -> jax.Array:
+    """The factor of a step, from distances `[runs, records]` in the later half of the time between low and high."""
+
     def rate(radii: jax.Array) -> jax.Array:
         start, stop = growth.longest_stretch(radii, low, high)
         return growth.growth_rate(jnp.log(radii), (start + stop) // 2, stop)
 
-    return jax.vmap(rate)(radii)
+    return jnp.exp(jax.vmap(rate)(radii).mean() / RECORD_EVERY)
 
 
-def run_verdict(radii: np.ndarray, places: np.ndarray, finite: np.ndarray) -> dict[str, Any]:
-    """What becomes of runs with distances `radii` `[runs, records]` and `places` `[2, runs, records]`.
+def run_verdict(places: np.ndarray, radii: np.ndarray, finite: np.ndarray) -> dict[str, Any]:
+    """What becomes of runs with positions `places` `[runs, records, 2]` and distances `radii` `[runs, records]`.
 
     Each run has one of the `WORDS`. Runs that differ are "leaves" if none of them stays, and otherwise "mixed". Runs
     that all circle are on a "limit cycle" if they end on the same one, and otherwise on "closed orbits".
     """
     tail = radii.shape[1] // 5
-    verdicts, exponents, orbits = _judged(radii, places, finite, tail)
-    classes = [WORDS[Verdict(int(verdict))] for verdict in verdicts]
+    classify = partial(trajectories.classify, close=CONVERGED_DISTANCE, settled_records=tail)
+    classes = [WORDS[Verdict(int(verdict))] for verdict in jax.jit(jax.vmap(classify))(radii, places, finite)]
     kind = classes[0] if len(set(classes)) == 1 else "leaves" if set(classes) <= LEAVING else "mixed"
     if kind == "cycle":
+        orbits = jax.vmap(trajectories.orbit_statistics)(places[:, -tail:])
         kind = "limit cycle" if trajectories.same_cycle(orbits) else "closed orbits"
+    exponents = jax.vmap(trajectories.power_law_exponents)(radii)[1]
     shares = radii[:, -tail:].max(1) / radii[:, 0]
     return {
         "run verdict": kind,
         "runs": {name: classes.count(name) for name in dict.fromkeys(classes)},
         "radius": [float(radii[:, -tail:].min()), float(radii[:, -tail:].max())],
         "share": [float(shares.min()), float(shares.max())],
-        "exponent": float(np.mean(exponents)) if kind == "sublinear" else None,
+        "exponent": float(exponents.mean()) if kind == "sublinear" else None,
     }
-
-
-@partial(jax.jit, static_argnames="tail")
-def _judged(radii: jax.Array, places: jax.Array, finite: jax.Array, tail: int) -> tuple[jax.Array, jax.Array, Any]:
-    """Of each run the verdict, the exponent of the second half, and the orbit in the last `tail` records."""
-
-    def judge(radii: jax.Array, places: jax.Array, finite: jax.Array) -> tuple[jax.Array, jax.Array, Any]:
-        verdict = trajectories.classify(radii, places.T, finite, close=CONVERGED_DISTANCE, settled_records=tail)
-        return verdict, trajectories.power_law_exponents(radii)[1], trajectories.orbit_statistics(places.T[-tail:])
-
-    return jax.vmap(judge, (0, 1, 0))(radii, places, finite)
 
 
 def agrees(row: dict[str, Any]) -> bool:
@@ -243,23 +218,20 @@ def report(data: Data) -> None:
     columns = "{:32} {:>18} {:>12} {:>12}  {:15} {}"
     print(columns.format("method", "field's λ", "update's ρ", "measured", "spectrum", "runs"))
     for name, row in data["methods"].items():
-        values, radius, factor, spectrum = "none", "none", "none", row["spectral verdict"]
-        if row["spectral radius"] is not None:
-            values, radius = eigenvalues(np.asarray(row["flow"]["closed"])), f"{row['spectral radius']:.8f}"
-            spectrum += "" if row["seen"] or spectrum == "undecided" else " *"
-        if row["measured factor"] is not None:
-            factor = f"{row['measured factor']:.8f}"
-        print(columns.format(name, values, radius, factor, spectrum, figures.outcome(row)))
+        radius, factor, spectrum = row["spectral radius"], row["measured factor"], row["spectral verdict"]
+        unseen = " *" if spectrum in ("attracts", "repels") and not row["seen"] else ""
+        values = "none" if radius is None else eigenvalues(row["flow"]["closed"])
+        numbers = ("none" if number is None else f"{number:.8f}" for number in (radius, factor))
+        print(columns.format(name, values, *numbers, spectrum + unseen, figures.outcome(row)))
     print("* so near to 1 that runs of this length do not show it\n")
     if cycle := data.get("limit cycle"):
         print(f"{CIRCLE}: a cycle of radius {cycle['measured']:.4f}; √(2η) = {cycle['predicted']:.4f}.")
 
 
-def eigenvalues(values: np.ndarray) -> str:
-    (first, second), (imaginary, _) = values.T
-    if abs(imaginary) > 1e-12:
-        return f"{first + 0:.4g} ± {abs(imaginary):.4g}i"
-    return f"{first + 0:.4g}, {second + 0:.4g}"
+def eigenvalues(values: Any) -> str:
+    (first, imaginary), (second, _) = values
+    turning = abs(imaginary) > 1e-12
+    return f"{first + 0:.4g} ± {abs(imaginary):.4g}i" if turning else f"{first + 0:.4g}, {second + 0:.4g}"
 
 
 def answer(data: Data) -> str:
@@ -274,8 +246,7 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "dirac_gan", Settings, compute, answer,
-    figures={"portraits.png": Figure(figures.portraits, 16, size=figures.size)},
+    "dirac_gan", Settings, compute, answer, {"portraits.png": Figure(figures.portraits, size=figures.size)},
     report=report, stale=("critical_penalty.png", "portraits.npz"),
 )  # fmt: skip
 

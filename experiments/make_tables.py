@@ -1,13 +1,6 @@
 """The tables of docs/methods.md and docs/performance.md, from the data of four experiments.
 
-A row of the table of methods is a method of the catalog. What is measured of it:
-
-    bilinear        the largest stable step size on min max x y, of simultaneous / alternating steps
-    Dirac           what runs of the Dirac-GAN do at the learning rate 0.1
-    slanted land    median steps to within 1 % of the equilibrium, with the non-saturating loss, at the best rate and
-                    strength, of simultaneous steps / alternating steps / the tutorial's order; or what most runs do if
-                    fewer than half of them arrive
-    ns              per GAN and step, of simultaneous steps, 4096 GANs
+A row of the table of methods is a method of the catalog. docs/methods.md explains what is measured of it.
 """
 
 import json

@@ -5,7 +5,6 @@ simultaneous step multiplies x + i y by a + i b = 1 - η f, whose modulus is the
 polynomials. See docs/results/bilinear.md for the derivations.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,7 +23,7 @@ SMALLEST_STEP, LARGEST_STEP = 0.0625, 6.0
 GAMMA, SGA_STRENGTH, OPPONENT_STEP, SLOW_STEP = 0.5, 1.0, 0.3, 0.5
 MOMENTA = (-0.75, -0.5, -0.25, 0.5)
 UNROLLED_STEPS = 2
-UNROLLED = UNROLLED_STEPS * OPPONENT_STEP
+AHEAD_BY = UNROLLED_STEPS * OPPONENT_STEP
 RATE_RATIO = 4.0
 D_STEPS, G_STEPS = 3, 2
 
@@ -34,28 +33,28 @@ Factor = Callable[[np.ndarray], np.ndarray]
 Multiplier = Callable[[Any], Any]
 """From step sizes η to the numbers f by which a field multiplies x + i y."""
 
+RuleOf = Callable[[Any], Rule]
+"""From a step size to the rule."""
+
 
 class ClosedForm(NamedTuple):
     """A method, and what is known of it on min max x y.
 
     Attributes:
-      group: the panel in which its factors are drawn.
-      family: the entries of one family have the same color there.
       name: unique.
-      formula: the formula of the factor, for people.
-      bound: the formula of the threshold, for people; empty if there is no such step size.
-      rule: from a step size to the `Rule`.
-      factor: from step sizes to the factors of a step.
-      threshold: the step size up to which no run grows; 0 if every run grows, infinite if none does.
+      group: the panel in which its factors are drawn; all of a family have the same color there.
+      formula, bound: of the factor and of the threshold, for people.
+      rule, factor: from step sizes to the rule, and to the factors of a step.
+      threshold: the largest stable step size; 0 if every run grows, infinite if none does.
       period: the number of steps after which the rule's map is the same again.
     """
 
+    name: str
     group: str
     family: str
-    name: str
     formula: str
     bound: str
-    rule: Callable[[Any], Rule]
+    rule: RuleOf
     factor: Factor
     threshold: float
     period: int = 1
@@ -143,7 +142,7 @@ def field_of(method: str, strength: float = 0.0) -> Callable[[Any], Transform]:
     return lambda step: METHODS[method].field(step, strength)
 
 
-def rule_of(method: str, order: str, strength: float = 0.0) -> Callable[[Any], Rule]:
+def rule_of(method: str, order: str, strength: float = 0.0) -> RuleOf:
     """From a step size to the rule of a method of the catalog."""
     return lambda step: METHODS[method].rule(ORDERS[order], step, strength)
 
@@ -170,91 +169,88 @@ FIELDS: dict[str, tuple[Callable[[Any], Transform], Multiplier]] = {
 """By name: from a step size to the transform, and the number by which the transformed field multiplies x + i y."""
 
 
-def in_both_orders(
-    group: str,
-    name: str,
-    formulas: tuple[str, str],
-    bounds: tuple[str, str],
-    thresholds: tuple[float, float],
-    family: str = "",
-) -> tuple[ClosedForm, ClosedForm]:
-    """One of the `FIELDS` in simultaneous and in alternating steps; the pairs are in this order."""
-    field, multiplier = FIELDS[name]
-    simultaneous = ClosedForm(
-        group, family or name, f"{name}, simultaneous", formulas[0], bounds[0],
-        lambda step: rules.simultaneous(optax.sgd(step), field(step)), simultaneous_factor(multiplier), thresholds[0],
-    )  # fmt: skip
-    alternating = ClosedForm(
-        group, family or name, f"{name}, alternating", formulas[1], bounds[1],
-        lambda step: rules.alternating(optax.sgd(step), field(step)), alternating_factor(multiplier), thresholds[1],
-    )  # fmt: skip
-    return simultaneous, alternating
+ROOT = "root of factor=1"
+WAYS: dict[str, tuple[Callable[[Any, Transform], Rule], Callable[[Multiplier], Factor], int]] = {
+    "simultaneous": (lambda step, field: rules.simultaneous(optax.sgd(step), field), simultaneous_factor, 1),
+    "alternating": (lambda step, field: rules.alternating(optax.sgd(step), field), alternating_factor, 1),
+    "past extragradient": (
+        lambda step, field: rules.past_extragradient(optax.sgd(step), step, field), past_extragradient_factor, 1
+    ),
+    "lookahead 5, 0.5": (
+        lambda step, field: rules.lookahead(rules.simultaneous(optax.sgd(step), field), SYNC_PERIOD, SLOW_STEP),
+        lookahead_factor, SYNC_PERIOD,
+    ),
+}  # fmt: skip
+"""Ways to play a field: the rule, the factor for a field that is multiplication by a number, and the period."""
 
 
-def with_damping(group: str, name: str, symbol: str, value: float, family: str = "") -> tuple[ClosedForm, ClosedForm]:
-    """A field that multiplies by `value` - i, whatever the step size; `symbol` stands for `value` in the formulas."""
+def played(
+    field: str, way: str, group: str, formula: str, bound: str, threshold: float | None = None,
+    *, name: str = "", family: str = "",
+) -> ClosedForm:  # fmt: skip
+    """One of the `FIELDS` in one of the `WAYS`; a threshold that is not given is found as the root of the factor."""
+    (field_of_step, multiplier), (rule, factor_of, period) = FIELDS[field], WAYS[way]
+    factor = factor_of(multiplier)
+    threshold = first_above_one(factor) if threshold is None else threshold
+    name, family = name or f"{field}, {way}", family or field
+    return ClosedForm(
+        name, group, family, formula, bound, lambda step: rule(step, field_of_step(step)), factor, threshold, period
+    )
+
+
+def with_damping(field: str, group: str, symbol: str, value: float, family: str = "") -> tuple[ClosedForm, ClosedForm]:
+    """A field that multiplies by `value` - i at every step size; `symbol` stands for `value` in the formulas."""
     square = f"({symbol})²" if len(symbol) > 1 else f"{symbol}²"
-    return in_both_orders(
-        group, name,
-        (f"√((1-{symbol}η)²+η²)", f"|1-{symbol}η| while η²<4(1-{symbol}η)"),
-        (f"2·{symbol}/(1+{square})", f"2/(1+{symbol})"),
-        (2 * value / (1 + value**2), 2 / (1 + value)),
-        family,
-    )  # fmt: skip
-
-
-def with_memory(name: str) -> tuple[ClosedForm, ClosedForm]:
-    """Past extragradient and lookahead of one of the `FIELDS`."""
-    field, multiplier = FIELDS[name]
-    past, lookahead = past_extragradient_factor(multiplier), lookahead_factor(multiplier)
+    formulas = f"√((1-{symbol}η)²+η²)", f"|1-{symbol}η| while η²<4(1-{symbol}η)"
+    bounds = f"2·{symbol}/(1+{square})", f"2/(1+{symbol})"
     return (
-        ClosedForm(
-            PAST, name, f"past extragradient of {name}", "λ²-(1-2ηf)λ-ηf=0", "root of factor=1",
-            lambda step: rules.past_extragradient(optax.sgd(step), step, field(step)), past, first_above_one(past),
-        ),
-        ClosedForm(
-            BACK, name, f"lookahead 5, 0.5 of {name}", "|1-α+α(1-ηf)ᵏ|^(1/k)", "root of factor=1",
-            lambda step: rules.lookahead(rules.simultaneous(optax.sgd(step), field(step)), SYNC_PERIOD, SLOW_STEP),
-            lookahead, first_above_one(lookahead), SYNC_PERIOD,
-        ),
-    )  # fmt: skip
+        played(field, "simultaneous", group, formulas[0], bounds[0], 2 * value / (1 + value**2), family=family),
+        played(field, "alternating", group, formulas[1], bounds[1], 2 / (1 + value), family=family),
+    )
 
 
 PLAIN, MOMENTUM, AHEAD = "plain gradients", "momentum", "extrapolation"
 JACOBIAN, OPPONENT, INTEGRATION = "adjusted by the Jacobian", "aware of the opponent", "Runge-Kutta and lookahead"
 PAST, BACK = "past extragradient of adjusted fields", "lookahead over adjusted fields"
-POPOV = "past extragradient = optimistic"
+RATES, POPOV, UNROLLED = "rates η and 4η", "past extragradient = optimistic", "unrolled 2×0.3"
+CONSENSUS_AHEAD, ALIGNED_OR_NOT = "extragradient of consensus 0.5", "SGA 1, aligned or not"
 REMEMBERED = ("extragradient", "consensus 0.5", "SGA 1", "CGD", "LOLA 0.3", "SOS 0.3", "Heun", "RK4")
 UNIT_ROOT = ((2 - SLOW_STEP) / SLOW_STEP) ** (1 / SYNC_PERIOD)
 """Lookahead over alternating steps with an odd period: the root -μ becomes 1 - α - α μᵏ, which is -1 at this μ."""
 
+GRADIENTS, ALTERNATING_GRADIENTS, POPOV_STEP = (
+    played("gradients", "simultaneous", PLAIN, "√(1+η²)", "", 0.0),
+    played("gradients", "alternating", PLAIN, "1 up to η*; λ²-(2-η²)λ+1=0", "2", 2.0),
+    played(
+        "gradients", "past extragradient", AHEAD, "√((1+√(1-4η²))/2) up to ½; λ²-(1+2iη)λ+iη=0", "1/√3",
+        1 / math.sqrt(3), name="past extragradient", family=POPOV,
+    ),
+)  # fmt: skip
+
 CLOSED_FORMS: tuple[ClosedForm, ...] = (
-    *in_both_orders(PLAIN, "gradients", ("√(1+η²)", "1 up to η*; λ²-(2-η²)λ+1=0"), ("", "2"), (0.0, 2.0)),
-    ClosedForm(
-        PLAIN, "gradients", "gradients, alternating, G first", "1 up to η*; λ²-(2-η²)λ+1=0", "2",
-        rule_of("plain", "alternating, G first"),
-        lambda steps: larger_root(2 - steps**2, 1), 2.0,
+    GRADIENTS,
+    ALTERNATING_GRADIENTS,
+    ALTERNATING_GRADIENTS._replace(
+        name="gradients, alternating, G first", rule=rule_of("plain", "alternating, G first")
     ),
     ClosedForm(
-        PLAIN, "3 D-steps, 2 G-steps", "gradients, alternating 3 D, 2 G", "1 up to η*; λ²-(2-mnη²)λ+1=0", "2/√(mn)",
-        lambda step: rules.alternating(
-            optax.sgd(step), order=("discriminator",) * D_STEPS + ("generator",) * G_STEPS
-        ),
+        "gradients, alternating 3 D, 2 G", PLAIN, "3 D-steps, 2 G-steps", "1 up to η*; λ²-(2-mnη²)λ+1=0", "2/√(mn)",
+        lambda step: rules.alternating(optax.sgd(step), order=("discriminator",) * D_STEPS + ("generator",) * G_STEPS),
         lambda steps: larger_root(2 - D_STEPS * G_STEPS * steps**2, 1), 2 / math.sqrt(D_STEPS * G_STEPS),
     ),
     ClosedForm(
-        PLAIN, "rates η and 4η", "rates η and 4η, simultaneous", "√(1+cη²)", "",
+        f"{RATES}, simultaneous", PLAIN, RATES, "√(1+cη²)", "",
         lambda step: rules.simultaneous(Players(optax.sgd(step), optax.sgd(RATE_RATIO * step))),
         lambda steps: np.sqrt(1 + RATE_RATIO * steps**2), 0.0,
     ),
     ClosedForm(
-        PLAIN, "rates η and 4η", "rates η and 4η, alternating", "1 up to η*; λ²-(2-cη²)λ+1=0", "2/√c",
+        f"{RATES}, alternating", PLAIN, RATES, "1 up to η*; λ²-(2-cη²)λ+1=0", "2/√c",
         lambda step: rules.alternating(Players(optax.sgd(step), optax.sgd(RATE_RATIO * step))),
         lambda steps: larger_root(2 - RATE_RATIO * steps**2, 1), 2 / math.sqrt(RATE_RATIO),
     ),
     *(
         ClosedForm(
-            MOMENTUM, f"momentum {beta}", f"momentum {beta}, simultaneous", "λ²-(1+β+iη)λ+β=0", "",
+            f"momentum {beta}, simultaneous", MOMENTUM, f"momentum {beta}", "λ²-(1+β+iη)λ+β=0", "",
             rule_of("momentum", "simultaneous", beta),
             lambda steps, beta=beta: larger_root(1 + beta + 1j * steps, beta), 0.0,
         )
@@ -262,77 +258,70 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
     ),
     *(
         ClosedForm(
-            MOMENTUM, f"momentum {beta}", f"momentum {beta}, alternating", "(λ-1)²(λ-β)²+η²λ³=0",
+            f"momentum {beta}, alternating", MOMENTUM, f"momentum {beta}", "(λ-1)²(λ-β)²+η²λ³=0",
             "2(1+β)" if beta < 0 else "", rule_of("momentum", "alternating", beta),
             alternating_momentum_factor(beta), 2 * (1 + beta) if beta < 0 else 0.0,
         )
         for beta in MOMENTA
     ),
-    *in_both_orders(
-        AHEAD, "extragradient", ("√(1-η²+η⁴)", "|1-η²| while η²<4(1-η²)"), ("1", "1"), (1.0, 1.0)
+    played("extragradient", "simultaneous", AHEAD, "√(1-η²+η⁴)", "1", 1.0),
+    played("extragradient", "alternating", AHEAD, "|1-η²| while η²<4(1-η²)", "1", 1.0),
+    POPOV_STEP,
+    POPOV_STEP._replace(
+        name="optimistic, simultaneous", formula="the same: λ²-(1+2iη)λ+iη=0",
+        rule=rule_of("optimistic", "simultaneous"),
     ),
     ClosedForm(
-        AHEAD, POPOV, "past extragradient", "√((1+√(1-4η²))/2) up to ½; λ²-(1+2iη)λ+iη=0", "1/√3",
-        rule_of("past extragradient", "simultaneous"),
-        past_extragradient_factor(rotation), 1 / math.sqrt(3),
-    ),
-    ClosedForm(
-        AHEAD, POPOV, "optimistic, simultaneous", "the same: λ²-(1+2iη)λ+iη=0", "1/√3",
-        rule_of("optimistic", "simultaneous"),
-        past_extragradient_factor(rotation), 1 / math.sqrt(3),
-    ),
-    ClosedForm(
-        AHEAD, POPOV, "optimistic, alternating", "λ(λ-1)²+η²(2λ-1)²=0", "2/3",
-        rule_of("optimistic", "alternating"),
+        "optimistic, alternating", AHEAD, POPOV, "λ(λ-1)²+η²(2λ-1)²=0", "2/3", rule_of("optimistic", "alternating"),
         lambda steps: largest_root(1, 4 * steps**2 - 2, 1 - 4 * steps**2, steps**2), 2 / 3,
     ),
-    *in_both_orders(
-        AHEAD, "extragradient of consensus 0.5",
-        ("|1-ηf+η²f²|, f=γ-i", "a=1-γη-(1-γ²)η², b=η-2γη²: λ²-(2a-b²)λ+a²=0"),
-        ("root of |1-ηf+η²f²|=1", "(1+√57)/7 for γ=½"),
-        (
-            first_above_one(simultaneous_factor(FIELDS["extragradient of consensus 0.5"][1])),
-            (1 + math.sqrt(57)) / 7,
-        ),
+    played(CONSENSUS_AHEAD, "simultaneous", AHEAD, "|1-ηf+η²f²|, f=γ-i", "root of |1-ηf+η²f²|=1"),
+    played(
+        CONSENSUS_AHEAD, "alternating", AHEAD, "a=1-γη-(1-γ²)η², b=η-2γη²: λ²-(2a-b²)λ+a²=0", "(1+√57)/7 for γ=½",
+        (1 + math.sqrt(57)) / 7,
     ),
-    *with_damping(JACOBIAN, "consensus 0.5", "γ", GAMMA),
-    *with_damping(JACOBIAN, "SGA 1", "λ", SGA_STRENGTH, "SGA 1, aligned or not"),
-    *with_damping(JACOBIAN, "SGA 1 aligned", "λ", SGA_STRENGTH, "SGA 1, aligned or not"),
-    *in_both_orders(JACOBIAN, "CGD", ("1/√(1+η²)", "1/(1+η²)"), ("∞", "∞"), (math.inf, math.inf)),
-    *with_damping(OPPONENT, "LOLA 0.3", "2α", 2 * OPPONENT_STEP),
-    *with_damping(OPPONENT, "SOS 0.3", "α", OPPONENT_STEP),
+    *with_damping("consensus 0.5", JACOBIAN, "γ", GAMMA),
+    *with_damping("SGA 1", JACOBIAN, "λ", SGA_STRENGTH, ALIGNED_OR_NOT),
+    *with_damping("SGA 1 aligned", JACOBIAN, "λ", SGA_STRENGTH, ALIGNED_OR_NOT),
+    played("CGD", "simultaneous", JACOBIAN, "1/√(1+η²)", "∞", math.inf),
+    played("CGD", "alternating", JACOBIAN, "1/(1+η²)", "∞", math.inf),
+    *with_damping("LOLA 0.3", OPPONENT, "2α", 2 * OPPONENT_STEP),
+    *with_damping("SOS 0.3", OPPONENT, "α", OPPONENT_STEP),
     ClosedForm(
-        OPPONENT, "unrolled 2×0.3", "unrolled 2×0.3, simultaneous", "c=kαη: λ²-(2-2c)λ+1-2c+η²=0", "2kα if kα≤1",
+        f"{UNROLLED}, simultaneous", OPPONENT, UNROLLED, "c=kαη: λ²-(2-2c)λ+1-2c+η²=0", "2kα if kα≤1",
         lambda step: rules.simultaneous(optax.sgd(step), fields.unrolled(UNROLLED_STEPS, OPPONENT_STEP)),
-        lambda steps: larger_root(2 - 2 * UNROLLED * steps, 1 - 2 * UNROLLED * steps + steps**2), 2 * UNROLLED,
+        lambda steps: larger_root(2 - 2 * AHEAD_BY * steps, 1 - 2 * AHEAD_BY * steps + steps**2), 2 * AHEAD_BY,
     ),
     ClosedForm(
-        OPPONENT, "unrolled 2×0.3", "unrolled 2×0.3, alternating", "c=kαη: λ²-(2-2c-η²)λ+1-2c=0", "2√(1+k²α²)-2kα",
+        f"{UNROLLED}, alternating", OPPONENT, UNROLLED, "c=kαη: λ²-(2-2c-η²)λ+1-2c=0", "2√(1+k²α²)-2kα",
         lambda step: rules.alternating(optax.sgd(step), fields.unrolled(UNROLLED_STEPS, OPPONENT_STEP)),
-        lambda steps: larger_root(2 - 2 * UNROLLED * steps - steps**2, 1 - 2 * UNROLLED * steps),
-        2 * math.sqrt(1 + UNROLLED**2) - 2 * UNROLLED,
+        lambda steps: larger_root(2 - 2 * AHEAD_BY * steps - steps**2, 1 - 2 * AHEAD_BY * steps),
+        2 * math.sqrt(1 + AHEAD_BY**2) - 2 * AHEAD_BY,
     ),
-    *in_both_orders(
-        INTEGRATION, "Heun", ("√(1+η⁴/4)", "|1-η²/2| while η²<4-2η²"), ("", "√5-1"), (0.0, math.sqrt(5) - 1)
+    played("Heun", "simultaneous", INTEGRATION, "√(1+η⁴/4)", "", 0.0),
+    played("Heun", "alternating", INTEGRATION, "|1-η²/2| while η²<4-2η²", "√5-1", math.sqrt(5) - 1),
+    played("RK4", "simultaneous", INTEGRATION, "√(1-η⁶/72+η⁸/576)", "√8", math.sqrt(8)),
+    played(
+        "RK4", "alternating", INTEGRATION, "a=1-η²/2+η⁴/24, b=η-η³/6: λ²-(2a-b²)λ+a²=0", "4cos(20°)-2",
+        4 * math.cos(math.pi / 9) - 2,
     ),
-    *in_both_orders(
-        INTEGRATION, "RK4",
-        ("√(1-η⁶/72+η⁸/576)", "a=1-η²/2+η⁴/24, b=η-η³/6: λ²-(2a-b²)λ+a²=0"), ("√8", "4cos(20°)-2"),
-        (math.sqrt(8), 4 * math.cos(math.pi / 9) - 2),
-    ),
-    ClosedForm(
-        INTEGRATION, "lookahead 5, 0.5", "lookahead 5, 0.5, simultaneous", "|1-α+α(1+iη)ᵏ|^(1/k)", "root of factor=1",
-        rule_of("lookahead", "simultaneous", SLOW_STEP),
-        lookahead_factor(rotation), first_above_one(lookahead_factor(rotation)),
-        SYNC_PERIOD,
+    played(
+        "gradients", "lookahead 5, 0.5", INTEGRATION, "|1-α+α(1+iη)ᵏ|^(1/k)", ROOT,
+        name="lookahead 5, 0.5, simultaneous", family="lookahead 5, 0.5",
     ),
     ClosedForm(
-        INTEGRATION, "lookahead 5, 0.5", "lookahead 5, 0.5, alternating", "|1-α+αλᵏ|^(1/k), λ²-(2-η²)λ+1=0",
-        "√μ+1/√μ, μᵏ=2/α-1",
-        rule_of("lookahead", "alternating", SLOW_STEP),
+        "lookahead 5, 0.5, alternating", INTEGRATION, "lookahead 5, 0.5", "|1-α+αλᵏ|^(1/k), λ²-(2-η²)λ+1=0",
+        "√μ+1/√μ, μᵏ=2/α-1", rule_of("lookahead", "alternating", SLOW_STEP),
         lambda steps: interpolated(roots(2 - steps**2, 1) ** SYNC_PERIOD).max(0),
         math.sqrt(UNIT_ROOT) + 1 / math.sqrt(UNIT_ROOT), SYNC_PERIOD,
     ),
-    *itertools.chain.from_iterable(map(with_memory, REMEMBERED)),
+    *(
+        played(field, way, group, formula, ROOT, name=f"{way} of {field}")
+        for field in REMEMBERED
+        for way, group, formula in (
+            ("past extragradient", PAST, "λ²-(1-2ηf)λ-ηf=0"),
+            ("lookahead 5, 0.5", BACK, "|1-α+α(1-ηf)ᵏ|^(1/k)"),
+        )
+    ),
 )  # fmt: skip
 """Every method, in the order of the table that `bilinear.py` prints."""
