@@ -1,27 +1,29 @@
-"""What does_it_converge.py and convergence_rates.py share: the article's start, distances to equilibrium, decay times.
+"""What does_it_converge.py and convergence_rates.py share: distances, decay times, and what is known without running.
 
 A run is known by its history, the players as `networks.to_vector` gives them, `[records, 13]`, in float64.
 """
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from article_stream import article_players, article_stream
 
-from slantgan_jax import Players, distributions, faces, networks, slanted_land
-from slantgan_jax.analysis import distances, dynamics, equilibria
+from slantgan_jax import Players, Rule, distributions, faces, games, networks, slanted_land
+from slantgan_jax.analysis import distances, dynamics, equilibria, noise, spectra
 from slantgan_jax.numerics import as_float
 
 STEPS_PER_EPOCH = len(faces.FACES)
 IMAGES = np.array(faces.FACES)
-"""The faces as one array. What is computed of a run uses it, as it compiles faster; runs themselves use scalar leaves."""
+"""The faces as one array, for what is computed of a run: it compiles faster. The runs themselves have scalar leaves."""
 
 LATENT = distributions.uniform(nodes=12)
 """|w| stays below 3, where these nodes give E σ(w z + b) with an error of 1e-9."""
 
-GAME_IN_ARRAYS = slanted_land(IMAGES, latent=LATENT)
+GAME = slanted_land(IMAGES, latent=LATENT)
+ZERO_MODES = 4
 FIT_DISTANCES = 1e-10, 1e-3
 """Decay is measured between these distances: small enough to be linear, and above rounding."""
 
@@ -57,6 +59,34 @@ def equilibrium_of(players: Players) -> tuple[Players, Players]:
     return resting, equilibria.tangents(resting.generator.weights, IMAGES)
 
 
+@partial(jax.jit, static_argnums=0)
+@partial(jax.vmap, in_axes=(None, 0))
+def standing_in_order(rule: Rule, numbers: jax.Array) -> jax.Array:
+    """Where an epoch of `rule` stands still, `[13]`, with the faces in their order and each latent's expectation taken,
+    beside the equilibrium with the same weights of G as `numbers` `[13]`."""
+    resting, tangents = equilibrium_of(networks.from_vector(numbers, stacked=True))
+    state = spectra.fixed_point(rule, GAME, resting, STEPS_PER_EPOCH, tangents, ZERO_MODES, in_turn=True)
+    return networks.to_vector(state.players)
+
+
+@partial(jax.jit, static_argnums=0)
+@partial(jax.vmap, in_axes=(None, 0))
+def stationary_variances(rule: Rule, numbers: jax.Array) -> jax.Array:
+    """The variances that sampling leaves of u, c and the mean image, `[9]`: of C = M C Mᵀ + Σ at the equilibrium with
+    the same weights of G as `numbers` `[13]`, with the mean of Σ over the faces."""
+    resting, _ = equilibrium_of(networks.from_vector(numbers, stacked=True))
+    latents, weights = distributions.uniform_quadrature()
+
+    def added(face: jax.Array) -> jax.Array:
+        samples = games.Sample(latent=latents, real=jnp.tile(face, (len(latents), 1)))
+        return noise.step_noise(rule, GAME, resting, samples, weights)
+
+    steps, jacobian = jax.vmap(added)(IMAGES).mean(0), spectra.update_jacobian(rule, GAME, resting)
+    covariance = noise.stationary_covariance(jacobian, steps, ZERO_MODES)
+    across = jax.jacobian(mean_errors)(networks.to_vector(resting))
+    return jnp.concatenate([jnp.diag(covariance)[8:], jnp.diag(across @ covariance @ across.T)])
+
+
 def measured_decay(history: np.ndarray, fixed: np.ndarray, record_every: float) -> tuple[float, float]:
     """The time in which a run comes nearer to `fixed` `[13]` by a factor of e, and the time of a turn.
 
@@ -65,10 +95,9 @@ def measured_decay(history: np.ndarray, fixed: np.ndarray, record_every: float) 
     distance swings little. Compared with itself some whole half-turns later it does not swing at all. It is measured
     within `FIT_DISTANCES` and below the geometric mean of what is in there, where only the slowest mode is left.
     """
-    error = (np.asarray(mean_errors(history)) - np.asarray(mean_errors(fixed))) / np.linalg.norm(
-        _mean_slopes(fixed), axis=-1
-    )
-    apart = np.concatenate([history[:, 8:12] - fixed[8:12], error], axis=1)
+    error = np.asarray(mean_errors(history)) - np.asarray(mean_errors(fixed))
+    slopes = np.linalg.norm(_mean_slopes(fixed), axis=-1)
+    apart = np.concatenate([history[:, 8:12] - fixed[8:12], error / slopes], axis=1)
     size = np.linalg.norm(apart, axis=1)
     low, high = FIT_DISTANCES
     part = _between(size, low, high)

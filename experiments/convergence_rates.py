@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import _convergence as convergence
 import jax
 import numpy as np
-from _convergence import (
-    IMAGES, LATENT, STEPS_PER_EPOCH, distance, equilibrium_of, measured_decay, start_of, verdict,
-)  # fmt: skip
 from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
 from _methods import METHODS, ORDERS
 from figures import convergence_rates as figures
@@ -87,33 +85,33 @@ def rates_of(run: Run, rate: float, settings: Settings) -> dict[str, Any]:
     method = METHODS[run.method]
     rule = method.rule(ORDERS[run.order], rate, run.strength)
     epochs = max(RECORDS, int(run.share * settings.epochs * ARTICLE_RATE / rate) // RECORDS * RECORDS)
-    record_every = epochs // RECORDS
-    game = games.expected(method.game(strength=run.strength, latent=LATENT))
-    game_in_arrays = method.game(strength=run.strength, latent=LATENT, images=IMAGES)
+    record_every, per_epoch = epochs // RECORDS, convergence.STEPS_PER_EPOCH
+    game = games.expected(method.game(strength=run.strength, latent=convergence.LATENT))
+    game_in_arrays = method.game(strength=run.strength, latent=convergence.LATENT, images=convergence.IMAGES)
 
     @jax.jit
     def played(start: Players) -> tuple[Any, ...]:
         history = train(
-            jax.random.key(0), game, rule, STEPS_PER_EPOCH * epochs, players=start,
-            record=lambda info: networks.to_vector(info.players), record_every=STEPS_PER_EPOCH * record_every,
+            jax.random.key(0), game, rule, per_epoch * epochs, players=start,
+            record=lambda info: networks.to_vector(info.players), record_every=per_epoch * record_every,
         ).history  # fmt: skip
         end = networks.from_vector(history[-1], stacked=True)
-        _, tangents = equilibrium_of(end)
+        _, tangents = convergence.equilibrium_of(end)
         fixed = spectra.fixed_point(rule, game_in_arrays, end, method.period, tangents, iterations=4)
         values = spectra.update_eigenvalues(rule, game_in_arrays, fixed, method.period, tangents)
-        spectrum = spectra.of_update(values, method.period / STEPS_PER_EPOCH)
+        spectrum = spectra.of_update(values, method.period / per_epoch)
         return history, spectrum, networks.to_vector(fixed.players)
 
-    history, predicted, fixed = jax.tree.map(np.asarray, played(start_of(settings.seed)))
-    fold, period = measured_decay(history, fixed, record_every)
-    settled = int(dynamics.settled(distance(history), CONVERGED_DISTANCE))
+    history, predicted, fixed = jax.tree.map(np.asarray, played(convergence.start_of(settings.seed)))
+    fold, period = convergence.measured_decay(history, fixed, record_every)
+    settled = int(dynamics.settled(convergence.distance(history), CONVERGED_DISTANCE))
     return {
         "predicted": float(predicted.efold),
         "measured": fold,
         "period": {"predicted": float(predicted.period), "measured": period},
         "epochs to 1 %": (settled + 1) * record_every if settled < RECORDS else math.inf,
         "epochs run": epochs,
-        "verdict": verdict(history[RECORDS // 100 - 1 :: RECORDS // 100]),
+        "verdict": convergence.verdict(history[RECORDS // 100 - 1 :: RECORDS // 100]),
     }
 
 

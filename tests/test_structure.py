@@ -5,7 +5,7 @@ import slantgan_jax
 
 ORDER = ["types", "numerics", "faces", "distributions", "networks", "losses", "penalties", "games", "fields", "rules"]
 ORDER += ["training", "analysis", "cpu", "provenance", "sweeps", "plots", "sweep_plots", "lab_plots"]
-ORDER += ["spectrum_plots", "dynamics_plots", "equilibrium_plots", "landscape_plots"]
+ORDER += ["spectrum_plots", "landscape_plots"]
 PACKAGE = Path(slantgan_jax.__file__).parent
 
 
