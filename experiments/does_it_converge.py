@@ -12,9 +12,7 @@ are on the pages that docs/results/does_it_converge.md names. Other methods are 
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +25,14 @@ from _experiment import Data, Experiment, Figure, check_positive, check_whole, p
 from _methods import METHODS, ORDERS
 from article_stream import article_stream, replayed
 from figures import does_it_converge as figures
+from jax.typing import ArrayLike
 
 from slantgan_jax import Game, Players, Rule, games, networks, slanted_land, train
 from slantgan_jax.analysis import best_response, invariants, spectra
-from slantgan_jax.numerics import as_float
-from slantgan_jax.rules import State
 
 ARTICLE_EPOCHS = 1000
 RECORD_EVERY = {"article": 10, "full batch": 10, "replicas": 100}
 """Epochs between two records."""
-
-PIECES = 10
-"""A long run is made in so many pieces, between which the progress bar moves."""
 
 FIRST_TURNS_EPOCHS = 12_500
 Histories = dict[str, np.ndarray]
@@ -89,34 +83,22 @@ def tutorial(rate: float) -> Rule:
 
 def long_runs(settings: Settings) -> Histories:
     start, rule = convergence.start_of(settings.seed), tutorial(settings.learning_rate)
-    latents = jnp.asarray(article_stream(settings.seed, STEPS_PER_EPOCH * settings.epochs).latents)
-    seeds = jnp.arange(settings.replicas)
+    steps = STEPS_PER_EPOCH * settings.epochs
+    latents = article_stream(settings.seed, steps).latents
     full_batch = games.expected(slanted_land(latent=LATENT))
 
-    def piece(every: int, seed: Any, game: Game, state: State) -> tuple[State, jax.Array]:
-        result = train(
-            jax.random.key(seed), game, rule, STEPS_PER_EPOCH * settings.epochs // PIECES, state=state,
-            record=lambda info: networks.to_vector(info.players), record_every=STEPS_PER_EPOCH * every,
-        )  # fmt: skip
-        return result.state, result.history
+    def history(name: str, game: Game, seed: ArrayLike = 0, players: Players | None = None) -> jax.Array:
+        return train(
+            jax.random.key(seed), game, rule, steps, players=players,
+            record=lambda info: networks.to_vector(info.players), record_every=STEPS_PER_EPOCH * RECORD_EVERY[name],
+        ).history  # fmt: skip
 
-    def whole(name: str, run: Callable[[State], tuple[State, jax.Array]], state: State) -> np.ndarray:
-        histories = []
-        for _ in progress(range(PIECES), name):
-            state, history = run(state)
-            histories.append(np.asarray(history))
-        return np.concatenate(histories, axis=-2)
-
-    of = {name: partial(piece, every) for name, every in RECORD_EVERY.items()}
-    article = jax.jit(lambda latents, state: of["article"](0, replayed(latents), state))
-    replicas = jax.jit(jax.vmap(lambda seed, state: of["replicas"](seed, slanted_land(), state)))
-    first = rule.init(jax.tree.map(as_float, start))
-    firsts = jax.vmap(lambda seed: rule.init(slanted_land().init(jax.random.split(jax.random.key(seed))[0])))(seeds)
-    return {
-        "article": whole("article", partial(article, latents), first),
-        "full batch": whole("full batch", jax.jit(partial(of["full batch"], 0, full_batch)), first),
-        "replicas": whole("replicas", partial(replicas, seeds), firsts),
+    runs = {
+        "article": (lambda latents: history("article", replayed(latents), players=start), latents),
+        "full batch": (lambda _: history("full batch", full_batch, players=start), None),
+        "replicas": (jax.vmap(lambda seed: history("replicas", slanted_land(), seed)), jnp.arange(settings.replicas)),
     }
+    return {name: np.asarray(jax.jit(run)(data)) for name, (run, data) in progress(runs.items(), "long runs")}
 
 
 def at_epochs(history: np.ndarray, epochs: tuple[int, ...]) -> list[dict[str, Any]]:
@@ -208,14 +190,11 @@ def _later_half(runs: np.ndarray) -> np.ndarray:
 
 def resting_place(histories: Histories) -> dict[str, Any]:
     """G's weights at the end, against the equilibrium on the lines of steepest ascent from the start and on the way."""
-    history = histories["full batch"]
-
-    @jax.jit
-    def landing(numbers: jax.Array) -> jax.Array:
-        return invariants.landing(networks.from_vector(numbers, stacked=True).generator, IMAGES).weights
-
-    early = {f"landing from epoch {epoch}": np.asarray(landing(history[epoch // 10 - 1])) for epoch in (10, 1000)}
-    return early | {f"{name}, end": histories[name][-1, :4] for name in ("full batch", "article")}
+    places = {}
+    for epoch in (10, 1000):
+        players = networks.from_vector(histories["full batch"][epoch // RECORD_EVERY["full batch"] - 1], stacked=True)
+        places[f"landing from epoch {epoch}"] = np.asarray(invariants.landing(players.generator, IMAGES).weights)
+    return places | {f"{name}, end": histories[name][-1, :4] for name in ("full batch", "article")}
 
 
 def curves(histories: Histories) -> dict[str, Any]:

@@ -27,9 +27,12 @@ ORDERS_OF_DISTANCE = {0: "energy", 1: "W₁", 2: "W₂"}
 TRANSPORT_ROUNDS = 8
 """These rounds give errors of 1e-9 for weights of this size, in half the time of the default."""
 
-LONGEST_STEP = 0.5
+SCREENED, DESCENTS = 128, 8
+"""So many random generators, of which L-BFGS starts at the best."""
+
+DESCENT_STEPS, LONGEST_STEP = 45, 0.5
 ENERGY_NODES = 48
-ARTICLE_RATE, STEPS_PER_EPOCH = 0.01, len(faces.FACES)
+ARTICLE_RATE, ARTICLE_STEPS = 0.01, 1000 * len(faces.FACES)
 
 
 @dataclass(frozen=True)
@@ -39,70 +42,58 @@ class Settings:
     Attributes:
         starts: the number of starts of the flow, and of runs of the tutorial.
         flow_steps: of the flow, each of size 1; a multiple of 10.
-        epochs: of the runs of the tutorial.
         orders: of the Wasserstein distances; 0 stands for the energy distance.
-        screened: the number of random generators among which the starts of L-BFGS are chosen.
-        descents: the number of these starts, the best of the random generators.
-        descent_steps: of L-BFGS.
     """
 
     starts: int = 256
     flow_steps: int = 30_000
-    epochs: int = 1000
     orders: tuple[int, ...] = (1, 2, 0)
-    screened: int = 128
-    descents: int = 8
-    descent_steps: int = 45
 
     def check(self) -> None:
         check_whole("--starts", self.starts, 2)
         check_whole("--flow-steps", self.flow_steps, RECORD_EVERY, multiple=RECORD_EVERY)
-        check_whole("--epochs", self.epochs, 1)
         if not self.orders or not set(self.orders) <= set(ORDERS_OF_DISTANCE):
             raise ValueError(f"--orders are {self.orders}: give at least one of 0, 1 and 2")
-        check_whole("--screened", self.screened, 1)
-        check_whole("--descents", self.descents, 1, self.screened)
-        check_whole("--descent-steps", self.descent_steps, 1)
 
 
 def compute(settings: Settings, out: Path) -> Data:
-    runs = tutorial_runs(settings)
+    runs = tutorial_runs(settings.starts)
     with jax.enable_x64(True):
         _, history = follow_flow(settings.starts, settings.flow_steps)
         quality = {
-            ORDERS_OF_DISTANCE[order]: quality_of(order, history[:, -1, :8], runs, settings)
+            ORDERS_OF_DISTANCE[order]: quality_of(order, history[:, -1, :8], runs)
             for order in progress(settings.orders, "distances")
         }
     return {"quality": quality, "how good": {name: summary(found) for name, found in quality.items()}}
 
 
-def tutorial_runs(settings: Settings) -> np.ndarray:
-    """w and b of the generators that the tutorial trains, `[starts, 8]`."""
+def tutorial_runs(count: int) -> np.ndarray:
+    """w and b of the generators that the tutorial trains, `[count, 8]`."""
     rule = METHODS["plain"].rule(ORDERS["tutorial"], ARTICLE_RATE)
 
     def run(key: jax.Array) -> dict[str, jax.Array]:
-        players = train(key, slanted_land(), rule, STEPS_PER_EPOCH * settings.epochs).players
+        players = train(key, slanted_land(), rule, ARTICLE_STEPS).players
         return {"generator": networks.to_vector(players)[:8]}
 
-    runs = sweep(run, {"seed": np.arange(settings.starts)}, dims={"generator": ("number",)})
+    runs = sweep(run, {"seed": np.arange(count)}, dims={"generator": ("number",)})
     return runs.generator.values.astype(float)
 
 
-def quality_of(order: int, reached: np.ndarray, runs: np.ndarray, settings: Settings) -> dict[str, np.ndarray]:
+def quality_of(order: int, reached: np.ndarray, runs: np.ndarray) -> dict[str, np.ndarray]:
     """The distance of the `equilibria` reached, of the `runs`, of a `constant` image, and the least there is.
 
-    `best` is over all generators and `surface` over those whose mean image is the mean face: `[descents]` each,
+    `best` is over all generators and `surface` over those whose mean image is the mean face: `[DESCENTS]` each,
     ascending, where L-BFGS ends from the best of random generators. `arguments` `[2, 8]` has w and b of the first ones.
     """
-    screened = random_generators(settings.screened)
+    screened = random_generators()
     constant = np.concatenate([np.zeros(4), np.log(MEAN / (1 - MEAN))])[None]
     rows = np.concatenate([*screened, reached, runs, constant])
     values = np.asarray(jax.jit(partial(jax.lax.map, partial(distance, order), batch_size=32))(rows))
-    ends = np.cumsum([2 * settings.screened, len(reached), len(runs)])
+    ends = np.cumsum([2 * SCREENED, len(reached), len(runs)])
     of_screened, of_reached, of_runs, of_constant = np.split(values, ends)
-    chosen = np.argsort(of_screened.reshape(2, -1), axis=1)[:, : settings.descents]
+    chosen = np.argsort(of_screened.reshape(2, -1), axis=1)[:, :DESCENTS]
     starts = np.take_along_axis(screened, chosen[..., None], axis=1)
-    least, arguments = map(np.asarray, descended(order, settings.descent_steps, starts))
+    least, arguments = map(np.asarray, descended(order, starts))
     ranks = np.argsort(least, axis=1)
     best, surface = np.take_along_axis(least, ranks, axis=1)
     return {
@@ -115,10 +106,10 @@ def quality_of(order: int, reached: np.ndarray, runs: np.ndarray, settings: Sett
     }
 
 
-def random_generators(count: int) -> np.ndarray:
-    """w and b of random generators `[2, count, 8]`, first with any biases, then on the surface of equilibria."""
+def random_generators() -> np.ndarray:
+    """w and b of random generators `[2, SCREENED, 8]`, first with any biases, then on the surface of equilibria."""
     random = np.random.default_rng(0)
-    weights = random.normal(size=(count, 4)) * random.choice([0.5, 1.0, 2.0, 4.0, 8.0], (count, 1))
+    weights = random.normal(size=(SCREENED, 4)) * random.choice([0.5, 1.0, 2.0, 4.0, 8.0], (SCREENED, 1))
     biases = np.asarray(on_surface(weights))
     free = np.concatenate([weights, biases + random.normal(size=biases.shape) / 2], axis=1)
     return np.stack([free, np.concatenate([weights, biases], axis=1)])
@@ -148,8 +139,8 @@ def smooth_energy(numbers: jax.Array) -> jax.Array:
     return 2 * chances @ between - 2 * (chances * z) @ lengths @ chances - within
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def descended(order: int, steps: int, starts: jax.Array) -> tuple[jax.Array, jax.Array]:
+@partial(jax.jit, static_argnums=0)
+def descended(order: int, starts: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The distances `[2, n]` and generators `[2, n, 8]` at which L-BFGS from `starts` ends: first free, then kept on
     the surface, where b follows from w."""
     value = smooth_energy if order == 0 else partial(distance, order)
@@ -167,7 +158,7 @@ def descended(order: int, steps: int, starts: jax.Array) -> tuple[jax.Array, jax
         return (numbers + move, memory), None
 
     def end(surface, start):
-        (numbers, _), _ = jax.lax.scan(partial(step, surface), (start, solver.init(start)), length=steps)
+        (numbers, _), _ = jax.lax.scan(partial(step, surface), (start, solver.init(start)), length=DESCENT_STEPS)
         numbers = placed(surface, numbers)
         return value(numbers), numbers
 

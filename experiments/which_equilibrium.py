@@ -26,6 +26,12 @@ LATENT = distributions.uniform(nodes=8)
 """These nodes give E σ(w z + b) with an error of 1e-6 for |w| up to 5."""
 
 RECORD_EVERY = 10
+LATER_TIME = 2000
+"""The time at which the last law starts."""
+
+MOST_COMPARED = 64
+"""At so many of the starts, or at all if there are fewer, every method begins."""
+
 DRAWN_RUNS, DRAWN_STEPS = 6, 600
 STEEPEST_LINE = "steepest line"
 
@@ -68,31 +74,25 @@ class Settings:
     Attributes:
         starts: the number of starts of the flow.
         flow_steps: of the flow, each of size 1; a multiple of 10.
-        later: the time from which on the last law tells where a run ends; a multiple of 10.
-        compared: the number of these starts at which every method begins.
         methods: which methods run.
         method_steps: of every method; by default as many as each needs to come to rest.
     """
 
     starts: int = 256
     flow_steps: int = 30_000
-    later: int = 2000
-    compared: int = 64
     methods: tuple[str, ...] = tuple(RUNS)
     method_steps: int | None = None
 
     def check(self) -> None:
         check_whole("--starts", self.starts, 2)
         check_whole("--flow-steps", self.flow_steps, RECORD_EVERY, multiple=RECORD_EVERY)
-        check_whole("--later", self.later, RECORD_EVERY, self.flow_steps, multiple=RECORD_EVERY)
-        check_whole("--compared", self.compared, 1)
         check_known("--methods", self.methods, RUNS)
         check_whole("--method-steps", 1 if self.method_steps is None else self.method_steps, 1)
 
 
 def compute(settings: Settings, out: Path) -> Data:
     flow = flow_and_laws(settings)
-    count = min(settings.compared, settings.starts)
+    count = min(MOST_COMPARED, settings.starts)
     ends = {name: end_of(RUNS[name], count, settings) for name in progress(settings.methods, "methods")}
     return {"flow": flow, "methods": ends, "which": summary(flow, ends, settings)}
 
@@ -138,7 +138,7 @@ def flow_and_laws(settings: Settings) -> dict[str, np.ndarray]:
         "residual": residual(history[:, -1]),
         "nearest": start[:, :4] + (np.log(MEAN / (1 - MEAN)) - start[:, 4:8] - start[:, :4] / 2) / 2.5,
         "steepest": np.asarray(landings(start)),
-        "later": np.asarray(later_law(history[:, settings.later // RECORD_EVERY - 1])),
+        "later": np.asarray(later_law(history[:, min(LATER_TIME, settings.flow_steps) // RECORD_EVERY - 1])),
         "paths": np.concatenate(
             [start[:DRAWN_RUNS, None, :8], history[:DRAWN_RUNS, : DRAWN_STEPS // RECORD_EVERY, :8]], axis=1
         ),
@@ -176,9 +176,9 @@ def end_of(run: Run, count: int, settings: Settings) -> dict[str, np.ndarray]:
 def summary(flow: dict[str, np.ndarray], methods: dict[str, dict[str, np.ndarray]], settings: Settings) -> Data:
     end = flow["end"][:, :4]
     laws = {"w of the start": flow["start"][:, :4], "small-w law": flow["nearest"], STEEPEST_LINE: flow["steepest"],
-            f"from time {settings.later} on": flow["later"]}  # fmt: skip
+            f"from time {min(LATER_TIME, settings.flow_steps)} on": flow["later"]}  # fmt: skip
     spread = rms(end - end.mean(0))
-    count = min(settings.compared, settings.starts)
+    count = min(MOST_COMPARED, settings.starts)
     return {
         "residual, most": flow["residual"].max(),
         "spread of w over starts": spread,

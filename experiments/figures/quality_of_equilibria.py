@@ -22,7 +22,7 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
         marks = (found["surface"][0], "D"), (found["constant"], "X"), (found["runs"][0], "*")
         for height, (value, marker) in enumerate(marks, 1):
             ax.plot(value / least, height / 25, marker, color=color, markeredgecolor="white", markersize=8, zorder=5)
-    for style, label in (("-", "equilibria reached"), (":", f"the tutorial's {data['settings']['epochs']} epochs")):
+    for style, label in (("-", "equilibria reached"), (":", "the tutorial's 1000 epochs")):
         ax.plot([], [], style, color="black", label=label)
     for marker, label in (("D", "best equilibrium"), ("X", "collapsed, w = 0"), ("*", "tutorial, seed 0")):
         ax.plot([], [], marker, linestyle="none", color="black", markersize=6, label=label)
