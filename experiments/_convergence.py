@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from article_stream import article_players, article_stream
+from jax.typing import ArrayLike
 
 from slantgan_jax import Players, Rule, distributions, faces, games, networks, slanted_land
 from slantgan_jax.analysis import distances, dynamics, equilibria, noise, spectra
@@ -77,7 +78,7 @@ def stationary_variances(rule: Rule, numbers: jax.Array) -> jax.Array:
     resting, _ = equilibrium_of(networks.from_vector(numbers, stacked=True))
     latents, weights = distributions.uniform_quadrature()
 
-    def added(face: jax.Array) -> jax.Array:
+    def added(face: ArrayLike) -> jax.Array:
         samples = games.Sample(latent=latents, real=jnp.tile(face, (len(latents), 1)))
         return noise.step_noise(rule, GAME, resting, samples, weights)
 

@@ -9,7 +9,6 @@ docs/results/which_equilibrium.md.
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +17,10 @@ import optax
 from _experiment import Data, Experiment, Figure, check_whole, progress
 from _methods import METHODS, ORDERS
 from figures import quality_of_equilibria as figures
-from which_equilibrium import MEAN, RECORD_EVERY, follow_flow
+from which_equilibrium import MEAN, RECORD_EVERY, follow_flow, on_surface
 
 from slantgan_jax import Generator, distributions, faces, networks, slanted_land, sweep, train
-from slantgan_jax.analysis import distances, equilibria, transport
+from slantgan_jax.analysis import distances, transport
 
 ORDERS_OF_DISTANCE = {0: "energy", 1: "W₁", 2: "W₂"}
 TRANSPORT_ROUNDS = 8
@@ -113,11 +112,6 @@ def random_generators() -> np.ndarray:
     biases = np.asarray(on_surface(weights))
     free = np.concatenate([weights, biases + random.normal(size=biases.shape) / 2], axis=1)
     return np.stack([free, np.concatenate([weights, biases], axis=1)])
-
-
-def on_surface(weights: Any) -> jax.Array:
-    """The biases of the equilibria with these weights, `[..., 4]`."""
-    return equilibria.bias(weights, jnp.broadcast_to(MEAN, np.shape(weights)))
 
 
 def distance(order: int, numbers: jax.Array) -> jax.Array:

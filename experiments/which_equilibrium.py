@@ -17,6 +17,7 @@ import optax
 from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
 from _methods import METHODS, OBJECTIVES, ORDERS
 from figures import which_equilibrium as figures
+from jax.typing import ArrayLike
 
 from slantgan_jax import Generator, Players, Rule, distributions, faces, games, networks, rules, slanted_land, train
 from slantgan_jax.analysis import drift, equilibria
@@ -123,7 +124,7 @@ def flow_and_laws(settings: Settings) -> dict[str, np.ndarray]:
     def later_law(later: jax.Array) -> jax.Array:
         """The steepest line from where the run then is, and the quadratic correction ½ vᵀ K v of `drift.along`."""
         weights = landing(later)
-        v = jnp.concatenate([later[4:8] - equilibria.bias(weights, MEAN), later[8:]])
+        v = jnp.concatenate([later[4:8] - on_surface(weights), later[8:]])
         return weights + jnp.einsum("iab,a,b->i", drift.along(weights, faces.FACES).limit, v, v) / 2
 
     w, b = np.linspace(-3, 3.5, 66), np.linspace(-2.5, 4.5, 71)
@@ -153,10 +154,14 @@ def landing(numbers: jax.Array) -> jax.Array:
 landings = jax.jit(jax.vmap(landing))
 
 
+def on_surface(weights: ArrayLike) -> jax.Array:
+    """The biases of the equilibria with these weights, `[..., 4]`."""
+    return equilibria.bias(weights, jnp.broadcast_to(MEAN, np.shape(weights)))
+
+
 def residual(end: np.ndarray) -> np.ndarray:
     """How far players `[n, 13]` are from the equilibrium with the same w, `[n]`."""
-    biases = np.asarray(equilibria.bias(end[:, :4], np.broadcast_to(MEAN, (len(end), 4))))
-    return np.linalg.norm(np.concatenate([end[:, 4:8] - biases, end[:, 8:]], axis=1), axis=1)
+    return np.linalg.norm(np.concatenate([end[:, 4:8] - on_surface(end[:, :4]), end[:, 8:]], axis=1), axis=1)
 
 
 def end_of(run: Run, count: int, settings: Settings) -> dict[str, np.ndarray]:
@@ -202,13 +207,13 @@ def rms(values: np.ndarray) -> float:
 
 def answer(data: Data) -> str:
     away = {name: row["from the flow's end, in spreads"] for name, row in data["which"]["methods"].items()}
-    alike = [share for name, share in away.items() if name not in ELSEWHERE]
-    others = [f"{name} {away[name]:.0%}" for name in ELSEWHERE if name in away]
-    shares = [f"other rules and rates at most {max(alike):.0%}"] * bool(alike) + others
+    shares = {name: away[name] for name in ELSEWHERE if name in away}
+    if alike := [share for name, share in away.items() if name not in ELSEWHERE]:
+        shares = {"other rules and rates at most": max(alike)} | shares
     return (
         "Training ends where each pixel's line of steepest mean meets the equilibria (R² = "
         f"{data['which']['R² of laws'][STEEPEST_LINE]:.3f}).\nDistances of w from the flow's ends, in spreads over the "
-        f"starts: {'; '.join(shares)}."
+        f"starts: {'; '.join(f'{name} {share:.0%}' for name, share in shares.items())}."
     )
 
 
