@@ -11,7 +11,6 @@ serves scalar leaves and array leaves of any side. Networks exchange logits, nev
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -19,7 +18,7 @@ from jax.typing import ArrayLike
 
 from slantgan_jax import faces
 from slantgan_jax.numerics import as_float
-from slantgan_jax.types import Image, Players
+from slantgan_jax.types import Image, Players, PRNGKey
 
 
 class Network(NamedTuple):
@@ -30,7 +29,7 @@ class Network(NamedTuple):
       apply: `(parameters, input) -> output`, for one input.
     """
 
-    init: Callable[[chex.PRNGKey], Any]
+    init: Callable[[PRNGKey], Any]
     apply: Callable[[Any, Any], Any]
 
 
@@ -81,7 +80,7 @@ class Discriminator(NamedTuple):
     bias: ArrayLike
 
 
-def init(key: chex.PRNGKey, image: Image) -> Players:
+def init(key: PRNGKey, image: Image) -> Players:
     """Standard-normal parameters for images like `image` (an example; only its structure and dtype matter).
 
     The numbers are `jax.random.normal(key, (3 * pixels + 1,))`, read in the tutorial's order: u, c, w, b. They
@@ -123,7 +122,8 @@ def from_vector(numbers: ArrayLike, *, stacked: bool = False) -> Players:
 
 def pixel_scores(generator: Generator, latent: ArrayLike) -> Image:
     """The generator's scores w z + b, pixel by pixel, for one scalar `latent` z."""
-    chex.assert_rank(latent, 0)
+    if jnp.ndim(latent) != 0:
+        raise ValueError(f"the latent has shape {jnp.shape(latent)}: give one scalar, and map over more with jax.vmap")
     return jax.tree.map(lambda w, b: w * latent + b, generator.weights, generator.biases)
 
 
@@ -148,7 +148,7 @@ def logit(discriminator: Discriminator, image: Image) -> jax.Array:
     return jax.tree.reduce(jnp.add, products) + discriminator.bias
 
 
-def _layers(init: Callable[..., jax.Array], sizes: tuple[int, ...], key: chex.PRNGKey) -> tuple[Layer, ...]:
+def _layers(init: Callable[..., jax.Array], sizes: tuple[int, ...], key: PRNGKey) -> tuple[Layer, ...]:
     keys = jax.random.split(key, len(sizes) - 1)
     dtype = as_float(0).dtype
     return tuple(

@@ -9,7 +9,7 @@ import optax
 import pytest
 from article_stream import article_players, article_stream, replayed
 
-from slantgan_jax import distributions, faces, networks, rules, slanted_land, train
+from slantgan_jax import distributions, faces, fields, games, networks, rules, slanted_land, train
 
 STEPS = 200
 GAME = slanted_land()
@@ -27,7 +27,7 @@ def leaves(tree):
 def test_the_same_key_gives_the_same_run_in_a_new_process_bit_for_bit():
     program = (
         "import sys; sys.path.append('experiments');"
-        "import jax, tests.test_training as t; from slantgan_jax.cpu import use_every_core; use_every_core(4);"
+        "import jax, tests.unit.test_training as t; from slantgan_jax.cpu import use_every_core; use_every_core(4);"
         "print(t.leaves(jax.jit(t.run)(jax.random.key(7), 0.01).players).tobytes().hex())"
     )
     outside = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300)
@@ -156,3 +156,75 @@ def test_float32_and_float64_can_follow_each_other():
         with jax.enable_x64(x64):
             players = jax.jit(lambda: train(jax.random.key(0), game, rule, STEPS, players=start))().players
             assert {leaf.dtype for leaf in jax.tree.leaves(players)} == {np.dtype(np.float64 if x64 else np.float32)}
+
+
+SGD = optax.sgd(0.05)
+RULES = {
+    "tutorial": rules.tutorial(SGD),
+    "tutorial, Adam": rules.tutorial(optax.adam(0.01, b1=0.5)),
+    "simultaneous": rules.simultaneous(SGD),
+    "simultaneous, schedule": rules.simultaneous(optax.adam(optax.exponential_decay(0.1, 7, 0.5))),
+    "alternating, momentum": rules.alternating(optax.sgd(0.05, momentum=-0.5)),
+    "alternating, D three times": rules.alternating(
+        optax.optimistic_gradient_descent(0.05), order=("discriminator",) * 3 + ("generator",)
+    ),
+    "past extragradient": rules.past_extragradient(SGD, 0.05),
+    "lookahead": rules.lookahead(rules.alternating(optax.rmsprop(0.01)), 7, 0.5),
+    "averaged lookahead": rules.averaged(rules.lookahead(rules.simultaneous(SGD), 3, 0.5), optax.ema(0.9)),
+    "consensus": rules.simultaneous(SGD, fields.consensus(1.0)),
+    "cgd": rules.simultaneous(SGD, fields.cgd(0.1)),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_run_can_be_continued_bit_for_bit(name):
+    key, rule = jax.random.key(5), RULES[name]
+    run = jax.jit(lambda state, steps: train(key, GAME, rule, steps, state=state), static_argnums=1)
+    whole = jax.jit(lambda: train(key, GAME, rule, 60))()
+    first = jax.jit(lambda: train(key, GAME, rule, 25))()
+    assert first.state.step == 25
+    second = run(first.state, 35)
+    assert whole.state.step == second.state.step == 60
+    jax.tree.map(np.testing.assert_array_equal, second.state, whole.state)
+    jax.tree.map(np.testing.assert_array_equal, second.players, whole.players)
+
+
+def test_a_minibatch_run_can_be_continued_and_recorded():
+    game, rule = games.minibatch(GAME, 8), rules.alternating(optax.adam(0.01))
+    key = jax.random.key(5)
+    record = lambda info: (info.step, info.sample.latent, info.state.step, info.before.players, info.players)  # noqa: E731
+    whole = jax.jit(lambda: train(key, game, rule, 12, record=record, record_every=3))()
+    first = jax.jit(lambda: train(key, game, rule, 6, record=record, record_every=3))()
+    second = jax.jit(lambda state: train(key, game, rule, 6, state=state, record=record, record_every=3))(first.state)
+    parts = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first.history, second.history)
+    jax.tree.map(np.testing.assert_array_equal, parts, whole.history)
+    steps, latents, counts, before, players = whole.history
+    np.testing.assert_array_equal(steps, [2, 5, 8, 11])
+    np.testing.assert_array_equal(counts, steps + 1)
+    expected = jax.random.uniform(jax.random.split(jax.random.key(5))[1], (12 * 8,)).reshape(12, 8)
+    np.testing.assert_array_equal(latents, expected[steps])
+    each = jax.jit(lambda: train(key, game, rule, 12, record=lambda info: info.players))().history
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[np.array([1, 4, 7, 10])], rtol=1e-6), before, each)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[steps], rtol=1e-6), players, each)
+
+
+def test_a_run_starts_at_given_players():
+    players = GAME.init(jax.random.key(77))
+    rule = rules.tutorial(SGD)
+    found = train(jax.random.key(1), GAME, rule, 5, players=players).players
+    expected = train(jax.random.key(1), GAME._replace(init=lambda key: players), rule, 5).players
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_a_state_of_another_rule_or_game_is_refused():
+    key, rule = jax.random.key(0), rules.tutorial(SGD)
+    state = train(key, GAME, rule, 3).state
+    for game, other in (
+        (GAME, rules.tutorial(optax.adam(0.1))),
+        (GAME, rules.lookahead(rule, 5, 0.5)),
+        (slanted_land(faces.FACES), rule),
+    ):
+        with pytest.raises(ValueError, match="continue with the game and rule that made it"):
+            train(key, game, other, 3, state=state)
+    with pytest.raises(ValueError, match="both players and state"):
+        train(key, GAME, rule, 3, state=state, players=state.players)

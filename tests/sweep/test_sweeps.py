@@ -101,7 +101,7 @@ PROGRAM = """
 import sys
 from slantgan_jax.cpu import use_every_core
 use_every_core(int(sys.argv[1]))
-import tests.test_sweeps as t
+import tests.sweep.test_sweeps as t
 found = t.sweep(t.run, t.AXES, dims=t.DIMS, store=sys.argv[2], chunk_size=int(sys.argv[3]))
 """
 

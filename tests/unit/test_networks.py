@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from slantgan_jax import Discriminator, Generator, faces, generate, logit, networks
+from slantgan_jax import Discriminator, Generator, faces, generate, logit, mlp, networks
 
 
 @pytest.mark.parametrize("side", [2, 3, 6])
@@ -72,3 +72,27 @@ def test_the_articles_hand_made_networks():
 def test_an_image_of_another_shape_is_refused(image):
     with pytest.raises(ValueError, match="discriminator reads images of shape"):
         logit(Discriminator(np.zeros(4), 0.0), image)
+
+
+def test_a_perceptron_is_its_formula(x64):
+    network = mlp(3, 5, 4, 2, activation=jnp.tanh)
+    layers = network.init(jax.random.key(0))
+    x = np.array([0.3, -1.0, 2.0])
+    expected = x
+    for i, (weights, biases) in enumerate(layers):
+        assert weights.dtype == jnp.float64
+        assert not np.any(biases)
+        bound = np.sqrt(6 / sum(weights.shape))  # Glorot & Bengio 2010, eq. 16
+        assert bound / 2 < np.abs(weights).max() <= bound
+        expected = np.asarray(weights) @ expected + np.asarray(biases)
+        expected = np.tanh(expected) if i < 2 else expected
+    np.testing.assert_allclose(network.apply(layers, x), expected, rtol=1e-14)
+
+
+def test_what_is_no_perceptron_is_refused():
+    for sizes in ((3,), (3, 0, 1), ()):
+        with pytest.raises(ValueError, match="sizes of the layers"):
+            mlp(*sizes)
+    network = mlp(3, 2)
+    with pytest.raises(ValueError, match=r"takes an input of shape \(3,\), got \(4, 3\)"):
+        network.apply(network.init(jax.random.key(0)), jnp.ones((4, 3)))

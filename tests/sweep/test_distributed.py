@@ -14,7 +14,7 @@ from slantgan_jax import sweep, sweeps
 
 pytestmark = pytest.mark.xdist_group("distributed")  # one process sweeps alone once
 
-SCRIPT = Path(__file__).parents[1] / "experiments" / "sweep.py"
+SCRIPT = Path(__file__).parents[2] / "experiments" / "sweep.py"
 
 
 def free_port():
