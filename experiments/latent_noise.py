@@ -71,8 +71,7 @@ class Settings:
     cases: tuple[str, ...] = tuple(CASES)
 
     def check(self) -> None:
-        if self.replicas < 2:
-            raise ValueError(f"--replicas is {self.replicas}: give at least 2, so that they have a spread")
+        check_whole("--replicas", self.replicas, 2)
         check_whole("--steps", self.steps, RECORDS, MOST_STEPS, multiple=RECORDS)
         check_positive("--learning-rates", *self.learning_rates)
         if len(set(self.learning_rates)) < max(1, len(self.learning_rates)):

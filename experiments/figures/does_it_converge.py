@@ -65,9 +65,12 @@ def first_turns(ax: Axes, data: dict[str, Any]) -> None:
         later = turns["article"][:, 1] * (epochs > end)
         start = epochs[np.argmax(later[: np.searchsorted(epochs, end + 1.5 * period)])]  # the first crest
         arrow = {"arrowstyle": "<->", "color": PREDICTED, "linewidth": 0.9}
-        for left in start + period * np.arange((epochs[-1] - start) // period):
+        crests = start + period * np.arange((epochs[-1] - start) // period)
+        for left in crests:
             ax.annotate("", (left, height), (left + period, height), arrowprops=arrow)
-        ax.annotate(f"predicted turns near the equilibrium: {period:,.0f} epochs", (start, height), (0, -12), **below)
+        if crests.size:
+            text = f"predicted turns near the equilibrium: {period:,.0f} epochs"
+            ax.annotate(text, (start, height), (0, -12), **below)
     ax.set(xlim=(0, epochs[-1]), xlabel="epoch", ylabel="mean of pixel 2 - that of the faces")
     ax.set_title("What looks settled at the article's end is the first of many turns", fontsize=11)
 
