@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from slantgan_jax import faces
 from slantgan_jax.numerics import as_float
 from slantgan_jax.types import Image, Players, PRNGKey
 
@@ -89,6 +90,34 @@ def init(key: PRNGKey, image: Image) -> Players:
     count = flat.size
     u, c, w, b = jnp.split(jax.random.normal(key, (3 * count + 1,), flat.dtype), [count, count + 1, 2 * count + 1])
     return Players(Generator(unravel(w), unravel(b)), Discriminator(unravel(u), c[0]))
+
+
+def to_vector(players: Players) -> jax.Array:
+    """All parameters of a generator and a discriminator as one array `[3 pixels + 1]`: w, b, u, c.
+
+    It is the order of `jax.tree.leaves`, in which the Jacobians of `analysis` are written, too. Pixels may be scalar
+    leaves or arrays.
+    """
+    return ravel_pytree(players)[0]
+
+
+def from_vector(numbers: ArrayLike, *, stacked: bool = False) -> Players:
+    """The players of which `to_vector` makes `numbers` `[3 pixels + 1]`.
+
+    Args:
+      numbers: w, b, u, c.
+      stacked: whether images are arrays `[pixels]`; by default they are tuples of scalar leaves (see `faces`).
+
+    Raises:
+      ValueError: not a vector of 3 pixels + 1 numbers.
+    """
+    numbers = jnp.asarray(numbers)
+    if numbers.ndim != 1 or numbers.size < 4 or numbers.size % 3 != 1:
+        raise ValueError(f"numbers of shape {numbers.shape} are no players: give one vector of 3 pixels + 1 numbers")
+    pixels = numbers.size // 3
+    *images, c = jnp.split(numbers, [pixels, 2 * pixels, 3 * pixels])
+    w, b, u = images if stacked else map(faces.unstack, images)
+    return Players(Generator(w, b), Discriminator(u, c[0]))
 
 
 def pixel_scores(generator: Generator, latent: ArrayLike) -> Image:

@@ -37,6 +37,21 @@ def test_initial_parameters_are_the_documented_normals():
     chex.assert_shape(jax.tree.leaves(players), [(4,), (4,), (4,), ()])
 
 
+@pytest.mark.parametrize("stacked", [False, True])
+def test_players_are_a_vector_and_back(stacked):
+    players = networks.init(jax.random.key(5), jnp.zeros(4) if stacked else faces.unstack(jnp.zeros(4)))
+    numbers = networks.to_vector(players)
+    (w, b), (u, c) = players
+    np.testing.assert_array_equal(numbers, jnp.concatenate([faces.stack(w), faces.stack(b), faces.stack(u), c[None]]))
+    chex.assert_trees_all_equal(networks.from_vector(numbers, stacked=stacked), players)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (12,), (2, 13)])
+def test_a_vector_that_is_no_players_is_refused(shape):
+    with pytest.raises(ValueError, match="3 pixels \\+ 1"):
+        networks.from_vector(np.zeros(shape))
+
+
 def test_networks_are_the_formulas():
     rng = np.random.default_rng(0)
     w, b, u, x = rng.normal(size=(4, 4))

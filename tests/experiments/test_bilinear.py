@@ -4,25 +4,26 @@ import bilinear
 import jax
 import numpy as np
 import pytest
+from closed_forms.bilinear import CLOSED_FORMS, alternating_form
 
 from slantgan_jax import Players
-from slantgan_jax.analysis import invariants
 
-METHODS = {method.name: method for method in bilinear.METHODS}
+METHODS = {form.name: form for form in CLOSED_FORMS}
 STEPS = 4000  # waves are damped to 1e-10 by then where they are longest, with the smallest step size
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_runs_and_jacobians_agree_with_the_closed_forms(name, x64):
-    method = METHODS[name]
-    found = bilinear.measure(method, STEPS, points=5)
-    np.testing.assert_allclose(found.factors, method.factor(found.step_sizes), rtol=0, atol=1e-8)
+    form = METHODS[name]
+    row = bilinear.measure(form, STEPS, points=5)
+    np.testing.assert_allclose(row["measured"], form.factor(row["step_sizes"]), rtol=0, atol=1e-8)
     # The radius is found to cross 1 + 1e-12, and no slope there is below 0.2; the search ends within 1e-13.
-    np.testing.assert_allclose(found.threshold, method.threshold, rtol=0, atol=1e-11)
-    if 0 < method.threshold < np.inf:
-        assert found.below <= 1 + 1e-8 < found.above
+    np.testing.assert_allclose(row["threshold"]["measured"], form.threshold, rtol=0, atol=1e-11)
+    if 0 < form.threshold < np.inf:
+        below, above = row["factors_beside_threshold"]
+        assert below <= 1 + 1e-8 < above
     else:
-        assert all(found.factors > 1) if method.threshold == 0 else all(found.factors < 1)
+        assert all(row["measured"] > 1) if form.threshold == 0 else all(row["measured"] < 1)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def largest(coefficients):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_the_alternating_step_keeps_a_quadratic_form(first, x64):
+def test_the_alternating_step_conserves_a_quadratic_form(first, x64):
     assert bilinear.drift(first, STEPS) < 2e-13  # a rounding of 1e-16 a step; measured: 1e-14
     x, y = 1.0, 0.5
     if first:
@@ -69,58 +70,31 @@ def test_the_alternating_step_keeps_a_quadratic_form(first, x64):
         y += 0.7 * x
     for order, least, most in ((first, 0, 1e-15), (not first, 0.1, 1)):  # the other order's form changes
         before, after = (
-            invariants.alternating_form(Players(*place), 0.7, discriminator_first=order)
-            for place in ((1.0, 0.5), (x, y))
+            alternating_form(Players(*place), 0.7, discriminator_first=order) for place in ((1.0, 0.5), (x, y))
         )
         assert least <= abs(after - before) < most
 
 
-def test_the_rate_of_growth_is_free_of_waves():
-    t = np.arange(STEPS + 1)
-    energy = 1.01 ** (2 * t) * (1 + 0.99 * np.cos(0.3 * t + 1))
-    found = bilinear.rates_of_growth(np.diff(np.log(energy))[None] / 2)
-    np.testing.assert_allclose(np.exp(found), 1.01, rtol=1e-12)  # the plain mean: 1e-4
-
-
-def test_the_script_writes_everything(tmp_path, monkeypatch, capsys):
-    chosen = ("gradients, simultaneous", "CGD, alternating", "past extragradient")
-    monkeypatch.setattr(bilinear, "METHODS", tuple(METHODS[name] for name in chosen))
-    bilinear.bilinear(bilinear.LEAST_STEPS, tmp_path)
+def test_the_script_writes_everything(tmp_path, capsys):
+    chosen = ("gradients, simultaneous", "past extragradient", "CGD, alternating")
+    bilinear.EXPERIMENT.run(bilinear.Settings(bilinear.LEAST_STEPS, chosen), tmp_path)
     assert not jax.config.read("jax_enable_x64")
-    assert {path.name for path in tmp_path.iterdir()} == set(bilinear.FILES)
+    drawn = {"factors.png", "trajectories.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {*drawn, "data.json", "data.npz"}
     data = json.loads((tmp_path / "data.json").read_text())
     assert [row["method"] for row in data["methods"]] == list(chosen)
-    assert [row["threshold"]["closed"] for row in data["methods"]] == [0, None, 1 / np.sqrt(3)]
+    assert [row["threshold"]["closed"] for row in data["methods"]] == [0, 1 / np.sqrt(3), None]
     assert [row["threshold"]["measured"] for row in data["methods"]] == [
         0,
-        None,
         pytest.approx(1 / np.sqrt(3), abs=1e-11),
+        None,
     ]
     for row in data["methods"]:
         assert len(row["step_sizes"]) == len(row["closed"]) == len(row["measured"]) == bilinear.POINTS
         assert row["largest_difference"] == np.abs(np.subtract(row["closed"], row["measured"])).max() < 1e-8
-    assert data["settings"]["steps"] == bilinear.LEAST_STEPS
-    assert {"python", "jax", "numpy", "optax", "revision"} <= set(data["versions"])
-    with np.load(tmp_path / "trajectories.npz") as stored:
-        assert stored["paths"].shape == (3, bilinear.DRAWN_STEPS + 1, 2)
-        # The plain simultaneous step multiplies by 1 + i η, and so does the run that is drawn.
-        steps = (1 + 1j * bilinear.DRAWN_STEP) ** np.arange(bilinear.DRAWN_STEPS + 1) * (1 + 0.5j)
-        np.testing.assert_allclose(stored["paths"][0], np.stack([steps.real, steps.imag], -1), rtol=1e-11)
+    # The plain simultaneous step multiplies by 1 + i η, and so does the run that is drawn.
+    steps = (1 + 1j * bilinear.DRAWN_STEP_SIZE) ** np.arange(bilinear.DRAWN_STEPS + 1) * (1 + 0.5j)
+    np.testing.assert_allclose(data["methods"][0]["path"], np.stack([steps.real, steps.imag], -1), rtol=1e-11)
     printed = capsys.readouterr().out
     for text in (*chosen, "never stable", "always stable", "0.5773502692", "η* = 1/√3"):
         assert text in printed
-
-
-@pytest.mark.parametrize(("steps", "message"), [("7", "--steps is 7"), ("many", "many")])
-def test_bad_input_is_named_before_any_work(tmp_path, complaint, steps, message):
-    out = tmp_path / "out"
-    assert message in complaint(bilinear.bilinear, "--steps", steps, "--out", out)
-    assert not out.exists()
-
-
-def test_an_out_that_is_a_file_is_refused_and_kept(tmp_path):
-    file = tmp_path / "file"
-    file.write_text("precious")
-    with pytest.raises(ValueError, match=str(file)):
-        bilinear.bilinear(STEPS, file)
-    assert file.read_text() == "precious"

@@ -1,4 +1,4 @@
-"""The tutorial GAN as a run to sweep: from a key and rates to what is worth keeping of it."""
+"""The tutorial GAN as a run to sweep: a function from a key and learning rates to what is worth keeping of the run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +10,12 @@ from slantgan_jax import Players, faces, games, rules, slanted_land, train
 from slantgan_jax.analysis import distances
 from slantgan_jax.training import is_finite
 
-IMAGES = ("generator_weights", "generator_biases", "discriminator_weights")
-DIMS: dict[str, Sequence[str]] = dict.fromkeys(IMAGES, ("pixel",))
+EPOCHS = 100_000_000
+"""The most epochs whose steps can be counted in 32 bits."""
+
+DIMS: dict[str, Sequence[str]] = dict.fromkeys(
+    ("generator_weights", "generator_biases", "discriminator_weights"), ("pixel",)
+)
 SCALARS = {
     "generator_loss": {"units": "nat", "long_name": "expected generator loss"},
     "discriminator_loss": {"units": "nat", "long_name": "expected discriminator loss"},
@@ -34,7 +38,7 @@ GAME = slanted_land()
 
 
 def one_rate(key: jax.Array, learning_rate: jax.Array, epochs: int, record_every: int | None = None) -> dict[str, Any]:
-    """The tutorial GAN with one plain gradient descent rate for both players: see `two_rates`."""
+    """The tutorial GAN with the same learning rate for both players; see `two_rates`."""
     return two_rates(key, learning_rate, learning_rate, epochs, record_every)
 
 
@@ -45,42 +49,32 @@ def two_rates(
     epochs: int,
     record_every: int | None = None,
 ) -> dict[str, Any]:
-    """Trains in the tutorial's order; returns the final parameters and `scalars`, and their history on demand.
+    """The final parameters and `scalars` of a run in the tutorial's order with plain gradient descent.
 
     Args:
-      key: of the run.
-      generator_learning_rate: of plain gradient descent; `discriminator_learning_rate` likewise.
+      key: the key of the run.
+      generator_learning_rate, discriminator_learning_rate: the rate of each player.
       epochs: passes over the five faces.
-      record_every: after how many epochs the scalars are recorded, as `..._history` `[epochs // record_every]`.
+      record_every: the number of epochs between records of the scalars, which are returned as `..._history`
+        `[epochs // record_every]`. By default there are none.
     """
     rule = rules.tutorial(Players(optax.sgd(generator_learning_rate), optax.sgd(discriminator_learning_rate)))
     count = len(faces.FACES)
-    if record_every is None:
-        run = train(key, GAME, rule, epochs * count)
-        history = {}
-    else:
-        run = train(
-            key,
-            GAME,
-            rule,
-            epochs * count,
-            record=lambda info: scalars(info.players),
-            record_every=record_every * count,
-        )
-        history = {f"{name}_history": values for name, values in run.history.items()}
-    generator, discriminator = run.players
+    record = None if record_every is None else lambda info: scalars(info.players)
+    result = train(key, GAME, rule, epochs * count, record=record, record_every=(record_every or 1) * count)
+    generator, discriminator = result.players
     return {
         "generator_weights": faces.stack(generator.weights),
         "generator_biases": faces.stack(generator.biases),
         "discriminator_weights": faces.stack(discriminator.weights),
         "discriminator_bias": discriminator.bias,
-        **scalars(run.players),
-        **history,
+        **scalars(result.players),
+        **{f"{name}_history": values for name, values in (result.history or {}).items()},
     }
 
 
 def scalars(players: Players) -> dict[str, jax.Array]:
-    """What a run is judged by: both expected losses, the distance of the mean images, whether it stayed finite."""
+    """The numbers by which a run is judged: expected losses, distance of the mean images, whether it stayed finite."""
     expected = games.expected_losses(GAME, players)
     return {
         "generator_loss": expected.generator,

@@ -1,0 +1,83 @@
+"""The figures of bilinear.py."""
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from slantgan_jax import plots
+
+COLORS = ("#1d4ed8", "#b45309", "#0f766e", "#be185d", "#6d28d9", "#4d7c0f", "#0ea5e9", "#525252")
+NEUTRAL_FACTOR = 1e-8
+"""A factor so near to 1 counts as 1."""
+COLUMNS = 8
+PLANE = 2.0
+"""How far a panel of the plane reaches from the equilibrium."""
+
+
+def factors(figure: plots.Figure, data: dict[str, Any]) -> None:
+    """The factor of a step against the step size, a panel for each group; what is below the line at 1 is stable."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in data["methods"]:
+        groups.setdefault(row["group"], []).append(row)
+    columns = math.ceil(len(groups) / 2)
+    axes = figure.subplots(2, columns, squeeze=False).ravel()
+    for ax in axes[len(groups) :]:
+        ax.set_visible(False)
+    for ax, (name, rows) in zip(axes, groups.items(), strict=False):
+        families: dict[str, Line2D] = {}
+        ax.axhline(1, color=plots.QUIET, linewidth=0.8, zorder=1)
+        for row in rows:
+            known = families.get(row["family"])
+            color = known.get_color() if known else COLORS[len(families)]
+            alternating = "alternating" in row["method"]
+            style = (0, (4, 2)) if alternating else "-"
+            (line,) = ax.plot(*row["curve"], color=color, linestyle=style, linewidth=1.3, zorder=2)
+            families.setdefault(row["family"], line)
+            face = "white" if alternating else color
+            ax.plot(row["step_sizes"], row["measured"], "o", color=color, mfc=face, markersize=3.2, zorder=3)
+            threshold = row["threshold"]["closed"]
+            if 0 < threshold < math.inf:
+                ax.plot(threshold, 1, "|", color=color, markersize=18, markeredgewidth=1.6, zorder=4)
+        ax.set(xlim=(0, None), ylim=(0.3, 1.5), xlabel="step size η")
+        ax.set_title(name, fontsize=10)
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
+        ax.legend(families.values(), families.keys(), fontsize=9, ncol=2, frameon=False, **below)
+    for ax in axes[::columns]:
+        ax.set_ylabel("factor per step")
+    figure.suptitle(
+        "On min max x y plain gradients never contract; alternation with negative momentum, extrapolation, the "
+        "Jacobian and lookahead do, up to a step size (bars)\n"
+        "lines: closed form, dots: runs; solid: simultaneous, dashed: alternating",
+        fontsize=12,
+    )
+
+
+def trajectories(figure: plots.Figure, data: dict[str, Any]) -> None:
+    """The same run of every method in the plane: blue if it contracts, gray if it circles, red if it leaves."""
+    rows = data["methods"]
+    axes = figure.subplots(math.ceil(len(rows) / COLUMNS), COLUMNS, squeeze=False, sharex=True, sharey=True).ravel()
+    for ax in axes[len(rows) :]:
+        ax.set_visible(False)
+    for ax, row in zip(axes, rows, strict=False):
+        factor, path = row["drawn factor"], np.asarray(row["path"])
+        neutral = abs(factor - 1) <= NEUTRAL_FACTOR
+        color = plots.QUIET if neutral else plots.POSITIVE if factor < 1 else plots.NEGATIVE
+        ax.axhline(0, color="#e5e7eb", linewidth=0.8, zorder=0)
+        ax.axvline(0, color="#e5e7eb", linewidth=0.8, zorder=0)
+        ax.plot(*path.T, "-", color=color, linewidth=0.7, alpha=0.6)
+        ax.plot(*path.T, "o", color=color, markersize=1.8)
+        ax.plot(*path[0], "o", color="black", markersize=3.5)
+        ax.set(xlim=(-PLANE, PLANE), ylim=(-PLANE, PLANE), aspect="equal")
+        name = re.sub(r", (?=simultaneous|alternating)| (?=of )", "\n", row["method"])
+        ax.set_title(f"{name}\n{factor:.6f}", fontsize=8, color=color)
+        ax.tick_params(labelsize=7)
+    figure.supxlabel("x", fontsize=10)
+    figure.supylabel("y", fontsize=10)
+    figure.suptitle(
+        f"min max x y at η = {data['drawn']['step size']}, {data['drawn']['steps']} steps: blue comes to the "
+        "equilibrium, gray circles it, red leaves it (below the name: factor per step)",
+        fontsize=12,
+    )

@@ -1,0 +1,69 @@
+"""The figure of dirac_gan.py."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from slantgan_jax import plots
+
+COLORS = {"linear": plots.GENERATOR, "sublinear": plots.DISCRIMINATOR}
+COLUMNS = 6
+
+
+def size(data: dict[str, Any]) -> tuple[float, float]:
+    """The inches of a sheet with a portrait of each method."""
+    return 16, 0.1 + 3.2 * math.ceil(len(data["methods"]) / COLUMNS)
+
+
+def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
+    """A portrait of each method in the plane of its players: streamlines, and runs with their ends thick."""
+    rows, axis, arrays = data["methods"], np.asarray(data["axis"]), data["portraits"]
+    axes = figure.subplots(math.ceil(len(rows) / COLUMNS), COLUMNS, squeeze=False, sharex=True, sharey=True).ravel()
+    limits = axis[0], axis[-1]
+    drawings = zip(
+        axes, rows.items(), *(np.asarray(arrays[part]) for part in ("arrows", "paths", "ends")), strict=False
+    )
+    for i, (ax, (name, row), arrows, paths, ends) in enumerate(drawings):
+        color = COLORS.get(row["run verdict"], plots.NEGATIVE)
+        ax.streamplot(
+            axis, axis, arrows[..., 0], arrows[..., 1], density=0.5, color="#b4b8c2", linewidth=0.6, arrowsize=0.6
+        )
+        for path, end in zip(paths, ends, strict=True):
+            ax.plot(*path.T, color=plots.POSITIVE, linewidth=0.7, alpha=0.6)
+            ax.plot(*path[0], "o", color=plots.POSITIVE, markersize=3)
+            ax.plot(*end.T, ".", color=color, markersize=3.5, zorder=3)
+        ax.plot(0, 0, "+", color="black", markersize=7, zorder=4)
+        ax.set(xlim=limits, ylim=limits, aspect="equal", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+        ax.set_title(f"{name}\n{outcome(row)}", fontsize=9, color=color)
+        if i % COLUMNS == 0:
+            ax.set_ylabel("ψ, discriminator", fontsize=8)
+        if i + COLUMNS >= len(rows):
+            ax.set_xlabel("θ, generator", fontsize=8)
+            ax.tick_params(labelbottom=True)
+    for ax in axes[len(rows) :]:
+        ax.set_visible(False)
+    figure.suptitle(data["answer"].partition("\n")[0], fontsize=13)
+    figure.supxlabel(
+        f"+: the equilibrium. Dots and thin lines: starts and the first {data['drawn steps']['paths']} steps. "
+        f"Thick: the last {data['drawn steps']['ends']}. Gray: against the field. "
+        "Titles: green, linear convergence; brown, sublinear; red, none.",
+        fontsize=10,
+    )
+
+
+def outcome(row: dict[str, Any]) -> str:
+    """What the runs did, in words."""
+    (low, high), (least, most) = row["radius"], row["share"]
+    kind: str = row["run verdict"]
+    words = {
+        "linear": f"converges, factor {row['measured factor'] or math.nan:.4f} a step",
+        "sublinear": f"converges sublinearly, n^{row['exponent'] or math.nan:.2f}",
+        "limit cycle": f"limit cycle, radius {low:.2g} to {high:.2g}",
+        "closed orbits": f"orbits, {least:.2f} to {most:.2f} of the start",
+        "stalls": f"stalls at distance {low:.2g} to {high:.2g}",
+        "drifts": f"drifts at distance {low:.2g} to {high:.2g}",
+        "leaves": f"leaves, to distance {low:.2g} to {high:.2g}",
+        "spirals out": f"spirals out, by {least:.2g} to {most:.2g}",
+    }
+    return words.get(kind, kind)

@@ -1,0 +1,91 @@
+import json
+from pathlib import Path
+
+import benchmark
+import jax
+import make_tables
+import pytest
+from closed_forms.bilinear import CLOSED_FORMS
+from closed_forms.dirac import closed_forms
+
+PAGE = (Path(__file__).parents[2] / "docs/methods.md").read_text()
+ORDERS = ("tutorial", "simultaneous", "alternating")
+
+
+def test_every_row_names_what_the_experiments_measure():
+    with jax.enable_x64(True):
+        known = closed_forms(0.1)
+    for row in make_tables.ROWS.values():
+        if not isinstance(row.bilinear, str):
+            assert set(row.bilinear) - {""} <= {form.name for form in CLOSED_FORMS}
+        if not isinstance(row.dirac, str):
+            assert set(row.dirac) <= set(known)
+        assert row.benchmark in benchmark.METHODS
+
+
+def test_the_page_has_a_row_for_each_method():
+    table = PAGE.partition("<!-- lab -->")[2].partition("<!-- end of lab -->")[0].strip().splitlines()
+    labels = [(make_tables.METHODS | make_tables.OTHERS)[name].label for name in make_tables.ROWS]
+    assert [line.split(" | ")[0].strip("| ") for line in table[2:]] == labels
+    assert len({line.count(" | ") for line in table[:1] + table[2:]}) == 1
+
+
+def test_numbers_stand_where_they_belong(tmp_path, capsys):
+    """Numbers made up, but for the names: a step size that is 0 or infinite, a verdict, quartiles without a median."""
+    methods = {row.benchmark: 10.0 + i for i, row in enumerate(make_tables.ROWS.values())}
+    entries = [
+        {"objective": "non-saturating", "rule": rule, "method": name, "rate": 3.0, "strength": 0.5,
+         "steps": [10.0, median, None], "verdict": "oscillating"}
+        for rule in ORDERS for name, median in (("plain", None), ("sga", 1234.0))
+    ]  # fmt: skip
+    bounds = {"gradients, simultaneous": 0.0, "CGD, simultaneous": None}
+    data = {
+        "bilinear/data.json": {
+            "methods": [
+                {"method": form.name, "threshold": {"closed": bounds.get(form.name, 0.75)}} for form in CLOSED_FORMS
+            ]
+        },
+        "dirac_gan/data.json": {
+            "methods": {name: {"run verdict": "linear"} for row in make_tables.ROWS.values() for name in row.dirac}
+        },
+        "compare_methods/data.json": {"ranking": entries},
+        "benchmark/data.json": {
+            "methods_ns_per_gan_and_step": methods,
+            "ns_per_gan_and_step": {"NumPy program": 49091.0, "JAX sweep, 4096 GANs": 8.35},
+        },
+    }
+    for name, content in data.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content))
+    page, performance = tmp_path / "methods.md", tmp_path / "performance.md"
+    performance.write_text("<!-- benchmark -->\n<!-- end of benchmark -->\n")
+    page.write_text("a\n<!-- lab -->\nold\n<!-- end of lab -->\nb\n<!-- zoo -->\nold\n<!-- end of zoo -->\nc\n")
+    make_tables.make_tables(tmp_path, (page, performance))
+    text = page.read_text()
+    assert "old" not in text
+    assert text.startswith("a\n<!-- lab -->\n| method |")
+    assert text.endswith("\n<!-- end of zoo -->\nc\n")
+    rows = {line.split(" | ")[0].strip("| "): line.split(" | ")[4:] for line in text.splitlines() if " | " in line}
+    assert rows["gradient descent"] == ["never / 0.75", "linear / linear", "circles / circles / circles", "10 |"]
+    assert rows["symplectic gradient adjustment"][2] == "1,234 / 1,234 / 1,234"
+    assert rows["competitive gradient descent"][0] == "always / 0.75"
+    assert "| 2 | non-saturating | tutorial | sga | 3 | 0.5 | 1234 [10, ∞] |" in text
+    assert "| JAX sweep, 4096 GANs | 8.35 | 5,880 |" in performance.read_text()
+    assert "gradient descent" in capsys.readouterr().out
+    without = tmp_path / "without.md"
+    without.write_text("no markers")
+    with pytest.raises(ValueError, match=f"{without} has no <!-- lab -->"):
+        make_tables.make_tables(tmp_path, (page, without))
+    del data["dirac_gan/data.json"]["methods"]["CGD"]
+    (tmp_path / "dirac_gan/data.json").write_text(json.dumps(data["dirac_gan/data.json"]))
+    with pytest.raises(ValueError, match="have no 'CGD'"):
+        make_tables.make_tables(tmp_path, (page,))
+    (tmp_path / "benchmark/data.json").write_text('{"methods_ns_per_gan_and_step": {}}')
+    with pytest.raises(ValueError, match="without --no-methods"):
+        make_tables.make_tables(tmp_path, (page,))
+    assert page.read_text() == text
+
+
+def test_missing_data_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no .*: run experiments/bilinear.py first"):
+        make_tables.make_tables(tmp_path)
