@@ -176,7 +176,7 @@ def answer(data: Data) -> str:
         return f"{found}."
     fastest = min(reached, key=lambda entry: entry["steps"][1])
     names = f"{fastest['method']}, {fastest['objective']}, {fastest['rule']}"
-    return f"{found}. The fastest is {names}: {fastest['steps'][1]:.0f} steps."
+    return f"{found}.\nThe fastest is {names}: {fastest['steps'][1]:.0f} steps."
 
 
 EXPERIMENT = Experiment(
