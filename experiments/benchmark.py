@@ -18,12 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import _tutorial_run as tutorial
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy_gan
 import optax
-import runs
 from _experiment import Data, Experiment, Figure, check_whole, progress
 from _methods import METHODS, OBJECTIVES, ORDERS, Method
 from figures import benchmark as figures
@@ -156,7 +156,7 @@ def c_row(folder: Path) -> Row:
         work = handwritten_gan.trainer(folder, words, rates, start, STEPS, jax.device_count())
     except (OSError, subprocess.CalledProcessError):
         return Row("C, by hand: no compiler here")
-    ours = sweep(tutorial_run, {"seed": np.arange(64), "learning_rate": [0.01]}, dims=runs.DIMS)
+    ours = sweep(tutorial_run, {"seed": np.arange(64), "learning_rate": [0.01]}, dims=tutorial.DIMS)
     difference = np.max(np.abs(work()[:4, :64].T - ours.generator_weights.values[:, 0]))
     if not difference < 1e-4:  # 5000 steps of float32 rounding in another order
         raise RuntimeError(f"the C program's weights differ from the library's by {difference}")
@@ -164,11 +164,11 @@ def c_row(folder: Path) -> Row:
 
 
 def tutorial_run(key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
-    return runs.one_rate(key, learning_rate, EPOCHS)
+    return tutorial.one_rate(key, learning_rate, EPOCHS)
 
 
 def adam_run(key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
-    return runs.scalars(train(key, runs.GAME, rules.tutorial(optax.adam(learning_rate)), STEPS).players)
+    return tutorial.scalars(train(key, tutorial.GAME, rules.tutorial(optax.adam(learning_rate)), STEPS).players)
 
 
 def method_run(name: str, key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
@@ -179,7 +179,7 @@ def method_run(name: str, key: jax.Array, learning_rate: jax.Array) -> dict[str,
 
 def swept(store: Path, run: Callable[..., dict[str, jax.Array]], count: int) -> None:
     shutil.rmtree(store, ignore_errors=True)
-    dims = runs.DIMS if run is tutorial_run else None
+    dims = tutorial.DIMS if run is tutorial_run else None
     sweep(run, {"seed": np.arange(count), "learning_rate": [0.01]}, dims=dims, store=store)
 
 

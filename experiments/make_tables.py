@@ -15,7 +15,7 @@ FOLDERS = {
     "bilinear": "experiments/bilinear.py",
     "dirac_gan": "experiments/dirac_gan.py",
     "compare_methods": "experiments/compare_methods.py",
-    "benchmark": "experiments/benchmark/benchmark.py",
+    "benchmark": "experiments/benchmark.py",
 }
 FASTEST = 12
 """Rows of the ranking."""

@@ -22,15 +22,15 @@ def squared_norm(tree: Any) -> jax.Array:
 
 
 def safe_norm(tree: Any, axis: int | None = None) -> jax.Array:
-    """‖tree‖₂, whose derivative at 0, where the norm has none, is 0.
+    """‖tree‖₂, whose derivative at 0, where the norm has none, is 0. The norm of NaN is NaN.
 
     Args:
       tree: a pytree; with `axis`, one array.
       axis: the axis of the array over which the norm is taken; None takes it over all numbers of the pytree.
     """
     square = squared_norm(tree) if axis is None else jnp.sum(tree**2, axis=axis)
-    positive = square > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
+    zero = square == 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, square)))
 
 
 def rk4_slope(slope: Callable[[Any], Any], place: Any, moved: Callable[[Any, float, Any], Any]) -> Any:

@@ -22,7 +22,7 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
     )
     left, middle, right = panel.subplots(1, 3)
     zero = eigenvalues == 0
-    half_planes(left, eigenvalues[~zero].real, eigenvalues[~zero].imag, int(zero.sum()))
+    half_planes(left, np.real(eigenvalues[~zero]), np.imag(eigenvalues[~zero]), int(zero.sum()))
     left.set(xlabel="growth: Re λ, per unit of flow time (symmetric logarithm)", ylabel="rotation: Im λ, radians")
     left.set_title("flow: eigenvalues λ of -J", fontsize=10)
 
@@ -48,7 +48,7 @@ def unit_disk(ax: Axes, drawn: np.ndarray, multipliers: np.ndarray) -> None:
     ax.axvline(0, color=AXIS, linewidth=0.8, zorder=0)
     inside = np.abs(drawn) <= 1 + GROWTH_TOLERANCE
     for chosen, color in ((inside, STABLE), (~inside, UNSTABLE)):
-        ax.plot(drawn[chosen].real, drawn[chosen].imag, "o", color=color, markersize=5)
+        ax.plot(np.real(drawn[chosen]), np.imag(drawn[chosen]), "o", color=color, markersize=5)
     reach = max(1.15, 1.1 * float(np.abs(multipliers).max()))
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="Re μ", ylabel="Im μ")
 
