@@ -62,7 +62,7 @@ class Experiment:
       answer: `data -> text` of one or two lines: printed last, saved, and there for the figures as `data["answer"]`.
       figures: file names to `Figure`s, or a function of the data to such a mapping.
       report: `data -> None`, prints tables. By default nothing is printed but the answer.
-      exports: names of further JSON files to functions of the data.
+      exports: names of further files to functions of the data, whose results `write` writes.
       out: `settings -> folder`, where results go without `--out`.
       x64: whether everything is computed in float64.
       devices: how many CPU devices to use; None for one on each core, 0 to leave JAX as it is.
@@ -125,7 +125,7 @@ class Experiment:
             data["answer"] = self.answer(data)
             save(folder, data)
             for name, export in self.exports.items():
-                write_json(folder / name, export(data))
+                write(folder / name, export(data))
             figures = self.figures(data) if callable(self.figures) else self.figures
             for name, figure in figures.items():
                 draw(folder / name, figure, data)
@@ -236,12 +236,22 @@ def load(folder: Path) -> Data:
     data = json.loads((folder / "data.json").read_text())
     with np.load(folder / "data.npz") as arrays:
         for path, array in arrays.items():
-            *parents, last = path.split("/")
+            *parents, last = (name.replace("~1", "/").replace("~0", "~") for name in path.split("/"))
             place = data
             for name in parents:
                 place = place[int(name) if isinstance(place, list) else name]
             place[int(last) if isinstance(place, list) else last] = array if array.ndim else array.item()
     return data
+
+
+def write(path: Path, content: Any) -> None:
+    """Writes bytes as they are, arrays by name to an .npz, and all else as JSON. None makes no file."""
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif path.suffix == ".npz":
+        np.savez(path, allow_pickle=False, **content)
+    elif content is not None:
+        write_json(path, content)
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -252,7 +262,8 @@ def write_json(path: Path, data: Any) -> None:
 def _arrays(path: str, data: Any) -> Iterator[tuple[str, np.ndarray]]:
     entries = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list | tuple) else ()
     for name, value in entries:
-        yield from _arrays(f"{path}/{name}" if path else str(name), value)
+        name = str(name).replace("~", "~0").replace("/", "~1")  # as in a JSON pointer, RFC 6901
+        yield from _arrays(f"{path}/{name}" if path else name, value)
     if isinstance(data, float | np.number | np.ndarray | jax.Array):
         array = np.asarray(data)
         if array.ndim or not np.isfinite(array):

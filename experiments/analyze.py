@@ -1,13 +1,16 @@
-"""What is known exactly about one trained GAN, from its run.json to analysis.json: distances, gaps, losses."""
+"""What is known exactly about one trained GAN: distances, gaps and losses, from its run.json to analysis.json.
+
+See docs/analysis.md for what each number means and how exact it is.
+"""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
 
 import jax
 import numpy as np
-import results
 import tyro
+from _experiment import Data, atomic_folder, command_line, invocation, versions, write_json
 
 from slantgan_jax import Discriminator, Generator, Players, faces, fields, games, slanted_land
 from slantgan_jax.analysis import best_response, distances, quadrature, spectra, transport
@@ -18,29 +21,39 @@ SCALES = (0.1, 0.25, 0.5, 1.0)
 RIDGES = (0.0, 0.001, 0.01)
 
 
-def analyze(run: Annotated[Path, tyro.conf.Positional], out: Path | None = None) -> None:
-    """Analyse the players of a run.json; print the results and write them to analysis.json beside it.
+@dataclass(frozen=True)
+class Settings:
+    """Analyze the players of a run.json; print the results and write them to analysis.json beside it."""
 
-    Args:
-        run: a run.json of tutorial.py or train.py.
-        out: folder for analysis.json; by default that of the run.
+    run: tyro.conf.Positional[Path]
+    """A run.json of tutorial.py or train.py."""
+    out: Path | None = None
+    """The folder for analysis.json; by default that of the run."""
+
+
+def parse(arguments: list[str] | None = None) -> Data:
+    """Analyzes the run that `arguments` name, by default those of this process. Returns what analysis.json has.
+
+    It is no `Experiment`, as its data.json would replace that of the run in the same folder.
     """
+    settings = tyro.cli(Settings, args=arguments)
     with jax.enable_x64(True):
-        analysis = analysis_of(players_of(run))
-    folder = run.parent if out is None else out
-    with results.complete_folder(folder) as unfinished:
-        record = {"run": str(run), "command": results.command(), "versions": results.record()}
-        results.write_json(unfinished / "analysis.json", analysis | record)
+        analysis = analysis_of(players_of(settings.run))
+    data = analysis | {"run": settings.run, "command": invocation(), "versions": versions()}
+    folder = settings.out or settings.run.parent
+    with atomic_folder(folder) as unfinished:
+        write_json(unfinished / "analysis.json", data)
     for name, value in analysis.items():
         print(f"{name:25} {value}")
     print(f"Written to {folder / 'analysis.json'}.")
+    return data
 
 
 def players_of(path: Path) -> Players:
     """The players of a run.json, with scalar leaves, in float64.
 
     Raises:
-      ValueError: there is no such file, or it is not of a run on 2×2 images with finite parameters.
+      ValueError: there is no such file, or it is not a run on 2×2 images with finite parameters.
     """
     try:
         run = json.loads(path.read_text())
@@ -63,13 +76,13 @@ def players_of(path: Path) -> Players:
     )
 
 
-def analysis_of(players: Players) -> dict[str, Any]:
-    """The measures by name, Python numbers and lists; in the precision of the players."""
+def analysis_of(players: Players) -> Data:
+    """The measures by name as Python numbers and lists, computed in the precision of the players."""
     return jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), measured(players))
 
 
 @jax.jit
-def measured(players: Players) -> dict[str, Any]:
+def measured(players: Players) -> Data:
     images, generator = faces.unstack(faces.FACES), players.generator
     game = quadrature.refined(slanted_land(), generator)
     expected = games.expected_losses(game, players)
@@ -97,4 +110,4 @@ def measured(players: Players) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    results.command_line(analyze)
+    command_line(parse)

@@ -1,42 +1,62 @@
-"""One cell of a sweep, trained alone: the same bits, as a run.json."""
+"""One cell of a sweep, trained alone.
 
+The parameters have the bits that `sweep.py` stores for this seed and learning rate. They are written as a run.json, the
+format that `analyze.py` and `spectrum.py` read.
+"""
+
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import results
-import runs
+from _experiment import Data, Experiment, check_whole
+from _tutorial_run import DIMS, EPOCHS, SCALARS, one_rate
 
 from slantgan_jax import sweep
-from slantgan_jax.cpu import use_every_core
 
 
-def train(seed: int = 0, learning_rate: float = 0.01, epochs: int = 1000, out: Path = Path("results/train")) -> None:
-    """Train the tutorial GAN once and write run.json: bit for bit what experiments/sweep.py has in that cell.
+@dataclass(frozen=True)
+class Settings:
+    """Train the tutorial GAN once and write run.json: bit for bit what experiments/sweep.py has in that cell."""
 
-    Args:
-        seed: S of the run's key, jax.random.key(S).
-        learning_rate: of both players' gradient descent.
-        epochs: passes over the five faces.
-        out: folder for run.json.
-    """
-    results.check_epochs(epochs)
-    use_every_core(1)  # one run has no use for more
-    with results.complete_folder(out) as folder:
-        axes = {"seed": [seed], "learning_rate": [learning_rate]}
-        cell = sweep(partial(runs.one_rate, epochs=epochs), axes, dims=runs.DIMS).squeeze()
-        settings = {"seed": seed, "learning_rate": learning_rate, "epochs": epochs, "command": results.command()}
-        run = {
-            "generator": {"weights": cell.generator_weights.values, "biases": cell.generator_biases.values},
-            "discriminator": {"weights": cell.discriminator_weights.values, "bias": cell.discriminator_bias.values},
-            **{name: cell[name].values for name in runs.SCALARS},
-            "settings": {**settings, "source": "jax", "precision": "float32"},
-            "versions": results.record(),
-        }
-        results.write_json(folder / "run.json", run)
-    for name in runs.SCALARS:
-        print(f"{name:20} {cell[name].values}")
-    print(f"Written to {out / 'run.json'}.")
+    seed: int = 0
+    """S of the run's key, jax.random.key(S)."""
+    learning_rate: float = 0.01
+    """The learning rate of both players' gradient descent."""
+    epochs: int = 1000
+    """Passes over the five faces."""
 
+    def check(self) -> None:
+        check_whole("--epochs", self.epochs, 1, EPOCHS)
+
+
+def compute(settings: Settings, out: Path) -> Data:
+    axes = {"seed": [settings.seed], "learning_rate": [settings.learning_rate]}
+    cell = sweep(partial(one_rate, epochs=settings.epochs), axes, dims=DIMS).squeeze()
+    return {
+        "generator": {"weights": cell.generator_weights.values, "biases": cell.generator_biases.values},
+        "discriminator": {"weights": cell.discriminator_weights.values, "bias": cell.discriminator_bias.values},
+        **{name: cell[name].values for name in SCALARS},
+    }
+
+
+def run_json(data: Data) -> Data:
+    """The run as `analyze.py` and `spectrum.py` read it."""
+    settings = data["settings"] | {"command": data["command"], "source": "jax", "precision": "float32"}
+    parts = ("generator", "discriminator", *SCALARS, "versions")
+    return {name: data[name] for name in parts} | {"settings": settings}
+
+
+def report(data: Data) -> None:
+    for name in SCALARS:
+        print(f"{name:20} {data[name]}")
+
+
+def answer(data: Data) -> str:
+    epochs = data["settings"]["epochs"]
+    return f"After {epochs} epochs the mean generated image is {float(data['mean_gap']):.3g} from the mean face."
+
+
+EXPERIMENT = Experiment("train", Settings, compute, answer, report=report, exports={"run.json": run_json}, x64=False)
 
 if __name__ == "__main__":
-    results.command_line(train)
+    EXPERIMENT.main()

@@ -1,528 +1,226 @@
-"""Which equilibrium does training pick, does noise move it, and how good is it?
+"""Which equilibrium does training reach? The equilibria are a surface, one for each w of the generator.
 
-The equilibria are a surface, one for each w (see `analysis.equilibria`). Three parts, on the tutorial's faces.
-
-Which one. Hundreds of standard-normal starts follow the flow of the expected game (Runge and Kutta's steps of size 1,
-float64) to rest. Four laws say from the start where that is:
-
-    w of the start      it stays: `equilibria.project`
-    small-w law         w + (logit m - b - w/2) / 2.5, the nearest point where w is small
-    steepest line       `equilibria.landing`, the steepest ascent or descent of each pixel's mean
-    from time 2000 on   the same from where the run then is, plus ½ vᵀ K v of `drift.along`
-
-and the same starts by other rules, rates, penalties, objectives and optimizers end so far from there.
-
-Noise. From one equilibrium, hundreds of runs that differ only in their latents; `landing` of where a run is tells where
-on the surface it belongs, however it swings. Mean and standard deviation over runs against `drift.along`, integrated:
-
-    dw/dτ = V(w),   dC/dτ = 2 η D(w) + V' C + C V'ᵀ,   τ = η² n
-
-How good. Wasserstein-1 and -2 and energy distance from the faces, of the equilibria reached and of runs of 1000 epochs
-at rate 0.01, divided by the least that any generator of this family has, found by L-BFGS from several starts.
+Standard-normal starts follow the flow of the expected game to rest, by Runge-Kutta steps of size 1 in float64. Four
+laws say from the start, or from where the run is a little later, which w that is. Other rules, rates, penalties,
+objectives and optimizers begin at some of the same starts, and their ends are compared. See
+docs/results/which_equilibrium.md; latent_noise.py and quality_of_equilibria.py go on from here.
 """
 
-import math
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import matplotlib
 import numpy as np
 import optax
-import results
+from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
+from _methods import METHODS, OBJECTIVES, ORDERS
+from figures import which_equilibrium as figures
 from jax.typing import ArrayLike
 
-from slantgan_jax import (
-    Generator,
-    Objective,
-    Players,
-    Rule,
-    distributions,
-    equilibrium_plots,
-    faces,
-    fields,
-    games,
-    losses,
-    penalties,
-    rules,
-    slanted_land,
-    sweep,
-    train,
-)
-from slantgan_jax.analysis import distances, drift, equilibria, transport
-from slantgan_jax.cpu import use_every_core
-from slantgan_jax.training import StepInfo
+from slantgan_jax import Generator, Players, Rule, distributions, faces, games, networks, rules, slanted_land, train
+from slantgan_jax.analysis import drift, equilibria
 
-IMAGES = faces.unstack(faces.FACES)
 MEAN = faces.FACES.mean(0)
-NODES = 8  # of the latent where players move: E σ(w z + b) to 1e-6 for |w| up to 5
-FLOW_STEPS, EVERY = 30_000, 10  # of size 1; steps from record to record
-WHILE = 2000
-DRAWN, DRAWN_STEPS = 6, 600  # runs in the plane of a pixel's w and b, and how long
-COMPARED = 64  # starts that every rule begins at
-START = (1.5, 1.0, -1.0, -1.5)  # the equilibrium that noise is let loose at: about as steep as the flow's
-RECORDS, MOST_STEPS = 50, 100_000_000
-EPOCHS, RATE = 1000, 0.01  # the tutorial's
-SCREENED, STARTS = 128, 8  # random generators, and the best of them, where L-BFGS starts
-DESCENT, LONGEST = 45, 0.5  # its steps and the longest
-ROUNDS = 8  # of transport: errors of 1e-9 for weights of this size, in half the time
-SUBSTEPS = 4  # of the predicted mean and covariance, from record to record
+LATENT = distributions.uniform(nodes=8)
+"""These nodes give E σ(w z + b) with an error of 1e-6 for |w| up to 5."""
+
+RECORD_EVERY = 10
+LATER_TIME = 2000
+"""The time at which the last law starts."""
+
+MOST_COMPARED = 64
+"""At so many of the starts, or at all if there are fewer, every method begins."""
+
+DRAWN_RUNS, DRAWN_STEPS = 6, 600
+STEEPEST_LINE = "steepest line"
 
 
-def sgd(rate: Any) -> optax.GradientTransformation:
-    return optax.sgd(rate)
-
-
-class Method(NamedTuple):
-    """A way to train: `steps` by a `rule`, on the expected game or a `sampled` one, with R1 of strength `gamma`."""
+class Run(NamedTuple):
+    """A way to train: so many steps of a rule, with R1 of strength `gamma`, on the expected or on the sampled game."""
 
     steps: int
     rule: Rule
-    objective: Objective = losses.non_saturating
+    objective: str = "non-saturating"
     gamma: float = 0.0
     sampled: bool = False
 
 
-METHODS = {
-    "alternating, η = 0.1": Method(80_000, rules.alternating(sgd(0.1))),
-    "alternating, η = 1": Method(12_000, rules.alternating(sgd(1.0))),
-    "simultaneous, η = 0.1": Method(80_000, rules.simultaneous(sgd(0.1))),
-    "tutorial's order, η = 0.1": Method(80_000, rules.tutorial(sgd(0.1))),
-    "tutorial, sampled, η = 0.01": Method(1_000_000, rules.tutorial(sgd(0.01)), sampled=True),
-    "extragradient, η = 0.3": Method(24_000, rules.simultaneous(sgd(0.3), fields.extragradient(0.3))),
-    "optimistic, η = 0.3": Method(24_000, rules.simultaneous(optax.optimistic_gradient_descent(0.3))),
-    "D ten times as fast": Method(24_000, rules.alternating(Players(optax.sgd(0.1), optax.sgd(1.0)))),
-    "R1, γ = 0.1": Method(3000, rules.alternating(sgd(1.0)), gamma=0.1),
-    "saturating loss": Method(12_000, rules.alternating(sgd(1.0)), losses.saturating),
-    "Adam, R1": Method(30_000, rules.alternating(optax.adam(0.001, b1=0.5)), gamma=0.1),
+def plain(order: str, rate: float, method: str = "plain", strength: float = 0.0) -> Rule:
+    return METHODS[method].rule(ORDERS[order], rate, strength)
+
+
+RUNS = {
+    "alternating, η = 0.1": Run(80_000, plain("alternating", 0.1)),
+    "alternating, η = 1": Run(12_000, plain("alternating", 1.0)),
+    "simultaneous, η = 0.1": Run(80_000, plain("simultaneous", 0.1)),
+    "tutorial's order, η = 0.1": Run(80_000, plain("tutorial", 0.1)),
+    "tutorial, sampled, η = 0.01": Run(1_000_000, plain("tutorial", 0.01), sampled=True),
+    "extragradient, η = 0.3": Run(24_000, plain("simultaneous", 0.3, "extragradient", 1.0)),
+    "optimistic, η = 0.3": Run(24_000, plain("simultaneous", 0.3, "optimistic")),
+    "D ten times as fast": Run(24_000, rules.alternating(Players(optax.sgd(0.1), optax.sgd(1.0)))),
+    "R1, γ = 0.1": Run(3000, plain("alternating", 1.0), gamma=0.1),
+    "saturating loss": Run(12_000, plain("alternating", 1.0), "saturating"),
+    "Adam, R1": Run(30_000, plain("alternating", 0.01, "Adam", 0.5), gamma=0.1),
 }
+ELSEWHERE = ("R1, γ = 0.1", "saturating loss", "Adam, R1")
+"""The runs that change the game or the direction of the steps. The others change only the rule and the rate."""
 
 
-class Case(NamedTuple):
-    """A way to be noisy; `shared_latent` and `discriminator_first` as in `drift.along`."""
+@dataclass(frozen=True)
+class Settings:
+    """Which equilibrium does training reach, from which start, and by which method?
 
-    shared_latent: bool
-    discriminator_first: bool
-    rule: Callable[[rules.Optimizer], Rule]
-    objective: Objective = losses.non_saturating
-
-
-CASES = {
-    "the tutorial: D has seen G's latent": Case(True, True, rules.tutorial),
-    "G has a fresh latent": Case(False, True, rules.tutorial),
-    "G moves first, same latent": Case(True, False, partial(rules.alternating, order=("generator", "discriminator"))),
-    "saturating loss, fresh latent": Case(False, True, rules.tutorial, losses.saturating),
-}
-SHARED, FRESH = list(CASES)[:2]
-R1, SATURATING, ADAM = list(METHODS)[-3:]
-STEEPEST = "steepest line"
-DISTANCES = {"W₁": 1, "W₂": 2, "energy": 0}
-
-
-def which_equilibrium(
-    starts: int = 256,
-    replicas: int = 512,
-    steps: int = 1_000_000,
-    learning_rates: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3),
-    out: Path = Path("results/which_equilibrium"),
-) -> None:
-    """Where training lands on the surface of equilibria, how noise moves it there, and how good that is.
-
-    Args:
-        starts: of the flow, and of runs of the tutorial.
-        replicas: streams of latents for each case of noise and each rate.
-        steps: of noisy training; a multiple of 50.
-        learning_rates: of noisy training, both players'.
-        out: folder for the data and the figure.
+    Attributes:
+        starts: the number of starts of the flow.
+        flow_steps: of the flow, each of size 1; a multiple of 10.
+        methods: which methods run.
+        method_steps: of every method; by default as many as each needs to come to rest.
     """
-    for name, count in (("--starts", starts), ("--replicas", replicas)):
-        if count < 2:
-            raise ValueError(f"{name} is {count}: give at least 2, so that they have a spread")
-    if not RECORDS <= steps <= MOST_STEPS or steps % RECORDS:
-        raise ValueError(f"--steps is {steps}: give a multiple of {RECORDS} from {RECORDS} to {MOST_STEPS}")
-    for rate in learning_rates:
-        results.check_positive("--learning-rates", rate)
-    if len(set(learning_rates)) < max(1, len(learning_rates)):
-        raise ValueError(f"--learning-rates are {learning_rates}: give each once, at least one")
-    with results.complete_folder(out, ("data.json", "data.npz", "which_equilibrium.png")) as folder:
-        with jax.enable_x64(True):
-            flow = flow_of(starts)
-            ends = ends_of_methods(min(COMPARED, starts))
-        noise = {name: noise_of(case, replicas, steps, learning_rates) for name, case in CASES.items()}
-        runs = tutorial_runs(starts)
-        with jax.enable_x64(True):
-            quality = quality_of(flow["end"], runs)
-        arrays = {"flow": flow, "methods": ends, "noise": noise, "quality": quality}
-        numbers = summary(flow, ends, noise, quality, steps, learning_rates)
-        np.savez_compressed(folder / "data.npz", **flattened(arrays))  # type: ignore
-        settings = {"replicas": replicas, "steps": steps, "learning_rates": learning_rates}
-        record = {"settings": settings | {"command": results.command()}, "versions": results.record()}
-        results.write_json(folder / "data.json", numbers | record)
-        results.save_figure(
-            folder / "which_equilibrium.png", equilibrium_plots.which_equilibrium, 16, 10,
-            arrays, numbers, learning_rates, steps,
-        )  # fmt: skip
-    print("\n".join(numbers["answer"]))
-    print(f"Written to {out}/.")
+
+    starts: int = 256
+    flow_steps: int = 30_000
+    methods: tuple[str, ...] = tuple(RUNS)
+    method_steps: int | None = None
+
+    def check(self) -> None:
+        check_whole("--starts", self.starts, 2)
+        check_whole("--flow-steps", self.flow_steps, RECORD_EVERY, multiple=RECORD_EVERY)
+        check_known("--methods", self.methods, RUNS)
+        check_whole("--method-steps", 1 if self.method_steps is None else self.method_steps, 1)
 
 
-def vector(players: Players) -> jax.Array:
-    """w, b, u and c, `[13]`."""
-    return jnp.concatenate([faces.stack(leaf) for leaf in (*players.generator, players.discriminator.weights)]
-                           + [players.discriminator.bias[None]])  # fmt: skip
+def compute(settings: Settings, out: Path) -> Data:
+    flow = flow_and_laws(settings)
+    count = min(MOST_COMPARED, settings.starts)
+    ends = {name: end_of(RUNS[name], count, settings) for name in progress(settings.methods, "methods")}
+    return {"flow": flow, "methods": ends, "which": summary(flow, ends, settings)}
 
 
-def landing(numbers: jax.Array, steps: int = 64) -> jax.Array:
-    """`equilibria.landing` of w and b, the first eight of `numbers`: `[4]`."""
-    return equilibria.landing(Generator(numbers[:4], numbers[4:8]), faces.FACES, steps)
+def follow_flow(starts: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """The starts `[starts, 13]`, and from each the flow of the expected game, `[starts, steps / RECORD_EVERY, 13]`."""
+    game = games.expected(slanted_land(latent=LATENT))
+    rule = METHODS["rk4"].rule(ORDERS["simultaneous"], 1.0)
+
+    def run(seed: jax.Array) -> tuple[jax.Array, jax.Array]:
+        start = game.init(jax.random.split(jax.random.key(seed))[0])
+        history = train(
+            jax.random.key(seed), game, rule, steps, players=start,
+            record=lambda info: networks.to_vector(info.players), record_every=RECORD_EVERY,
+        ).history  # fmt: skip
+        return networks.to_vector(start), history
+
+    start, history = jax.jit(jax.vmap(run))(jnp.arange(starts))
+    return np.asarray(start), np.asarray(history)
 
 
-def flow_of(starts: int) -> dict[str, np.ndarray]:
-    """The flow from `starts` points, `[starts, ...]`: where it starts and ends, and where the laws say that it ends."""
+def flow_and_laws(settings: Settings) -> dict[str, np.ndarray]:
+    """Where the flow starts and ends, `[starts, 13]`, where each law says that it ends, `[starts, 4]`, and drawings."""
+    start, history = follow_flow(settings.starts, settings.flow_steps)
 
-    def run(key):
-        game = games.expected(slanted_land(latent=distributions.uniform(nodes=NODES)))
-        rule = rules.simultaneous(sgd(1.0), fields.rk4(1.0))
-        outcome = train(key, game, rule, FLOW_STEPS, record=lambda info: vector(info.players), record_every=EVERY)
-        return vector(game.init(jax.random.split(jax.random.clone(key))[0])), outcome.history
+    @jax.jit
+    @jax.vmap
+    def later_law(later: jax.Array) -> jax.Array:
+        """The steepest line from where the run then is, and the quadratic correction ½ vᵀ K v of `drift.along`."""
+        weights = landing(later)
+        v = jnp.concatenate([later[4:8] - on_surface(weights), later[8:]])
+        return weights + jnp.einsum("iab,a,b->i", drift.along(weights, faces.FACES).limit, v, v) / 2
 
-    def law(start, later):
-        nearest = start[:4] + (jnp.log(MEAN / (1 - MEAN)) - start[4:8] - start[:4] / 2) / 2.5
-        rest = landing(later)
-        v = jnp.concatenate([later[4:8] - equilibria.bias(rest, MEAN), later[8:]])
-        later = rest + jnp.einsum("iab,a,b->i", drift.along(rest, faces.FACES).limit, v, v) / 2
-        return nearest, landing(start), later
-
-    keys = jax.vmap(jax.random.key)(jnp.arange(starts))
-    start, history = jax.jit(jax.vmap(run))(keys)
-    nearest, steepest, later = jax.jit(jax.vmap(law))(start, history[:, WHILE // EVERY - 1])
-    end = history[:, -1]
-    weights, biases = np.linspace(-3, 3.5, 66), np.linspace(-2.5, 4.5, 71)
-    plane = (jnp.broadcast_to(a, (71, 66)) for a in np.meshgrid(weights, biases))
-    found = {
-        "grid_w": weights,
-        "grid_b": biases,
-        "lines": jax.jit(equilibria.landing)(Generator(*plane), jnp.full((1, 71, 66), MEAN[0])),
-        "surface": equilibria.bias(weights, jnp.full(66, MEAN[0])),
+    w, b = np.linspace(-3, 3.5, 66), np.linspace(-2.5, 4.5, 71)
+    plane = Generator(*(np.broadcast_to(axis, (71, 66)) for axis in np.meshgrid(w, b)))
+    return {
+        "grid_w": w,
+        "grid_b": b,
+        "lines": np.asarray(jax.jit(equilibria.landing)(plane, jnp.full((1, 71, 66), MEAN[0]))),
+        "surface": np.asarray(equilibria.bias(w, jnp.full(66, MEAN[0]))),
         "start": start,
-        "end": end,
-        "residual": residual_of(end),
-        "nearest": nearest,
-        "steepest": steepest,
-        "later": later,
-        "paths": jnp.concatenate([start[:DRAWN, None, :8], history[:DRAWN, : DRAWN_STEPS // EVERY, :8]], axis=1),
+        "end": history[:, -1],
+        "residual": residual(history[:, -1]),
+        "nearest": start[:, :4] + (np.log(MEAN / (1 - MEAN)) - start[:, 4:8] - start[:, :4] / 2) / 2.5,
+        "steepest": np.asarray(landings(start)),
+        "later": np.asarray(later_law(history[:, min(LATER_TIME, settings.flow_steps) // RECORD_EVERY - 1])),
+        "paths": np.concatenate(
+            [start[:DRAWN_RUNS, None, :8], history[:DRAWN_RUNS, : DRAWN_STEPS // RECORD_EVERY, :8]], axis=1
+        ),
     }
-    return jax.tree.map(np.asarray, found)
 
 
-def residual_of(end: Any) -> np.ndarray:
-    """How far players `[n, 13]` are from the equilibrium with the same w, `[n]`."""
-    return np.linalg.norm(np.concatenate([end[:, 4:8] - bias(end[:, :4]), end[:, 8:]], axis=1), axis=1)
+def landing(numbers: jax.Array) -> jax.Array:
+    """The weights `[4]` at which the steepest lines through G meet the equilibria, of players `[13]`."""
+    return equilibria.landing(networks.from_vector(numbers, stacked=True).generator, faces.FACES)
 
 
-def bias(weights: Any) -> jax.Array:
+landings = jax.jit(jax.vmap(landing))
+
+
+def on_surface(weights: ArrayLike) -> jax.Array:
+    """The biases of the equilibria with these weights, `[..., 4]`."""
     return equilibria.bias(weights, jnp.broadcast_to(MEAN, np.shape(weights)))
 
 
-def ends_of_methods(count: int) -> dict[str, dict[str, np.ndarray]]:
-    """For each method from the flow's first `count` starts: `landing` of where it ends, `[count, 4]`, and how far that
-    is from the surface, `residual` `[count]`. `landing` takes away what is left of the swings, to their square."""
-    ends = np.stack([ends_of(method, count) for method in METHODS.values()])
-    places = np.asarray(jax.jit(jax.vmap(jax.vmap(landing)))(ends))
-    return {
-        name: {"landing": place, "residual": residual_of(end)}
-        for name, place, end in zip(METHODS, places, ends, strict=True)
-    }
+def residual(end: np.ndarray) -> np.ndarray:
+    """How far players `[n, 13]` are from the equilibrium with the same w, `[n]`."""
+    return np.linalg.norm(np.concatenate([end[:, 4:8] - on_surface(end[:, :4]), end[:, 8:]], axis=1), axis=1)
 
 
-def ends_of(method: Method, count: int) -> np.ndarray:
-    """Where a method ends from the flow's first `count` starts, `[count, 13]`."""
+def end_of(run: Run, count: int, settings: Settings) -> dict[str, np.ndarray]:
+    """The `landing` `[count, 4]` of where a run ends from each start, and how far that is from the surface, `[count]`.
+    The landing takes away what is left of the swings, to their square."""
+    game = METHODS["R1" if run.gamma else "plain"].game(OBJECTIVES[run.objective], run.gamma, latent=LATENT)
+    game = game if run.sampled else games.expected(game)
+    steps = settings.method_steps or run.steps
 
-    def run(key):
-        game = slanted_land(objective=method.objective, latent=distributions.uniform(nodes=NODES))
-        game = games.penalized(game, penalties.r1(method.gamma)) if method.gamma else game
-        return vector(train(key, game if method.sampled else games.expected(game), method.rule, method.steps).players)
+    def end(seed: jax.Array) -> jax.Array:
+        return networks.to_vector(train(jax.random.key(seed), game, run.rule, steps).players)
 
-    return np.asarray(jax.jit(jax.vmap(run))(jax.vmap(jax.random.key)(jnp.arange(count))))
-
-
-def noisy_run(key: jax.Array, learning_rate: jax.Array, start: Players, case: Case, steps: int) -> dict[str, jax.Array]:
-    """`RECORDS` records of w, b and u, `[RECORDS, 12]`, of a run that starts at an equilibrium."""
-    game = slanted_land(objective=case.objective, independent_latents=not case.shared_latent)
-    rule, every = case.rule(sgd(learning_rate)), steps // RECORDS
-
-    def record(info: StepInfo) -> jax.Array:
-        return vector(info.players)[:12]
-
-    outcome = train(key, game, rule, steps, players=start, record=record, record_every=every)
-    return {"history": outcome.history}
+    ends = jax.jit(jax.vmap(end))(jnp.arange(count))
+    return {"landing": np.asarray(landings(ends)), "residual": residual(np.asarray(ends))}
 
 
-def noise_of(case: Case, replicas: int, steps: int, learning_rates: tuple[float, ...]) -> dict[str, np.ndarray]:
-    """Mean and standard deviation over replicas of where on the surface they are, `[rates, 1 + RECORDS, 4]`, and the
-    variance of D's u over replicas and the later half of the records `[rates, 4]`; each as predicted, too."""
-    with jax.enable_x64(True):
-        start = jax.tree.map(np.float32, equilibria.equilibrium(faces.unstack(np.array(START)), IMAGES))
-    ds = sweep(
-        partial(noisy_run, start=start, case=case, steps=steps),
-        {"seed": np.arange(replicas), "learning_rate": list(learning_rates)},
-        dims={"history": ("record", "number")},
-    )
-    history = ds.history.transpose("learning_rate", "record", "seed", "number").values.astype(float)
-    with jax.enable_x64(True):
-        places = np.asarray(places_of(history.reshape(-1, 12)[:, :8])).reshape(*history.shape[:3], 4)
-        expected = [jax.tree.map(np.asarray, predicted(rate, float(steps), case)) for rate in learning_rates]
-    at_start = np.broadcast_to(np.array(START), (len(learning_rates), 1, 4))
-    return {
-        "mean": np.concatenate([at_start, places.mean(2)], axis=1),
-        "deviation": np.concatenate([0 * at_start, places.std(2, ddof=1)], axis=1),
-        "fluctuation": history[:, RECORDS // 2 :, :, 8:].var(axis=(1, 2)),
-        **{f"predicted_{name}": np.stack([each[name] for each in expected]) for name in expected[0]},
-    }
-
-
-@jax.jit
-def places_of(numbers: jax.Array) -> jax.Array:
-    """`landing` of many, `[n, 4]`, from near the surface."""
-    return jax.lax.map(partial(landing, steps=8), numbers, batch_size=8192)
-
-
-@partial(jax.jit, static_argnames="case")
-def predicted(rate: ArrayLike, steps: ArrayLike, case: Case) -> dict[str, jax.Array]:
-    """What `noise_of` measures, from `drift.along` integrated (Adams and Bashforth), and the velocity at the start."""
-
-    def motion(weights):
-        return drift.along(
-            weights, faces.FACES, case.objective,
-            shared_latent=case.shared_latent, discriminator_first=case.discriminator_first,
-        )  # fmt: skip
-
-    def change(weights, covariance):
-        turn, here = jax.jacfwd(lambda weights: (motion(weights).velocity, motion(weights)), has_aux=True)(weights)
-        spread = 2 * rate * here.diffusion + turn @ covariance + covariance @ turn.T
-        return (here.velocity, spread), jnp.diag(here.fluctuation)
-
-    def step(carry, first):
-        state, before = carry
-        slopes, fluctuation = change(*state)
-        before = jax.tree.map(partial(jnp.where, first), slopes, before)
-        state = jax.tree.map(lambda x, now, then: x + size * (1.5 * now - 0.5 * then), state, slopes, before)
-        return (state, slopes), (*state, fluctuation, slopes[0])
-
-    size = rate**2 * steps / (RECORDS * SUBSTEPS)
-    start = jnp.array(START), jnp.zeros((4, 4))
-    numbers = jnp.arange(RECORDS * SUBSTEPS) == 0
-    _, (mean, covariance, fluctuation, velocity) = jax.lax.scan(step, (start, start), numbers)
-    deviation = jnp.sqrt(jax.vmap(jnp.diag)(covariance))
-    mean, deviation = (
-        jnp.concatenate([first[None], rest[SUBSTEPS - 1 :: SUBSTEPS]])
-        for first, rest in ((start[0], mean), (jnp.zeros(4), deviation))
-    )
-    return {
-        "mean": mean,
-        "deviation": deviation,
-        "fluctuation": jnp.asarray(rate) * fluctuation[len(fluctuation) // 2 :].mean(0),
-        "velocity": velocity[0],
-    }
-
-
-def tutorial_runs(count: int) -> np.ndarray:
-    """w and b of the generators of `count` runs of the tutorial, `[count, 8]`."""
-
-    def run(key):
-        return {"generator": vector(train(key, slanted_land(), rules.tutorial(sgd(RATE)), 5 * EPOCHS).players)[:8]}
-
-    return sweep(run, {"seed": np.arange(count)}, dims={"generator": ("number",)}).generator.values.astype(float)
-
-
-def quality_of(reached: np.ndarray, runs: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    """For each distance that of the `equilibria` reached, of the `runs`, of a `constant` image, and the least there is.
-
-    `best` is over all generators, `surface` over those whose mean image is the mean face, `[STARTS]` each, ascending,
-    where L-BFGS comes to from the best of `SCREENED` random generators; `arguments` `[2, 8]` has the first's w and b.
-    """
-    random = np.random.default_rng(0)
-    weights = random.normal(size=(SCREENED, 4)) * random.choice([0.5, 1.0, 2.0, 4.0, 8.0], (SCREENED, 1))
-    means = np.asarray(bias(weights))
-    screened = np.concatenate([weights, means + random.normal(size=means.shape) / 2, weights, means], axis=1)
-    screened = screened.reshape(SCREENED, 2, 8).transpose(1, 0, 2)
-    constant = np.concatenate([np.zeros(4), np.log(MEAN / (1 - MEAN))])[None]
-    rows = np.concatenate([*screened, reached[:, :8], runs, constant])
-    found = {}
-    for name, order in DISTANCES.items():
-        values = np.asarray(jax.jit(partial(jax.lax.map, partial(distance, order), batch_size=32))(rows))
-        tried, of_reached, of_runs, of_constant = np.split(values, np.cumsum([2 * SCREENED, len(reached), len(runs)]))
-        chosen = np.argsort(tried.reshape(2, SCREENED), axis=1)[:, :STARTS]
-        starts = np.take_along_axis(screened, chosen[..., None], axis=1)
-        least, arguments = (np.asarray(a) for a in descended(order, starts))
-        ranks = np.argsort(least, axis=1)
-        least = np.take_along_axis(least, ranks, axis=1)
-        found[name] = {
-            "equilibria": of_reached,
-            "runs": of_runs,
-            "constant": of_constant[0],
-            "best": least[0],
-            "surface": least[1],
-            "arguments": np.stack([arguments[0, ranks[0, 0]], arguments[1, ranks[1, 0]]]),
-        }
-    return found
-
-
-def distance(order: int, numbers: jax.Array) -> jax.Array:
-    """Distance of the generator with the w and b in `numbers` `[8]` from the faces; `order` 0 is energy distance."""
-    generator = Generator(numbers[:4], numbers[4:])
-    if order == 0:
-        return distances.energy_distance(generator, faces.FACES)
-    return transport.wasserstein(generator, faces.FACES, order, ROUNDS)
-
-
-def smooth_energy(numbers: jax.Array) -> jax.Array:
-    """The energy distance by fewer nodes, for generators that are not steep: |G(z) - G(z')| is smooth for z' < z."""
-    z, chances = distributions.uniform_quadrature(48)
-    x = jax.nn.sigmoid(z[:, None] * numbers[None, :4] + numbers[None, 4:])
-    below = jax.nn.sigmoid(jnp.outer(z, z)[..., None] * numbers[None, None, :4] + numbers[None, None, 4:])
-    between = jnp.linalg.norm(x[:, None] - faces.FACES[None], axis=-1).mean(1)
-    within = jnp.linalg.norm(faces.FACES[:, None] - faces.FACES[None], axis=-1).mean()
-    lengths = jnp.sqrt(jnp.sum((x[:, None] - below) ** 2, axis=-1) + 1e-30)
-    return 2 * chances @ between - 2 * (chances * z) @ lengths @ chances - within
-
-
-@partial(jax.jit, static_argnames="order")
-def descended(order: int, starts: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The distances `[2, n]` and generators `[2, n, 8]` at which L-BFGS from `starts` ends: first free, then kept on
-    the surface, where b follows from w."""
-
-    def placed(surface, numbers):
-        return jnp.where(surface, jnp.concatenate([numbers[:4], bias(numbers[:4])]), numbers)
-
-    def step(surface, carry, _):
-        numbers, memory = carry
-        value = smooth_energy if order == 0 else partial(distance, order)
-        slope = jax.grad(lambda numbers: value(placed(surface, numbers)))(numbers)
-        move, memory = solver.update(slope, memory, numbers)
-        move = jnp.asarray(move)
-        move = move * (LONGEST / jnp.maximum(jnp.linalg.norm(move), LONGEST))
-        return (numbers + move, memory), None
-
-    def one(surface, start):
-        (numbers, _), _ = jax.lax.scan(partial(step, surface), (start, solver.init(start)), length=DESCENT)
-        numbers = placed(surface, numbers)
-        return (smooth_energy(numbers) if order == 0 else distance(order, numbers)), numbers
-
-    solver = optax.lbfgs(1.0, memory_size=20, linesearch=None)
-    return jax.vmap(jax.vmap(one, (None, 0)))(jnp.array([False, True]), starts)
-
-
-def summary(
-    flow: dict[str, np.ndarray],
-    ends: dict[str, dict[str, np.ndarray]],
-    noise: dict[str, dict[str, np.ndarray]],
-    quality: dict[str, dict[str, np.ndarray]],
-    steps: int,
-    learning_rates: tuple[float, ...],
-) -> dict[str, Any]:
-    """Every number of the answer, for data.json; and the answer, two lines."""
+def summary(flow: dict[str, np.ndarray], methods: dict[str, dict[str, np.ndarray]], settings: Settings) -> Data:
     end = flow["end"][:, :4]
-    laws = {"w of the start": flow["start"][:, :4], "small-w law": flow["nearest"], STEEPEST: flow["steepest"],
-            f"from time {WHILE} on": flow["later"]}  # fmt: skip
+    laws = {"w of the start": flow["start"][:, :4], "small-w law": flow["nearest"], STEEPEST_LINE: flow["steepest"],
+            f"from time {min(LATER_TIME, settings.flow_steps)} on": flow["later"]}  # fmt: skip
     spread = rms(end - end.mean(0))
-    some = len(next(iter(ends.values()))["landing"])
-    methods = {
-        name: {
-            "from the flow's end, in spreads": rms(found["landing"] - end[:some]) / spread,
-            "from the steepest law, in spreads": rms(found["landing"] - flow["steepest"][:some]) / spread,
-            "residual": quartiles(found["residual"]),
-        }
-        for name, found in ends.items()
-    }
-    signs = np.sign(START)
-    noisy = {
-        name: {
-            f"{rate:g}": {
-                "mean |w| moves by": ((found["mean"][i, -1] - START) * signs).mean(),
-                "predicted": ((found["predicted_mean"][i, -1] - START) * signs).mean(),
-                "deviation": found["deviation"][i, -1].mean(),
-                "predicted deviation": found["predicted_deviation"][i, -1].mean(),
-                "variance of u over predicted": (found["fluctuation"] / found["predicted_fluctuation"])[i].mean(),
-            }
-            for i, rate in enumerate(learning_rates)
-        }
-        for name, found in noise.items()
-    }
-    fastest = int(np.argmax(learning_rates))
-    times = max(learning_rates) ** 2 * steps / RECORDS * np.arange(1 + RECORDS)
-    halving = {
-        name: time_to_half(times, (found["predicted_mean"][fastest] * signs).mean(1)) / (RATE**2 * 5)
-        for name, found in noise.items()
-    }
-    good = {
-        name: {
-            "best of the family": found["best"],
-            "best on the surface": found["surface"],
-            "their w and b": found["arguments"],
-            "constant mean face": found["constant"],
-            "equilibria, quartiles": quartiles(found["equilibria"]),
-            "tutorial runs, quartiles": quartiles(found["runs"]),
-            "tutorial run of seed 0": found["runs"][0],
-            "equilibria better than the constant": (found["equilibria"] < found["constant"]).mean(),
-        }
-        for name, found in quality.items()
-    }
-    explained = {name: 1 - np.sum((law - end) ** 2) / np.sum((end - end.mean(0)) ** 2) for name, law in laws.items()}
-    away = {name: found["from the flow's end, in spreads"] for name, found in methods.items()}
-    alike = max(away[name] for name in METHODS if name not in (R1, SATURATING, ADAM))
-    far = {name: (quartiles(found["equilibria"])[1] / found["best"][0], found["constant"] / found["best"][0])
-           for name, found in quality.items()}  # fmt: skip
-    near, collapsed = (", ".join(f"{values[i]:.2f}" for values in far.values()) for i in range(2))
-    answer = (
-        f"Training ends where each pixel's line of steepest mean meets the equilibria (R² = {explained[STEEPEST]:.3f})."
-        f" Rules and rates agree to {alike:.0%} of the spread over starts; the saturating loss ({away[SATURATING]:.0%})"
-        f" and Adam ({away[ADAM]:.0%}) do not.",
-        f"Noise halves |w| in {halving[SHARED] / 1e6:.0f} million epochs (η = 0.01) if D has just seen G's latent, in "
-        f"{halving[FRESH] / 1e6:.0f} million if not. Distances over the least ({', '.join(far)}): equilibria {near}; "
-        f"collapsed {collapsed}.",
-    )
+    count = min(MOST_COMPARED, settings.starts)
     return {
-        "which": {
-            "residual, most": flow["residual"].max(),
-            "spread of w over starts": spread,
-            "R² of laws": explained,
-            "rms of laws": {name: rms(law - end) for name, law in laws.items()},
-            "median |w| over the steepest law's": np.median(np.abs(end / flow["steepest"])),
-            "methods": methods,
+        "residual, most": flow["residual"].max(),
+        "spread of w over starts": spread,
+        "R² of laws": {name: 1 - (rms(law - end) / spread) ** 2 for name, law in laws.items()},
+        "rms of laws": {name: rms(law - end) for name, law in laws.items()},
+        "median |w| over the steepest law's": np.median(np.abs(end / flow["steepest"])),
+        "methods": {
+            name: {
+                "from the flow's end, in spreads": rms(found["landing"] - end[:count]) / spread,
+                "from the steepest law, in spreads": rms(found["landing"] - flow["steepest"][:count]) / spread,
+                "residual": np.quantile(found["residual"], [0.25, 0.5, 0.75]),
+            }
+            for name, found in methods.items()
         },
-        "noise": noisy | {"epochs in which mean |w| halves at rate 0.01, as predicted": halving},
-        "how good": good,
-        "answer": answer,
     }
-
-
-def time_to_half(times: np.ndarray, sizes: np.ndarray) -> float:
-    """When `sizes` are first half of the first, linearly between `times`; infinite if they are not."""
-    below = np.flatnonzero(sizes <= sizes[0] / 2)
-    return float(np.interp(sizes[0] / 2, sizes[below[0] :: -1], times[below[0] :: -1])) if below.size else math.inf
 
 
 def rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def quartiles(values: np.ndarray) -> list[float]:
-    return np.quantile(values, [0.25, 0.5, 0.75]).tolist()
+def answer(data: Data) -> str:
+    away = {name: row["from the flow's end, in spreads"] for name, row in data["which"]["methods"].items()}
+    shares = {name: away[name] for name in ELSEWHERE if name in away}
+    if alike := [share for name, share in away.items() if name not in ELSEWHERE]:
+        shares = {"other rules and rates at most": max(alike)} | shares
+    return (
+        "Training ends where each pixel's line of steepest mean meets the equilibria (R² = "
+        f"{data['which']['R² of laws'][STEEPEST_LINE]:.3f}).\nDistances of w from the flow's ends, in spreads over the "
+        f"starts: {'; '.join(f'{name} {share:.0%}' for name, share in shares.items())}."
+    )
 
 
-def flattened(arrays: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
-    """Nested mappings of arrays as one, their names joined by slashes."""
-    flat = {}
-    for name, value in arrays.items():
-        flat |= flattened(value, f"{prefix}{name}/") if isinstance(value, dict) else {prefix + name: np.asarray(value)}
-    return flat
-
+EXPERIMENT = Experiment(
+    "which_equilibrium", Settings, compute, answer, {"which_equilibrium.png": Figure(figures.draw, 16, 5.3)},
+    devices=None,
+)  # fmt: skip
 
 if __name__ == "__main__":
-    use_every_core()
-    matplotlib.use("agg")
-    results.command_line(which_equilibrium)
+    EXPERIMENT.main()

@@ -25,7 +25,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +32,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax.numerics import as_float
-from slantgan_jax.types import Image
+from slantgan_jax.types import Image, PRNGKey
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 KEY_PARITY = 0x1BD11BDA
@@ -55,7 +54,7 @@ class Distribution(NamedTuple):
         `weights` is `[n]` and sums to 1. None if the distribution can only be sampled.
     """
 
-    sample: Callable[[chex.PRNGKey, ArrayLike, ArrayLike], Any]
+    sample: Callable[[PRNGKey, ArrayLike, ArrayLike], Any]
     nodes: Callable[[], tuple[Any, jax.Array]] | None = None
 
 
@@ -117,13 +116,13 @@ def sequence(values: Any) -> Distribution:
 
 
 def from_sampler(
-    sampler: Callable[[chex.PRNGKey], Any], nodes: Callable[[], tuple[Any, jax.Array]] | None = None
+    sampler: Callable[[PRNGKey], Any], nodes: Callable[[], tuple[Any, jax.Array]] | None = None
 ) -> Distribution:
     """A distribution of one's own: draw t of a stream is `sampler(draw_key(key, t, stream))`."""
     return Distribution(lambda key, step, stream: sampler(draw_key(key, step, stream)), nodes)
 
 
-def draw_key(key: chex.PRNGKey, step: ArrayLike, stream: ArrayLike) -> chex.PRNGKey:
+def draw_key(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> PRNGKey:
     """A typed key for one draw: the threefry hash of the counter (stream, step) under `key`.
 
     It differs from the key of every other step and stream. Raises `ValueError` unless `key` is one typed threefry key.
@@ -153,7 +152,7 @@ def threefry(key: tuple[jax.Array, jax.Array], counter: tuple[ArrayLike, ArrayLi
     return x, y
 
 
-def _hash(key: chex.PRNGKey, step: ArrayLike, stream: ArrayLike) -> tuple[jax.Array, jax.Array]:
+def _hash(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> tuple[jax.Array, jax.Array]:
     if not (
         jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == () and "fry" in str(jax.random.key_impl(key))
     ):
@@ -175,12 +174,12 @@ def _unit(high: jax.Array, low: jax.Array) -> jax.Array:
     return jax.lax.bitcast_convert_type((bits >> 12) | jnp.uint64(0x3FF0000000000000), jnp.float64) - 1
 
 
-def _uniform_draw(key: chex.PRNGKey, step: ArrayLike, stream: ArrayLike) -> jax.Array:
+def _uniform_draw(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> jax.Array:
     return _unit(*_hash(key, step, stream))
 
 
 def _normal_draw(
-    structure: Any, shapes: tuple[tuple[int, ...], ...], key: chex.PRNGKey, step: ArrayLike, stream: ArrayLike
+    structure: Any, shapes: tuple[tuple[int, ...], ...], key: PRNGKey, step: ArrayLike, stream: ArrayLike
 ) -> Image:
     """√2 erf⁻¹(u) with u uniform on (-1, 1): number e of a draw is one hash of the counter e under the draw's key."""
     words, first, leaves = _hash(key, step, stream), 0, []
@@ -215,17 +214,17 @@ def _count(dataset: Any) -> int:
     return shapes[0][0]
 
 
-def _cyclic_item(dataset: Image, count: int, key: chex.PRNGKey, step: ArrayLike, stream: ArrayLike) -> Image:
+def _cyclic_item(dataset: Image, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Image:
     del key, stream
     return jax.tree.map(lambda leaf: as_float(leaf)[jnp.asarray(step) % count], dataset)
 
 
-def _random_item(dataset: Image, count: int, key: chex.PRNGKey, step: ArrayLike, stream: ArrayLike) -> Image:
+def _random_item(dataset: Image, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Image:
     index = jax.random.randint(draw_key(key, step, stream), (), 0, count)
     return jax.tree.map(lambda leaf: as_float(leaf)[index], dataset)
 
 
-def _sequence_item(values: Any, key: chex.PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
+def _sequence_item(values: Any, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
     del key, stream
     return jax.tree.map(lambda leaf: as_float(leaf).at[step].get(mode="fill", fill_value=jnp.nan), values)
 

@@ -12,12 +12,11 @@ A data set has the same structure, with one more, leading axis on every leaf.
 
 import math
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from slantgan_jax.types import Image
+from slantgan_jax.types import Image, PRNGKey
 
 FACES = np.array(
     [
@@ -32,7 +31,7 @@ FACES = np.array(
 FACES.setflags(write=False)
 
 
-def unstack(images: chex.ArrayNumpy | jax.Array) -> Image:
+def unstack(images: np.ndarray | jax.Array) -> Image:
     """Splits the last axis of `[..., pixels]` into a tuple with one `[...]` leaf for each pixel."""
     if np.ndim(images) == 0:
         raise ValueError(
@@ -54,7 +53,7 @@ def side_length(count: int) -> int:
     return side
 
 
-def slanted(key: chex.PRNGKey, count: int, side: int = 2) -> jax.Array:
+def slanted(key: PRNGKey, count: int, side: int = 2) -> jax.Array:
     """Random slanted faces, `[count, side * side]`.
 
     Pixels are independent and uniform: U(0.8, 1) along the diagonal, U(0, 0.2) off it. The tutorial's five faces span
@@ -69,7 +68,7 @@ def slanted(key: chex.PRNGKey, count: int, side: int = 2) -> jax.Array:
     return jnp.where(diagonal, 1.0 - noise, noise).reshape(count, side * side)
 
 
-def noise(key: chex.PRNGKey, count: int, side: int = 2) -> jax.Array:
+def noise(key: PRNGKey, count: int, side: int = 2) -> jax.Array:
     """Images that are no faces, `[count, side * side]`: all pixels are independent and uniform on [0, 1).
 
     Raises:

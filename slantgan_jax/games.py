@@ -23,7 +23,6 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +33,7 @@ from slantgan_jax.distributions import Distribution
 from slantgan_jax.losses import LogitLoss, Objective
 from slantgan_jax.numerics import as_float
 from slantgan_jax.penalties import Penalty, PenaltyInputs, PenaltyLoss
-from slantgan_jax.types import Image, Loss, Players
+from slantgan_jax.types import Image, Loss, Players, PRNGKey
 
 
 class Game(NamedTuple):
@@ -50,12 +49,12 @@ class Game(NamedTuple):
         the `PenaltyInputs` of a step. None if the players judge no images.
     """
 
-    init: Callable[[chex.PRNGKey], Any]
+    init: Callable[[PRNGKey], Any]
     draws: Any
     losses: Any
     discriminate: Callable[[Any, Any], tuple[Callable[[Image], jax.Array], PenaltyInputs]] | None = None
 
-    def sample(self, key: chex.PRNGKey, step: ArrayLike) -> Any:
+    def sample(self, key: PRNGKey, step: ArrayLike) -> Any:
         """What step number `step` sees. Draw number i has the stream i; only draws with a distribution are made."""
         values = [draw and draw.sample(key, step, stream) for stream, draw in enumerate(self.draws)]
         return self.draws._make(values) if values else ()
@@ -96,7 +95,7 @@ def expected_losses(game: Game, players: Any) -> Any:
 
 
 def gan(
-    init: Callable[[chex.PRNGKey], Players],
+    init: Callable[[PRNGKey], Players],
     generate: Callable[[Any, Any], Image],
     logit: Callable[[Any, Image], jax.Array],
     data: Distribution,
@@ -207,7 +206,7 @@ def dirac(objective: Objective = losses.non_saturating, *, noise: jax.Array | fl
 def two_player(
     generator_loss: Callable[[Players], jax.Array],
     discriminator_loss: Callable[[Players], jax.Array],
-    init: Callable[[chex.PRNGKey], Players] = lambda key: Players(*jax.random.normal(key, (2,))),
+    init: Callable[[PRNGKey], Players] = lambda key: Players(*jax.random.normal(key, (2,))),
 ) -> Game:
     """A game that draws nothing: each player minimizes its own loss of the `Players`, by default two scalars."""
     return Game(
@@ -340,7 +339,7 @@ def _normal_image(data: Distribution) -> Distribution:
     return distributions.normal_like(_image(data))
 
 
-def _init_slanted(images: Image, key: chex.PRNGKey) -> Players:
+def _init_slanted(images: Image, key: PRNGKey) -> Players:
     return networks.init(key, jax.tree.map(lambda leaf: as_float(leaf)[0], images))
 
 
@@ -423,7 +422,7 @@ def _item(values: Any, index: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], values)
 
 
-def _batch(draw: Distribution, size: int, key: chex.PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
+def _batch(draw: Distribution, size: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
     numbers = jnp.asarray(step) * size + jnp.arange(size, dtype=jnp.asarray(step).dtype)
     return jax.vmap(lambda number: draw.sample(key, number, stream))(numbers)
 

@@ -11,14 +11,14 @@ serves scalar leaves and array leaves of any side. Networks exchange logits, nev
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from slantgan_jax import faces
 from slantgan_jax.numerics import as_float
-from slantgan_jax.types import Image, Players
+from slantgan_jax.types import Image, Players, PRNGKey
 
 
 class Network(NamedTuple):
@@ -29,7 +29,7 @@ class Network(NamedTuple):
       apply: `(parameters, input) -> output`, for one input.
     """
 
-    init: Callable[[chex.PRNGKey], Any]
+    init: Callable[[PRNGKey], Any]
     apply: Callable[[Any, Any], Any]
 
 
@@ -80,7 +80,7 @@ class Discriminator(NamedTuple):
     bias: ArrayLike
 
 
-def init(key: chex.PRNGKey, image: Image) -> Players:
+def init(key: PRNGKey, image: Image) -> Players:
     """Standard-normal parameters for images like `image` (an example; only its structure and dtype matter).
 
     The numbers are `jax.random.normal(key, (3 * pixels + 1,))`, read in the tutorial's order: u, c, w, b. They
@@ -92,9 +92,38 @@ def init(key: chex.PRNGKey, image: Image) -> Players:
     return Players(Generator(unravel(w), unravel(b)), Discriminator(unravel(u), c[0]))
 
 
+def to_vector(players: Players) -> jax.Array:
+    """All parameters of a generator and a discriminator as one array `[3 pixels + 1]`: w, b, u, c.
+
+    It is the order of `jax.tree.leaves`, in which the Jacobians of `analysis` are written, too. Pixels may be scalar
+    leaves or arrays.
+    """
+    return ravel_pytree(players)[0]
+
+
+def from_vector(numbers: ArrayLike, *, stacked: bool = False) -> Players:
+    """The players of which `to_vector` makes `numbers` `[3 pixels + 1]`.
+
+    Args:
+      numbers: w, b, u, c.
+      stacked: whether images are arrays `[pixels]`; by default they are tuples of scalar leaves (see `faces`).
+
+    Raises:
+      ValueError: not a vector of 3 pixels + 1 numbers.
+    """
+    numbers = jnp.asarray(numbers)
+    if numbers.ndim != 1 or numbers.size < 4 or numbers.size % 3 != 1:
+        raise ValueError(f"numbers of shape {numbers.shape} are no players: give one vector of 3 pixels + 1 numbers")
+    pixels = numbers.size // 3
+    *images, c = jnp.split(numbers, [pixels, 2 * pixels, 3 * pixels])
+    w, b, u = images if stacked else map(faces.unstack, images)
+    return Players(Generator(w, b), Discriminator(u, c[0]))
+
+
 def pixel_scores(generator: Generator, latent: ArrayLike) -> Image:
     """The generator's scores w z + b, pixel by pixel, for one scalar `latent` z."""
-    chex.assert_rank(latent, 0)
+    if jnp.ndim(latent) != 0:
+        raise ValueError(f"the latent has shape {jnp.shape(latent)}: give one scalar, and map over more with jax.vmap")
     return jax.tree.map(lambda w, b: w * latent + b, generator.weights, generator.biases)
 
 
@@ -119,7 +148,7 @@ def logit(discriminator: Discriminator, image: Image) -> jax.Array:
     return jax.tree.reduce(jnp.add, products) + discriminator.bias
 
 
-def _layers(init: Callable[..., jax.Array], sizes: tuple[int, ...], key: chex.PRNGKey) -> tuple[Layer, ...]:
+def _layers(init: Callable[..., jax.Array], sizes: tuple[int, ...], key: PRNGKey) -> tuple[Layer, ...]:
     keys = jax.random.split(key, len(sizes) - 1)
     dtype = as_float(0).dtype
     return tuple(

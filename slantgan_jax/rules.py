@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -30,7 +29,7 @@ from jax.typing import ArrayLike
 from slantgan_jax import fields, games
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
-from slantgan_jax.types import Rates
+from slantgan_jax.types import PRNGKey, Rates
 
 Optimizer = optax.GradientTransformation | tuple[optax.GradientTransformation, ...]
 """One optax transformation for all players, or `Players` with one for each."""
@@ -81,7 +80,7 @@ class Rule(NamedTuple):
             state = move(state, sample)
         return state._replace(step=state.step + 1)
 
-    def sample(self, game: Game, key: chex.PRNGKey, step: ArrayLike) -> Any:
+    def sample(self, game: Game, key: PRNGKey, step: ArrayLike) -> Any:
         """What step number `step` sees: sample number `step` of the game, or a tuple of the next `samples_per_step`."""
         if self.samples_per_step == 1:
             return game.sample(key, step)

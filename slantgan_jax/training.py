@@ -13,13 +13,13 @@ into a sweep. Hyperparameters are closures:
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from slantgan_jax.games import Game
 from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
+from slantgan_jax.types import PRNGKey
 
 DIVERGENCE_BOUND = 1e4
 """A run with a parameter beyond this size counts as diverged: every sigmoid of that parameter is 0 or 1, so nothing is
@@ -62,7 +62,7 @@ class StepInfo(NamedTuple):
 
 
 def train(
-    key: chex.PRNGKey,
+    key: PRNGKey,
     game: Game,
     rule: Rule,
     steps: int,

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 import jax
 from jax.typing import ArrayLike
 
+PRNGKey = jax.Array
+"""One typed key, made by `jax.random.key(seed)`."""
+
 Image = Any
 """An image as a pytree of pixels: a tuple of scalars, or one `[pixels]` array. A data set has the same structure, with
 one more, leading axis on every leaf."""

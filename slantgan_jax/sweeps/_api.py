@@ -1,20 +1,19 @@
-"""Any pure run over any axes: labelled, stored, resumable, on every core and device and host.
+"""The sweep itself: a run over the grid of all axes, chunk by chunk, into a store or into memory.
 
-A run is a pure function of named scalars (and of a key) that returns a flat mapping of names to arrays:
+A run is a pure function of named scalars, and of a key, that returns a flat mapping of names to arrays:
 
     def final_gap(key, learning_rate):
-        rule = rules.tutorial(Players(optax.sgd(learning_rate), optax.sgd(learning_rate)))
-        players = train(key, game, rule, steps=5000).players
+        players = train(key, game, rules.tutorial(optax.sgd(learning_rate)), steps=5000).players
         return {"mean_gap": distances.mean_gap(players.generator, images)}
 
     sweep(final_gap, {"seed": range(1000), "learning_rate": [0.001, 0.01, 0.1]})
 
-Three sizes, each for its own reason:
+Three sizes matter, each for its own reason:
 
-- `LANES` runs at a time on each device, always exactly so many (the last are padded): the compiled program is
-  the same whatever the sweep, its chunks, the number of devices or of processes, and so are its bits.
-- a *chunk* of the store holds many runs: it is what is written, checked, lost or handed to a process at once.
-- the whole sweep, of any size: memory never holds it.
+- `LANES` runs are computed at a time on each device. It is always the same number (the last runs are padded), so that
+  the compiled program and its bits are the same for every sweep, chunk size, number of devices and of processes.
+- a *chunk* of the store holds many runs. It is what is written, checked, lost or handed to a process at once.
+- the whole sweep may have any size: memory never holds it.
 """
 
 import itertools
@@ -47,30 +46,32 @@ def sweep(
 
     Args:
       run: what to evaluate. Its parameters are the axes, by name; parameters with a default need no axis.
-      axes: ordered, names to 1-d values. An axis `seed` of whole numbers in [0, 2³²) gives a run that takes `key` the
-        key `jax.random.key(seed)`. Other numbers are traced, floats in the precision of the trace.
-      dims: for each variable that is not a scalar the names of its own dimensions.
+      axes: names to 1-d values; their order is the order of the dimensions. For an axis `seed` of whole numbers in
+        [0, 2³²) a run that takes `key` gets `jax.random.key(seed)`. Other numbers are traced, floats in the precision
+        of the trace.
+      dims: for each variable that is not a scalar, the names of its own dimensions.
       coords: coordinates along the run's own dimensions.
-      attrs: attributes (`units`, `long_name`, ...) of coordinates and variables.
-      store: the path of a Zarr store, to hold the results as they are computed. A sweep that was interrupted goes on
-        where it stopped when it is called again; damaged chunks are computed again. By default results stay in memory.
-      chunk_size: how many runs a chunk of the store has at most. With a store, memory holds the results of one chunk.
+      attrs: attributes (`units`, `long_name`, ...) of coordinates and variables, by name.
+      store: the path of a Zarr store that receives the results as they are computed. If a sweep is interrupted, the
+        same call continues it and computes damaged chunks again. By default results stay in memory.
+      chunk_size: the largest number of runs in a chunk of the store. Memory holds the results of one chunk.
 
     Returns:
-      A dataset with one dimension an axis, then the run's own. With a store, its variables are read when they are used.
-      Attributes record the versions, the source revision, the run, its program's hash, the platform and the time.
-      Under `jax.distributed` all processes share the work of one store, and each returns when all of it is done.
+      A dataset with one dimension for each axis, then the run's own. With a store, variables are read when they are
+      used. Attributes record the versions, the source revision, the run, the hash of its program, the platform and the
+      time. Under `jax.distributed` all processes share the work of one store, and each returns when all of it is done.
 
-    A run may not call LAPACK (`jnp.linalg.solve`, `svd` and their kin) on several CPU devices: the library's batched
-    calls wait for the threads that they run on, and stand still for ever (`analysis.dense` says why, and does without).
-    Everything in `analysis` that measures players may be a metric of a run. Of gaps and distances it says its cost.
+    A run must not call LAPACK (`jnp.linalg.solve`, `svd` and the like) on several CPU devices: jaxlib's batched kernels
+    wait for the thread pool that runs them, and can deadlock (see `analysis._small_linalg`). Every function of
+    `analysis` that measures players can be called in a run.
 
     Raises:
-      ValueError: an axis that the run does not take, is empty, has duplicates or no numbers; a parameter without an
-        axis; a run that returns no flat mapping of arrays or closes over a tracer; dimensions without names; a
-        `chunk_size` below 1; more processes than chunks; a `store` that something else made, which is left as it was.
-      OSError: the store cannot be written; what was done stays valid.
-      KeyboardInterrupt: with a message that says how to go on.
+      ValueError: an axis that the run does not take, that is empty, or that has duplicates or anything but numbers; a
+        parameter without an axis; a run that does not return a flat mapping of arrays, or that closes over a tracer;
+        dimensions without names; a `chunk_size` below 1; more processes than chunks; a `store` that another sweep made,
+        which is left as it was.
+      OSError: the store cannot be written; finished chunks stay valid.
+      KeyboardInterrupt: its message says how to continue.
     """
     if not axes:
         raise ValueError("axes is empty: give at least one axis")

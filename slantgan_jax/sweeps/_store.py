@@ -1,9 +1,9 @@
 """The results of a sweep on disk: a Zarr group, checksummed, written chunk by chunk.
 
-A chunk is a block of the grid of runs, all variables of it. It is *done* when each of its files is there and its
-CRC-32C checksum holds; there is no other record of progress, so none can disagree with the data. Files appear under
-their final name only when they are whole, and a store only when its metadata are: whatever is killed when, what is
-found is either done or to be done again.
+A chunk is a block of the grid of runs, with all variables. It is *done* if each of its files exists and has the right
+CRC-32C checksum. There is no other record of progress, so none can disagree with the data. A file gets its final name
+only when it is complete, and a store appears only with all its metadata. So whenever a process is killed, each chunk is
+either done or is computed again.
 """
 
 import itertools

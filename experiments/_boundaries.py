@@ -1,0 +1,122 @@
+"""The boundary in a plane of runs: pictures that zoom into it, and its dimension by boxes and by pairs of points.
+
+A run is a function of two numbers that returns a `verdict`, which is 0 if the run converged, and an `intensity`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from _experiment import Data, progress
+
+from slantgan_jax import sweep
+from slantgan_jax.analysis import fractals
+
+VERDICTS = 3
+CELLS = 16
+"""A zoom looks at one of 16×16 cells."""
+
+FACTOR = 8
+"""A zoom enlarges by this factor."""
+
+MOST_ZOOMS = 10
+"""float64 has no digits for more."""
+
+PAIR_DISTANCES = 2.0 ** -np.arange(8.0, 30.0, 3.0)
+"""The distances of two points, in units of the side of the whole plane."""
+
+Axes = tuple[str, str]
+"""The names of the horizontal and vertical axis."""
+
+Window = tuple[float, float, float, float]
+Run = Callable[..., dict[str, jax.Array]]
+
+
+def described(run: Run, axes: Axes, window: Window, resolution: int, zooms: int, pairs: int) -> tuple[Data, Data]:
+    """What is to be said of a plane, and the pixels of its pictures by `<level>_verdict` and `<level>_intensity`."""
+    pictures, pixels = zoomed(run, axes, window, resolution, zooms)
+    # A union has the largest dimension of its parts, not that of the whole plane, where a smooth part is longest.
+    found = [picture["dimension"]["value"] for picture in pictures[1:] or pictures if picture["dimension"]]
+    error = float(np.std(found, ddof=1) / np.sqrt(len(found))) if len(found) > 1 else None
+    differing = differing_pairs(run, axes, window, pairs)
+    known = np.sum(differing >= fractals.MIN_DIFFERING_PAIRS) >= 3  # a slope needs three
+    by_pairs = fractals.uncertainty_dimension(PAIR_DISTANCES, differing, pairs)._asdict() if known else None
+    about = {
+        "axes": axes,
+        "window": window,
+        "pictures": pictures,
+        "box_dimension": {"value": float(np.mean(found)) if found else None, "error": error},
+        "distances": PAIR_DISTANCES,
+        "differing": differing,
+        "uncertainty_dimension": by_pairs,
+    }
+    return about, pixels
+
+
+def zoomed(run: Run, axes: Axes, window: Window, resolution: int, zooms: int) -> tuple[list[Data], Data]:
+    """What is to be said of each picture of a plane, and its pixels by `<level>_verdict` and `<level>_intensity`."""
+    sizes, pictures, pixels = fractals.box_sizes(resolution), [], {}
+    for level in progress(range(zooms + 1), f"pictures over {axes[0]} and {axes[1]}"):
+        verdict, intensity = pictured(run, axes, window, resolution)
+        pixels |= {f"{level}_verdict": verdict, f"{level}_intensity": intensity}
+        edge = fractals.boundary(verdict == 0)
+        counts = fractals.box_counts(edge, sizes)
+        found = fractals.box_dimension(sizes, counts)._asdict() if counts.min() else None
+        shares = [float(np.mean(verdict == number)) for number in range(VERDICTS)]
+        pictures.append({"window": window, "counts": counts, "dimension": found, "shares": shares})
+        if not edge.any():
+            break
+        window = richest(edge, window)
+    return pictures, pixels
+
+
+def pictured(run: Run, axes: Axes, window: Window, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+    """The verdict (below `VERDICTS`) and intensity of each pixel `[resolution, resolution]`, from below."""
+    left, right, bottom, top = window
+    places = (np.arange(resolution) + 0.5) / resolution
+    across, along = bottom + (top - bottom) * places, left + (right - left) * places
+    ds = sweep(run, {axes[1]: across, axes[0]: along}).transpose(axes[1], axes[0])
+    return ds.verdict.values.astype(np.uint8), ds.intensity.values.astype(np.float32)
+
+
+def richest(edge: np.ndarray, window: Window) -> Window:
+    """The window `FACTOR` times as small around the center of the cell that has most of the boundary `edge`."""
+    left, right, bottom, top = window
+    side = (len(edge) + 1) // CELLS
+    cells = np.pad(edge, ((0, 1), (0, 1))).reshape(CELLS, side, CELLS, side).sum((1, 3))
+    row, column = np.unravel_index(np.argmax(cells), cells.shape)
+    x, y = left + (right - left) * (column + 0.5) / CELLS, bottom + (top - bottom) * (row + 0.5) / CELLS
+    half = (right - left) / (2 * FACTOR)
+    return float(x - half), float(x + half), float(y - half), float(y + half)
+
+
+def differing_pairs(run: Run, axes: Axes, window: Window, pairs: int) -> np.ndarray:
+    """The number of random pairs of points in the window of which one converges, at each of `PAIR_DISTANCES`."""
+    one = partial(pair_member, run=run, axes=axes, window=window)
+    ds = sweep(one, {"seed": np.arange(pairs), "distance": [0.0, *PAIR_DISTANCES]}).transpose("distance", "seed")
+    return np.sum(ds.converged.values[1:] != ds.converged.values[:1], axis=1)
+
+
+def pair_member(key: jax.Array, distance: jax.Array, run: Run, axes: Axes, window: Window) -> dict[str, jax.Array]:
+    """Whether the point converges that lies at `distance` (in sides of the window) from a random point."""
+    left, right, bottom, top = window
+    x, y, turn = jax.random.uniform(key, (3,))
+    x, y = x + distance * jnp.cos(2 * jnp.pi * turn), y + distance * jnp.sin(2 * jnp.pi * turn)
+    values = (left + (right - left) * x, bottom + (top - bottom) * y)
+    return {"converged": run(**dict(zip(axes, values, strict=True)))["verdict"] == 0}
+
+
+def known_curves(resolution: int) -> Data:
+    """What counting boxes finds for two curves whose dimension is known."""
+    sizes, places = fractals.box_sizes(resolution), (np.arange(resolution) + 0.5) / resolution
+    checks = {}
+    for name, inside, dimension in (
+        ("line", places[:, None] > 0.3 + 0.37 * places[None], 1.0),
+        ("snowflake", fractals.snowflake(resolution), fractals.KOCH_DIMENSION),
+    ):
+        counts = fractals.box_counts(fractals.boundary(inside), sizes)
+        found = fractals.box_dimension(sizes, counts)._asdict()
+        checks[name] = {"counts": counts, "found": found, "known": dimension}
+    return checks

@@ -1,0 +1,50 @@
+"""Rank correlations of indicators with truths, over runs of which several start from the same seed."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from scipy import stats
+
+Correlation = Callable[[np.ndarray, int], np.ndarray]
+"""`(table [rows, runs], truths) -> [truths, rows]`: how each of the first rows orders the runs as each row does."""
+
+
+def spearman(table: np.ndarray, truths: int) -> np.ndarray:
+    """Spearman's ρ."""
+    return np.corrcoef(stats.rankdata(table, axis=1))[:truths]
+
+
+def kendall(table: np.ndarray, truths: int) -> np.ndarray:
+    """Kendall's τ_b of the first truth. It takes long, so the others have NaN."""
+    tau = [stats.kendalltau(table[0], row)[0] for row in table]
+    return np.concatenate([[tau], np.full((truths - 1, len(table)), np.nan)])
+
+
+def rank_correlations(
+    truths: Mapping[str, np.ndarray],
+    indicators: Mapping[str, np.ndarray],
+    seeds: np.ndarray,
+    seed_count: int,
+    resamples: int,
+    correlation: Correlation = spearman,
+) -> dict[str, dict[str, list[float]]]:
+    """For each truth and indicator the correlation and both ends of its 95 % interval.
+
+    Runs of one seed share their start, so the interval comes from drawing seeds anew. It is NaN without resamples.
+
+    Args:
+      truths, indicators: values `[runs]` by name.
+      seeds: the seed of each run, `[runs]`, a number below `seed_count`.
+      seed_count: the number of seeds, those without a run included.
+      resamples: how often seeds are drawn anew.
+      correlation: `spearman` or `kendall`.
+    """
+    table, random, again = np.stack([*truths.values(), *indicators.values()]), np.random.default_rng(1), []
+    value = correlation(table, len(truths))
+    for _ in range(resamples):
+        drawn = np.bincount(random.choice(seed_count, seed_count), minlength=seed_count)
+        runs = np.repeat(np.arange(len(seeds)), drawn[seeds])
+        again.append(correlation(table[:, runs], len(truths)))
+    low, high = np.quantile(again, (0.025, 0.975), axis=0) if again else (value * np.nan, value * np.nan)
+    found = np.stack([value, low, high], axis=-1)[:, len(truths) :].tolist()
+    return {truth: dict(zip(indicators, row, strict=True)) for truth, row in zip(truths, found, strict=True)}

@@ -1,0 +1,84 @@
+"""The tutorial GAN as a run to sweep: a function from a key and learning rates to what is worth keeping of the run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import optax
+
+from slantgan_jax import Players, faces, games, rules, slanted_land, train
+from slantgan_jax.analysis import distances
+from slantgan_jax.training import is_finite
+
+EPOCHS = 100_000_000
+"""The most epochs whose steps can be counted in 32 bits."""
+
+DIMS: dict[str, Sequence[str]] = dict.fromkeys(
+    ("generator_weights", "generator_biases", "discriminator_weights"), ("pixel",)
+)
+SCALARS = {
+    "generator_loss": {"units": "nat", "long_name": "expected generator loss"},
+    "discriminator_loss": {"units": "nat", "long_name": "expected discriminator loss"},
+    "mean_gap": {"units": "1", "long_name": "distance of the mean generated image from the mean face"},
+    "finite": {"long_name": "no parameter is infinite, NaN or larger than 1e4"},
+}
+ATTRS: dict[str, dict[str, str]] = {
+    **SCALARS,
+    "seed": {"long_name": "seed S of the run's key, jax.random.key(S)"},
+    "learning_rate": {"units": "1", "long_name": "learning rate of both players"},
+    "generator_learning_rate": {"units": "1", "long_name": "learning rate of the generator"},
+    "discriminator_learning_rate": {"units": "1", "long_name": "learning rate of the discriminator"},
+    "epoch": {"units": "epoch", "long_name": "passes over the five faces"},
+    "generator_weights": {"units": "1", "long_name": "w of G(z) = σ(w z + b)"},
+    "generator_biases": {"units": "1", "long_name": "b of G(z) = σ(w z + b)"},
+    "discriminator_weights": {"units": "1", "long_name": "u of D(x) = σ(u·x + c)"},
+    "discriminator_bias": {"units": "1", "long_name": "c of D(x) = σ(u·x + c)"},
+}
+GAME = slanted_land()
+
+
+def one_rate(key: jax.Array, learning_rate: jax.Array, epochs: int, record_every: int | None = None) -> dict[str, Any]:
+    """The tutorial GAN with the same learning rate for both players; see `two_rates`."""
+    return two_rates(key, learning_rate, learning_rate, epochs, record_every)
+
+
+def two_rates(
+    key: jax.Array,
+    generator_learning_rate: jax.Array,
+    discriminator_learning_rate: jax.Array,
+    epochs: int,
+    record_every: int | None = None,
+) -> dict[str, Any]:
+    """The final parameters and `scalars` of a run in the tutorial's order with plain gradient descent.
+
+    Args:
+      key: the key of the run.
+      generator_learning_rate, discriminator_learning_rate: the rate of each player.
+      epochs: passes over the five faces.
+      record_every: the number of epochs between records of the scalars, which are returned as `..._history`
+        `[epochs // record_every]`. By default there are none.
+    """
+    rule = rules.tutorial(Players(optax.sgd(generator_learning_rate), optax.sgd(discriminator_learning_rate)))
+    count = len(faces.FACES)
+    record = None if record_every is None else lambda info: scalars(info.players)
+    result = train(key, GAME, rule, epochs * count, record=record, record_every=(record_every or 1) * count)
+    generator, discriminator = result.players
+    return {
+        "generator_weights": faces.stack(generator.weights),
+        "generator_biases": faces.stack(generator.biases),
+        "discriminator_weights": faces.stack(discriminator.weights),
+        "discriminator_bias": discriminator.bias,
+        **scalars(result.players),
+        **{f"{name}_history": values for name, values in (result.history or {}).items()},
+    }
+
+
+def scalars(players: Players) -> dict[str, jax.Array]:
+    """The numbers by which a run is judged: expected losses, distance of the mean images, whether it stayed finite."""
+    expected = games.expected_losses(GAME, players)
+    return {
+        "generator_loss": expected.generator,
+        "discriminator_loss": expected.discriminator,
+        "mean_gap": distances.mean_gap(players.generator, faces.unstack(faces.FACES)),
+        "finite": is_finite(players),
+    }

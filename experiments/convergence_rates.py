@@ -1,0 +1,147 @@
+"""How fast do methods converge, and does the spectrum predict it? Seven methods at two learning rates.
+
+Each method runs from the article's start with exact expectations, so without noise, until its distance to the fixed
+point is rounding. The e-folding time is the number of epochs in which this distance falls by a factor of e. It is
+measured on the run, and predicted from the eigenvalues of the method's step where the run ends. See
+docs/results/does_it_converge.md.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import _convergence as convergence
+import jax
+import numpy as np
+from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
+from _methods import METHODS, ORDERS
+from figures import convergence_rates as figures
+
+from slantgan_jax import Players, games, networks, train
+from slantgan_jax.analysis import dynamics, spectra
+
+RECORDS = 2000
+CONVERGED_DISTANCE = 0.01
+ARTICLE_RATE = 0.01
+
+
+class Run(NamedTuple):
+    """A method of the catalog, its order and strength, and the share of `Settings.epochs` that it needs to converge."""
+
+    method: str
+    order: str = "alternating"
+    strength: float = 0.0
+    share: float = 1.0
+
+
+RUNS = {
+    "tutorial's order": Run("plain", "tutorial"),
+    "alternating": Run("plain"),
+    "lookahead 5, 0.5": Run("lookahead", strength=0.5),
+    "extragradient": Run("extragradient", strength=1.0),
+    "optimistic": Run("optimistic"),
+    "consensus 1": Run("consensus", strength=1.0, share=0.2),
+    "R1, γ = 0.1": Run("R1", strength=0.1, share=0.04),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How fast do methods converge, measured and predicted?
+
+    Attributes:
+        methods: which methods run.
+        learning_rates: of both players' gradient descent.
+        epochs: of a run at the rate 0.01, a multiple of 1000; at other rates as many in the time of the flow.
+        seed: of the article's random numbers, from which all runs have their start; 42 is the article.
+    """
+
+    methods: tuple[str, ...] = tuple(RUNS)
+    learning_rates: tuple[float, ...] = (0.01, 0.3)
+    epochs: int = 1_000_000
+    seed: int = 42
+
+    def check(self) -> None:
+        check_known("--methods", self.methods, RUNS)
+        check_positive("--learning-rates", *self.learning_rates)
+        if not self.learning_rates:
+            raise ValueError("--learning-rates has none: give at least one")
+        check_whole("--epochs", self.epochs, 2000, 10_000_000, multiple=1000)
+        check_whole("--seed", self.seed, 0, 2**32 - 1)
+
+
+def compute(settings: Settings, out: Path) -> Data:
+    cases = [(rate, name) for rate in settings.learning_rates for name in settings.methods]
+    rows = [
+        {"method": name, "learning rate": rate, **rates_of(RUNS[name], rate, settings)}
+        for rate, name in progress(cases, "methods")
+    ]
+    return {"methods": rows}
+
+
+def rates_of(run: Run, rate: float, settings: Settings) -> dict[str, Any]:
+    """The e-folding time of one run in epochs, predicted and measured, and what became of the run."""
+    method = METHODS[run.method]
+    rule = method.rule(ORDERS[run.order], rate, run.strength)
+    epochs = max(RECORDS, int(run.share * settings.epochs * ARTICLE_RATE / rate) // RECORDS * RECORDS)
+    record_every, per_epoch = epochs // RECORDS, convergence.STEPS_PER_EPOCH
+    game = games.expected(method.game(strength=run.strength, latent=convergence.LATENT))
+    game_in_arrays = method.game(strength=run.strength, latent=convergence.LATENT, images=convergence.IMAGES)
+
+    @jax.jit
+    def played(start: Players) -> tuple[Any, ...]:
+        history = train(
+            jax.random.key(0), game, rule, per_epoch * epochs, players=start,
+            record=lambda info: networks.to_vector(info.players), record_every=per_epoch * record_every,
+        ).history  # fmt: skip
+        end = networks.from_vector(history[-1], stacked=True)
+        _, tangents = convergence.equilibrium_of(end)
+        fixed = spectra.fixed_point(rule, game_in_arrays, end, method.period, tangents, iterations=4)
+        values = spectra.update_eigenvalues(rule, game_in_arrays, fixed, method.period, tangents)
+        spectrum = spectra.of_update(values, method.period / per_epoch)
+        return history, spectrum, networks.to_vector(fixed.players)
+
+    history, predicted, fixed = jax.tree.map(np.asarray, played(convergence.start_of(settings.seed)))
+    fold, period = convergence.measured_decay(history, fixed, record_every)
+    settled = int(dynamics.settled(convergence.distance(history), CONVERGED_DISTANCE))
+    return {
+        "predicted": float(predicted.efold),
+        "measured": fold,
+        "period": {"predicted": float(predicted.period), "measured": period},
+        "epochs to 1 %": (settled + 1) * record_every if settled < RECORDS else math.inf,
+        "epochs run": epochs,
+        "verdict": convergence.verdict(history[RECORDS // 100 - 1 :: RECORDS // 100]),
+    }
+
+
+def report(data: Data) -> None:
+    print("Epochs in which the distance falls by e:")
+    for row in data["methods"]:
+        print(
+            f"  {row['method']:18} rate {row['learning rate']:<5g} predicted {row['predicted']:8.1f}, measured "
+            f"{row['measured']:8.1f}; epochs to 1 %: {row['epochs to 1 %']:g}; {row['verdict']}"
+        )
+
+
+def answer(data: Data) -> str:
+    """The fastest method at the first learning rate, and how well the spectrum predicts."""
+    first = [row for row in data["methods"] if row["learning rate"] == data["methods"][0]["learning rate"]]
+    fastest = min(first, key=lambda row: (math.isnan(row["predicted"]), row["predicted"]))
+    errors = [row["measured"] / row["predicted"] - 1 for row in data["methods"] if math.isfinite(row["measured"])]
+    others = ", ".join(f"{row['method']}: {row['predicted']:,.0f}" for row in first[:1] if row is not fastest)
+    return (
+        f"At rate {first[0]['learning rate']:g} the fastest is {fastest['method']}: its distance falls by e in "
+        f"{fastest['predicted']:,.0f} epochs{f' ({others})' if others else ''}.\n"
+        + (f"Measured times differ from predicted ones by at most {max(map(abs, errors)):.2%}."
+           if errors else "No run is long enough to measure this time.")
+    )  # fmt: skip
+
+
+EXPERIMENT = Experiment(
+    "convergence_rates", Settings, compute, answer, {"convergence_rates.png": Figure(figures.draw, 9, 5.5)}, report,
+    devices=0,
+)  # fmt: skip
+
+if __name__ == "__main__":
+    EXPERIMENT.main()

@@ -1,0 +1,55 @@
+"""The figure of compare_methods.py: median steps to equilibrium, a row for each method."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import LogNorm
+
+from slantgan_jax.plots import Panel
+
+WORDS = {
+    "converged": "some", "converging": "nearing", "oscillating": "circles", "stalled": "rests\naway",
+    "drifting": "drifts", "diverged": "diverges",
+}  # fmt: skip
+GRAYS = {
+    "converged": "#cbd5e1", "converging": "#cbd5e1", "oscillating": "#9ca3af", "stalled": "#a8a29e",
+    "drifting": "#bfb9ae", "diverged": "#3f3f46",
+}  # fmt: skip
+
+
+def columns_of(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """The pairs of an objective and an order that were tried."""
+    tried = {(entry["objective"], entry["rule"]) for entry in data["ranking"]}
+    orders = ("tutorial", "simultaneous", "alternating")
+    return [(name, order) for name in data["settings"]["objectives"] for order in orders if (name, order) in tried]
+
+
+def size(data: dict[str, Any]) -> tuple[float, float]:
+    return 2.5 + 0.62 * len(columns_of(data)), 2.2 + 0.34 * len(data["settings"]["methods"])
+
+
+def draw(panel: Panel, data: dict[str, Any]) -> None:
+    """In each cell the median of the steps and the best rate, or in a word what most runs do."""
+    ax = panel.subplots()
+    columns, methods, steps = columns_of(data), data["settings"]["methods"], data["settings"]["steps"]
+    norm, colors = LogNorm(max(steps / 100, 1), steps), colormaps["viridis_r"]
+    for entry in data["ranking"]:
+        row, column = methods.index(entry["method"]), columns.index((entry["objective"], entry["rule"]))
+        median, verdict = entry["steps"][1], entry["verdict"]
+        if np.isfinite(median):
+            face, dark, text = colors(norm(median)), norm(median) > 0.5, f"{median:.0f}\n{entry['rate']:g}"
+        else:
+            face, dark, text = GRAYS[verdict], verdict == "diverged", WORDS[verdict]
+        ax.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, color=face, linewidth=0)
+        style = {"ha": "center", "va": "center", "fontsize": 6.5, "linespacing": 0.9}
+        ax.text(column, row, text, color="white" if dark else "black", **style)
+    for objective in data["settings"]["objectives"]:
+        places = [i for i, (name, _) in enumerate(columns) if name == objective]
+        ax.text((places[0] + places[-1]) / 2, -0.75, objective, ha="center", va="bottom", fontsize=9)
+        ax.axvline(places[-1] + 0.5, color="white", linewidth=3)
+    ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(methods) - 0.5, -0.5))
+    ax.set_xticks(range(len(columns)), [order for _, order in columns], rotation=60, ha="right", fontsize=8)
+    ax.set_yticks(range(len(methods)), methods, fontsize=9)
+    ax.tick_params(length=0)
+    ax.set_title(f"Median steps to equilibrium; below, at which rate\n{data['answer']}", fontsize=10, pad=24)

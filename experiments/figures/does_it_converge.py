@@ -1,0 +1,134 @@
+"""The figure of does_it_converge.py: the long runs against what is predicted, in five panels."""
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from slantgan_jax.plots import Panel
+
+ARTICLE, FULL_BATCH, REPLICAS, PREDICTED = "#be185d", "#1d4ed8", "#9ca3af", "black"
+COLORS = {"full batch": FULL_BATCH, "article": ARTICLE}
+FLOOR = 3e-6
+"""Amplitudes below are not drawn: an exponential would take the whole height of the axis."""
+
+
+def draw(panel: Panel, data: dict[str, Any]) -> None:
+    axes = panel.subplot_mosaic([["mean", "slopes"], ["turns", "turns"], ["bias", "gap"]])
+    amplitude(axes["mean"], data, "mean gap", "mean image", "‖mean image - mean face‖", "The mean image")
+    amplitude(axes["slopes"], data, "slopes", "u", "‖u‖, the slopes of D", "The discriminator's slopes")
+    first_turns(axes["turns"], data)
+    bias(axes["bias"], data)
+    nikaido_isoda(axes["gap"], data)
+    panel.suptitle(data["answer"], fontsize=13)
+
+
+def amplitude(ax: Axes, data: dict[str, Any], name: str, noise: str, label: str, title: str) -> None:
+    """Root mean squares against epochs, with the predicted e-folding curve and the predicted noise."""
+    curves, epochs = data["curves"], data["curves"]["epochs"]
+    _replicas(ax, curves, name, "middle 80 % of other starts")
+    full = curves["full batch"][name]
+    ax.plot(epochs, curves["article"][name], color=ARTICLE, linewidth=1.6, label="the article's run, sampled")
+    ax.plot(epochs, full, color=FULL_BATCH, linewidth=1.6, label="its start, exact expectations")
+    fold = data["spectrum"]["e-folding time in epochs"]["step"]
+    if np.isfinite(fold) and fold < epochs[-1]:
+        # The curve is known but for its height, which is taken where the first fast modes have gone.
+        anchor = int(np.argmin(np.abs(epochs - 3 * fold)))
+        known = full[anchor] * np.exp(-(epochs - epochs[anchor]) / fold)
+        shown = (epochs > fold / 2) & (known > FLOOR)
+        label_of_fold = f"predicted: e in {fold:,.0f} epochs"
+        ax.plot(epochs[shown], known[shown], "--", color=PREDICTED, linewidth=1.2, label=label_of_fold)
+    left = data["noise"][f"{noise}, article"]
+    label_of_noise = f"predicted noise {left['predicted']:.2g} (measured {left['measured']:.2g})"
+    ax.axhline(left["predicted"], color=ARTICLE, linestyle=":", linewidth=1.4, label=label_of_noise)
+    _epochs(ax, data, label)
+    ax.set(yscale="log", ylim=(FLOOR, None))
+    ax.set_title(f"{title}, root mean square over parts of the time", fontsize=11)
+    ax.legend(fontsize=9, loc="lower left")
+
+
+def first_turns(ax: Axes, data: dict[str, Any]) -> None:
+    """The first turns on a linear axis: a pixel's mean, with the predicted length of turns."""
+    turns, end = data["curves"]["first turns"], data["article"][0]["epoch"]
+    epochs, period = turns["epochs"], data["spectrum"]["period in epochs"]["step"]
+    ax.axhline(0, color="#d1d5db", linewidth=0.8)
+    for name, style in (("full batch", (0, (4, 2))), ("article", "-")):
+        ax.plot(epochs, turns[name][:, 1], color=COLORS[name], linewidth=1.2, linestyle=style)
+    ax.axvspan(0, end, color=ARTICLE, alpha=0.1, linewidth=0)
+    top = (end, ax.get_ylim()[1])
+    below = {"textcoords": "offset points", "fontsize": 9}
+    ax.annotate(f"the article:\n{end} epochs", top, (4, -4), va="top", color=ARTICLE, **below)
+    ax.set_ylim(ax.get_ylim()[0] * 1.5, None)
+    height = ax.get_ylim()[0] * 0.8
+    if np.isfinite(period):
+        later = turns["article"][:, 1] * (epochs > end)
+        start = epochs[np.argmax(later[: np.searchsorted(epochs, end + 1.5 * period)])]  # the first crest
+        arrow = {"arrowstyle": "<->", "color": PREDICTED, "linewidth": 0.9}
+        crests = start + period * np.arange((epochs[-1] - start) // period)
+        for left in crests:
+            ax.annotate("", (left, height), (left + period, height), arrowprops=arrow)
+        if crests.size:
+            text = f"predicted turns near the equilibrium: {period:,.0f} epochs"
+            ax.annotate(text, (start, height), (0, -12), **below)
+    ax.set(xlim=(0, epochs[-1]), xlabel="epoch", ylabel="mean of pixel 2 - that of the faces")
+    ax.set_title("What looks settled at the article's end is the first of many turns", fontsize=11)
+
+
+def bias(ax: Axes, data: dict[str, Any]) -> None:
+    """D's bias, averaged over parts of the time, against where the order of moves makes it stand."""
+    curves, known = data["curves"], data["bias of the order"]
+    _replicas(ax, curves, "bias")
+    for name, width in (("full batch", 1.6), ("article", 1.2)):
+        ax.plot(curves["epochs"], curves[name]["bias"], color=COLORS[name], linewidth=width)
+    order = known["order of moves"]["c"]
+    order_label = f"the order's fixed point, c = {order:.6f}"
+    ax.axhline(order, color=PREDICTED, linestyle="--", linewidth=1.2, label=order_label)
+    ax.axhline(0, color="#d1d5db", linewidth=1, label="the equilibrium, c = 0")
+    mean, error = known["sampled, mean over time"]["c"], known["its standard error"]["c"]
+    digits = math.ceil(-math.log10(error)) + 1 if error > 0 else 6
+    _epochs(ax, data, "c, the bias of D", named=False)
+    ax.set_yscale("symlog", linthresh=0.01, linscale=1.5)
+    sampled = f"{mean:.{digits}f} ± {error:.{digits}f}"
+    ax.set_title(f"The order of moves shifts D's bias; sampled, over time: {sampled}", fontsize=11)
+    ax.legend(fontsize=9, loc="lower right")
+
+
+def nikaido_isoda(ax: Axes, data: dict[str, Any]) -> None:
+    """What both players together could still gain; hollow where a plane tells all images apart."""
+    epochs = data["curves"]["epochs"]
+    for name in ("article", "full batch"):
+        curve, color = data["curves"][name], COLORS[name]
+        gap, apart = np.maximum(curve["Nikaido-Isoda gap"], FLOOR), curve["separable"]
+        ax.plot(epochs, gap, color=color, linewidth=0.8, alpha=0.7)
+        for part, face in ((~apart, color), (apart, "white")):
+            ax.plot(epochs[part], gap[part], "o", color=color, markersize=3.5, markerfacecolor=face)
+    # With u = 0 and a logit c everywhere D loses s(c) + s(-c) - 2 ln 2 = c²/4 + ..., and G has nothing to gain.
+    lost = data["bias of the order"]["order of moves"]["c"] ** 2 / 4
+    lost_label = f"c²/4 = {lost:.1e}, by the order of moves"
+    ax.axhline(lost, color=PREDICTED, linestyle="--", linewidth=1.2, label=lost_label)
+    ax.legend(fontsize=9, loc="lower left")
+    _epochs(ax, data, "Nikaido-Isoda gap (nats)")
+    ax.set_yscale("log")
+    ax.set_title("What the players could still gain; hollow: a plane tells all images apart", fontsize=11)
+
+
+def _replicas(ax: Axes, curves: dict[str, Any], name: str, label: str = "") -> None:
+    low, middle, high = curves["replicas"][name]
+    ax.fill_between(curves["epochs"], low, high, color=REPLICAS, alpha=0.35, linewidth=0, label=label)
+    ax.plot(curves["epochs"], middle, color=REPLICAS, linewidth=0.8)
+
+
+def _epochs(ax: Axes, data: dict[str, Any], label: str, named: bool = True) -> None:
+    """The axis of epochs, on which the article's end and the predicted times are marked."""
+    epochs, end = data["curves"]["epochs"], data["article"][0]["epoch"]
+    ax.axvspan(epochs[0], end, color=ARTICLE, alpha=0.07, linewidth=0)
+    box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5}
+    for name, style in (("period", (0, (1, 2))), ("e-folding time", (0, (6, 2)))):
+        value = data["spectrum"][f"{name} in epochs"]["step"]
+        if np.isfinite(value) and value < epochs[-1]:
+            ax.axvline(value, color="#4b5563", linestyle=style, linewidth=1)
+            if named:
+                ax.text(value * 0.95, 0.47, name, transform=ax.get_xaxis_transform(), rotation=90, va="top",
+                        ha="right", fontsize=9, color="#4b5563", zorder=5, bbox=box)  # fmt: skip
+    ax.set(xscale="log", xlim=(epochs[0], epochs[-1]), xlabel="epoch", ylabel=label)

@@ -1,0 +1,216 @@
+"""How does the noise of the latents move a run along the equilibria? Measured on many runs, against theory.
+
+All runs start at one equilibrium and differ only in their latents. The point at which a run's steepest lines meet the
+surface of equilibria tells where on the surface it is, however it swings. The mean of this point over the runs and its
+covariance P are compared with the theory of docs/theory/diffusion.md, integrated in the time τ = η² n of n steps:
+
+    dw/dτ = V(w),   dP/dτ = 2 η D(w) + V' P + P V'ᵀ
+
+See docs/results/which_equilibrium.md.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
+from _methods import METHODS, OBJECTIVES, ORDERS
+from figures import latent_noise as figures
+from jax.typing import ArrayLike
+
+from slantgan_jax import Generator, Players, faces, networks, slanted_land, sweep, train
+from slantgan_jax.analysis import drift, equilibria
+
+START_WEIGHTS = (1.5, 1.0, -1.0, -1.5)
+"""Of the equilibrium at which all runs start: about as large as those that the flow reaches."""
+
+RECORDS = 50
+SUBSTEPS = 4
+"""Steps of the integration of the theory from record to record."""
+
+MOST_STEPS = 100_000_000
+ARTICLE_RATE, STEPS_PER_EPOCH = 0.01, len(faces.FACES)
+
+
+class Case(NamedTuple):
+    """A kind of noise; `shared_latent` and `discriminator_first` as in `drift.along`."""
+
+    shared_latent: bool
+    discriminator_first: bool
+    order: str = "tutorial"
+    objective: str = "non-saturating"
+
+
+CASES = {
+    "the tutorial: D has seen G's latent": Case(True, True),
+    "G has a fresh latent": Case(False, True),
+    "G moves first, same latent": Case(True, False, "alternating, G first"),
+    "saturating loss, fresh latent": Case(False, True, objective="saturating"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How does the noise of the latents move a run along the equilibria?
+
+    Attributes:
+        replicas: the number of runs for each case and each rate; they differ in their latents.
+        steps: of every run; a multiple of 50.
+        learning_rates: both players'.
+        cases: which kinds of noise.
+    """
+
+    replicas: int = 512
+    steps: int = 1_000_000
+    learning_rates: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    cases: tuple[str, ...] = tuple(CASES)
+
+    def check(self) -> None:
+        check_whole("--replicas", self.replicas, 2)
+        check_whole("--steps", self.steps, RECORDS, MOST_STEPS, multiple=RECORDS)
+        check_positive("--learning-rates", *self.learning_rates)
+        if len(set(self.learning_rates)) < max(1, len(self.learning_rates)):
+            raise ValueError(f"--learning-rates are {self.learning_rates}: give each once, at least one")
+        check_known("--cases", self.cases, CASES)
+
+
+def compute(settings: Settings, out: Path) -> Data:
+    noise = {name: measured(CASES[name], settings) for name in progress(settings.cases, "cases")}
+    for name, found in noise.items():
+        theory = [predicted(rate, float(settings.steps), CASES[name]) for rate in settings.learning_rates]
+        found |= {f"predicted_{key}": np.stack([each[key] for each in theory]) for key in theory[0]}
+    return {"noise": noise, "summary": {name: summary(found, settings) for name, found in noise.items()}}
+
+
+def noisy_run(key: jax.Array, learning_rate: jax.Array, start: Players, case: Case, steps: int) -> dict[str, jax.Array]:
+    """`RECORDS` records of w, b and u, `[RECORDS, 12]`, of a run that starts at an equilibrium."""
+    game = slanted_land(objective=OBJECTIVES[case.objective], independent_latents=not case.shared_latent)
+    rule = METHODS["plain"].rule(ORDERS[case.order], learning_rate)
+    outcome = train(
+        key, game, rule, steps, players=start,
+        record=lambda info: networks.to_vector(info.players)[:12], record_every=steps // RECORDS,
+    )  # fmt: skip
+    return {"history": outcome.history}
+
+
+def measured(case: Case, settings: Settings) -> dict[str, np.ndarray]:
+    """Mean and standard deviation over replicas of where on the surface they are, `[rates, 1 + RECORDS, 4]`, and the
+    variance of D's u over replicas and the later half of the records, `[rates, 4]`."""
+    rates = settings.learning_rates
+    with jax.enable_x64(True):
+        weights = faces.unstack(np.array(START_WEIGHTS))
+        start = jax.tree.map(np.float32, equilibria.equilibrium(weights, faces.unstack(faces.FACES)))
+    runs = sweep(
+        partial(noisy_run, start=start, case=case, steps=settings.steps),
+        {"seed": np.arange(settings.replicas), "learning_rate": list(rates)},
+        dims={"history": ("record", "number")},
+    )
+    history = runs.history.transpose("learning_rate", "record", "seed", "number").values.astype(float)
+    with jax.enable_x64(True):
+        places = np.asarray(landings(history.reshape(-1, 12)[:, :8])).reshape(*history.shape[:3], 4)
+    at_start = np.broadcast_to(np.array(START_WEIGHTS), (len(rates), 1, 4))
+    return {
+        "mean": np.concatenate([at_start, places.mean(2)], axis=1),
+        "deviation": np.concatenate([0 * at_start, places.std(2, ddof=1)], axis=1),
+        "fluctuation": history[:, RECORDS // 2 :, :, 8:].var(axis=(1, 2)),
+    }
+
+
+@jax.jit
+def landings(numbers: jax.Array) -> jax.Array:
+    """The weights `[n, 4]` at which steepest lines meet the equilibria, from w and b `[n, 8]` near by."""
+    return jax.lax.map(
+        lambda wb: equilibria.landing(Generator(wb[:4], wb[4:]), faces.FACES, steps=8), numbers, batch_size=8192
+    )
+
+
+def predicted(rate: float, steps: float, case: Case) -> dict[str, np.ndarray]:
+    """What `measured` gives for one rate, by the theory, and the velocity at the start."""
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, integrated(rate, steps, case))
+
+
+@partial(jax.jit, static_argnames="case")
+def integrated(rate: ArrayLike, steps: ArrayLike, case: Case) -> dict[str, jax.Array]:
+    """The solution of the module's equations, by the method of Adams and Bashforth of order two."""
+
+    def slopes(weights: jax.Array, covariance: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        def motion(weights: jax.Array) -> tuple[jax.Array, drift.Motion]:
+            here = drift.along(
+                weights, faces.FACES, OBJECTIVES[case.objective],
+                shared_latent=case.shared_latent, discriminator_first=case.discriminator_first,
+            )  # fmt: skip
+            return here.velocity, here
+
+        turn, here = jax.jacfwd(motion, has_aux=True)(weights)
+        spread = 2 * rate * here.diffusion + turn @ covariance + covariance @ turn.T
+        return (here.velocity, spread), jnp.diag(here.fluctuation)
+
+    def step(carry, first):
+        state, before = carry
+        now, fluctuation = slopes(*state)
+        before = jax.tree.map(partial(jnp.where, first), now, before)
+        state = jax.tree.map(lambda x, a, b: x + size * (1.5 * a - 0.5 * b), state, now, before)
+        return (state, now), (*state, fluctuation, now[0])
+
+    size = rate**2 * steps / (RECORDS * SUBSTEPS)
+    start = jnp.array(START_WEIGHTS), jnp.zeros((4, 4))
+    is_first = jnp.arange(RECORDS * SUBSTEPS) == 0
+    _, (mean, covariance, fluctuation, velocity) = jax.lax.scan(step, (start, start), is_first)
+    deviation = jnp.sqrt(jax.vmap(jnp.diag)(covariance))
+    last = slice(SUBSTEPS - 1, None, SUBSTEPS)
+    return {
+        "mean": jnp.concatenate([start[0][None], mean[last]]),
+        "deviation": jnp.concatenate([jnp.zeros((1, 4)), deviation[last]]),
+        "fluctuation": jnp.asarray(rate) * fluctuation[len(fluctuation) // 2 :].mean(0),
+        "velocity": velocity[0],
+    }
+
+
+def summary(found: dict[str, np.ndarray], settings: Settings) -> Data:
+    """For each rate what moved, and the epochs in which the mean |w| halves at the article's rate, by theory."""
+    signs, fastest = np.sign(START_WEIGHTS), int(np.argmax(settings.learning_rates))
+    time = max(settings.learning_rates) ** 2 * settings.steps / RECORDS * np.arange(1 + RECORDS)
+    rows = {
+        f"{rate:g}": {
+            "mean |w| moves by": ((found["mean"][i, -1] - START_WEIGHTS) * signs).mean(),
+            "predicted": ((found["predicted_mean"][i, -1] - START_WEIGHTS) * signs).mean(),
+            "deviation": found["deviation"][i, -1].mean(),
+            "predicted deviation": found["predicted_deviation"][i, -1].mean(),
+            "variance of u over predicted": (found["fluctuation"] / found["predicted_fluctuation"])[i].mean(),
+        }
+        for i, rate in enumerate(settings.learning_rates)
+    }
+    halving = time_to_half(time, (found["predicted_mean"][fastest] * signs).mean(1))
+    return rows | {
+        "epochs in which mean |w| halves at rate 0.01, as predicted": halving / (ARTICLE_RATE**2 * STEPS_PER_EPOCH)
+    }
+
+
+def time_to_half(times: np.ndarray, sizes: np.ndarray) -> float:
+    """When `sizes` are first half of the first, linearly between `times`; infinite if they are not."""
+    below = np.flatnonzero(sizes <= sizes[0] / 2)
+    return float(np.interp(sizes[0] / 2, sizes[below[0] :: -1], times[below[0] :: -1])) if below.size else math.inf
+
+
+def answer(data: Data) -> str:
+    """The first two cases, which differ in the latent that G has."""
+    times = [
+        f"{row['epochs in which mean |w| halves at rate 0.01, as predicted'] / 1e6:.0f} million epochs ({name})"
+        for name, row in list(data["summary"].items())[:2]
+    ]
+    return f"At the rate 0.01, theory says, noise halves |w| in\n{' and in '.join(times)}."
+
+
+EXPERIMENT = Experiment(
+    "latent_noise", Settings, compute, answer, {"latent_noise.png": Figure(figures.draw, 11, 5.3)}, x64=False,
+    devices=None,
+)  # fmt: skip
+
+if __name__ == "__main__":
+    EXPERIMENT.main()

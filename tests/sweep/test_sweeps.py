@@ -1,0 +1,440 @@
+import functools
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import zarr
+
+from slantgan_jax import provenance, rules, slanted_land, sweep, sweeps, train
+from slantgan_jax.sweeps import _checks, _evaluate, _store
+
+GAME = slanted_land()
+STEPS = 40
+AXES = {"seed": range(30), "learning_rate": [0.01, 0.1, 1.0]}
+DIMS = {"weights": ("pixel",)}
+
+
+def run(key, learning_rate):
+    rule = rules.tutorial(optax.sgd(learning_rate))
+    outcome = train(key, GAME, rule, STEPS)
+    weights, bias = outcome.players.discriminator
+    return {"weights": jnp.stack(weights), "bias": bias, "finite": outcome.finite}
+
+
+def other_run(key, learning_rate):
+    return {name: value + 1 if name == "bias" else value for name, value in run(key, learning_rate).items()}
+
+
+def assert_same_bits(one, other):
+    assert set(one.data_vars) == set(other.data_vars)
+    for name in one.data_vars:
+        assert one[name].dims == other[name].dims
+        assert one[name].values.tobytes() == other[name].values.tobytes(), name
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return sweep(run, AXES, dims=DIMS).load()
+
+
+def test_the_result_is_labelled(expected):
+    assert dict(expected.sizes) == {"seed": 30, "learning_rate": 3, "pixel": 4}
+    assert expected.bias.dims == ("seed", "learning_rate")
+    assert expected.weights.dims == ("seed", "learning_rate", "pixel")
+    assert expected.finite.dtype == bool
+    assert {"run", "program", "versions", "revision", "created", "platform"} <= set(expected.attrs)
+    picked = expected.bias.sel(learning_rate=0.011, method="nearest").median("seed")
+    assert picked == np.median(expected.bias.values[:, 0])
+    described = sweep(run, AXES, dims=DIMS, attrs={"learning_rate": {"units": "1"}, "bias": {"long_name": "c"}})
+    assert described.learning_rate.attrs == {"units": "1"}
+    assert described.bias.attrs["long_name"] == "c"
+
+
+def test_every_cell_is_the_run_with_its_numbers(expected):
+    alone = jax.jit(run)
+    for seed, rate in ((0, 0.01), (7, 0.1), (29, 1.0)):
+        cell = expected.sel(seed=seed, learning_rate=rate)
+        result = alone(jax.random.key(seed), rate)
+        # Another program than the sweep's, so rounding may differ: an ulp a step, over 40 steps.
+        np.testing.assert_allclose(cell.weights, result["weights"], atol=1e-5)
+        np.testing.assert_allclose(cell.bias, result["bias"], atol=1e-5)
+
+
+def test_a_seed_is_the_key_of_that_number():
+    seeds = [0, 1, 2**31 - 1, 2**31, 2**32 - 1]
+    found = sweep(lambda key: {"u": jax.random.uniform(key)}, {"seed": seeds}).u.values
+    assert [float(jax.random.uniform(jax.random.key(seed))) for seed in seeds] == found.tolist()
+
+
+@pytest.mark.parametrize("tile", [1, 7, 30, 1000])
+def test_any_tile_gives_the_same_bits(tmp_path, expected, tile):
+    axes = AXES | {"seed": range(4)} if tile == 1 else AXES
+    found = sweep(run, axes, dims=DIMS, chunk_size=tile, store=tmp_path / "s.zarr")
+    assert np.prod(zarr.open_group(tmp_path / "s.zarr")["bias"].chunks) <= tile
+    assert_same_bits(found, expected.isel(seed=range(len(axes["seed"]))))
+
+
+@pytest.mark.parametrize(
+    "axes", [{"seed": [5], "learning_rate": [0.1]}, {"seed": range(3, 9), "learning_rate": [1.0, 0.1]}]
+)
+def test_a_cell_has_the_same_bits_in_another_sweep(expected, axes):
+    assert_same_bits(
+        sweep(run, axes, dims=DIMS), expected.sel(seed=list(axes["seed"]), learning_rate=axes["learning_rate"])
+    )
+
+
+def test_more_lanes_than_one_batch_give_the_same_bits(expected):
+    width = _evaluate.lanes() * jax.local_device_count()
+    many = sweep(run, {"seed": range(width + 5), "learning_rate": [0.1]}, dims=DIMS)
+    assert_same_bits(many.isel(seed=range(30)), expected.sel(learning_rate=[0.1]))
+    last = sweep(run, {"seed": [width + 4], "learning_rate": [0.1]}, dims=DIMS)
+    assert_same_bits(many.isel(seed=[-1]), last)
+
+
+PROGRAM = """
+import sys
+from slantgan_jax.cpu import use_every_core
+use_every_core(int(sys.argv[1]))
+import tests.sweep.test_sweeps as t
+found = t.sweep(t.run, t.AXES, dims=t.DIMS, store=sys.argv[2], chunk_size=int(sys.argv[3]))
+"""
+
+
+def outside(devices, store, chunk_size=12, program=PROGRAM, **options):
+    arguments = [sys.executable, "-c", program, str(devices), str(store), str(chunk_size)]
+    return subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
+
+
+def finish(process):
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3])
+def test_any_number_of_devices_in_a_new_process_gives_the_same_bits(tmp_path, expected, devices):
+    finish(outside(devices, tmp_path / "s.zarr"))
+    assert_same_bits(sweeps.load(tmp_path / "s.zarr"), expected)
+    # ... and this process, with four devices, sees the same sweep.
+    assert_same_bits(sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr"), expected)
+
+
+MEASURES = """
+import jax, numpy as np
+from slantgan_jax import faces, slanted_land, sweep
+from slantgan_jax.analysis import distances, best_response
+from slantgan_jax.cpu import use_every_core
+use_every_core(2)
+images = faces.unstack(faces.FACES)
+def run(key):
+    players = slanted_land().init(key)
+    return {"gap": best_response.duality_gap(players, images, 0.01, nodes=8),
+            "frechet": distances.frechet_squared(players.generator, images)}
+with jax.enable_x64(True):
+    found, alone = sweep(run, {"seed": [3]}), jax.jit(run)(jax.random.key(3))
+for name, value in alone.items():
+    np.testing.assert_allclose(found[name][0], value, rtol=1e-10)  # rounding; ψ itself is found to half the digits
+"""
+
+
+def test_gaps_and_distances_can_be_metrics_of_a_sweep_on_all_cores(tmp_path):
+    """On two cores and devices the Fréchet distance stood still while it called LAPACK: see `analysis.dense`."""
+    finish(outside(2, tmp_path, program=MEASURES))
+
+
+def test_two_processes_on_one_store_by_mistake_do_no_harm(tmp_path, expected):
+    both = [outside(1, tmp_path / "s.zarr", chunk_size=3) for _ in range(2)]
+    for process in both:
+        finish(process)
+    assert_same_bits(sweeps.load(tmp_path / "s.zarr"), expected)
+
+
+def test_a_diverging_run_harms_nobody(expected):
+    mixed = sweep(run, AXES | {"learning_rate": [0.01, 1e6, np.inf, np.nan, 0.1, 1.0]}, dims=DIMS)
+    assert_same_bits(mixed.isel(learning_rate=[0, 4, 5]), expected)
+    assert not mixed.finite.isel(learning_rate=[1, 2, 3]).any()
+
+
+def test_a_call_after_the_end_computes_nothing(tmp_path, expected, monkeypatch):
+    sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", chunk_size=12)
+    monkeypatch.setattr(_evaluate, "evaluate", lambda *_: pytest.fail("computed again"))
+    assert_same_bits(sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr"), expected)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def alter(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, alter, Path.unlink])
+@pytest.mark.parametrize("variable", ["weights", "finite"])
+def test_a_damaged_chunk_is_noticed_and_computed_again(tmp_path, expected, damage, variable, monkeypatch):
+    store = tmp_path / "s.zarr"
+    sweep(run, AXES, dims=DIMS, store=store, chunk_size=12)
+    chunk = sorted(path for path in (store / variable / "c").rglob("*") if path.is_file())[3]
+    damage(chunk)
+    with pytest.raises(ValueError, match="1 chunks are missing or damaged"):
+        sweeps.load(store)
+    computed = []
+    start = _evaluate.evaluate
+    monkeypatch.setattr(_evaluate, "evaluate", lambda *arguments: computed.append(1) or start(*arguments))
+    assert_same_bits(sweep(run, AXES, dims=DIMS, store=store), expected)
+    assert len(computed) == 1
+    assert_same_bits(sweeps.load(store), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"run": other_run}, "run run, now other_run"),
+        (
+            {"axes": AXES | {"learning_rate": [0.01, 0.1, 2.0]}},
+            r"learning_rate \[0.01, 0.1, 1.0\], now \[0.01, 0.1, 2.0\]",
+        ),
+        ({"axes": AXES | {"seed": range(31)}}, "seed 30 values from 0 to 29, now 31 values from 0 to 30"),
+        (
+            {"axes": {"seed": range(30)}, "run": functools.partial(run, learning_rate=0.1)},
+            "axis learning_rate, now none",
+        ),
+    ],
+)
+def test_the_store_of_another_sweep_is_refused_and_left_as_it_was(tmp_path, change, message):
+    store = tmp_path / "s.zarr"
+    sweep(run, AXES, dims=DIMS, store=store)
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=message):
+        sweep(**({"run": run, "axes": AXES} | change), dims=DIMS, store=store)
+    assert before == {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("constant", [1.0, np.float32(1.0), np.arange(3.0)])
+def test_a_run_that_differs_in_a_number_it_closes_over_is_another_run(tmp_path, constant):
+    def make(value):
+        return lambda rate: {"x": rate * jnp.sum(jnp.asarray(value, jnp.float32))}
+
+    sweep(make(constant), {"rate": [0.1]}, store=tmp_path / "s.zarr")
+    with pytest.raises(ValueError, match="program"):
+        sweep(make(constant + 1), {"rate": [0.1]}, store=tmp_path / "s.zarr")
+
+
+def test_another_version_is_named(tmp_path, monkeypatch):
+    sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr")
+    versions = provenance.versions() | {"slantgan-jax": "99.0"}
+    monkeypatch.setattr(provenance, "versions", lambda: versions)
+    with pytest.raises(ValueError, match=r"slantgan-jax 0.1.0, now 99.0"):
+        sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr")
+
+
+def test_something_else_at_the_path_is_refused_and_kept(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file", tmp_path / "folder"):
+        with pytest.raises(ValueError, match="not a store of a sweep"):
+            sweep(run, AXES, dims=DIMS, store=path)
+    assert (tmp_path / "file").read_text() == "precious"
+    with pytest.raises(OSError, match="file"):
+        sweep(run, AXES, dims=DIMS, store=tmp_path / "file" / "below.zarr")
+
+
+def test_ctrl_c_stops_between_chunks_and_says_how_to_go_on(tmp_path, expected, monkeypatch):
+    calls = []
+    start = _evaluate.evaluate
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return start(*arguments)
+
+    monkeypatch.setattr(_evaluate, "evaluate", interrupted)
+    with pytest.raises(
+        KeyboardInterrupt, match=r"stopped with 3 of 8 chunks done: call it again with the same arguments"
+    ):
+        sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", chunk_size=12)
+    assert_same_bits(sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr"), expected)
+    assert len(calls) == 4 + 5
+
+
+def test_a_disk_that_takes_no_more_is_a_clear_error_and_what_was_done_stays(tmp_path, expected, monkeypatch):
+    write = _store.write
+    written = []
+
+    def full(*arguments):
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+        written.append(1)
+        write(*arguments)
+
+    monkeypatch.setattr(_store, "write", full)
+    with pytest.raises(OSError, match=r"cannot be written \(No space left on device\); 3 of 8 chunks are done"):
+        sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", chunk_size=12)
+    monkeypatch.setattr(_store, "write", write)
+    assert len(_store.missing(_store.open_group(tmp_path / "s.zarr"))) == 5
+    assert_same_bits(sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr"), expected)
+
+
+def test_killed_twenty_times_at_random_moments_it_still_ends_with_the_same_bits(tmp_path, expected):
+    """Starts a process that sweeps in 90 chunks and kills it -9 at a random moment, twenty times; then finishes."""
+    store, rng = tmp_path / "s.zarr", np.random.default_rng(0)
+    for _ in range(20):
+        before = len(list(store.glob("bias/c/*/*")))
+        process = outside(1, store, chunk_size=1)
+        deadline, more = time.time() + 60, rng.integers(1, 4)
+        while process.poll() is None and len(list(store.glob("bias/c/*/*"))) < before + more:
+            assert time.time() < deadline
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.02))
+        process.kill()
+        process.communicate()
+    assert _store.missing(_store.open_group(store)), "it should not have ended yet"
+    assert_same_bits(sweep(run, AXES, dims=DIMS, store=store), expected)
+
+
+MISUSE = {
+    "an axis that the run does not take": (
+        {"axes": AXES | {"momentum": [0.9]}},
+        "takes no 'momentum': its parameters are key",
+    ),
+    "an empty axis": ({"axes": AXES | {"learning_rate": []}}, "'learning_rate' has shape"),
+    "duplicates": ({"axes": AXES | {"learning_rate": [0.1, 0.2, 0.1]}}, "has 0.1 more than once"),
+    "words": ({"axes": AXES | {"learning_rate": ["fast"]}}, "give numbers"),
+    "a table": ({"axes": AXES | {"learning_rate": [[0.1]]}}, "'learning_rate' has shape"),
+    "a seed that is none": ({"axes": AXES | {"seed": [0.5]}}, "whole numbers"),
+    "a negative seed": ({"axes": AXES | {"seed": [-1]}}, "goes from -1"),
+    "no axis for a parameter": ({"axes": {"seed": [0]}}, "needs learning_rate"),
+    "no seeds": ({"axes": {"learning_rate": [0.1]}}, "needs key"),
+    "no array": ({"run": lambda key, learning_rate: {"x": 1.0}}, "float as 'x'"),
+    "nested": ({"run": lambda key, learning_rate: {"x": {"y": learning_rate}}}, "dict as 'x'"),
+    "no mapping": ({"run": lambda key, learning_rate: learning_rate}, "return a flat mapping"),
+    "no names of dimensions": ({"dims": {}}, "'weights' has shape \\(4,\\)"),
+    "an axis's name": ({"run": lambda key, learning_rate: {"seed": learning_rate}}, "returns 'seed'"),
+    "no axis": ({"axes": {}}, "at least one axis"),
+    "a number beyond 32 bits": ({"axes": AXES | {"learning_rate": [2**40]}}, "fit 32 bits"),
+    "a dimension that is an axis": ({"dims": {"weights": ("seed",)}}, "'seed' is an axis"),
+    "a coordinate of another length": ({"coords": {"pixel": [0, 1]}}, "a coordinate of 2 values"),
+    "a shape that depends on an axis": (
+        {"run": lambda key, learning_rate: {"x": jnp.ones(learning_rate)}},
+        "be traced",
+    ),
+    "a branch that depends on an axis": ({"run": lambda key, learning_rate: {"x": learning_rate or key}}, "be traced"),
+    "a name with a slash": ({"run": lambda key, learning_rate: {"loss/g": learning_rate}}, "plain names"),
+    "a text for dimensions": ({"dims": {"weights": "pixel"}}, "give a tuple"),
+    "keys": ({"run": lambda key, learning_rate: {"x": key}}, "return numbers"),
+    "an axis among the coordinates": ({"coords": {"seed": range(30)}}, "axes has already"),
+    "no runs in a tile": ({"chunk_size": 0}, "chunk_size is 0"),
+}
+
+
+@pytest.mark.parametrize("name", MISUSE)
+def test_misuse_is_named_before_any_work(tmp_path, name):
+    change, message = MISUSE[name]
+    with pytest.raises(ValueError, match=message):
+        sweep(**({"run": run, "axes": AXES, "dims": DIMS} | change), store=tmp_path / "s.zarr")
+    assert not (tmp_path / "s.zarr").exists()
+
+
+def test_a_run_that_closes_over_a_tracer_is_named():
+    with pytest.raises(ValueError, match="closes over a tracer"):
+        jax.jit(lambda outer: sweep(lambda rate: {"x": rate * outer}, {"rate": [1.0]}))(2.0)
+    with pytest.raises(ValueError, match="closes over a tracer"):
+        jax.vmap(lambda outer: sweep(lambda rate: {"x": rate * outer}, {"rate": [1.0]}))(jnp.ones(2))
+    leaked = []
+    jax.jit(lambda outer: leaked.append(outer))(2.0)
+    with pytest.raises(ValueError, match="closes over a tracer"):
+        sweep(lambda rate: {"x": rate * leaked[0]}, {"rate": [1.0]})
+
+
+@pytest.mark.parametrize(
+    ("sizes", "tile", "most"),
+    [((1000, 4), 4096, 1), ((1000, 50, 50), 4096, 626), ((7,), 3, 3), ((1000, 3000), 4096, 752)],
+)
+def test_chunks_fill_the_tile(sizes, tile, most):
+    block = _checks._block(sizes, tile)
+    assert np.prod(block) <= tile
+    assert np.prod([-(-size // length) for size, length in zip(sizes, block, strict=True)]) <= most
+
+
+def test_float64_sweeps_where_64_bits_are_enabled(x64):
+    found = sweep(run, {"seed": [0], "learning_rate": [0.1]}, dims=DIMS)
+    assert found.weights.dtype == np.float64
+    result = jax.jit(run)(jax.random.key(0), 0.1)
+    np.testing.assert_allclose(found.weights.values[0, 0], result["weights"], atol=1e-13)
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, alter, Path.unlink])
+def test_a_damaged_coordinate_is_noticed_and_written_again(tmp_path, expected, damage):
+    store = tmp_path / "s.zarr"
+    sweep(run, AXES, dims=DIMS, store=store)
+    damage(store / "learning_rate" / "c" / "0")
+    with pytest.raises(ValueError, match="damaged coordinates \\(learning_rate\\)"):
+        sweeps.load(store)
+    assert_same_bits(sweep(run, AXES, dims=DIMS, store=store), expected)
+    assert sweeps.load(store).learning_rate.values.tolist() == AXES["learning_rate"]
+
+
+@pytest.mark.parametrize("file", ["zarr.json", "bias/zarr.json", "seed/zarr.json"])
+@pytest.mark.parametrize("damage", [truncate, empty, Path.unlink])
+def test_damaged_metadata_are_named_and_left(tmp_path, file, damage):
+    store = tmp_path / "s.zarr"
+    sweep(run, AXES, dims=DIMS, store=store)
+    damage(store / file)
+    for use in (sweeps.load, lambda path: sweep(run, AXES, dims=DIMS, store=path)):
+        with pytest.raises(ValueError, match=r"s.zarr is not a store of a sweep that can be read"):
+            use(store)
+
+
+def test_a_loop_may_start_at_a_constant_that_no_axis_moves():
+    def doubled(rate):
+        return {"x": jax.lax.fori_loop(0, 3, lambda _, x: x * rate, jnp.ones(()))}
+
+    assert sweep(doubled, {"rate": [1.0, 2.0]}).x.values.tolist() == [1.0, 8.0]
+
+
+def test_whole_numbers_are_signed_and_results_may_be_empty_or_counted(tmp_path):
+    ds = sweep(
+        lambda n: {"y": n - 5, "none": jnp.zeros(0)}, {"n": [1, 2, 8]}, dims={"none": ("k",)}, store=tmp_path / "s"
+    )
+    assert ds.y.values.tolist() == [-4, -3, 3]
+    assert dict(sweeps.load(tmp_path / "s").none.sizes) == {"n": 3, "k": 0}
+
+
+def test_the_default_tile_is_bounded_by_what_a_run_records():
+    def big(rate):
+        return {"x": rate * jnp.ones(1_000_000)}
+
+    layout = _checks.layout_of(big, {"rate": np.arange(1.0, 1000.0)}, {"x": ("i",)}, {}, {}, None)
+    assert layout.block == (_checks.CHUNK_BYTES // 4_000_000,)
+
+
+def test_a_run_with_an_object_bound_to_it_can_be_resumed(tmp_path):
+    """Its description has an address that differs between processes; its program does not."""
+
+    def make():
+        return functools.partial(lambda rate, thing: {"x": rate * 2}, thing=object())
+
+    sweep(make(), {"rate": [0.1, 0.2]}, store=tmp_path / "s")
+    sweep(make(), {"rate": [0.1, 0.2]}, store=tmp_path / "s")
+
+
+def test_another_sweeps_store_is_left_as_it_was_even_where_it_is_damaged(tmp_path):
+    store = tmp_path / "s.zarr"
+    sweep(run, AXES, dims=DIMS, store=store)
+    alter(store / "learning_rate" / "c" / "0")
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="another program"):
+        sweep(other_run, AXES, dims=DIMS, store=store)
+    assert before == {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}

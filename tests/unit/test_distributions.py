@@ -1,0 +1,117 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from article_stream import article_stream
+
+from slantgan_jax import distributions
+
+SEEDS = [0, 1, 42, 2**31 - 1]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("x64", [False, True])
+def test_latents_are_the_librarys_uniform_numbers_bit_for_bit(seed, x64):
+    with jax.enable_x64(x64):
+        key = jax.random.key(seed)
+        ours = jax.vmap(distributions.uniform().sample, (None, 0, None))(key, jnp.arange(1000), 0)
+        library = jax.random.uniform(jax.random.clone(key), (1000,))
+        assert ours.dtype == library.dtype == (jnp.float64 if x64 else jnp.float32)
+        np.testing.assert_array_equal(ours, library)
+
+
+def test_threefry_is_the_published_one():
+    """Known answers of the Random123 distribution for threefry2x32, 20 rounds."""
+    known = [
+        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
+        ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+    ]
+    for key, counter, expected in known:
+        words = distributions.threefry(tuple(map(jnp.uint32, key)), tuple(map(jnp.uint32, counter)))
+        assert tuple(map(int, words)) == expected
+
+
+@pytest.mark.parametrize("seed", SEEDS[:3])
+def test_the_article_stream_is_drawn_one_number_at_a_time(seed):
+    legacy = np.random.RandomState(seed)
+    drawn = [legacy.normal() for _ in range(13)]
+    uniform = [legacy.rand() for _ in range(5 * 7 + 4)]
+    stream = article_stream(seed, 35)
+    flat = np.concatenate([np.ravel(part) for part in stream])
+    np.testing.assert_array_equal(flat, drawn + uniform)
+
+
+def test_misuse_is_named():
+    with pytest.raises(ValueError, match=r"seed is -1"):
+        article_stream(-1, 5)
+    with pytest.raises(ValueError, match=r"steps is 0"):
+        article_stream(1, 0)
+    for key in (jnp.zeros(2, jnp.uint32), jax.random.split(jax.random.key(0)), jax.random.key(0, impl="rbg")):
+        with pytest.raises(ValueError, match="one typed threefry key"):
+            distributions.uniform().sample(key, 0, 0)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 5)])
+def test_normal_draws_are_the_librarys_under_the_key_of_the_draw(shape):
+    key = jax.random.key(11)
+    ours = jax.jit(distributions.normal(shape).sample)(key, 7, 2)
+    library = jax.jit(lambda key: jax.random.normal(distributions.draw_key(key, 7, 2), shape))(jax.random.clone(key))
+    assert ours.shape == shape
+    np.testing.assert_array_equal(ours, library)
+
+
+def test_every_step_and_stream_has_a_key_of_its_own():
+    key = jax.random.key(3)
+    words = jax.vmap(jax.vmap(lambda step, stream: jax.random.key_data(distributions.draw_key(key, step, stream)),
+                              (0, None)), (None, 0))(jnp.arange(100), jnp.arange(7))  # fmt: skip
+    assert len(np.unique(np.asarray(words).reshape(-1, 2), axis=0)) == 700
+
+
+DATASET = {"a": np.arange(12.0).reshape(4, 3), "b": np.arange(4.0)}
+
+
+def test_cyclic_data_come_in_turn():
+    data = distributions.cyclic(DATASET)
+    key = jax.random.key(0)
+    found = jax.vmap(lambda step: data.sample(key, step, 0))(jnp.arange(9))
+    np.testing.assert_array_equal(found["b"], np.arange(9) % 4)
+    np.testing.assert_array_equal(found["a"], DATASET["a"][np.arange(9) % 4])
+    values, weights = data.nodes()
+    np.testing.assert_array_equal(values["a"], DATASET["a"])
+    np.testing.assert_allclose(weights, 0.25)
+
+
+def test_resampled_data_come_equally_often():
+    data = distributions.resampled(DATASET)
+    key = jax.random.key(0)
+    found = jax.jit(jax.vmap(lambda step: data.sample(key, step, 3)))(jnp.arange(40_000))
+    np.testing.assert_array_equal(found["a"][:, 0], 3 * found["b"])  # leaves of one item stay together
+    counts = np.bincount(np.asarray(found["b"]).astype(int), minlength=4)
+    assert np.sum((counts - 10_000) ** 2 / 10_000) < 16.3  # χ² with 3 degrees of freedom, 1 in 1000
+
+
+def test_a_sequence_is_replayed_and_then_nan():
+    replay = distributions.sequence(np.array([0.5, 0.25]))
+    key = jax.random.key(0)
+    found = jax.vmap(lambda step: replay.sample(key, step, 0))(jnp.arange(4, dtype=jnp.uint32))
+    np.testing.assert_array_equal(found, [0.5, 0.25, np.nan, np.nan])
+    assert replay.nodes is None
+
+
+@pytest.mark.parametrize("power", [1, 2, 3, 4, 6])
+def test_quadratures_have_the_moments_of_their_distribution(x64, power):
+    z, weights = distributions.uniform().nodes()
+    np.testing.assert_allclose(weights @ z**power, 1 / (power + 1), rtol=1e-14)
+    for shape, size in (((), 1), ((4,), 4)):
+        x, weights = distributions.normal(shape).nodes()
+        moment = {1: 0, 2: 1, 3: 0, 4: 3, 6: 15}[power]
+        first = np.reshape(x, (-1, size))[:, 0]
+        np.testing.assert_allclose(weights @ first**power, moment, atol=1e-12)
+
+
+@pytest.mark.parametrize("make", [distributions.cyclic, distributions.resampled, distributions.sequence])
+def test_data_without_a_common_leading_axis_are_refused(make):
+    for data in ((), np.zeros((0, 2)), (np.zeros(3), np.zeros(4)), np.float64(1.0)):
+        with pytest.raises(ValueError, match="leading axis"):
+            make(data)

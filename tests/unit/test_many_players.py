@@ -1,0 +1,140 @@
+"""Three players: fields against dense algebra, rules against their definition."""
+
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from slantgan_jax import Game, fields, rules, train
+
+COUNTS = 2, 1, 3  # the parameters of each player
+STARTS = np.cumsum([0, *COUNTS])
+BLOCKS = [slice(a, b) for a, b in itertools.pairwise(STARTS)]
+RNG = np.random.default_rng(0)
+MATRICES = RNG.normal(size=(3, 6, 6)) / 3 + np.eye(6)
+RATE, STRENGTH = 0.1, 0.3
+
+
+class Trio(NamedTuple):
+    leader: Any
+    second: Any
+    third: Any
+
+
+def loss(i, players):
+    """½ xᵀ S_i x of all parameters x, S_i the symmetric part of a matrix."""
+    x = jnp.concatenate(players)
+    return x @ jnp.asarray(MATRICES[i]) @ x / 2
+
+
+def game():
+    losses = Trio(*((lambda players, sample, i=i: loss(i, players),) for i in range(3)))
+    return Game(start, (), losses)
+
+
+def start(key):
+    return Trio(*(jax.random.normal(own, (n,)) for own, n in zip(jax.random.split(key, 3), COUNTS, strict=True)))
+
+
+def losses_of(players):
+    return Trio(*(loss(i, players) for i in range(3)))
+
+
+HESSIANS = (MATRICES + MATRICES.transpose(0, 2, 1)) / 2
+J = np.concatenate([HESSIANS[i][block] for i, block in enumerate(BLOCKS)])
+J_O = J.copy()
+for block in BLOCKS:
+    J_O[block, block] = 0
+X = RNG.normal(size=6)
+XI = J @ X
+
+
+def shaping():
+    """χ_i = Σ_{j≠i} (D_i ∇_j L_j)ᵀ ∇_j L_i."""
+    chi = np.zeros(6)
+    for i, own in enumerate(BLOCKS):
+        for j, other in enumerate(BLOCKS):
+            if i != j:
+                chi[own] += HESSIANS[j][other, own].T @ (HESSIANS[i][other] @ X)
+    return chi
+
+
+def unrolled():
+    """G's slope through the matrices of two steps of the others, by the chain rule."""
+    step = np.eye(6) - STRENGTH * J
+    step[BLOCKS[0]] = np.eye(6)[BLOCKS[0]]
+    ahead = step @ step
+    return np.concatenate([(ahead.T @ HESSIANS[0] @ ahead @ X)[BLOCKS[0]], XI[2:]])
+
+
+FIELDS = {
+    "gradients": (fields.gradients, XI),
+    "extragradient": (fields.extragradient(RATE), (np.eye(6) - RATE * J) @ XI),
+    "consensus": (fields.consensus(STRENGTH), XI + STRENGTH * J.T @ XI),
+    "sga": (fields.sga(STRENGTH), XI + STRENGTH * (J - J.T).T @ XI / 2),
+    "cgd": (fields.cgd(RATE), np.linalg.solve(np.eye(6) + RATE * J_O, XI)),
+    "lola": (fields.lola(STRENGTH), XI - STRENGTH * J_O @ XI - STRENGTH * shaping()),
+    "unrolled": (fields.unrolled(2, STRENGTH), unrolled()),
+    "heun": (fields.heun(RATE), (np.eye(6) - RATE * J / 2) @ XI),
+    "rates of each player": (
+        fields.extragradient(Trio(0.1, 0.2, 0.3)),
+        XI - J @ (np.repeat([0.1, 0.2, 0.3], COUNTS) * XI),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_fields_of_three_players_are_their_formulas(x64, name):
+    field, expected = FIELDS[name]
+    players = Trio(*(jnp.asarray(X[block]) for block in BLOCKS))
+    found = field(losses_of)(players)
+    assert type(found) is Trio
+    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-11, atol=1e-12)  # CGD solves to 4 ulps
+
+
+def test_stable_opponent_shaping_lies_between_looking_ahead_and_lola(x64):
+    players = Trio(*(jnp.asarray(X[block]) for block in BLOCKS))
+    found = np.concatenate(fields.sos(STRENGTH)(losses_of)(players))
+    ahead, chi = XI - STRENGTH * J_O @ XI, shaping()
+    agreement = -STRENGTH * chi @ ahead
+    p1 = 1 if agreement >= 0 else min(1, -0.5 * ahead @ ahead / agreement)
+    p2 = XI @ XI if XI @ XI < 0.01 else 1
+    np.testing.assert_allclose(found, ahead - min(p1, p2) * STRENGTH * chi, rtol=1e-12)
+
+
+def test_rules_move_three_players(x64):
+    start = Trio(*(jnp.asarray(X[block]) for block in BLOCKS))
+    simultaneous = train(jax.random.key(0), game(), rules.simultaneous(optax.sgd(RATE)), 1, players=start).players
+    np.testing.assert_allclose(np.concatenate(simultaneous), X - RATE * XI, rtol=1e-13)
+    order = ("third", "leader", "third", "second")
+    rates = Trio(*map(optax.sgd, (0.1, 0.2, 0.3)))
+    found = train(jax.random.key(0), game(), rules.alternating(rates, order=order), 1, players=start).players
+    x = X.copy()
+    for name in order:
+        i = Trio._fields.index(name)
+        x[BLOCKS[i]] -= (0.1, 0.2, 0.3)[i] * J[BLOCKS[i]] @ x
+    np.testing.assert_allclose(np.concatenate(found), x, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        rules.past_extragradient(optax.adam(0.01), 0.1),
+        rules.averaged(rules.lookahead(rules.simultaneous(optax.adam(0.01)), 3, 0.5), optax.ema(0.9)),
+    ],
+    ids=["past extragradient", "averaged lookahead"],
+)
+def test_stateful_rules_take_three_players(rule):
+    result = jax.jit(lambda key: train(key, game(), rule, 7))(jax.random.key(0))
+    assert type(result.players) is Trio
+    assert result.finite
+
+
+def test_two_optimizers_for_three_players_are_refused():
+    rule = rules.simultaneous((optax.sgd(0.1), optax.sgd(0.1)))
+    with pytest.raises(ValueError, match="2 optimizers for 3 players"):
+        train(jax.random.key(0), game(), rule, 1)
