@@ -236,7 +236,7 @@ def load(folder: Path) -> Data:
     data = json.loads((folder / "data.json").read_text())
     with np.load(folder / "data.npz") as arrays:
         for path, array in arrays.items():
-            *parents, last = path.split("/")
+            *parents, last = (name.replace("~1", "/").replace("~0", "~") for name in path.split("/"))
             place = data
             for name in parents:
                 place = place[int(name) if isinstance(place, list) else name]
@@ -262,7 +262,8 @@ def write_json(path: Path, data: Any) -> None:
 def _arrays(path: str, data: Any) -> Iterator[tuple[str, np.ndarray]]:
     entries = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list | tuple) else ()
     for name, value in entries:
-        yield from _arrays(f"{path}/{name}" if path else str(name), value)
+        name = str(name).replace("~", "~0").replace("/", "~1")  # as in a JSON pointer, RFC 6901
+        yield from _arrays(f"{path}/{name}" if path else name, value)
     if isinstance(data, float | np.number | np.ndarray | jax.Array):
         array = np.asarray(data)
         if array.ndim or not np.isfinite(array):
