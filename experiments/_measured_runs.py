@@ -64,14 +64,16 @@ def game_and_rule(name: str, rate: Any) -> tuple[Game, Rule]:
 def run(key: jax.Array, learning_rate: jax.Array, method: str) -> dict[str, jax.Array]:
     """One run, looked at after each of `EPOCHS`: players `[looks, 13]`, mean losses of the last epoch `[looks, 2]`."""
     game, rule = game_and_rule(method, learning_rate)
-    result, looks, done = None, [], 0
+    state, looks, done = None, [], 0
     for epochs in EPOCHS:
-        state = result and result.state
+        # All parts of a run have the same key; a clone says that this is meant.
         if epochs > done + 1:  # up to the last epoch, which is recorded
-            state = train(key, game, rule, (epochs - 1 - done) * STEPS_PER_EPOCH, state=state).state
-        result, done = train(key, game, rule, STEPS_PER_EPOCH, state=state, record=partial(plotted, rule)), epochs
+            first = (epochs - 1 - done) * STEPS_PER_EPOCH
+            state = train(jax.random.clone(key), game, rule, first, state=state).state
+        result = train(jax.random.clone(key), game, rule, STEPS_PER_EPOCH, state=state, record=partial(plotted, rule))
         mean = jnp.mean(result.history, axis=0)
         looks.append({"players": to_vector(result.players), "plotted": mean, "finite": result.finite})
+        state, done = result.state, epochs
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *looks)
 
 

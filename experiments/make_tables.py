@@ -11,20 +11,15 @@ import tyro
 from _experiment import command_line
 from _methods import METHODS, Method
 
-FOLDERS = {
-    "bilinear": "experiments/bilinear.py",
-    "dirac_gan": "experiments/dirac_gan.py",
-    "compare_methods": "experiments/compare_methods.py",
-    "benchmark": "experiments/benchmark.py",
-}
+EXPERIMENTS = ("bilinear", "dirac_gan", "compare_methods", "benchmark")
 FASTEST = 12
 """Rows of the ranking."""
 DIRAC_WORDS = {
     "closed orbits": "orbits", "spirals out": "leaves", "diverges": "leaves", "stalls": "leaves", "drifts": "leaves",
 }  # fmt: skip
 SLANTED_LAND_WORDS = {
-    "converged": "some", "converging": "nears", "sublinear": "nears", "oscillating": "circles",
-    "spiraling_out": "spirals out", "stalled": "rests away", "drifting": "drifts", "diverged": "diverges",
+    "converged": "some", "converging": "nears", "oscillating": "circles", "stalled": "rests away",
+    "drifting": "drifts", "diverged": "diverges",
 }  # fmt: skip
 ORDER, SMOOTHING = "tutorial's order", "one-sided smoothing"
 OTHERS = {
@@ -84,7 +79,7 @@ def make_tables(
         page: pages such as docs/methods.md and docs/performance.md. What stands between <!-- lab -->, <!-- zoo --> or
             <!-- benchmark --> and <!-- end of lab --> and so on is replaced.
     """
-    data = {name: load(folder / name / "data.json", script) for name, script in FOLDERS.items()}
+    data = {name: load(folder, name) for name in EXPERIMENTS}
     costs = data["benchmark"]["methods_ns_per_gan_and_step"]
     if not costs:
         raise ValueError(f"{folder}/benchmark has no cost of methods: run benchmark.py without --no-methods")
@@ -102,9 +97,10 @@ def make_tables(
         path.write_text(text)
 
 
-def load(path: Path, script: str) -> dict[str, Any]:
+def load(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name / "data.json"
     if not path.exists():
-        raise ValueError(f"there is no {path}: run {script} first, or name another --folder")
+        raise ValueError(f"there is no {path}: run experiments/{name}.py first, or name another --folder")
     return json.loads(path.read_text())
 
 

@@ -58,8 +58,9 @@ class Settings:
     def check(self) -> None:
         check_whole("--epochs", self.epochs, 1, EPOCHS)
         check_whole("--seeds", self.seeds, 1)
-        if self.devices is not None:
-            check_whole("--devices", self.devices, 1)
+        for name, value in (("--devices", self.devices), ("--tile", self.tile)):
+            if value is not None:
+                check_whole(name, value, 1)
         if self.record_every is not None and (self.record_every < 1 or self.epochs % self.record_every):
             raise ValueError(
                 f"--record-every is {self.record_every}: give a positive divisor of the {self.epochs} epochs"

@@ -77,6 +77,7 @@ class Outcome(NamedTuple):
 def compute(settings: Settings, out: Path) -> Data:
     run = trained(**asdict(settings))
     generator, discriminator = last_players(run)
+    diverged = divergence(run)
     return {
         "faces": faces.FACES,
         "noise": faces.noise(jax.random.key(settings.seed), 20),
@@ -85,9 +86,9 @@ def compute(settings: Settings, out: Path) -> Data:
         "latents": run.shown,
         "generated": run.generated,
         "curves": run.curves._asdict(),
-        "frames": frames(run),
+        "frames": None if diverged else frames(run),
         "precision": run.generated.dtype.name,
-        "diverged": divergence(run),
+        "diverged": diverged,
     }
 
 

@@ -113,7 +113,9 @@ def _pairs(ax: Axes, data: Data) -> None:
         label = f"{plane}: D = 2 - slope = {with_error(found)}" if found else plane
         style = {"fmt": "o-", "color": COLORS[plane], "markersize": 4, "linewidth": 1.2, "label": label}
         ax.errorbar(about["distances"], share, 2 * np.sqrt(share * (1 - share) / count), **style)
-    ax.set(xscale="log", yscale="log", xlabel="distance of two points ε / side of the whole plane")
+    if any(np.any(about["differing"]) for about in data["planes"].values()):
+        ax.set_yscale("log")
+    ax.set(xscale="log", xlabel="distance of two points ε / side of the whole plane")
     ax.set_ylabel("share of pairs of which one converges")
     ax.legend(fontsize=9, loc="lower right")
     ax.set_title("Uncertain pairs: f ~ ε^(2 - D), over the whole plane", fontsize=10)

@@ -13,7 +13,7 @@ COLUMNS = 6
 
 def size(data: dict[str, Any]) -> tuple[float, float]:
     """The inches of a sheet with a portrait of each method."""
-    return 16, 0.1 + 3.2 * math.ceil(len(data["methods"]) / COLUMNS)
+    return 16, 0.9 + 3.07 * math.ceil(len(data["methods"]) / COLUMNS)
 
 
 def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:

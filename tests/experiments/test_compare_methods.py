@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from compare_methods import EXPERIMENT, METHODS
-
 from slantgan_jax.analysis.trajectories import Verdict
 
 pytestmark = pytest.mark.usefixtures("quick_compile")

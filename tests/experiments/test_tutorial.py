@@ -3,14 +3,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import _tutorial_text
+import figures.tutorial as figures
 import jax
 import numpy as np
 import numpy_gan
 import pytest
 import tutorial
 from article_stream import article_players, article_stream
+from matplotlib.figure import Figure
 
-SCRIPT = Path(__file__).parents[1] / "experiments" / "tutorial.py"
+SCRIPT = Path(__file__).parents[2] / "experiments" / "tutorial.py"
 FIGURES = [
     "faces",
     "noise",
@@ -33,9 +36,9 @@ def parameters(outcome):
 
 
 def test_the_replay_prints_what_the_article_prints():
-    outcome = tutorial.run(42, 0.01, 1000, "numpy")
+    outcome = tutorial.trained(42, 0.01, 1000, "numpy")
     generator, discriminator = tutorial.last_players(outcome)
-    published = tutorial.PUBLISHED
+    published = _tutorial_text.PUBLISHED
     pairs = [
         (outcome.generated, published["generated"]),
         (generator.weights, published["generator weights"]),
@@ -53,7 +56,7 @@ def test_the_replay_prints_what_the_article_prints():
     [(42, 0.01, 1000), (0, 0.1, 300), (7, 0.003, 200), (123456, 1.0, 200), (2**32 - 1, 0.5, 50)],
 )
 def test_any_replay_follows_the_original_program(seed, rate, epochs):
-    ours = tutorial.run(seed, rate, epochs, "numpy")
+    ours = tutorial.trained(seed, rate, epochs, "numpy")
     original = numpy_gan.train(seed, rate, epochs, true_losses=True)
     G, D = original.generator, original.discriminator
     # Both are float64; orders of summation differ, so 1e-16 a step, and no direction grows fast. Measured: 2e-14.
@@ -70,10 +73,10 @@ def test_float32_stays_near_the_published_numbers():
     Measured: 4e-7 in the images, 6e-6 in the parameters."""
     stream = article_stream(42, 5000)
     start = article_players(stream)
-    outcome = tutorial._run(start, np.float32(stream.latents), np.float32(stream.shown), np.float32(0.01))
+    outcome = tutorial._trained(start, np.float32(stream.latents), np.float32(stream.shown), np.float32(0.01))
     assert outcome.generated.dtype == np.float32
-    np.testing.assert_allclose(outcome.generated, tutorial.PUBLISHED["generated"], rtol=0, atol=2e-6)
-    published = np.concatenate([tutorial.PUBLISHED[name] for name in list(tutorial.PUBLISHED)[1:]])
+    np.testing.assert_allclose(outcome.generated, _tutorial_text.PUBLISHED["generated"], rtol=0, atol=2e-6)
+    published = np.concatenate([_tutorial_text.PUBLISHED[name] for name in list(_tutorial_text.PUBLISHED)[1:]])
     np.testing.assert_allclose(parameters(jax.tree.map(np.asarray, outcome)), published, rtol=0, atol=2e-5)
 
 
@@ -81,10 +84,10 @@ def test_the_command_writes_everything(tmp_path):
     done = command("--epochs", 20, "--out", tmp_path, "--source", "jax", "--seed", 3)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    expected = {f"{name}.png" for name in FIGURES} | {"training.gif", "run.json", "errors.npz"}
+    expected = {f"{name}.png" for name in FIGURES} | {"training.gif", "run.json", "errors.npz", "data.json", "data.npz"}
     assert {path.name for path in tmp_path.iterdir()} == expected
     record = json.loads((tmp_path / "run.json").read_text())
-    outcome = tutorial.run(3, 0.01, 20, "jax")
+    outcome = tutorial.trained(3, 0.01, 20, "jax")
     generator, discriminator = tutorial.last_players(outcome)
     np.testing.assert_allclose(record["generator"]["weights"], generator.weights, atol=1e-6)  # XLA flags differ here
     np.testing.assert_allclose(record["generator"]["biases"], generator.biases, atol=1e-6)
@@ -100,27 +103,25 @@ def test_the_command_writes_everything(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("option", "message"),
     [
-        (["--learning-rate", "-1"], "--learning-rate is -1.0"),
-        (["--learning-rate", "nan"], "--learning-rate is nan"),
-        (["--epochs", "0"], "--epochs is 0"),
-        (["--seed", "-1"], "--seed is -1"),
-        (["--source", "dice"], "dice"),
+        ({"learning_rate": -1.0}, "--learning-rate is -1.0"),
+        ({"learning_rate": float("nan")}, "--learning-rate is nan"),
+        ({"epochs": 0}, "--epochs is 0"),
+        ({"seed": -1}, "--seed is -1"),
+        ({"seed": 2**32}, "--seed is 4294967296"),
     ],
 )
-def test_bad_input_is_named_before_any_work(tmp_path, complaint, arguments, message):
-    out = tmp_path / "out"
-    assert message in complaint(tutorial.tutorial, *arguments, "--out", out)
-    assert not out.exists()
+def test_bad_input_is_named(option, message):
+    with pytest.raises(ValueError, match=message):
+        tutorial.Settings(**option).check()
 
 
-def test_an_out_that_is_a_file_is_refused_and_kept(tmp_path, complaint):
-    file = tmp_path / "file"
-    file.write_text("precious")
-    for out in (file, file / "below"):
-        assert str(out) in complaint(tutorial.tutorial, "--out", out)
-    assert file.read_text() == "precious"
+def test_a_source_that_is_none_is_refused(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        tutorial.EXPERIMENT.parse(["--source", "dice"])
+    assert stopped.value.code == 2
+    assert "dice" in capsys.readouterr().err
 
 
 def test_a_failing_run_leaves_the_earlier_result(tmp_path, monkeypatch):
@@ -130,9 +131,9 @@ def test_a_failing_run_leaves_the_earlier_result(tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError("interrupted")
 
-    monkeypatch.setattr(tutorial, "save_animation", fail)
+    monkeypatch.setattr(figures, "animation_frames", fail)
     with pytest.raises(RuntimeError, match="interrupted"):
-        tutorial.tutorial(epochs=2, out=tmp_path)
+        tutorial.EXPERIMENT.parse(["--epochs", "2", "--out", str(tmp_path)])
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "run.json": "earlier",
         "notes.txt": "the user's own",
@@ -141,8 +142,34 @@ def test_a_failing_run_leaves_the_earlier_result(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("rate", "reason"), [(1e6, "a parameter reached"), (1e308, "infinite or NaN")])
 def test_a_run_that_diverges_is_reported_and_not_drawn_as_if_fine(tmp_path, rate, reason, capsys):
-    tutorial.tutorial(epochs=10, learning_rate=rate, out=tmp_path)
+    (tmp_path / "overview.png").write_text("of an earlier run")
+    tutorial.EXPERIMENT.parse(["--epochs", "10", "--learning-rate", str(rate), "--out", str(tmp_path)])
     assert "DIVERGED" in capsys.readouterr().out
     assert reason in json.loads((tmp_path / "run.json").read_text())["settings"]["diverged"]
     assert (tmp_path / "generator_error.png").exists()
     assert not (tmp_path / "overview.png").exists()
+
+
+def test_error_curve_averages_epochs_and_leaves_out_what_diverged():
+    ax = Figure().subplots()
+    errors = np.concatenate([np.arange(10.0), [np.inf, np.nan, 1e300, 1, 1]])
+    figures.error_curve(ax, {"curves": {"loss": errors}, "faces": np.zeros((5, 4))}, "loss", "black")
+    steps, means = (line.get_ydata() for line in ax.lines)
+    np.testing.assert_array_equal(means, [2, 7, np.nan])
+    np.testing.assert_array_equal(steps[:10], errors[:10])
+    assert np.isnan(steps[10:13]).all()
+
+
+def test_animation_shows_the_epochs_asked_for():
+    rng = np.random.default_rng(0)
+    shown = {"images": rng.uniform(size=(3, 2, 9)), "probabilities": rng.uniform(size=(3, 2))}
+    frames = figures.animation_frames(
+        {
+            "frames": {"epochs": [0, 2, 5], "latents": [0.1, 0.9], **shown},
+            "curves": {"generator_error": np.ones(25), "discriminator_loss": np.ones(25)},
+            "faces": np.zeros((5, 4)),
+        }
+    )
+    frames = list(frames)
+    assert [frame.shape for frame in frames] == [(368, 560, 3)] * 3
+    assert not np.array_equal(frames[0], frames[1])

@@ -117,7 +117,7 @@ def test_files_that_are_no_run_are_refused(tmp_path, content, message):
 
 def test_the_script_writes_what_it_prints(tmp_path, capsys):
     path = written(tmp_path, [1.0, -1.0, -1.0, 1.0], [1.0, -1.0, -1.0, 1.0], [0.5, -0.5, -0.5, 0.5], 0.0)
-    analyze.analyze(path)
+    analyze.parse([str(path)])
     data = json.loads((tmp_path / "analysis.json").read_text())
     keys = "mean_image mean_gap variance_trace wasserstein_1 wasserstein_2 energy_distance mmd_squared frechet_squared "
     keys += (

@@ -6,17 +6,17 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-import runs
-import sweep as sweep_script
+import sweep as script
 import train as train_script
 import xarray as xr
+from _tutorial_run import GAME, SCALARS
 
 from slantgan_jax import Generator, Players, faces, games, sweeps
 from slantgan_jax.analysis import distances
 
-pytestmark = pytest.mark.xdist_group("sweep_script")  # one process makes the store once
+pytestmark = pytest.mark.xdist_group("cli sweep")  # one process makes the store once
 
-FOLDER = Path(__file__).parents[1] / "experiments"
+FOLDER = Path(__file__).parents[2] / "experiments"
 SMALL = ["--seeds", "6", "--learning-rates", "0.01", "0.1", "1e6", "--epochs", "12"]
 
 
@@ -40,10 +40,10 @@ def test_the_store_has_the_promised_names(store):
     assert ds.generator_loss_history.dims == ("seed", "learning_rate", "epoch")
     assert ds.epoch.values.tolist() == [4, 8, 12]
     names = {"generator_weights", "generator_biases", "discriminator_weights", "discriminator_bias"}
-    assert names | set(runs.SCALARS) <= set(ds.data_vars)
+    assert names | set(SCALARS) <= set(ds.data_vars)
     assert not ds.finite.sel(learning_rate=1e6).any()
     assert ds.finite.sel(learning_rate=[0.01, 0.1]).all()
-    for name in runs.SCALARS:
+    for name in SCALARS:
         np.testing.assert_array_equal(ds[f"{name}_history"].isel(epoch=-1), ds[name])
 
 
@@ -54,7 +54,7 @@ def test_it_draws_and_draws_again_without_training(store):
     for path in folder.iterdir():
         path.unlink()
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
-    sweep_script.main(out=store, plot_only=True)
+    script.parse(["--plot-only", "--out", str(store)])
     assert {path.name for path in folder.iterdir()} == names
     assert before == {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
 
@@ -67,7 +67,7 @@ def test_one_cell_alone_has_the_same_bits(store, tmp_path):
     for player, parts in (("generator", ("weights", "biases")), ("discriminator", ("weights", "bias"))):
         for part in parts:
             assert np.float32(record[player][part]).tobytes() == cell[f"{player}_{part}"].values.tobytes()
-    for name in runs.SCALARS:
+    for name in SCALARS:
         assert record[name] == cell[name].values.tolist()
 
 
@@ -83,40 +83,48 @@ def test_equal_rates_of_the_players_are_one_rate(store, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("main", "arguments", "message"),
+    ("arguments", "message"),
     [
-        (sweep_script.main, ["--seeds", "0"], "--seeds is 0"),
-        (sweep_script.main, ["--epochs", "0"], "--epochs is 0"),
-        (sweep_script.main, ["--record-every", "7", "--epochs", "10"], "--record-every is 7"),
-        (sweep_script.main, ["--learning-rate-range", "1", "0.1", "5"], "--learning-rate-range is 1.0 0.1 5"),
-        (sweep_script.main, ["--learning-rates", "0.1", "0.1"], "0.1 more than once"),
-        (sweep_script.main, ["--tile", "0"], "tile is 0"),
-        (sweep_script.main, ["--num-processes", "2"], "need --distributed"),
-        (sweep_script.main, ["--devices", "0"], "--devices is 0"),
-        (sweep_script.main, ["--plot-only"], "does not exist"),
-        (train_script.train, ["--seed", "-1"], "'seed' goes from -1"),
-        (train_script.train, ["--epochs", "-3"], "--epochs is -3"),
+        ("--seeds 0", "--seeds is 0"),
+        ("--epochs 0", "--epochs is 0"),
+        ("--record-every 7 --epochs 10", "--record-every is 7"),
+        ("--learning-rate-range 1 0.1 5", "--learning-rate-range is 1.0 0.1 5"),
+        ("--num-processes 2", "need --distributed"),
+        ("--devices 0", "--devices is 0"),
+        ("--tile 0", "--tile is 0"),
+        ("--plot-only", "does not exist"),
     ],
 )
-def test_bad_input_is_named(tmp_path, monkeypatch, complaint, main, arguments, message):
-    for script in (sweep_script, train_script):
-        monkeypatch.setattr(script, "use_every_core", lambda devices=None: None)  # too late in this process
-    assert message in complaint(main, *arguments, "--out", tmp_path / "out")
+def test_bad_input_is_named_before_any_work(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        script.parse([*arguments.split(), "--out", str(tmp_path / "out")])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("parse", "arguments", "message"),
+    [
+        (script.parse, "--learning-rates 0.1 0.1", "0.1 more than once"),
+        (train_script.EXPERIMENT.parse, "--seed -1", "'seed' goes from -1"),
+    ],
+)
+def test_what_the_library_refuses_is_named(tmp_path, monkeypatch, parse, arguments, message):
+    monkeypatch.setattr(script, "use_every_core", lambda devices: None)  # too late in this process
+    with pytest.raises(ValueError, match=message):
+        parse([*arguments.split(), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out" / "run.json").exists()
-    if main is sweep_script.main and "tile" not in message and "more than once" not in message:
-        assert not list(tmp_path.iterdir())
 
 
 def test_expected_losses_and_mean_gap_are_the_integrals(x64):
     """Against the midpoint rule with 20,000 points: its error is below 1/(24 n²) ≈ 1e-10 times the curvature."""
-    players = runs.GAME.init(jax.random.key(4))
+    players = GAME.init(jax.random.key(4))
     (w, b), (u, c) = jax.tree.map(float, players)
     z = (np.arange(20_000) + 0.5) / 20_000
     images = 1 / (1 + np.exp(-(np.outer(z, w) + b)))
     fake, real = images @ np.array(u) + c, faces.FACES @ np.array(u) + c
     errors = (np.logaddexp(0, logit).mean() for logit in (-fake, fake, -real))
     expected = Players(next(errors), sum(errors))
-    np.testing.assert_allclose(games.expected_losses(runs.GAME, players), expected, rtol=1e-9)
+    np.testing.assert_allclose(games.expected_losses(GAME, players), expected, rtol=1e-9)
     gap = np.linalg.norm(images.mean(0) - faces.FACES.mean(0))
     np.testing.assert_allclose(distances.mean_gap(players.generator, faces.unstack(faces.FACES)), gap, rtol=1e-9)
     steep = Generator(60 * np.array(w), 60 * np.array(b))
@@ -129,4 +137,4 @@ def test_expected_losses_and_mean_gap_are_the_integrals(x64):
 def test_the_store_of_another_sweep_is_not_drawn(tmp_path):
     sweeps.sweep(lambda rate: {"x": rate}, {"rate": [1.0]}, store=tmp_path / "s.zarr")
     with pytest.raises(ValueError, match="has no discriminator_loss, finite, generator_loss, mean_gap"):
-        sweep_script.main(out=tmp_path / "s.zarr", plot_only=True)
+        script.parse(["--plot-only", "--out", str(tmp_path / "s.zarr")])

@@ -1,22 +1,20 @@
 import json
-import sys
 from functools import partial
-from pathlib import Path
 
+import _boundaries
+import basins
+import figures.basins as figures
 import jax
 import numpy as np
 import pytest
 from matplotlib import image
 
+from slantgan_jax import plots
+
 pytestmark = [
     pytest.mark.xdist_group("basins"),  # one process compiles the run once
     pytest.mark.usefixtures("quick_compile"),
 ]
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-sys.path.insert(0, str(EXPERIMENTS))
-import basins  # noqa: E402
-
-from slantgan_jax import landscape_plots, plots  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +23,9 @@ def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("basins")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plots, "new_figure", partial(plots.new_figure, dpi=40))
-        basins.basins(resolution=64, steps=100, zooms=1, pairs=400, out=out)
+        basins.EXPERIMENT.parse(
+            [*["--resolution", "64", "--steps", "100", "--zooms", "1", "--pairs", "400", "--out"], str(out)]
+        )
     return out, json.loads((out / "data.json").read_text()), dict(np.load(out / "data.npz"))
 
 
@@ -36,7 +36,7 @@ def test_the_files_are_there_and_the_windows_shrink_around_the_boundary(made):
         assert len(pictures) == 2
         left, right, bottom, top = pictures[0]["window"]
         inner = pictures[1]["window"]
-        assert (inner[1] - inner[0]) * basins.FACTOR == pytest.approx(right - left)
+        assert (inner[1] - inner[0]) * _boundaries.FACTOR == pytest.approx(right - left)
         # A cell at the rim of the picture has half of the next window beyond it, and no more.
         rim = (right - left) / 16
         assert left - rim < inner[0] < inner[1] < right + rim
@@ -75,27 +75,22 @@ def test_pairs_that_differ_are_those_of_the_picture(made):
     assert np.all(np.diff(about["differing"]) <= 3 * np.sqrt(np.array(about["differing"][:-1]) + 1))
 
 
-def test_plot_only_draws_the_same_from_the_data(made, monkeypatch):
-    out, summary, data = made
-    drawn = []
-    monkeypatch.setattr(basins.results, "save_figure", lambda path, draw, width, height, *given: drawn.append(given))
+def test_plot_only_draws_the_same_from_the_data(made):
+    out, summary, _ = made
     before = (out / "rates_0.png").read_bytes()
     (out / "rates_0.png").unlink()
     (out / "rates_7.png").write_bytes(before)  # of an earlier result with deeper zooms
-    basins.basins(out=out, plot_only=True)
+    basins.EXPERIMENT.parse(["--plot-only", "--out", str(out)])
     assert (out / "rates_0.png").read_bytes() == before
     assert not (out / "rates_7.png").exists()
     assert json.loads((out / "data.json").read_text()) == summary
-    ((read, again, title),) = drawn
-    assert again == summary
-    assert all(np.array_equal(read[name], data[name]) for name in data)
-    assert "fractal" in title
+    assert "fractal" in summary["answer"]
 
 
 def test_the_shade_is_the_rank_among_the_like():
     verdict = np.array([[0, 0, 1], [2, 0, 1]])
-    picture = landscape_plots.fates(verdict, np.array([[1.0, 100.0, 3.0], [np.inf, 2.0, 3.0]]))
-    same = landscape_plots.fates(verdict, np.array([[0.0, 7.0, 1.0], [0.0, 0.1, 1.0]]))
+    intensities = [[1.0, 100.0, 3.0], [np.inf, 2.0, 3.0]], [[0.0, 7.0, 1.0], [0.0, 0.1, 1.0]]
+    picture, same = (figures.fates({"x_verdict": verdict, "x_intensity": values}, "x") for values in intensities)
     np.testing.assert_array_equal(picture, same)
     blue = picture[verdict == 0].sum(-1)  # brightness of 1, 100, 2
     assert blue[0] < blue[2] < blue[1]
@@ -103,19 +98,17 @@ def test_the_shade_is_the_rank_among_the_like():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("option", "message"),
     [
-        ("--resolution 100", "multiple of 16"),
-        ("--steps 0", "multiple of 50"),
-        ("--steps 120", "multiple of 50"),
-        ("--zooms 11", "0 to 10"),
-        ("--pairs 0", "at least 1"),
-        ("--plot-only", "no data.json"),
+        ({"resolution": 100}, "multiple of 16"),
+        ({"resolution": 48}, "--resolution is 48"),
+        ({"steps": 0}, "multiple of 50"),
+        ({"steps": 120}, "multiple of 50"),
+        ({"zooms": 11}, "0 to 10"),
+        ({"zooms": -1}, "--zooms is -1"),
+        ({"pairs": 0}, "--pairs is 0"),
     ],
 )
-def test_bad_input_ends_in_one_line(arguments, message, refused):
-    refused(basins.basins, arguments, message)
-
-
-def test_an_out_that_is_a_file_is_refused_and_kept(refused_file):
-    refused_file(basins.basins)
+def test_bad_input_is_named(option, message):
+    with pytest.raises(ValueError, match=message):
+        basins.Settings(**option).check()

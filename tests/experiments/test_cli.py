@@ -1,0 +1,279 @@
+"""What every script of experiments/ has in common: its command line, its folder of results, and how it fails."""
+
+import contextlib
+import dataclasses
+import importlib
+import io
+import json
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import _experiment
+import jax
+import numpy as np
+import pytest
+
+from slantgan_jax import plots
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+class Script(NamedTuple):
+    """A script of the table.
+
+    Attributes:
+      tiny: arguments with which it runs for seconds; `{run}` stands for a run.json.
+      wrong: arguments that it refuses.
+      message: what it then says.
+      constants: values by `module.NAME`, which replace constants in the tiny run.
+      out: the name of the folder or file that --out names.
+      figures: the name of the folder that has the figures; None if it draws none, and so has no --plot-only.
+      slow: whether its tiny run is left to the complete tests; its own tests run it, too.
+      interrupted: of a script that is no `Experiment`, the function `module.name` that is interrupted.
+    """
+
+    tiny: str
+    wrong: str
+    message: str
+    constants: Mapping[str, Any] = {}
+    out: str = "out"
+    figures: str | None = "out"
+    slow: bool = False
+    interrupted: str = ""
+
+
+SCRIPTS = {
+    "analyze": Script("{run}", "none.json", "not a run.json", figures=None, interrupted="analyze.analysis_of"),
+    "basins": Script("--resolution 64 --steps 50 --zooms 0 --pairs 1", "--zooms 11", "--zooms is 11", slow=True),
+    "loss_vs_distance": Script(
+        "--seeds 2 --transported 10", "--seeds 1", "--seeds is 1: give a whole number from 2 up", slow=True,
+        constants={"_measured_runs.EPOCHS": (2, 3), "_measured_runs.RATES": (0.1, 1.0)},
+    ),
+    "sweep": Script(
+        "--seeds 2 --epochs 4 --record-every 2", "--record-every 7 --epochs 10",
+        "--record-every is 7: give a positive divisor of the 10 epochs", out="out.zarr", figures="out-figures",
+        constants={"sweep.use_every_core": lambda devices: None}, interrupted="sweep.computed",
+    ),
+    "train": Script("--epochs 2", "--epochs -3", "--epochs is -3: give a whole number from 1 to 100000000"),
+    "tutorial": Script("--epochs 2", "--learning-rate nan", "--learning-rate is nan: give a positive, finite number"),
+}  # fmt: skip
+
+
+class Ran(NamedTuple):
+    """A script after its tiny run: the path of --out, the folder with its figures, and what it printed."""
+
+    name: str
+    out: Path
+    figures: Path
+    said: str
+
+
+def parse_of(name):
+    module = importlib.import_module(name)
+    return module.EXPERIMENT.parse if hasattr(module, "EXPERIMENT") else module.parse
+
+
+def status_and_complaint(monkeypatch, capsys, name, *arguments):
+    """The exit status of a command line, run in this process, and what it said on stderr."""
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        _experiment.command_line(parse_of(name))
+    return stopped.value.code, capsys.readouterr().err
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def run_json(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run") / "run.json"
+    images = [1.0, -1.0, -1.0, 1.0]
+    players = {"generator": {"weights": images, "biases": images}, "discriminator": {"weights": images, "bias": 0.0}}
+    path.write_text(json.dumps(players))
+    return path
+
+
+@pytest.fixture
+def tiny(run_json):
+    return lambda name: SCRIPTS[name].tiny.format(run=run_json).split()
+
+
+def listed(names, **marks):
+    return [
+        pytest.param(name, marks=[pytest.mark.xdist_group(f"cli {name}"), *([pytest.mark.slow] * SCRIPTS[name].slow)])
+        for name in names
+    ]
+
+
+@pytest.fixture(scope="module", params=listed(SCRIPTS))
+def ran(request, tmp_path_factory, run_json, quick_compile):
+    name, script, folder = request.param, SCRIPTS[request.param], tmp_path_factory.mktemp(request.param)
+    out, said = folder / script.out, io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.setattr(plots, "new_figure", partial(plots.new_figure, dpi=20))
+        for place, value in script.constants.items():
+            patch.setattr(place, value)
+        arguments = [*script.tiny.format(run=run_json).split(), "--out", str(out)]
+        patch.setattr(sys, "argv", [f"{name}.py", *arguments])
+        parse_of(name)(arguments)
+        yield Ran(name, out, folder / (script.figures or ""), said.getvalue())
+
+
+def test_every_script_is_in_the_table():
+    scripts = [
+        path.stem
+        for path in EXPERIMENTS.glob("*.py")
+        if "EXPERIMENT = Experiment(" in path.read_text() or "\ndef parse(" in path.read_text()
+    ]
+    assert sorted(scripts) == sorted(SCRIPTS)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_names_the_options(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse_of(name)(["--help"])
+    assert stopped.value.code == 0
+    said = capsys.readouterr().out
+    assert "--out" in said
+    assert ("--plot-only" in said) or SCRIPTS[name].figures is None
+
+
+def test_a_tiny_run_says_where_it_wrote(ran):
+    place = ran.out if SCRIPTS[ran.name].figures in (None, ran.out.name) else ran.figures
+    assert str(place) in ran.said.splitlines()[-1]
+    assert contents(place)
+
+
+def test_data_say_what_made_them(ran):
+    if hasattr(importlib.import_module(ran.name), "EXPERIMENT"):
+        data = json.loads((ran.out / "data.json").read_text())
+        assert data["command"].startswith(f"python {ran.name}.py {SCRIPTS[ran.name].tiny}")
+        assert {"python", "jax", "numpy", "optax", "revision"} <= set(data["versions"])
+        assert data["answer"] in ran.said
+        assert _experiment.load(ran.out).keys() == data.keys()
+
+
+def test_plot_only_gives_the_same_data_and_figures(ran):
+    if SCRIPTS[ran.name].figures is None:
+        pytest.skip("it draws nothing")
+    before = contents(ran.out.parent)
+    for path in ran.figures.glob("*.png"):
+        path.unlink()
+    parse_of(ran.name)(["--plot-only", "--out", str(ran.out)])
+    assert contents(ran.out.parent) == before
+
+
+def test_an_interrupted_drawing_leaves_the_earlier_figures(ran, monkeypatch, capsys):
+    if not list(ran.figures.glob("*.png")):
+        pytest.skip("it draws nothing")
+    before = contents(ran.out.parent)
+    monkeypatch.setattr(plots, "new_figure", interrupt)
+    status, _ = status_and_complaint(monkeypatch, capsys, ran.name, "--plot-only", "--out", ran.out)
+    assert status == 130
+    assert contents(ran.out.parent) == before
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_interrupted_run_leaves_the_earlier_results(name, tmp_path, monkeypatch, capsys, tiny):
+    module, script = importlib.import_module(name), SCRIPTS[name]
+    folder = tmp_path / (script.figures or script.out)
+    folder.mkdir()
+    (folder / "data.json").write_text("earlier")
+    (folder / "notes.txt").write_text("the user's own")
+    before = contents(tmp_path)
+    if hasattr(module, "EXPERIMENT"):
+        monkeypatch.setattr(module, "EXPERIMENT", dataclasses.replace(module.EXPERIMENT, compute=interrupt))
+    else:
+        monkeypatch.setattr(script.interrupted, interrupt)
+    status, said = status_and_complaint(monkeypatch, capsys, name, *tiny(name), "--out", tmp_path / script.out)
+    assert status == 130
+    assert said.startswith("interrupted: ")
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_wrong_option_ends_in_one_line_and_makes_no_folder(name, tmp_path, monkeypatch, capsys):
+    script, out = SCRIPTS[name], tmp_path / SCRIPTS[name].out
+    status, said = status_and_complaint(monkeypatch, capsys, name, *script.wrong.split(), "--out", out)
+    assert status == 2
+    assert said.startswith("error: ")
+    assert script.message in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if SCRIPTS[name].figures])
+def test_there_is_nothing_to_plot_without_data(name, tmp_path, monkeypatch, capsys):
+    status, said = status_and_complaint(monkeypatch, capsys, name, "--plot-only", "--out", tmp_path / "none")
+    assert status == 2
+    assert str(tmp_path / "none") in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_out_that_is_a_file_is_refused_and_kept(name, below, tmp_path, monkeypatch, capsys, tiny):
+    script, file = SCRIPTS[name], tmp_path / (SCRIPTS[name].figures or SCRIPTS[name].out)
+    file.write_text("precious")
+    if script.figures in (None, script.out):
+        arguments = [*tiny(name), "--out", file / below]
+    elif below:
+        pytest.skip("the figures' folder lies beside --out")
+    else:
+        arguments = [*tiny(name), "--out", tmp_path / script.out]
+    if not hasattr(importlib.import_module(name), "EXPERIMENT"):
+        monkeypatch.setattr(script.interrupted, lambda *_: {})  # what takes long comes first there
+    status, said = status_and_complaint(monkeypatch, capsys, name, *arguments)
+    assert status == 2
+    assert f"{file} is not a folder" in said or f"{file / below} is not a folder" in said
+    assert file.read_text() == "precious"
+
+
+def test_saved_data_come_back_with_the_same_bits(tmp_path):
+    data = {
+        "numbers": [1.5, np.nan, np.inf, -np.inf, -0.0, 0.1 + 0.2, 5e-324, 3, True, None, "text"],
+        "nested": [[1.0, [np.nan, {"deep": [np.inf, 2]}]], (1, 2.5)],
+        "float32": np.float32([0.1, np.nan, np.inf, -0.0, 1e-45]),
+        "table": np.random.default_rng(0).normal(size=(3, 4, 5)) * [[[np.nan], [1], [1e300], [-np.inf]]],
+        "long": np.arange(_experiment.LISTED + 1, dtype=np.uint8),
+        "flags": np.array([True, False]),
+        "empty": np.zeros((0, 3)),
+        "nothing": {},
+        "scalars": {"a": np.float64(np.nan), "b": np.float64(0.1), "c": np.int64(7), "d": np.float32(0.1)},
+        "of jax": jax.numpy.arange(3.0),
+        "a / b": {"~": np.ones(2), "c/d": np.nan, 7: np.inf},
+    }
+    _experiment.save(tmp_path, data)
+    loaded = _experiment.load(tmp_path)
+    assert_same(data, loaded)
+    before = contents(tmp_path)
+    _experiment.save(tmp_path, loaded)
+    assert contents(tmp_path) == before
+    assert json.loads((tmp_path / "data.json").read_text())["numbers"][1] is None  # JSON proper, without NaN
+
+
+def assert_same(one, other):
+    if isinstance(one, Mapping):
+        assert [str(name) for name in one] == list(other)
+        for name, value in one.items():
+            assert_same(value, other[str(name)])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            assert_same(a, b)
+    elif np.ndim(one):
+        assert (np.asarray(one).dtype, np.shape(one)) == (other.dtype, other.shape)
+        assert np.asarray(one).tobytes() == other.tobytes()
+    elif isinstance(one, float | np.number):
+        assert np.float64(one).tobytes() == np.float64(other).tobytes()
+    else:
+        assert one == other
+        assert type(one) is type(other)
