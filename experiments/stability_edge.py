@@ -102,7 +102,7 @@ class Settings:
     strengths: tuple[float, ...] = (0.0, 0.1, 1.0)
     """The strengths of R1."""
     steps: int | None = None
-    """Steps of each run, a multiple of 40; by default 20000, of simultaneous descent 320000, of CGD 2000."""
+    """Steps of each run, a multiple of 40 from 400 up; by default 20000, for simultaneous 320000, for CGD 2000."""
 
     def check(self) -> None:
         check_known("--methods", self.methods, CASES)
@@ -112,7 +112,7 @@ class Settings:
             raise ValueError(f"--strengths are {self.strengths}: give numbers from 0 up")
         check_whole("--random", self.random, 0)
         if self.steps is not None:
-            check_whole("--steps", self.steps, 20 * CHUNK, multiple=4 * CHUNK)
+            check_whole("--steps", self.steps, 2 * growth.MIN_RECORDS * CHUNK, multiple=4 * CHUNK)
 
 
 def compute(settings: Settings, out: Path) -> Data:
