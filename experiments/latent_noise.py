@@ -80,10 +80,11 @@ class Settings:
 
 
 def compute(settings: Settings, out: Path) -> Data:
-    noise = {name: measured(CASES[name], settings) for name in progress(settings.cases, "cases")}
-    for name, found in noise.items():
-        theory = [predicted(rate, float(settings.steps), CASES[name]) for rate in settings.learning_rates]
-        found |= {f"predicted_{key}": np.stack([each[key] for each in theory]) for key in theory[0]}
+    noise, steps = {}, float(settings.steps)
+    for name in progress(settings.cases, "cases"):
+        theory = [predicted(rate, steps, CASES[name]) for rate in settings.learning_rates]
+        theory = {f"predicted_{key}": np.stack([each[key] for each in theory]) for key in theory[0]}
+        noise[name] = measured(CASES[name], settings) | theory
     return {"noise": noise, "summary": {name: summary(found, settings) for name, found in noise.items()}}
 
 
@@ -102,17 +103,16 @@ def measured(case: Case, settings: Settings) -> dict[str, np.ndarray]:
     """Mean and standard deviation over replicas of where on the surface they are, `[rates, 1 + RECORDS, 4]`, and the
     variance of D's u over replicas and the later half of the records, `[rates, 4]`."""
     rates = settings.learning_rates
-    with jax.enable_x64(True):
-        weights = faces.unstack(np.array(START_WEIGHTS))
-        start = jax.tree.map(np.float32, equilibria.equilibrium(weights, faces.unstack(faces.FACES)))
-    runs = sweep(
-        partial(noisy_run, start=start, case=case, steps=settings.steps),
-        {"seed": np.arange(settings.replicas), "learning_rate": list(rates)},
-        dims={"history": ("record", "number")},
-    )
+    start = equilibria.equilibrium(faces.unstack(np.array(START_WEIGHTS)), faces.unstack(faces.FACES))
+    start = jax.tree.map(np.float32, start)
+    with jax.enable_x64(False):
+        runs = sweep(
+            partial(noisy_run, start=start, case=case, steps=settings.steps),
+            {"seed": np.arange(settings.replicas), "learning_rate": list(rates)},
+            dims={"history": ("record", "number")},
+        )
     history = runs.history.transpose("learning_rate", "record", "seed", "number").values.astype(float)
-    with jax.enable_x64(True):
-        places = np.asarray(landings(history.reshape(-1, 12)[:, :8])).reshape(*history.shape[:3], 4)
+    places = np.asarray(landings(history.reshape(-1, 12)[:, :8])).reshape(*history.shape[:3], 4)
     at_start = np.broadcast_to(np.array(START_WEIGHTS), (len(rates), 1, 4))
     return {
         "mean": np.concatenate([at_start, places.mean(2)], axis=1),
@@ -129,15 +129,10 @@ def landings(numbers: jax.Array) -> jax.Array:
     )
 
 
-def predicted(rate: float, steps: float, case: Case) -> dict[str, np.ndarray]:
-    """What `measured` gives for one rate, by the theory, and the velocity at the start."""
-    with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, integrated(rate, steps, case))
-
-
 @partial(jax.jit, static_argnames="case")
-def integrated(rate: ArrayLike, steps: ArrayLike, case: Case) -> dict[str, jax.Array]:
-    """The solution of the module's equations, by the method of Adams and Bashforth of order two."""
+def predicted(rate: ArrayLike, steps: ArrayLike, case: Case) -> dict[str, jax.Array]:
+    """What `measured` gives for one rate, by the module's equations, and the drift at the start. They are solved by the
+    method of Adams and Bashforth of order two."""
 
     def slopes(weights: jax.Array, covariance: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
         def motion(weights: jax.Array) -> tuple[jax.Array, drift.Motion]:
@@ -151,23 +146,21 @@ def integrated(rate: ArrayLike, steps: ArrayLike, case: Case) -> dict[str, jax.A
         spread = 2 * rate * here.diffusion + turn @ covariance + covariance @ turn.T
         return (here.velocity, spread), jnp.diag(here.fluctuation)
 
-    def step(carry, first):
+    def step(carry, number):
         state, before = carry
         now, fluctuation = slopes(*state)
-        before = jax.tree.map(partial(jnp.where, first), now, before)
-        state = jax.tree.map(lambda x, a, b: x + size * (1.5 * a - 0.5 * b), state, now, before)
-        return (state, now), (*state, fluctuation, now[0])
+        before = jax.tree.map(partial(jnp.where, number == 0), now, before)
+        after = jax.tree.map(lambda x, a, b: x + size * (1.5 * a - 0.5 * b), state, now, before)
+        return (after, now), (*state, fluctuation, now[0])
 
     size = rate**2 * steps / (RECORDS * SUBSTEPS)
     start = jnp.array(START_WEIGHTS), jnp.zeros((4, 4))
-    is_first = jnp.arange(RECORDS * SUBSTEPS) == 0
-    _, (mean, covariance, fluctuation, velocity) = jax.lax.scan(step, (start, start), is_first)
-    deviation = jnp.sqrt(jax.vmap(jnp.diag)(covariance))
-    last = slice(SUBSTEPS - 1, None, SUBSTEPS)
+    numbers = jnp.arange(RECORDS * SUBSTEPS + 1)
+    _, (mean, covariance, fluctuation, velocity) = jax.lax.scan(step, (start, start), numbers)
     return {
-        "mean": jnp.concatenate([start[0][None], mean[last]]),
-        "deviation": jnp.concatenate([jnp.zeros((1, 4)), deviation[last]]),
-        "fluctuation": jnp.asarray(rate) * fluctuation[len(fluctuation) // 2 :].mean(0),
+        "mean": mean[::SUBSTEPS],
+        "deviation": jnp.sqrt(jax.vmap(jnp.diag)(covariance))[::SUBSTEPS],
+        "fluctuation": jnp.asarray(rate) * fluctuation[len(numbers) // 2 : -1].mean(0),
         "velocity": velocity[0],
     }
 
@@ -208,7 +201,7 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "latent_noise", Settings, compute, answer, {"latent_noise.png": Figure(figures.draw, 11, 5.3)}, x64=False,
+    "latent_noise", Settings, compute, answer, {"latent_noise.png": Figure(figures.draw, 11, 5.3)},
     devices=None,
 )  # fmt: skip
 

@@ -56,13 +56,12 @@ class Settings:
 
 
 def compute(settings: Settings, out: Path) -> Data:
+    _, history = follow_flow(settings.starts, settings.flow_steps)
     runs = tutorial_runs(settings.starts)
-    with jax.enable_x64(True):
-        _, history = follow_flow(settings.starts, settings.flow_steps)
-        quality = {
-            ORDERS_OF_DISTANCE[order]: quality_of(order, history[:, -1, :8], runs)
-            for order in progress(settings.orders, "distances")
-        }
+    quality = {
+        ORDERS_OF_DISTANCE[order]: quality_of(order, history[:, -1, :8], runs)
+        for order in progress(settings.orders, "distances")
+    }
     return {"quality": quality, "how good": {name: summary(found) for name, found in quality.items()}}
 
 
@@ -74,7 +73,8 @@ def tutorial_runs(count: int) -> np.ndarray:
         players = train(key, slanted_land(), rule, ARTICLE_STEPS).players
         return {"generator": networks.to_vector(players)[:8]}
 
-    runs = sweep(run, {"seed": np.arange(count)}, dims={"generator": ("number",)})
+    with jax.enable_x64(False):
+        runs = sweep(run, {"seed": np.arange(count)}, dims={"generator": ("number",)})
     return runs.generator.values.astype(float)
 
 
@@ -185,7 +185,7 @@ def answer(data: Data) -> str:
 
 EXPERIMENT = Experiment(
     "quality_of_equilibria", Settings, compute, answer, {"quality_of_equilibria.png": Figure(figures.draw, 8, 5.5)},
-    x64=False, devices=None,
+    devices=None,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -213,7 +213,7 @@ def answer(data: Data) -> str:
     return (
         "Training ends where each pixel's line of steepest mean meets the equilibria (R² = "
         f"{data['which']['R² of laws'][STEEPEST_LINE]:.3f}).\nDistances of w from the flow's ends, in spreads over the "
-        f"starts: {'; '.join(f'{name} {share:.0%}' for name, share in shares.items())}."
+        f"starts: {'; '.join(f'{name}: {share:.0%}' for name, share in shares.items())}."
     )
 
 
