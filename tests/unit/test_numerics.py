@@ -1,0 +1,39 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from slantgan_jax.numerics import as_float, rk4_slope, safe_norm, squared_norm
+
+
+def test_the_norm_is_safe_at_zero_and_nowhere_else():
+    tree = {"a": jnp.array([3.0, 0.0]), "b": jnp.array(-4.0)}
+    assert safe_norm(tree) == 5
+    assert squared_norm(tree) == 25
+    np.testing.assert_allclose(jax.grad(safe_norm)(tree)["a"], [0.6, 0.0], rtol=1e-6)
+    assert safe_norm(jnp.zeros(3)) == 0
+    assert not np.any(jax.grad(safe_norm)(jnp.zeros(3)))
+    assert np.isnan(safe_norm(jnp.array([1.0, np.nan])))
+    assert np.isinf(safe_norm(jnp.array([1.0, np.inf])))
+
+
+def test_a_norm_along_an_axis_is_safe_for_each_row():
+    rows = jnp.array([[3.0, 4.0], [0.0, 0.0], [np.nan, 0.0]])
+    np.testing.assert_array_equal(safe_norm(rows, axis=-1), [5, 0, np.nan])
+    slope = jax.grad(lambda rows: safe_norm(rows, axis=-1)[:2].sum())(rows)
+    np.testing.assert_allclose(slope[:2], [[0.6, 0.8], [0, 0]], rtol=1e-6)
+
+
+def test_the_runge_kutta_slope_is_exact_for_cubics_and_for_no_step(x64):
+    slope = lambda place: (jnp.ones(()), 4 * place[0] ** 3)  # noqa: E731  t' = 1, x' = 4 t³
+    start, h = (jnp.array(0.5), jnp.array(2.0)), 0.3
+    moved = lambda place, fraction, k: jax.tree.map(lambda x, v: x + fraction * h * v, place, k)  # noqa: E731
+    np.testing.assert_allclose(h * rk4_slope(slope, start, moved)[1], 0.8**4 - 0.5**4, rtol=1e-14)
+    stays = rk4_slope(slope, start, lambda place, fraction, k: place)
+    assert stays == slope(start)
+
+
+def test_constants_take_the_precision_of_the_trace():
+    values = np.array([1.0, 1.0 / 3.0])
+    for enabled in (True, False, True):
+        with jax.enable_x64(enabled):
+            assert as_float(values).dtype == (jnp.float64 if enabled else jnp.float32)
