@@ -178,10 +178,10 @@ RULES = {
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_run_can_be_continued_bit_for_bit(name):
-    key, rule = jax.random.key(5), RULES[name]
-    run = jax.jit(lambda state, steps: train(key, GAME, rule, steps, state=state), static_argnums=1)
-    whole = jax.jit(lambda: train(key, GAME, rule, 60))()
-    first = jax.jit(lambda: train(key, GAME, rule, 25))()
+    rule = RULES[name]
+    run = jax.jit(lambda state, steps: train(jax.random.key(5), GAME, rule, steps, state=state), static_argnums=1)
+    whole = jax.jit(lambda: train(jax.random.key(5), GAME, rule, 60))()
+    first = jax.jit(lambda: train(jax.random.key(5), GAME, rule, 25))()
     assert first.state.step == 25
     second = run(first.state, 35)
     assert whole.state.step == second.state.step == 60
@@ -191,11 +191,12 @@ def test_a_run_can_be_continued_bit_for_bit(name):
 
 def test_a_minibatch_run_can_be_continued_and_recorded():
     game, rule = games.minibatch(GAME, 8), rules.alternating(optax.adam(0.01))
-    key = jax.random.key(5)
     record = lambda info: (info.step, info.sample.latent, info.state.step, info.before.players, info.players)  # noqa: E731
-    whole = jax.jit(lambda: train(key, game, rule, 12, record=record, record_every=3))()
-    first = jax.jit(lambda: train(key, game, rule, 6, record=record, record_every=3))()
-    second = jax.jit(lambda state: train(key, game, rule, 6, state=state, record=record, record_every=3))(first.state)
+    whole = jax.jit(lambda: train(jax.random.key(5), game, rule, 12, record=record, record_every=3))()
+    first = jax.jit(lambda: train(jax.random.key(5), game, rule, 6, record=record, record_every=3))()
+    second = jax.jit(lambda state: train(jax.random.key(5), game, rule, 6, state=state, record=record, record_every=3))(
+        first.state
+    )
     parts = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first.history, second.history)
     jax.tree.map(np.testing.assert_array_equal, parts, whole.history)
     steps, latents, counts, before, players = whole.history
@@ -203,7 +204,7 @@ def test_a_minibatch_run_can_be_continued_and_recorded():
     np.testing.assert_array_equal(counts, steps + 1)
     expected = jax.random.uniform(jax.random.split(jax.random.key(5))[1], (12 * 8,)).reshape(12, 8)
     np.testing.assert_array_equal(latents, expected[steps])
-    each = jax.jit(lambda: train(key, game, rule, 12, record=lambda info: info.players))().history
+    each = jax.jit(lambda: train(jax.random.key(5), game, rule, 12, record=lambda info: info.players))().history
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[np.array([1, 4, 7, 10])], rtol=1e-6), before, each)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[steps], rtol=1e-6), players, each)
 
@@ -217,14 +218,14 @@ def test_a_run_starts_at_given_players():
 
 
 def test_a_state_of_another_rule_or_game_is_refused():
-    key, rule = jax.random.key(0), rules.tutorial(SGD)
-    state = train(key, GAME, rule, 3).state
+    rule = rules.tutorial(SGD)
+    state = train(jax.random.key(0), GAME, rule, 3).state
     for game, other in (
         (GAME, rules.tutorial(optax.adam(0.1))),
         (GAME, rules.lookahead(rule, 5, 0.5)),
         (slanted_land(faces.FACES), rule),
     ):
         with pytest.raises(ValueError, match="continue with the game and rule that made it"):
-            train(key, game, other, 3, state=state)
+            train(jax.random.key(0), game, other, 3, state=state)
     with pytest.raises(ValueError, match="both players and state"):
-        train(key, GAME, rule, 3, state=state, players=state.players)
+        train(jax.random.key(0), GAME, rule, 3, state=state, players=state.players)
