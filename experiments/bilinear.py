@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
-from closed_forms.bilinear import CLOSED_FORMS, LARGEST_STEP, SMALLEST_STEP, ClosedForm, alternating_form
+from closed_forms.bilinear import CLOSED_FORMS, LARGEST_STEP, SMALLEST_STEP, ClosedForm, perturbed_energy
 from figures import bilinear as figures
 
 from slantgan_jax import Players, Rule, games, rules, train
@@ -133,7 +133,7 @@ def drift(discriminator_first: bool, steps: int) -> float:
     order = ("discriminator", "generator") if discriminator_first else ("generator", "discriminator")
     rule = rules.alternating(optax.sgd(CONSERVED_STEP_SIZE), order=order)
     paths = train(jax.random.key(0), GAME, rule, steps, players=START, record=lambda info: info.players).history
-    conserved = partial(alternating_form, step_size=CONSERVED_STEP_SIZE, discriminator_first=discriminator_first)
+    conserved = partial(perturbed_energy, learning_rate=CONSERVED_STEP_SIZE, discriminator_first=discriminator_first)
     return float(jnp.abs(conserved(paths) / conserved(START) - 1).max())
 
 

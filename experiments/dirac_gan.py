@@ -18,10 +18,10 @@ import numpy as np
 from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
 from closed_forms.dirac import ClosedForm, closed_forms
 from figures import dirac_gan as figures
-from slantgan_jax.analysis.trajectories import Verdict
 
 from slantgan_jax import Game, Players, Rule, fields, train
 from slantgan_jax.analysis import growth, spectra, trajectories
+from slantgan_jax.analysis.trajectories import Verdict
 from slantgan_jax.fields import Transform
 
 RECORD_EVERY = 5

@@ -87,13 +87,15 @@ def first_above_one(factor: Factor) -> float:
     return root_scalar(lambda step: factor(np.array([step]))[0] - 1, bracket=bracket, xtol=1e-14).root
 
 
-def alternating_form(players: Players, step_size: Any, *, discriminator_first: bool = True) -> Any:
-    """x² + y² + η x y if D moves first, x² + y² - η x y if G does: conserved by each alternating step.
+def perturbed_energy(players: Players, learning_rate: Any, *, discriminator_first: bool = True) -> Any:
+    """x² + y² + η x y if D moves first, x² + y² - η x y if G does: conserved by alternating steps of `games.bilinear`.
 
-    It is positive definite for η < 2, so orbits are ellipses about the equilibrium. See docs/theory/invariants.md.
+    It is positive definite for η < 2. Orbits are then ellipses about a center, one for every start: they neither come
+    nearer nor leave, and are not limit cycles. The proof is in docs/theory/invariants.md. Source: Bailey, Gidel &
+    Piliouras 2020 (arXiv:1907.04392).
     """
     x, y = players
-    return x**2 + y**2 + (1 if discriminator_first else -1) * step_size * x * y
+    return x**2 + y**2 + (1 if discriminator_first else -1) * learning_rate * x * y
 
 
 def rotation(steps: Any) -> complex:

@@ -4,7 +4,7 @@ import bilinear
 import jax
 import numpy as np
 import pytest
-from closed_forms.bilinear import CLOSED_FORMS, alternating_form
+from closed_forms.bilinear import CLOSED_FORMS, perturbed_energy
 
 from slantgan_jax import Players
 
@@ -70,7 +70,7 @@ def test_the_alternating_step_conserves_a_quadratic_form(first, x64):
         y += 0.7 * x
     for order, least, most in ((first, 0, 1e-15), (not first, 0.1, 1)):  # the other order's form changes
         before, after = (
-            alternating_form(Players(*place), 0.7, discriminator_first=order) for place in ((1.0, 0.5), (x, y))
+            perturbed_energy(Players(*place), 0.7, discriminator_first=order) for place in ((1.0, 0.5), (x, y))
         )
         assert least <= abs(after - before) < most
 
