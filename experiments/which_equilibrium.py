@@ -209,7 +209,7 @@ def answer(data: Data) -> str:
     away = {name: row["from the flow's end, in spreads"] for name, row in data["which"]["methods"].items()}
     shares = {name: away[name] for name in ELSEWHERE if name in away}
     if alike := [share for name, share in away.items() if name not in ELSEWHERE]:
-        shares = {"other rules and rates at most": max(alike)} | shares
+        shares = {"the farthest of other rules and rates": max(alike)} | shares
     return (
         "Training ends where each pixel's line of steepest mean meets the equilibria (R² = "
         f"{data['which']['R² of laws'][STEEPEST_LINE]:.3f}).\nDistances of w from the flow's ends, in spreads over the "
