@@ -5,6 +5,7 @@ A run is a function of two numbers that returns a `verdict`, which is 0 if the r
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,8 @@ from slantgan_jax import sweep
 from slantgan_jax.analysis import fractals
 
 VERDICTS = 3
+"""The number of verdicts: 0 is converged."""
+
 CELLS = 16
 """A zoom looks at one of 16×16 cells."""
 
@@ -27,25 +30,29 @@ MOST_ZOOMS = 10
 PAIR_DISTANCES = 2.0 ** -np.arange(8.0, 30.0, 3.0)
 """The distances of two points, in units of the side of the whole plane."""
 
-Axes = tuple[str, str]
-"""The names of the horizontal and vertical axis."""
-
 Window = tuple[float, float, float, float]
+"""(left, right, bottom, top)."""
+
 Run = Callable[..., dict[str, jax.Array]]
 
 
-def described(run: Run, axes: Axes, window: Window, resolution: int, zooms: int, pairs: int) -> tuple[Data, Data]:
+class Plane(NamedTuple):
+    """A rectangle in which runs are looked at: the names of the horizontal and of the vertical axis, and its sides."""
+
+    axes: tuple[str, str]
+    window: Window
+
+
+def described(run: Run, plane: Plane, resolution: int, zooms: int, pairs: int) -> tuple[Data, Data]:
     """What is to be said of a plane, and the pixels of its pictures by `<level>_verdict` and `<level>_intensity`."""
-    pictures, pixels = zoomed(run, axes, window, resolution, zooms)
+    pictures, pixels = zoomed(run, plane, resolution, zooms)
     # A union has the largest dimension of its parts, not that of the whole plane, where a smooth part is longest.
     found = [picture["dimension"]["value"] for picture in pictures[1:] or pictures if picture["dimension"]]
     error = float(np.std(found, ddof=1) / np.sqrt(len(found))) if len(found) > 1 else None
-    differing = differing_pairs(run, axes, window, pairs)
+    differing = differing_pairs(run, plane, pairs)
     known = np.sum(differing >= fractals.MIN_DIFFERING_PAIRS) >= 3  # a slope needs three
     by_pairs = fractals.uncertainty_dimension(PAIR_DISTANCES, differing, pairs)._asdict() if known else None
-    about = {
-        "axes": axes,
-        "window": window,
+    about = plane._asdict() | {
         "pictures": pictures,
         "box_dimension": {"value": float(np.mean(found)) if found else None, "error": error},
         "distances": PAIR_DISTANCES,
@@ -55,29 +62,29 @@ def described(run: Run, axes: Axes, window: Window, resolution: int, zooms: int,
     return about, pixels
 
 
-def zoomed(run: Run, axes: Axes, window: Window, resolution: int, zooms: int) -> tuple[list[Data], Data]:
+def zoomed(run: Run, plane: Plane, resolution: int, zooms: int) -> tuple[list[Data], Data]:
     """What is to be said of each picture of a plane, and its pixels by `<level>_verdict` and `<level>_intensity`."""
     sizes, pictures, pixels = fractals.box_sizes(resolution), [], {}
-    for level in progress(range(zooms + 1), f"pictures over {axes[0]} and {axes[1]}"):
-        verdict, intensity = pictured(run, axes, window, resolution)
+    for level in progress(range(zooms + 1), "pictures over {} and {}".format(*plane.axes)):
+        verdict, intensity = pictured(run, plane, resolution)
         pixels |= {f"{level}_verdict": verdict, f"{level}_intensity": intensity}
         edge = fractals.boundary(verdict == 0)
         counts = fractals.box_counts(edge, sizes)
         found = fractals.box_dimension(sizes, counts)._asdict() if counts.min() else None
         shares = [float(np.mean(verdict == number)) for number in range(VERDICTS)]
-        pictures.append({"window": window, "counts": counts, "dimension": found, "shares": shares})
+        pictures.append({"window": plane.window, "counts": counts, "dimension": found, "shares": shares})
         if not edge.any():
             break
-        window = richest(edge, window)
+        plane = plane._replace(window=richest(edge, plane.window))
     return pictures, pixels
 
 
-def pictured(run: Run, axes: Axes, window: Window, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+def pictured(run: Run, plane: Plane, resolution: int) -> tuple[np.ndarray, np.ndarray]:
     """The verdict (below `VERDICTS`) and intensity of each pixel `[resolution, resolution]`, from below."""
-    left, right, bottom, top = window
+    (horizontal, vertical), (left, right, bottom, top) = plane
     places = (np.arange(resolution) + 0.5) / resolution
     across, along = bottom + (top - bottom) * places, left + (right - left) * places
-    ds = sweep(run, {axes[1]: across, axes[0]: along}).transpose(axes[1], axes[0])
+    ds = sweep(run, {vertical: across, horizontal: along}).transpose(vertical, horizontal)
     return ds.verdict.values.astype(np.uint8), ds.intensity.values.astype(np.float32)
 
 
@@ -92,20 +99,20 @@ def richest(edge: np.ndarray, window: Window) -> Window:
     return float(x - half), float(x + half), float(y - half), float(y + half)
 
 
-def differing_pairs(run: Run, axes: Axes, window: Window, pairs: int) -> np.ndarray:
-    """The number of random pairs of points in the window of which one converges, at each of `PAIR_DISTANCES`."""
-    one = partial(pair_member, run=run, axes=axes, window=window)
+def differing_pairs(run: Run, plane: Plane, pairs: int) -> np.ndarray:
+    """The number of random pairs of points in the plane of which one converges, at each of `PAIR_DISTANCES`."""
+    one = partial(pair_member, run=run, plane=plane)
     ds = sweep(one, {"seed": np.arange(pairs), "distance": [0.0, *PAIR_DISTANCES]}).transpose("distance", "seed")
     return np.sum(ds.converged.values[1:] != ds.converged.values[:1], axis=1)
 
 
-def pair_member(key: jax.Array, distance: jax.Array, run: Run, axes: Axes, window: Window) -> dict[str, jax.Array]:
-    """Whether the point converges that lies at `distance` (in sides of the window) from a random point."""
-    left, right, bottom, top = window
+def pair_member(key: jax.Array, distance: jax.Array, run: Run, plane: Plane) -> dict[str, jax.Array]:
+    """Whether the point converges that lies at `distance` (in sides of the plane) from a random point."""
+    left, right, bottom, top = plane.window
     x, y, turn = jax.random.uniform(key, (3,))
     x, y = x + distance * jnp.cos(2 * jnp.pi * turn), y + distance * jnp.sin(2 * jnp.pi * turn)
     values = (left + (right - left) * x, bottom + (top - bottom) * y)
-    return {"converged": run(**dict(zip(axes, values, strict=True)))["verdict"] == 0}
+    return {"converged": run(**dict(zip(plane.axes, values, strict=True)))["verdict"] == 0}
 
 
 def known_curves(resolution: int) -> Data:

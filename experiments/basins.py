@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _boundaries import CELLS, FACTOR, MOST_ZOOMS, described, known_curves
+from _boundaries import CELLS, FACTOR, MOST_ZOOMS, Plane, described, known_curves
 from _experiment import Data, Experiment, Figure, check_whole
-from slantgan_jax.analysis.trajectories import Verdict, classify
 
 from slantgan_jax import Players, distributions, faces, games, rules, slanted_land, train
 from slantgan_jax.analysis import distances, fractals
+from slantgan_jax.analysis.trajectories import Verdict, classify
 
 SEED = 3
 NODES = 3
@@ -30,10 +30,9 @@ RATES = (3.0, 6.0)
 """Of G and D in the plane of starting points: near the boundary for the start of `SEED`, so that starts decide."""
 
 PLANES = {
-    "rates": {"axes": ("log_rate_g", "log_rate_d"), "window": (-1.0, 2.5, -1.0, 2.5)},
-    "starts": {"axes": ("along", "across"), "window": (-4.0, 4.0, -4.0, 4.0)},
+    "rates": Plane(("log_rate_g", "log_rate_d"), (-1.0, 2.5, -1.0, 2.5)),
+    "starts": Plane(("along", "across"), (-4.0, 4.0, -4.0, 4.0)),
 }
-"""The names of the horizontal and vertical axis, and (left, right, bottom, top)."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +58,10 @@ class Settings:
 def compute(settings: Settings, out: Path) -> Data:
     data: Data = {"seed": SEED, "nodes": NODES, "rates": RATES, "close": CONVERGED_DISTANCE, "planes": {}}
     data |= {"box_sizes": fractals.box_sizes(settings.resolution), "checks": known_curves(settings.resolution)}
-    at_rates = dict(zip(PLANES["rates"]["axes"], np.log10(RATES), strict=True))
+    at_rates = dict(zip(PLANES["rates"].axes, np.log10(RATES), strict=True))
     for plane, given in (("rates", {}), ("starts", at_rates)):
         run = partial(fate, steps=settings.steps, **given)
-        about, pixels = described(run, *PLANES[plane].values(), settings.resolution, settings.zooms, settings.pairs)
+        about, pixels = described(run, PLANES[plane], settings.resolution, settings.zooms, settings.pairs)
         data["planes"][plane] = about
         data |= {f"{plane}_{name}": values for name, values in pixels.items()}
     return data

@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import io
 import json
+import shlex
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -28,16 +29,18 @@ class Script(NamedTuple):
       tiny: arguments with which it runs for seconds; `{run}` stands for a run.json.
       wrong: arguments that it refuses.
       message: what it then says.
+      required: arguments that it cannot do without; they are part of the others.
       constants: values by `module.NAME`, which replace constants in the tiny run.
       out: the name of the folder or file that --out names.
       figures: the name of the folder that has the figures; None if it draws none, and so has no --plot-only.
-      slow: whether its tiny run is left to the complete tests; its own tests run it, too.
+      slow: whether its tiny run takes longer, so that only the complete tests make it.
       interrupted: of a script that is no `Experiment`, the function `module.name` that is interrupted.
     """
 
     tiny: str
     wrong: str
     message: str
+    required: str = ""
     constants: Mapping[str, Any] = {}
     out: str = "out"
     figures: str | None = "out"
@@ -46,11 +49,59 @@ class Script(NamedTuple):
 
 
 SCRIPTS = {
-    "analyze": Script("{run}", "none.json", "not a run.json", figures=None, interrupted="analyze.analysis_of"),
-    "basins": Script("--resolution 64 --steps 50 --zooms 0 --pairs 1", "--zooms 11", "--zooms is 11", slow=True),
+    "analyze": Script(
+        "{run}", "none.json", "none.json is not a run.json", figures=None, slow=True, interrupted="analyze.analysis_of",
+    ),
+    "basins": Script(
+        "--resolution 64 --steps 50 --zooms 0 --pairs 1", "--zooms 11", "--zooms is 11: give a whole number from 0 to",
+        slow=True,
+    ),
+    "benchmark": Script(
+        "--repeats 1 --largest 4096 --no-methods", "--largest 4095", "--largest is 4095: give a whole number from 4096",
+        constants={
+            "benchmark.EPOCHS": 2, "benchmark.STEPS": 10, "benchmark.NUMPY_EPOCHS": 2, "benchmark.C_RUNS": 64,
+            "benchmark.peak_memory": lambda store, largest: {"4096": 1.0},
+        }, slow=True,
+    ),
+    "bilinear": Script(
+        "--steps 3000 --methods 'CGD, simultaneous'", "--steps 10", "--steps is 10: give a whole number from 3000",
+        slow=True,
+    ),
+    "compare_methods": Script(
+        "--seeds 2 --steps 100 --rates 0.3 --objectives non-saturating --methods plain", "--methods SGD",
+        "--methods has 'SGD': choose from 'plain', ", slow=True,
+    ),
+    "convergence_rates": Script(
+        "--epochs 2000 --methods optimistic --learning-rates 0.3", "--learning-rates 0", "--learning-rates is 0.0",
+        slow=True,
+    ),
+    "critical_penalty": Script(
+        "--learning-rate 1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001 to 1", slow=True,
+    ),
+    "dirac_gan": Script(
+        "--steps 100 --methods R1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001", slow=True,
+    ),
+    "does_it_converge": Script(
+        "--epochs 2000 --replicas 2", "--epochs 2500", "--epochs is 2500: give a multiple of 1000 from 2000", slow=True,
+    ),
+    "latent_noise": Script(
+        "--replicas 2 --steps 50 --learning-rates 0.1", "--replicas 1", "--replicas is 1", slow=True,
+    ),
     "loss_vs_distance": Script(
         "--seeds 2 --transported 10", "--seeds 1", "--seeds is 1: give a whole number from 2 up", slow=True,
         constants={"_measured_runs.EPOCHS": (2, 3), "_measured_runs.RATES": (0.1, 1.0)},
+    ),
+    "quality_of_equilibria": Script(
+        "--starts 2 --flow-steps 10 --orders 0", "--orders 3", "--orders are (3,): give at least one of 0, 1 and 2",
+        constants={"quality_of_equilibria.DESCENT_STEPS": 3}, slow=True,
+    ),
+    "spectrum": Script(
+        "--weights 1 -1 -1 1", "--weights 1 -1 -1 101", "--weights are (1.0, -1.0, -1.0, 101.0)",
+        required="--weights 1 -1 -1 1", slow=True,
+    ),
+    "stability_edge": Script(
+        "--methods optimistic --scales 1 --random 0 --strengths 0 --steps 800", "--scales 7", "--scales are (7.0,)",
+        slow=True,
     ),
     "sweep": Script(
         "--seeds 2 --epochs 4 --record-every 2", "--record-every 7 --epochs 10",
@@ -59,6 +110,10 @@ SCRIPTS = {
     ),
     "train": Script("--epochs 2", "--epochs -3", "--epochs is -3: give a whole number from 1 to 100000000"),
     "tutorial": Script("--epochs 2", "--learning-rate nan", "--learning-rate is nan: give a positive, finite number"),
+    "which_equilibrium": Script(
+        "--starts 2 --flow-steps 100 --methods 'R1, γ = 0.1' --method-steps 10", "--starts 1", "--starts is 1",
+        slow=True,
+    ),
 }  # fmt: skip
 
 
@@ -103,7 +158,7 @@ def run_json(tmp_path_factory):
 
 @pytest.fixture
 def tiny(run_json):
-    return lambda name: SCRIPTS[name].tiny.format(run=run_json).split()
+    return lambda name: shlex.split(SCRIPTS[name].tiny.format(run=run_json))
 
 
 def listed(names, **marks):
@@ -121,7 +176,7 @@ def ran(request, tmp_path_factory, run_json, quick_compile):
         patch.setattr(plots, "new_figure", partial(plots.new_figure, dpi=20))
         for place, value in script.constants.items():
             patch.setattr(place, value)
-        arguments = [*script.tiny.format(run=run_json).split(), "--out", str(out)]
+        arguments = [*shlex.split(script.tiny.format(run=run_json)), "--out", str(out)]
         patch.setattr(sys, "argv", [f"{name}.py", *arguments])
         parse_of(name)(arguments)
         yield Ran(name, out, folder / (script.figures or ""), said.getvalue())
@@ -167,7 +222,7 @@ def test_plot_only_gives_the_same_data_and_figures(ran):
     before = contents(ran.out.parent)
     for path in ran.figures.glob("*.png"):
         path.unlink()
-    parse_of(ran.name)(["--plot-only", "--out", str(ran.out)])
+    parse_of(ran.name)([*SCRIPTS[ran.name].required.split(), "--plot-only", "--out", str(ran.out)])
     assert contents(ran.out.parent) == before
 
 
@@ -176,7 +231,8 @@ def test_an_interrupted_drawing_leaves_the_earlier_figures(ran, monkeypatch, cap
         pytest.skip("it draws nothing")
     before = contents(ran.out.parent)
     monkeypatch.setattr(plots, "new_figure", interrupt)
-    status, _ = status_and_complaint(monkeypatch, capsys, ran.name, "--plot-only", "--out", ran.out)
+    arguments = [*SCRIPTS[ran.name].required.split(), "--plot-only", "--out", ran.out]
+    status, _ = status_and_complaint(monkeypatch, capsys, ran.name, *arguments)
     assert status == 130
     assert contents(ran.out.parent) == before
 
@@ -212,7 +268,8 @@ def test_a_wrong_option_ends_in_one_line_and_makes_no_folder(name, tmp_path, mon
 
 @pytest.mark.parametrize("name", [name for name in SCRIPTS if SCRIPTS[name].figures])
 def test_there_is_nothing_to_plot_without_data(name, tmp_path, monkeypatch, capsys):
-    status, said = status_and_complaint(monkeypatch, capsys, name, "--plot-only", "--out", tmp_path / "none")
+    arguments = [*SCRIPTS[name].required.split(), "--plot-only", "--out", tmp_path / "none"]
+    status, said = status_and_complaint(monkeypatch, capsys, name, *arguments)
     assert status == 2
     assert str(tmp_path / "none") in said
     assert not list(tmp_path.iterdir())
