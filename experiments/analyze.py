@@ -71,7 +71,7 @@ def analysis_of(players: Players) -> dict[str, Any]:
 @jax.jit
 def measured(players: Players) -> dict[str, Any]:
     images, generator = faces.unstack(faces.FACES), players.generator
-    game = quadrature.refined(slanted_land(), generator)
+    game = quadrature.with_panels(slanted_land(), generator)
     expected = games.expected_losses(game, players)
     ridges = as_float(RIDGES)
     best = jax.vmap(lambda ridge: best_response.best_discriminator(generator, images, ridge))(ridges)

@@ -131,7 +131,7 @@ def computed(resolution: int, steps: int, zooms: int, pairs: int) -> tuple[dict[
     coordinates = (np.arange(resolution) + 0.5) / resolution
     known = {
         "line": (coordinates[:, None] > 0.3 + 0.37 * coordinates[None], 1.0),
-        "snowflake": (fractals.snowflake(resolution), fractals.KOCH),
+        "snowflake": (fractals.snowflake(resolution), fractals.KOCH_DIMENSION),
     }
     checks = {}
     for name, (inside, dimension) in known.items():

@@ -56,10 +56,11 @@ import matplotlib
 import numpy as np
 import optax
 import results
+from closed_forms.bilinear import perturbed_energy
 from numpy.polynomial import Polynomial
 
 from slantgan_jax import Players, Rule, fields, games, lab_plots, rules, train
-from slantgan_jax.analysis import invariants, spectra
+from slantgan_jax.analysis import spectra
 from slantgan_jax.rules import State
 
 GAME = games.bilinear()
@@ -503,7 +504,7 @@ def drift(discriminator_first: bool, steps: int, step_size: float = 0.7) -> floa
     game = GAME._replace(init=lambda key: Players(*map(jnp.asarray, START)))
     rule = rules.alternating(sgd(step_size), order=ORDERS[discriminator_first])
     paths = train(jax.random.key(0), game, rule, steps, record=lambda info: info.players).history
-    kept = partial(invariants.alternating_form, learning_rate=step_size, discriminator_first=discriminator_first)
+    kept = partial(perturbed_energy, learning_rate=step_size, discriminator_first=discriminator_first)
     return float(jnp.abs(kept(paths) / kept(Players(*START)) - 1).max())
 
 

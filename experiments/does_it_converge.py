@@ -42,7 +42,7 @@ from slantgan_jax import (
     slanted_land,
     train,
 )
-from slantgan_jax.analysis import best_response, distances, dynamics, equilibria, invariants, noise, spectra
+from slantgan_jax.analysis import best_response, diffusion, distances, equilibria, spectra, steepest_lines, trajectories
 from slantgan_jax.numerics import as_float
 
 FACES = len(faces.FACES)  # steps of an epoch
@@ -227,11 +227,11 @@ def at_epochs(history: np.ndarray, epochs: tuple[int, ...]) -> list[dict[str, An
 
 def verdict(history: np.ndarray) -> str:
     """What becomes of a run by 100 of its records, flat players `[100, 13]`."""
-    return dynamics.VERDICTS[int(_classified(distance(history), history))]
+    return trajectories.Verdict(int(_classified(distance(history), history))).name.lower()
 
 
-_classified = jax.jit(dynamics.classify)
-_limit_cycle = jax.jit(dynamics.limit_cycle)
+_classified = jax.jit(trajectories.classify)
+_limit_cycle = jax.jit(trajectories.orbit_statistics)
 
 
 def spectrum(history: np.ndarray, rate: float) -> tuple[np.ndarray, dict[str, Any]]:
@@ -244,8 +244,8 @@ def spectrum(history: np.ndarray, rate: float) -> tuple[np.ndarray, dict[str, An
         resting, tangents = equilibrium_of(end)
         values = spectra.flow_eigenvalues(game, resting, tangents=tangents)
         fixed = spectra.fixed_point(rule, game, end, 1, tangents)
-        update = spectra.of_update(spectra.update_eigenvalues(rule, game, fixed, 1, tangents), 1 / FACES)
-        return values, spectra.of_flow(values, FACES * rate), update, flat(fixed.players)
+        update = spectra.summarize_map(spectra.update_eigenvalues(rule, game, fixed, 1, tangents), 1 / FACES)
+        return values, spectra.summarize_flow(values, FACES * rate), update, flat(fixed.players)
 
     values, flow, update, fixed = jax.tree.map(np.asarray, predicted(unflat(history[-1])))
     turning = values[values.imag > 0]
@@ -271,7 +271,7 @@ def equilibrium_of(players: Players) -> tuple[Players, Players]:
 def measured_decay(history: np.ndarray, fixed: np.ndarray, every: float) -> tuple[float, float]:
     """The time in which a run comes nearer to `fixed` by e, and that of a turn, from flat players `[records, 13]`.
 
-    The distance is √(Σ u_i² + (gap_i / |∇m_i|)²), ∇m by w and b: twice the energy of `invariants` near by. On a circle
+    The distance is √(Σ u_i² + (gap_i / |∇m_i|)²), ∇m by w and b: twice the `steepest_lines` energy near by. On a circle
     of this metric u and G change places, so that it swings little, and compared with itself some whole half-turns later
     not at all. Taken where it is within `FITTED` and below the geometric mean of what is in there, so that the slowest
     mode has outlived the others.
@@ -316,7 +316,7 @@ def in_order(rate: float, rows: np.ndarray) -> np.ndarray:
 
     def standing(row: jax.Array) -> jax.Array:
         resting, tangents = equilibrium_of(unflat(row))
-        return flat(spectra.fixed_point(tutorial(rate), IN_ARRAYS, resting, FACES, tangents, 4, in_turn=True).players)
+        return flat(spectra.fixed_point(tutorial(rate), IN_ARRAYS, resting, FACES, tangents, 4, over="latent").players)
 
     return np.asarray(jax.jit(jax.vmap(standing))(jnp.asarray(rows)))
 
@@ -350,13 +350,15 @@ def left_by_noise(rate: float, rows: np.ndarray) -> np.ndarray:
     latents, weights = distributions.uniform_quadrature()
 
     def added(resting: Players, face: Any) -> jax.Array:
-        samples = games.Sample(jnp.tile(face, (len(latents), 1)), latents)
-        return noise.step_noise(rule, IN_ARRAYS, resting, samples, weights)
+        samples = games.Sample(latents, real=jnp.tile(face, (len(latents), 1)))
+        return diffusion.update_noise(rule, IN_ARRAYS, resting, samples, weights)
 
     def left(row: jax.Array) -> jax.Array:
         resting, _ = equilibrium_of(unflat(row))
         steps = jax.vmap(lambda face: added(resting, face))(IMAGES).mean(0)
-        covariance = noise.stationary_covariance(spectra.update_jacobian(rule, IN_ARRAYS, resting), steps, zero_modes=4)
+        covariance = diffusion.stationary_covariance(
+            spectra.update_jacobian(rule, IN_ARRAYS, resting), steps, zero_modes=4
+        )
         across = jax.jacobian(mean_images)(flat(resting))
         return jnp.concatenate([jnp.diag(covariance)[8:], jnp.diag(across @ covariance @ across.T)])
 
@@ -383,7 +385,7 @@ def noise_left(histories: dict[str, np.ndarray], rate: float) -> dict[str, Any]:
 def resting_place(histories: dict[str, np.ndarray]) -> dict[str, Any]:
     """G's weights at the end, against the equilibrium on the lines of steepest ascent from the start and on the way."""
     history = histories["full batch"]
-    guess = jax.jit(lambda row: invariants.landing(unflat(row).generator, IMAGES).weights)
+    guess = jax.jit(lambda row: steepest_lines.endpoint(unflat(row).generator, IMAGES).weights)
     early = {f"landing from epoch {EVERY * (i + 1)}": np.asarray(guess(history[i])) for i in (0, 99)}
     ends = {f"{name}, end": histories[name][-1, :4] for name in ("full batch", "article")}
     return early | ends
@@ -419,7 +421,7 @@ def examine(method: Method, rate: float, start: np.ndarray, epochs: int) -> dict
         _, tangents = equilibrium_of(unflat(history[-1]))
         fixed = spectra.fixed_point(rule, known, unflat(history[-1]), method.period, tangents, iterations=4)
         values = spectra.update_eigenvalues(rule, known, fixed, method.period, tangents)
-        return history, spectra.of_update(values, method.period / FACES), flat(fixed.players)
+        return history, spectra.summarize_map(values, method.period / FACES), flat(fixed.players)
 
     history, predicted, fixed = jax.tree.map(np.asarray, run(jnp.asarray(start)))
     course = distance(history)

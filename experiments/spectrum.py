@@ -210,13 +210,13 @@ def analysis_of(
         state = spectra.fixed_point(played, game, players, method.steps, tangents, method.newton)
         values = spectra.update_eigenvalues(played, game, state, method.steps, tangents)
         return {
-            "flow": spectra.of_flow(flow, EPOCH * learning_rate),
-            "update": spectra.of_update(values, method.steps / EPOCH),
+            "flow": spectra.summarize_flow(flow, EPOCH * learning_rate),
+            "update": spectra.summarize_map(values, method.steps / EPOCH),
             "fixed_point": jax.tree.map(lambda a, b: a - b, state.players, players),
             "rates": {
                 name: thresholds.largest_stable_rate(
                     lambda rate, one=RULES[name]: one.rule(rate, adjusted(rate)),
-                    game, players, tangents, steps=RULES[name].steps, newton=RULES[name].newton,
+                    game, players, tangents, steps=RULES[name].steps, fixed_point_iterations=RULES[name].newton,
                 )
                 for name in compared
             },
@@ -227,16 +227,16 @@ def analysis_of(
 
     found = jax.tree.map(np.asarray, computed())
     flow, update = found["flow"], found["update"]
-    if spectra.VERDICTS[update.verdict] == "no equilibrium":
+    if update.verdict == spectra.Stability.NO_EQUILIBRIUM:
         # What was found is where the residual of a surface that is none passes rounding.
         found["rates"][rule] = math.nan
-    if spectra.VERDICTS[flow.verdict] == "no equilibrium":
+    if flow.verdict == spectra.Stability.NO_EQUILIBRIUM:
         raise ValueError(f"at --weights {weights} the field of {objective}, {penalty}, {adjustment} does not vanish")
     moved = found["fixed_point"]
     return {
         "eigenvalues": pairs(flow.eigenvalues),
         "zero_modes": int(flow.zero_modes),
-        "verdict": spectra.VERDICTS[flow.verdict],
+        "verdict": verdict_name(flow),
         "largest_stable_learning_rate": {name: float(found["rates"][name]) for name in compared},
         "period_epochs": float(flow.period),
         "efold_epochs": float(flow.efold),
@@ -245,7 +245,7 @@ def analysis_of(
             "multipliers": pairs(update.eigenvalues),
             "steps": RULES[rule].steps,
             "zero_modes": int(update.zero_modes),
-            "verdict": spectra.VERDICTS[update.verdict],
+            "verdict": verdict_name(update),
             "period_epochs": float(update.period),
             "efold_epochs": float(update.efold),
             "fixed_point_shift": {
@@ -254,6 +254,10 @@ def analysis_of(
             },
         },
     }
+
+
+def verdict_name(spectrum: spectra.Spectrum) -> str:
+    return spectra.Stability(int(spectrum.verdict)).name.lower().replace("_", " ")
 
 
 def nodes_of(weights: Sequence[float]) -> int:

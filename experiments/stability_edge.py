@@ -197,7 +197,7 @@ def predicted_edge(method: Method, weights: jax.Array, strength: jax.Array) -> t
     """The largest stable rate, and whether the rule has no fixed point at a rate just above."""
     game, players, tangents = place(weights, strength)
     edge = thresholds.largest_stable_rate(
-        method.rule, game, players, tangents, steps=method.period, newton=method.newton,
+        method.rule, game, players, tangents, steps=method.period, fixed_point_iterations=method.newton,
         lowest=0.01, highest=1000.0, points=120,
     )  # fmt: skip
     if not method.newton:

@@ -7,13 +7,13 @@ float64) to rest. Four laws say from the start where that is:
 
     w of the start      it stays: `equilibria.project`
     small-w law         w + (logit m - b - w/2) / 2.5, the nearest point where w is small
-    steepest line       `equilibria.landing`, the steepest ascent or descent of each pixel's mean
-    from time 2000 on   the same from where the run then is, plus ½ vᵀ K v of `drift.along`
+    steepest line       `steepest_lines.endpoint`, the steepest ascent or descent of each pixel's mean
+    from time 2000 on   the same from where the run then is, plus ½ vᵀ K v of `diffusion.slow_diffusion`
 
 and the same starts by other rules, rates, penalties, objectives and optimizers end so far from there.
 
 Noise. From one equilibrium, hundreds of runs that differ only in their latents; `landing` of where a run is tells where
-on the surface it belongs, however it swings. Mean and standard deviation over runs against `drift.along`, integrated:
+on the surface it belongs, however it swings. Mean and deviation over runs against `diffusion.slow_diffusion`, integrated:
 
     dw/dτ = V(w),   dC/dτ = 2 η D(w) + V' C + C V'ᵀ,   τ = η² n
 
@@ -52,7 +52,7 @@ from slantgan_jax import (
     sweep,
     train,
 )
-from slantgan_jax.analysis import distances, drift, equilibria, transport
+from slantgan_jax.analysis import diffusion, distances, equilibria, steepest_lines, transport
 from slantgan_jax.cpu import use_every_core
 from slantgan_jax.training import StepInfo
 
@@ -102,7 +102,7 @@ METHODS = {
 
 
 class Case(NamedTuple):
-    """A way to be noisy; `shared_latent` and `discriminator_first` as in `drift.along`."""
+    """A way to be noisy; `shared_latent` and `discriminator_first` as in `diffusion.slow_diffusion`."""
 
     shared_latent: bool
     discriminator_first: bool
@@ -176,8 +176,8 @@ def vector(players: Players) -> jax.Array:
 
 
 def landing(numbers: jax.Array, steps: int = 64) -> jax.Array:
-    """`equilibria.landing` of w and b, the first eight of `numbers`: `[4]`."""
-    return equilibria.landing(Generator(numbers[:4], numbers[4:8]), faces.FACES, steps)
+    """`steepest_lines.endpoint` of w and b, the first eight of `numbers`: `[4]`."""
+    return steepest_lines.endpoint(Generator(numbers[:4], numbers[4:8]), faces.FACES, steps).weights
 
 
 def flow_of(starts: int) -> dict[str, np.ndarray]:
@@ -193,7 +193,7 @@ def flow_of(starts: int) -> dict[str, np.ndarray]:
         nearest = start[:4] + (jnp.log(MEAN / (1 - MEAN)) - start[4:8] - start[:4] / 2) / 2.5
         rest = landing(later)
         v = jnp.concatenate([later[4:8] - equilibria.bias(rest, MEAN), later[8:]])
-        later = rest + jnp.einsum("iab,a,b->i", drift.along(rest, faces.FACES).limit, v, v) / 2
+        later = rest + jnp.einsum("iab,a,b->i", diffusion.slow_diffusion(rest, faces.FACES).limit_hessian, v, v) / 2
         return nearest, landing(start), later
 
     keys = jax.vmap(jax.random.key)(jnp.arange(starts))
@@ -205,7 +205,7 @@ def flow_of(starts: int) -> dict[str, np.ndarray]:
     found = {
         "grid_w": weights,
         "grid_b": biases,
-        "lines": jax.jit(equilibria.landing)(Generator(*plane), jnp.full((1, 71, 66), MEAN[0])),
+        "lines": jax.jit(steepest_lines.endpoint)(Generator(*plane), jnp.full((1, 71, 66), MEAN[0])).weights,
         "surface": equilibria.bias(weights, jnp.full(66, MEAN[0])),
         "start": start,
         "end": end,
@@ -292,18 +292,18 @@ def places_of(numbers: jax.Array) -> jax.Array:
 
 @partial(jax.jit, static_argnames="case")
 def predicted(rate: ArrayLike, steps: ArrayLike, case: Case) -> dict[str, jax.Array]:
-    """What `noise_of` measures, from `drift.along` integrated (Adams and Bashforth), and the velocity at the start."""
+    """What `noise_of` measures, from `diffusion.slow_diffusion` integrated (Adams and Bashforth), and the drift at first."""
 
     def motion(weights):
-        return drift.along(
+        return diffusion.slow_diffusion(
             weights, faces.FACES, case.objective,
             shared_latent=case.shared_latent, discriminator_first=case.discriminator_first,
         )  # fmt: skip
 
     def change(weights, covariance):
-        turn, here = jax.jacfwd(lambda weights: (motion(weights).velocity, motion(weights)), has_aux=True)(weights)
+        turn, here = jax.jacfwd(lambda weights: (motion(weights).drift, motion(weights)), has_aux=True)(weights)
         spread = 2 * rate * here.diffusion + turn @ covariance + covariance @ turn.T
-        return (here.velocity, spread), jnp.diag(here.fluctuation)
+        return (here.drift, spread), jnp.diag(here.fast_covariance)
 
     def step(carry, first):
         state, before = carry

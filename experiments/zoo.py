@@ -6,7 +6,7 @@ converging. Runs start at standard-normal parameters. The distance to equilibriu
     d = √(‖E G(z) - mean face‖² + ‖∇ℓ‖²),   ∇ℓ = u unless D is normalized,
 
 0 exactly where the mean image is the mean face and D is undecided (what an affine logit can reach: see analysis). A
-run is recorded after every five steps, and gets one of the verdicts of `analysis.dynamics.classify`; converged is d
+run is recorded after every five steps, and gets one of the verdicts of `analysis.trajectories.classify`; converged is d
 below 0.01 from some record to the last, the first of which is its steps to 1 %. A method is judged at the best of its
 rates and strengths: where most runs converged, then by the fewest steps in the median.
 """
@@ -41,7 +41,7 @@ from slantgan_jax import (
     sweep,
     train,
 )
-from slantgan_jax.analysis import distances, dynamics
+from slantgan_jax.analysis import distances, trajectories
 from slantgan_jax.cpu import use_every_core
 from slantgan_jax.numerics import as_float, squared_norm
 from slantgan_jax.training import StepInfo
@@ -127,7 +127,9 @@ METHODS = {
 }
 
 
-VERDICTS = dynamics.VERDICTS
+VERDICTS = ("converged", "approaching", "circling", "resting", "drifting", "diverged")
+COARSE = (0, 1, 1, 2, 2, 3, 4, 5)
+"""The index of `VERDICTS` for each `trajectories.Verdict`."""
 
 
 def zoo(
@@ -210,8 +212,8 @@ def run(
     record = partial(recorded, chosen.logit)
     outcome = train(key, games.expected(game), played, steps, record=record, record_every=EVERY)
     far, players = outcome.history
-    settled = dynamics.settled(far, CLOSE)
-    verdict = dynamics.classify(far, players, outcome.finite, close=CLOSE)
+    settled = trajectories.first_settled_record(far, CLOSE)
+    verdict = jnp.asarray(COARSE)[trajectories.classify(far, players, outcome.finite, close=CLOSE)]
     converged = verdict == VERDICTS.index("converged")
     return {
         "distance": far[-1],

@@ -94,7 +94,7 @@ def test_decay_is_measured_on_a_spiral_that_is_not_round():
     history[:, 8] += spiral.real
     history[:, 9] += 0.2 * spiral.imag
     with jax.enable_x64(True):
-        fold, period = does_it_converge.measured_decay(history, fixed, record_every=10)
+        fold, period = does_it_converge.measured_decay(history, fixed, every=10)
     np.testing.assert_allclose(
         [fold, period], [1000, 10 * 2 * np.pi / 0.2], rtol=1e-3
     )  # half-turns are not whole steps
