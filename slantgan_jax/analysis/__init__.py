@@ -1,31 +1,33 @@
-"""What is known exactly about a game and its players."""
+"""What is known exactly about a game, its players and their runs."""
 
 from slantgan_jax.analysis import (
     best_response,
+    diffusion,
     distances,
-    drift,
-    dynamics,
     equilibria,
     fractals,
-    invariants,
-    noise,
+    growth,
+    lyapunov,
     quadrature,
     spectra,
+    steepest_lines,
     thresholds,
+    trajectories,
     transport,
 )
 
 __all__ = [
     "best_response",
+    "diffusion",
     "distances",
-    "drift",
-    "dynamics",
     "equilibria",
     "fractals",
-    "invariants",
-    "noise",
+    "growth",
+    "lyapunov",
     "quadrature",
     "spectra",
+    "steepest_lines",
     "thresholds",
+    "trajectories",
     "transport",
 ]

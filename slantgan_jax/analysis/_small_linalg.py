@@ -1,9 +1,15 @@
-"""Small dense linear algebra in plain array operations, without the LAPACK that `jnp.linalg` calls on a CPU.
+"""Small dense linear algebra in plain array operations, in the place of the LAPACK that `jnp.linalg` calls on a CPU.
 
-Why. The library's batched LAPACK calls (jaxlib 0.10: `ParallelBatchMap` in its CPU kernels) hand the matrices of a
-batch to the pool of threads that also runs the devices, and wait. With as many devices as threads, which is what
-`devices.use_every_core` makes, every thread may come to wait in such a call, and none is left to do the work: a `sweep`
-whose run called `jnp.linalg.svd` stood still, and so said the stacks of its threads. A metric of a run must not.
+Why: jaxlib's batched LAPACK kernels wait on the thread pool that runs them, and can deadlock if there is a CPU device
+for each thread, as `cpu.use_every_core` makes. In jaxlib 0.10 a sweep whose run called `jnp.linalg.svd` stood still; by
+the stacks of its threads, all of them were waiting in `ParallelBatchMap`. jax issue 39292 reports heap corruption in
+the same kernels. A metric that is part of a run must not call them.
+
+When to remove this: open-source builds of jaxlib from 0.11.2 on are said to run these kernels without the pool (jax
+pull request 39383). They need a newer Python than 3.11. As soon as the package requires jax >= 0.11.2 and
+Python >= 3.12, replace `solve_posdef` by `jnp.linalg.solve`, `nuclear_norm_of_product` by the sum of
+`jnp.linalg.svd(a @ b.T, compute_uv=False)`, and `lyapunov.orthonormalized` by `jnp.linalg.qr`. If the test that sweeps
+the Fréchet distance on every core still passes, delete this module.
 """
 
 import jax
@@ -11,14 +17,15 @@ import jax.numpy as jnp
 from jax import lax
 
 SWEEPS = 12
-"""Of Jacobi's rotations, in which all pairs of columns are turned once; 6 do, as the last ones square what is left."""
+"""Sweeps of Jacobi's rotations, in each of which all pairs of columns are turned once. The error is squared in each of
+the last sweeps, so 6 are enough."""
 
 
-def solve(matrix: jax.Array, vector: jax.Array) -> jax.Array:
-    """x with `matrix` x = `vector`, for a symmetric positive definite matrix `[n, n]`: `[n]`.
+def solve_posdef(matrix: jax.Array, vector: jax.Array) -> jax.Array:
+    """The x `[n]` with `matrix` x = `vector`, for a symmetric positive definite matrix `[n, n]`.
 
-    Gauss's elimination without pivots, which is as exact as with them for such matrices. n is unrolled, so meant to be
-    small: 5 parameters, or a few images. A matrix that is singular to rounding gives numbers of no meaning.
+    Gauss's elimination without pivots, which is as exact as with pivots for such matrices. The loop over n is unrolled,
+    so n is meant to be small: 5 parameters, or a few images. A singular matrix gives numbers without meaning.
     """
     count = len(vector)
     rows = jnp.concatenate([matrix, vector[:, None]], axis=1)
@@ -35,25 +42,26 @@ def solve(matrix: jax.Array, vector: jax.Array) -> jax.Array:
 def nuclear_norm_of_product(one: jax.Array, other: jax.Array) -> jax.Array:
     """The sum of the singular values of `one` `[m, p]` times `other`ᵀ `[p, n]`, a scalar; meant for small p.
 
-        ‖A Bᵀ‖* = tr Wᵀ A Bᵀ,   W = L (U Z)ᵀ   with B V = U S,  A V S Z = L R,  U and L of orthonormal columns
+        ‖A Bᵀ‖* = tr Wᵀ A Bᵀ,   W = L (U Z)ᵀ   with B V = U S,  A V S Z = L R,  U and L with orthonormal columns
 
-    V and Z by Jacobi's rotations (`orthogonalized`). As W is the derivative of the norm by A Bᵀ, the trace with W held
-    has the right value and first derivatives; where a singular value is 0 the norm has a kink, and they say nothing.
-    Absolute error: some rounding units of the largest singular value.
+    V and Z are rotations of `one_sided_jacobi`. W is the derivative of the norm by A Bᵀ. So the trace with W held
+    constant has the right value and first derivatives. At a singular value of 0 the norm has a kink, and the
+    derivatives have no meaning. The absolute error is a few rounding units of the largest singular value.
     """
     a, b = lax.stop_gradient((one, other))
-    columns, rotation = orthogonalized(b)
+    columns, rotation = one_sided_jacobi(b)
     size = jnp.sqrt(jnp.sum(columns**2, axis=0))
-    left, turn = orthogonalized(a @ (rotation * size[None]))
+    left, turn = one_sided_jacobi(a @ (rotation * size[None]))
     w = _normalized(left) @ (_normalized(columns) @ turn).T
     return jnp.sum((w.T @ one) * other)
 
 
-def orthogonalized(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`matrix` V with orthogonal columns, `[m, p]`, and V itself, orthogonal, `[p, p]`, by one-sided Jacobi rotations.
+def one_sided_jacobi(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`matrix` V with orthogonal columns, `[m, p]`, and the orthogonal V itself, `[p, p]`.
 
-    Hestenes 1958 (J. SIAM 6, 51). The columns' lengths are the singular values, in no order. A round of a sweep turns
-    p/2 pairs at once; between rounds all columns but the first move on, as in a tournament in which all meet all.
+    The lengths of the columns are the singular values, in no order. One-sided Jacobi rotations: Hestenes 1958 (J. SIAM
+    6, 51). Each round of a sweep turns p/2 pairs at once. Between rounds all columns but the first move on, as in a
+    tournament in which everybody meets everybody.
     """
     rows, count = matrix.shape
     even = count + count % 2
@@ -75,6 +83,6 @@ def orthogonalized(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _normalized(columns: jax.Array) -> jax.Array:
-    """The same columns of length 1, those of length 0 as they are."""
+    """The same columns with length 1; columns of length 0 stay as they are."""
     squares = jnp.sum(columns**2, axis=0)
     return columns / jnp.sqrt(jnp.where(squares == 0, 1, squares))[None]

@@ -1,26 +1,29 @@
-"""How far the generator's distribution is from the data.
+"""How far the generator's distribution is from the data, and how far players are from an equilibrium.
 
-The generator's images are a curve, G(z) for z ~ U(0, 1); the data are n images y_j, each with probability 1/n. Every
-expectation here is over all of both: population values, no samples. `images` is a data set as in `faces`, one leading
-axis on each leaf; pixels are in [0, 1], and distances of images are Euclidean, |x - y|² = Σ_i (x_i - y_i)². The
-Wasserstein distances are in `transport`.
+The generated images are a curve, G(z) for z ~ U(0, 1). The data are n images y_j, each with probability 1/n. Every
+expectation here is over all of both: these are values of the population, not of a sample. `images` is a data set as in
+`faces`, with one leading axis on each leaf. Pixels are in [0, 1], and distances of images are Euclidean. Wasserstein
+distances are in `transport`. See docs/theory/distances.md.
 
-All of it traces, maps over generators by `vmap`, and has exact first derivatives. In float64 the integrals over z are
-exact to the digits that each function states, whatever the generator's weights (see `quadrature`); the numbers were
-measured for standard-normal weights times 0.5 to 200, steps inside and outside of [0, 1].
+All functions can be jitted, mapped over generators, and have exact first derivatives. The errors that they state are
+those in float64, measured for standard-normal weights times 0.5 to 200.
 """
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from slantgan_jax import distributions
+from slantgan_jax import distributions, networks
 from slantgan_jax.analysis import _small_linalg, quadrature
 from slantgan_jax.losses import softplus
 from slantgan_jax.networks import Generator
-from slantgan_jax.numerics import as_float, squared_norm
-from slantgan_jax.types import Image
+from slantgan_jax.numerics import as_float, safe_norm
+from slantgan_jax.types import Image, Players
 
 
 def mean_image(generator: Generator) -> Image:
@@ -28,9 +31,110 @@ def mean_image(generator: Generator) -> Image:
 
         E σ(w z + b) = (s(w + b) - s(b)) / w,   s(a) = ln(1 + eᵃ)
 
-    pixel by pixel, which cancels where w is small: there, Gauss-Legendre quadrature. Cost: 0.4 µs in a batch.
+    pixel by pixel. The formula loses digits for small w, where a quadrature takes its place. Cost: 0.4 µs in a batch.
     """
     return jax.tree.map(_mean_pixel, generator.weights, generator.biases)
+
+
+def mean_gap(generator: Generator, images: Image) -> jax.Array:
+    """‖E G(z) - mean of `images`‖₂, a scalar.
+
+    A discriminator with an affine logit sees nothing else of the difference of two distributions. Cost: that of
+    `mean_image`.
+    """
+    return safe_norm(_mean_difference(generator, images))
+
+
+def to_equilibrium(
+    players: Players, images: Image, logit: Callable[[Any, Image], jax.Array] = networks.logit
+) -> jax.Array:
+    """d = √(‖E G(z) - mean of `images`‖² + ‖∇ℓ‖²), a scalar; ∇ℓ is the gradient of D's logit by the image.
+
+    On slanted land d is 0 exactly where the mean images agree and D gives all images the same logit: at an equilibrium,
+    apart from D's bias. Its derivative at 0 is 0.
+
+    Args:
+      players: of slanted land.
+      images: the data set.
+      logit: D's logit, affine in the image, so its gradient is the same at every image; it is u for `networks.logit`.
+    """
+    slope = jax.grad(partial(logit, players.discriminator))(players.generator.biases)
+    return safe_norm((_mean_difference(players.generator, images), slope))
+
+
+def covariance(generator: Generator) -> jax.Array:
+    """The covariance E (G(z) - m)(G(z) - m)ᵀ of the generated images, `[pixels, pixels]`, with m = E G(z).
+
+    It is exact to 1e-14. Cost: 20 µs.
+    """
+    _, spread = _moments(quadrature.as_arrays(generator))
+    return spread.T @ spread
+
+
+def variance_trace(generator: Generator) -> jax.Array:
+    """E |G(z) - E G(z)|², a scalar: the trace of `covariance`, in squared units of a pixel, exact to 1e-14.
+
+    It is 0 for a generator that has collapsed to one image. Cost: 14 µs.
+    """
+    _, spread = _moments(quadrature.as_arrays(generator))
+    return jnp.sum(spread**2)
+
+
+def energy_distance(generator: Generator, images: Image) -> jax.Array:
+    """The energy distance of the two distributions, a scalar ≥ 0 in units of a pixel; 0 if they are equal.
+
+        2 E|x - y| - E|x - x'| - E|y - y'|,   x, x' = G(z), G(z') and y, y' of the data, all independent
+
+    Székely & Rizzo 2013 (J. Stat. Plan. Inference 143), its definition. It is exact to 1e-13: panels end where
+    |x - y| may have a kink. Cost: the square of the number of nodes, of which there are 180 a pixel; 2 ms for four
+    pixels.
+    """
+    generator = quadrature.as_arrays(generator)
+    images = quadrature.images_as_array(generator, images)
+    near = lax.stop_gradient(quadrature.kink_edges(quadrature.nearest_latents(generator, images)))
+    latents, weights = quadrature.panel_rule(quadrature.panel_edges(generator, near))
+    between = jnp.mean(quadrature.pairwise_distances(quadrature.images_at(generator, latents), images), axis=-1)
+    within = jnp.mean(quadrature.pairwise_distances(images, images))
+    return 2 * jnp.sum(weights * between) - _self_distance(generator) - within
+
+
+def mmd_squared(generator: Generator, images: Image, scale: ArrayLike) -> jax.Array:
+    """The squared maximum mean discrepancy with a Gaussian kernel, a scalar from 0 to 2 without units.
+
+        E k(x, x') + E k(y, y') - 2 E k(x, y),   k(x, y) = exp(-|x - y|² / (2 scale²))
+
+    Gretton et al. 2012 (JMLR 13), lemma 6, with every expectation over the whole distribution, pairs with y = y'
+    included, so it is 0 if they are equal. It is exact to 1e-13 for a `scale` of 0.5 or more, and to 1e-8 for 0.1; for
+    less, the kernel is narrower than what the quadrature resolves. For large scales it is mean_gap² / scale². Cost:
+    that of `energy_distance`.
+    """
+    generator = quadrature.as_arrays(generator)
+    images = quadrature.images_as_array(generator, images)
+    latents, weights = (leaf.reshape(-1) for leaf in quadrature.panel_rule(quadrature.panel_edges(generator)))
+    points = jnp.concatenate([quadrature.images_at(generator, latents), images])
+    # The difference of the two distributions as weights on all points: the distance is its square in the kernel.
+    difference = jnp.concatenate([weights, jnp.full(len(images), -1 / len(images), weights.dtype)])
+    squares = jnp.sum((points[:, None] - points[None]) ** 2, axis=-1)
+    return difference @ jnp.exp(-squares / (2 * scale**2)) @ difference
+
+
+def frechet_squared(generator: Generator, images: Image) -> jax.Array:
+    """The squared Fréchet distance of normal distributions with the means and covariances of the two, a scalar.
+
+        |m₁ - m₂|² + tr(C₁ + C₂ - 2 (C₁^½ C₂ C₁^½)^½)
+
+    in squared units of a pixel, with population covariances. Dowson & Landau 1982 (J. Multivar. Anal. 12), whose
+    abstract has the equal tr (C₁ C₂)^½. It is exact to 1e-14, also for singular covariances, as no root of a matrix is
+    taken: with C = FᵀF the last trace is the sum of the singular values of F₂F₁ᵀ. At a generator that has collapsed it
+    has a kink, and the derivative has no meaning. Cost: 0.25 ms.
+    """
+    generator = quadrature.as_arrays(generator)
+    images = quadrature.images_as_array(generator, images)
+    mean, spread = _moments(generator)
+    data_mean = jnp.mean(images, axis=0)
+    data_spread = (images - data_mean[None]) / jnp.sqrt(len(images))
+    overlap = _small_linalg.nuclear_norm_of_product(data_spread, spread)
+    return jnp.sum((mean - data_mean) ** 2) + jnp.sum(spread**2) + jnp.sum(data_spread**2) - 2 * overlap
 
 
 def _mean_pixel(w: jax.Array, b: jax.Array) -> jax.Array:
@@ -44,96 +148,14 @@ def _mean_pixel(w: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.where(jnp.abs(w) < 4, smooth, steep)
 
 
-def mean_gap(generator: Generator, images: Image) -> jax.Array:
-    """‖E G(z) - mean of `images`‖₂, a scalar; `images` have a leading axis.
-
-    All that a discriminator with an affine logit can see of the difference of two distributions is this
-    difference of their means. Cost: as `mean_image`.
-    """
-    difference = jax.tree.map(lambda mean, leaf: mean - jnp.mean(as_float(leaf), axis=0), mean_image(generator), images)
-    return jnp.sqrt(squared_norm(difference))
-
-
-def covariance(generator: Generator) -> jax.Array:
-    """Covariance of the generated images, `[pixels, pixels]`: E (G(z) - m)(G(z) - m)ᵀ, m = E G(z).
-
-    Of the population, not of a sample. Exact to 1e-14. Cost: 20 µs.
-    """
-    _, spread = _moments(quadrature.flat(generator))
-    return spread.T @ spread
-
-
-def variance_trace(generator: Generator) -> jax.Array:
-    """E |G(z) - E G(z)|², a scalar: the trace of `covariance`, in squared units of a pixel. Exact to 1e-14.
-
-    It is 0 for a generator that has collapsed to one image. Cost: 14 µs.
-    """
-    _, spread = _moments(quadrature.flat(generator))
-    return jnp.sum(spread**2)
-
-
-def energy_distance(generator: Generator, images: Image) -> jax.Array:
-    """The energy distance of the two distributions, a scalar ≥ 0 in units of a pixel, 0 where they are equal.
-
-        2 E|x - y| - E|x - x'| - E|y - y'|,   x, x' = G(z), G(z') and y, y' of the data, all independent
-
-    Székely & Rizzo 2013 (J. Stat. Plan. Inference 143), its definition; the square root of it is a metric. Exact to
-    1e-13: panels end at the latents whose images are nearest to the data, where |x - y| may have a kink, and
-    |x - x'| is integrated over z' < z, where it has none. Cost: the square of the nodes, of which there are 180 a
-    pixel; 2 ms for four.
-    """
-    generator = quadrature.flat(generator)
-    images = quadrature.flat_images(generator, images)
-    near = lax.stop_gradient(quadrature.around(quadrature.nearest(generator, images)))
-    latents, weights = quadrature.panel_rule(quadrature.panel_edges(generator, near))
-    between = jnp.mean(quadrature.distances(quadrature.generated(generator, latents), images), axis=-1)
-    within = jnp.mean(quadrature.distances(images, images))
-    return 2 * jnp.sum(weights * between) - _self_distance(generator) - within
-
-
-def mmd_squared(generator: Generator, images: Image, scale: ArrayLike) -> jax.Array:
-    """The squared maximum mean discrepancy with a Gaussian kernel, a scalar from 0 to 2 without units.
-
-        E k(x, x') + E k(y, y') - 2 E k(x, y),   k(x, y) = exp(-|x - y|² / (2 scale²))
-
-    Gretton et al. 2012 (JMLR 13), lemma 6, with every expectation over the whole distribution, y = y' included: it
-    is 0 where they are equal. Exact to 1e-13 for a `scale` of 0.5 or more, 1e-8 for 0.1; below, the kernel is
-    narrower than what the quadrature resolves. For large scales it is mean_gap² / scale². Cost: as `energy_distance`.
-    """
-    generator = quadrature.flat(generator)
-    images = quadrature.flat_images(generator, images)
-    latents, weights = (leaf.reshape(-1) for leaf in quadrature.panel_rule(quadrature.panel_edges(generator)))
-    points = jnp.concatenate([quadrature.generated(generator, latents), images])
-    # The difference of the two distributions as weights on all points: the distance is its square in the kernel.
-    difference = jnp.concatenate([weights, jnp.full(len(images), -1 / len(images), weights.dtype)])
-    squares = jnp.sum((points[:, None] - points[None]) ** 2, axis=-1)
-    return difference @ jnp.exp(-squares / (2 * scale**2)) @ difference
-
-
-def frechet_squared(generator: Generator, images: Image) -> jax.Array:
-    """The squared Fréchet distance of the normal distributions with the means and covariances of the two, a scalar.
-
-        |m₁ - m₂|² + tr(C₁ + C₂ - 2 (C₁^½ C₂ C₁^½)^½)
-
-    in squared units of a pixel, with population covariances. It bounds the squared Wasserstein distance of order 2
-    from below. Dowson & Landau 1982 (J. Multivar. Anal. 12), whose abstract has the equal tr (C₁ C₂)^½. No root of a
-    matrix is taken: with C = FᵀF the last trace is the sum of the singular values of F₂F₁ᵀ, as exact for singular
-    covariances. Exact to 1e-14. Where a generator has collapsed the trace has a kink, and the derivative says nothing.
-    Cost: 0.25 ms.
-    """
-    generator = quadrature.flat(generator)
-    images = quadrature.flat_images(generator, images)
-    mean, spread = _moments(generator)
-    data_mean = jnp.mean(images, axis=0)
-    data_spread = (images - data_mean[None]) / jnp.sqrt(len(images))
-    overlap = _small_linalg.nuclear_norm_of_product(data_spread, spread)
-    return jnp.sum((mean - data_mean) ** 2) + jnp.sum(spread**2) + jnp.sum(data_spread**2) - 2 * overlap
+def _mean_difference(generator: Generator, images: Image) -> Image:
+    return jax.tree.map(lambda mean, leaf: mean - jnp.mean(as_float(leaf), axis=0), mean_image(generator), images)
 
 
 def _moments(generator: Generator) -> tuple[jax.Array, jax.Array]:
     """Mean `[pixels]` of the images and F `[nodes, pixels]` with covariance FᵀF."""
     latents, weights = (leaf.reshape(-1) for leaf in quadrature.panel_rule(quadrature.panel_edges(generator)))
-    images = quadrature.generated(generator, latents)
+    images = quadrature.images_at(generator, latents)
     mean = weights @ images
     # The weights of empty panels are 0, where the square root has no derivative; but weights are constants.
     return mean, jnp.sqrt(weights)[:, None] * (images - mean[None])
@@ -148,14 +170,14 @@ def _self_distance(generator: Generator) -> jax.Array:
     edges = quadrature.panel_edges(generator)
     latents, weights = quadrature.panel_rule(edges)
     count, nodes = latents.shape
-    images = quadrature.generated(generator, latents)
+    images = quadrature.images_at(generator, latents)
     points = images.reshape(count * nodes, -1)
-    pairs = quadrature.distances(points, points).reshape(count, nodes, count, nodes)
+    pairs = quadrature.pairwise_distances(points, points).reshape(count, nodes, count, nodes)
     pairs = jnp.where(jnp.eye(count, dtype=bool)[:, None, :, None], 0, pairs)
     apart = jnp.einsum("pi,piqj,qj->", weights, pairs, weights)
 
-    units, unit_weights = distributions.uniform_quadrature(quadrature.NODES)
+    units, unit_weights = distributions.uniform_quadrature(quadrature.PANEL_NODES)
     widths = jnp.diff(edges)
     below = edges[:-1, None, None] + widths[:, None, None] * jnp.outer(units, units)[None]
-    steps = quadrature.length(images[:, :, None] - quadrature.generated(generator, below))
+    steps = safe_norm(images[:, :, None] - quadrature.images_at(generator, below), axis=-1)
     return apart + 2 * jnp.einsum("p,puv,u,v->", widths**2, steps, unit_weights * units, unit_weights)

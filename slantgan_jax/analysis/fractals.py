@@ -1,15 +1,12 @@
 """The dimension of the boundary between two sets in the plane, from pictures of them and from pairs of points.
 
-Two estimators that share nothing but the definition, so that one can speak against the other:
+Two estimators that share nothing but the definition, so that one can contradict the other:
 
-    box counting        N(s) ~ s^-D boxes of side s meet the boundary (`box_counts`, `box_dimension`)
-    uncertain fraction  f(ε) ~ ε^(2 - D) of all points change sides within ε (`uncertainty_dimension`)
+    box counting         N(s) ~ s^-D boxes of side s meet the boundary                 `box_dimension`
+    uncertain fraction   f(ε) ~ ε^(2 - D) of all points have a neighbor at ε on the other side   `uncertainty_dimension`
 
-The first looks at a picture, over the scales from a pixel to the picture; a sequence of zooms goes further, but to
-where there is much to see. The second is a mean over the whole plane, at scales as small as the numbers allow.
-
-A smooth curve has D = 1, and a boundary that fills the plane D = 2. `snowflake` is a set with a known D between.
-Everything here is NumPy on arrays of booleans: nothing is differentiated or traced.
+A smooth curve has D = 1, and a boundary that fills the plane D = 2; `snowflake` is a set with a known D between them.
+Everything here is NumPy on arrays of booleans. See docs/theory/trajectories.md#the-dimension-of-a-boundary.
 """
 
 import math
@@ -18,24 +15,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-KOCH = math.log(4) / math.log(3)
+KOCH_DIMENSION = math.log(4) / math.log(3)
 """1.2619, the dimension of the boundary of `snowflake`: four copies of itself, each a third as large."""
+
+MIN_DIFFERING_PAIRS = 10
+"""Distances with fewer pairs than this on two sides are left out: the logarithm of such a number is too uncertain."""
 
 
 class Dimension(NamedTuple):
-    """A dimension with its `error`, one standard deviation as far as the fit of a line can tell."""
+    """A dimension and its `error`, one standard deviation as far as the fit of a line can tell."""
 
     value: float
     error: float
 
 
 def boundary(inside: np.ndarray) -> np.ndarray:
-    """Where the boundary of a set passes, for its picture `inside` `[n, m]`: booleans `[n - 1, m - 1]`.
+    """Where the boundary of a set passes: booleans `[n - 1, m - 1]`, from its picture `inside` `[n, m]`.
 
-    Element (i, j) is the square between the centres of four neighbouring pixels, and true if these are not all alike.
+    Element (i, j) is the square between the centers of four neighboring pixels. It is true if they are not all alike.
 
     Raises:
-      ValueError: no picture of at least 2×2 pixels.
+      ValueError: the picture has fewer than 2×2 pixels.
     """
     inside = np.asarray(inside, bool)
     if inside.ndim != 2 or min(inside.shape) < 2:
@@ -45,9 +45,9 @@ def boundary(inside: np.ndarray) -> np.ndarray:
 
 
 def box_counts(marked: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-    """How many boxes of a grid of s×s pixels hold something `marked` `[n, m]`, for each s of `sizes`: `[sizes]`.
+    """How many boxes of s×s pixels contain something `marked` `[n, m]`, for each s of `sizes`: `[sizes]`.
 
-    The grids start at the first pixel; boxes beyond the last are filled up with nothing.
+    The grids of boxes start at the first pixel; boxes that extend beyond the last one are padded with nothing.
 
     Raises:
       ValueError: a size below 1.
@@ -64,10 +64,10 @@ def box_counts(marked: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 
 
 def box_sizes(resolution: int) -> list[int]:
-    """Sides 4, 8, 16, ... of boxes for a picture of `resolution` pixels a side, the largest of them 16 a side.
+    """The sides 4, 8, 16, ... of boxes for a picture of `resolution` pixels a side; the largest are at least 16 a side.
 
-    At one or two pixels a picture misses where the boundary turns back between them; few boxes count badly, as most of
-    them are full. There are at least three sizes.
+    Smaller boxes miss where the boundary turns back between pixels, and of few large boxes most are full. There are at
+    least three sizes.
     """
     return [2**k for k in range(2, max(4, int(math.log2(resolution / 16))) + 1)]
 
@@ -75,8 +75,8 @@ def box_sizes(resolution: int) -> list[int]:
 def box_dimension(sizes: Sequence[int], counts: np.ndarray) -> Dimension:
     """D from the least-squares line through ln counts = const - D ln sizes.
 
-    The error is that of the slope with the residuals taken as independent. They are not, each box of 2s being four of
-    s, so it says how straight the line is, no more: the spread over several pictures is the honest one.
+    The error is that of a slope with independent residuals, so it only says how straight the line is: each box of side
+    2s consists of four of side s. The spread over several pictures is the honest error.
 
     Raises:
       ValueError: fewer than three sizes, or an empty boundary.
@@ -85,36 +85,39 @@ def box_dimension(sizes: Sequence[int], counts: np.ndarray) -> Dimension:
         raise ValueError(
             f"{len(sizes)} sizes with {min(counts, default=0)} boxes at least: a slope needs three, none 0"
         )
-    slope, error = _line(np.log(sizes), np.log(counts), np.ones(len(sizes)))
-    return Dimension(-slope, error)
+    (slope, _), covariance = np.polyfit(np.log(sizes), np.log(counts), 1, cov=True)
+    return Dimension(float(-slope), float(np.sqrt(covariance[0, 0])))
 
 
 def uncertainty_dimension(distances: Sequence[float] | np.ndarray, differing: np.ndarray, pairs: int) -> Dimension:
-    """D = 2 - α from the numbers `differing` of `pairs` of points at each of the `distances` ε that are on two sides.
+    """D = 2 - α from the numbers `differing` of `pairs` of points, at each of the `distances` ε, that are on two sides.
 
         f(ε) = differing / pairs ~ ε^α
 
-    a line fitted to ln f with weights by the binomial variance (1 - f) / (f pairs), and the error enlarged where the
-    points scatter more than that. Distances with fewer than 10 differing pairs are left out.
-    Grebogi, McDonald, Ott & Yorke 1983 (Phys. Lett. A 99, 415), for basins of attraction.
+    A line is fitted to ln f, with weights from the binomial variance (1 - f) / (f pairs). The error is enlarged if the
+    points scatter more than that. Grebogi, McDonald, Ott & Yorke 1983 (Phys. Lett. A 99, 415), for basins of
+    attraction.
 
     Raises:
-      ValueError: fewer than three distances are left.
+      ValueError: fewer than three distances have at least `MIN_DIFFERING_PAIRS`.
     """
-    used = np.asarray(differing) >= 10
+    used = np.asarray(differing) >= MIN_DIFFERING_PAIRS
     if used.sum() < 3:
         raise ValueError(
-            f"{used.sum()} distances with 10 differing pairs or more: a slope needs three, take more pairs"
+            f"{used.sum()} distances with {MIN_DIFFERING_PAIRS} differing pairs or more: a slope needs three, take "
+            "more pairs"
         )
     share = np.asarray(differing)[used] / pairs
-    slope, error = _line(np.log(distances)[used], np.log(share), share * pairs / np.maximum(1 - share, 1e-9))
-    return Dimension(2 - slope, max(error, _counting_error(np.log(distances)[used], share, pairs)))
+    x, y, weights = np.log(distances)[used], np.log(share), np.sqrt(share * pairs / np.maximum(1 - share, 1e-9))
+    (slope, _), by_scatter = np.polyfit(x, y, 1, w=weights, cov=True)
+    _, by_counting = np.polyfit(x, y, 1, w=weights, cov="unscaled")
+    return Dimension(float(2 - slope), float(np.sqrt(max(by_scatter[0, 0], by_counting[0, 0]))))
 
 
 def snowflake(resolution: int, depth: int = 6) -> np.ndarray:
     """A picture of Koch's snowflake after `depth` rounds, true inside: `[resolution, resolution]`.
 
-    Its boundary has the dimension `KOCH` down to its shortest edges: 3^-depth of the triangle's, 0.86 of the picture.
+    Its boundary has the dimension `KOCH_DIMENSION` down to its shortest edges, 0.86 · 3^-depth of the picture.
     """
     corners = 0.5 * np.exp(2j * np.pi * (np.arange(3) / 3 + 0.037))[::-1]
     for _ in range(depth):
@@ -126,28 +129,13 @@ def snowflake(resolution: int, depth: int = 6) -> np.ndarray:
 
 def _filled(corners: np.ndarray, resolution: int) -> np.ndarray:
     """The pixels inside a polygon of complex `corners` in the square [-½, ½]², by the even-odd rule."""
-    centres = (np.arange(resolution) + 0.5) / resolution - 0.5
+    centers = (np.arange(resolution) + 0.5) / resolution - 0.5
     x, y = np.real(corners), np.imag(corners)
     x_ahead, y_ahead = np.roll(x, -1), np.roll(y, -1)
     picture = np.zeros((resolution, resolution), bool)
-    for row, height in zip(picture, centres, strict=True):
+    for row, height in zip(picture, centers, strict=True):
         crosses = (y > height) != (y_ahead > height)
         share = (height - y[crosses]) / (y_ahead - y)[crosses]
         places = x[crosses] + share * (x_ahead - x)[crosses]
-        row[:] = np.searchsorted(np.sort(places), centres) % 2
+        row[:] = np.searchsorted(np.sort(places), centers) % 2
     return picture
-
-
-def _counting_error(x: np.ndarray, share: np.ndarray, pairs: int) -> float:
-    """The error of a slope from the binomial error of each share alone."""
-    weights = share * pairs / np.maximum(1 - share, 1e-9)
-    return float(1 / np.sqrt(weights @ (x - weights @ x / weights.sum()) ** 2))
-
-
-def _line(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """The slope of the weighted least-squares line through points, and its error by their scatter around it."""
-    x, y = (a - weights @ a / weights.sum() for a in (x, y))
-    spread = weights @ x**2
-    slope = weights @ (x * y) / spread
-    scatter = weights @ (y - slope * x) ** 2 / (len(x) - 2)
-    return float(slope), float(np.sqrt(scatter / spread))

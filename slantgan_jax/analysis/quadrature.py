@@ -1,9 +1,12 @@
 """Integrals over the latent z ~ U(0, 1) that stay exact when the generator is nearly a step.
 
-Pixel i of a generated image, σ(w_i z + b_i), changes where its score w_i z + b_i is within a few units of 0, an
-interval of length ~1/|w_i|, and is constant elsewhere. [0, 1] is cut into panels where a pixel's score passes
-`SCORES`, so that no pixel varies much within a panel, and each panel has the same few Gauss-Legendre nodes. Which
-panels are empty depends on the generator, their number does not: all of it can be traced, and mapped over generators.
+Pixel i of a generated image, σ(w_i z + b_i), changes where its score w_i z + b_i is within a few units of 0, which is
+an interval of length about 1/|w_i|, and is constant elsewhere. So [0, 1] is cut into panels where a pixel's score
+passes one of `SCORES`, and each panel has the same few Gauss-Legendre nodes. Which panels are empty depends on the
+generator, but their number does not: all of this can be jitted, and mapped over generators. See
+docs/theory/distances.md#quadrature-for-steep-generators.
+
+Here a generator has arrays `[pixels]`, and a data set is an array `[n, pixels]`: see `as_arrays`, `images_as_array`.
 """
 
 import chex
@@ -14,29 +17,29 @@ from jax import lax
 from slantgan_jax import distributions, faces
 from slantgan_jax.games import Game
 from slantgan_jax.networks import Generator, generate
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, safe_norm
 from slantgan_jax.types import Image
 
 SCORES = (1.0, 2.5, 4.0, 6.0, 8.5, 12.0, 17.0, 25.0, 36.0)
 """Scores, and minus these, at which panels end. Past the last one σ is 0 or 1 to rounding."""
 
-NODES = 10
-"""Gauss-Legendre nodes a panel."""
+PANEL_NODES = 10
+"""Gauss-Legendre nodes in a panel."""
 
-LEVELS = tuple(4.0**-level for level in range(1, 10))
-"""Distances from a latent, on both sides, at which panels end around a point where the integrand may have a kink."""
+KINK_DISTANCES = tuple(4.0**-level for level in range(1, 10))
+"""Distances from a latent, on both sides, at which panels end around a place where the integrand may have a kink."""
 
 
-def flat(generator: Generator) -> Generator:
+def as_arrays(generator: Generator) -> Generator:
     """The same generator with weights and biases as arrays `[pixels]`, in the precision of the trace."""
     return Generator(*(as_float(faces.stack(leaf)) for leaf in generator))
 
 
-def flat_images(generator: Generator, images: Image) -> jax.Array:
-    """The data set as one array `[n, pixels]` in the precision of the trace.
+def images_as_array(generator: Generator, images: Image) -> jax.Array:
+    """The data set as one array `[n, pixels]`, in the precision of the trace.
 
     Raises:
-      ValueError: no images, no leading axis, or not the number of pixels that the (flat) `generator` has.
+      ValueError: no images, no leading axis, or another number of pixels than `generator` has (one of `as_arrays`).
     """
     values = as_float(faces.stack(images))
     pixels = generator.weights.shape[-1]
@@ -48,18 +51,18 @@ def flat_images(generator: Generator, images: Image) -> jax.Array:
     return values
 
 
-def generated(generator: Generator, latents: jax.Array) -> jax.Array:
-    """G(z) for latents of any shape `[...]`, by a flat generator: `[..., pixels]`."""
+def images_at(generator: Generator, latents: jax.Array) -> jax.Array:
+    """The generated images G(z) `[..., pixels]` for latents of any shape `[...]`."""
     images = jax.vmap(lambda z: generate(generator, z))(latents.reshape(-1))
     return images.reshape(*latents.shape, -1)
 
 
 def panel_edges(generator: Generator, *others: jax.Array) -> jax.Array:
-    """Ends of the panels of a flat generator, ascending from 0 to 1: `[18 pixels + 2 + number of others]`.
+    """The ends of the panels, ascending from 0 to 1: `[18 pixels + 2 + number of others]`.
 
         z = (s - b_i) / w_i   for all pixels i and all s in ±SCORES, clipped to [0, 1]
 
-    and the latents in `others`. A constant for derivatives: the integral does not depend on where it is cut.
+    and the latents in `others`. They have no derivative: the integral does not depend on where it is cut.
     """
     weights, biases = generator
     chex.assert_rank([weights, biases], 1)
@@ -70,26 +73,25 @@ def panel_edges(generator: Generator, *others: jax.Array) -> jax.Array:
     return lax.stop_gradient(jnp.sort(jnp.clip(edges, 0, 1)))
 
 
-def panel_rule(edges: jax.Array, nodes: int = NODES) -> tuple[jax.Array, jax.Array]:
-    """Latents and weights `[panels, nodes]` between `edges` `[panels + 1]`, such that E f(z) = Σ weight f(z).
+def panel_rule(edges: jax.Array, nodes: int = PANEL_NODES) -> tuple[jax.Array, jax.Array]:
+    """Latents and weights `[panels, nodes]` between `edges` `[panels + 1]`, with E f(z) = Σ weight f(z).
 
-    With the panels of a generator, measured for weights of a standard deviation from 0.5 to 200: first and second
-    moments of G(z) err by at most 5e-7 with 4 nodes, 6e-10 with 6, 3e-13 with 8, and by rounding, 3e-16, with 10.
+    Largest errors of first and second moments of G(z), with the panels of a generator whose weights have a standard
+    deviation from 0.5 to 200: 5e-7 with 4 nodes, 6e-10 with 6, 3e-13 with 8, and 3e-16, which is rounding, with 10.
     """
     points, weights = distributions.uniform_quadrature(nodes)
     widths = jnp.diff(edges)[:, None]
     return edges[:-1, None] + widths * points[None], widths * weights[None]
 
 
-def refined(game: Game, generator: Generator) -> Game:
-    """A game of `games.slanted_land` whose expectations over the latent have the panels of `generator`.
+def with_panels(game: Game, generator: Generator) -> Game:
+    """A game of `games.slanted_land` whose expectations over the latent use the panels of `generator`.
 
-    So its expected losses and field *at this generator* are exact to rounding however steep it is, up to |w| = 1000;
-    `distributions.uniform` leaves 2e-3 at 50. What remains is a D that is nearly a step, too: of losses with |w| = 50
-    the largest relative error seen was 2e-13 for |u| = 5, 2e-10 for 50 and 5e-6 for 500; 2e-4 with |w| = 10, |u| = 500.
+    Its expected losses and field at this generator are exact to rounding for |w| up to 1000, unless D is nearly a step,
+    too: with |w| = 50 the largest relative error of losses seen is 2e-13 for |u| = 5, 2e-10 for 50 and 5e-6 for 500.
     Cost of the losses: 14 µs in a batch.
     """
-    generator = flat(generator)
+    generator = as_arrays(generator)
     edges = panel_edges(generator, jnp.linspace(0, 1, 33, dtype=generator.weights.dtype))
     latents, weights = (leaf.reshape(-1) for leaf in panel_rule(edges))
 
@@ -101,20 +103,20 @@ def refined(game: Game, generator: Generator) -> Game:
     return game._replace(draws=game.draws._replace(**draws))
 
 
-def nearest(generator: Generator, images: jax.Array) -> jax.Array:
-    """The latent whose image G(z) is nearest to each of `images` `[n, pixels]`: `[n]`, to 1e-7 or to flatness.
+def nearest_latents(generator: Generator, images: jax.Array) -> jax.Array:
+    """The latent `[n]` whose image G(z) is nearest to each of `images` `[n, pixels]`, to 1e-7 or to flatness.
 
-    The best node of the generator's panels, then eight times the best of 17 points between its neighbours.
+    The best node of the generator's panels, then eight times the best of 17 points between its neighbors.
     """
     latents = panel_rule(panel_edges(generator, jnp.linspace(0, 1, 17, dtype=images.dtype)))[0].reshape(-1)
-    best = jnp.argmin(distances(generated(generator, latents), images), axis=0)
+    best = jnp.argmin(pairwise_distances(images_at(generator, latents), images), axis=0)
     low, high = latents[jnp.maximum(best - 1, 0)], latents[jnp.minimum(best + 1, len(latents) - 1)]
     low, high = jnp.where(best == 0, 0, low), jnp.where(best == len(latents) - 1, 1, high)
 
     def zoom(_, bracket):
         low, high = bracket
         grid = low[:, None] + (high - low)[:, None] * jnp.linspace(0, 1, 17, dtype=low.dtype)[None]
-        best = jnp.argmin(jnp.sum((generated(generator, grid) - images[:, None, :]) ** 2, axis=-1), axis=1)
+        best = jnp.argmin(jnp.sum((images_at(generator, grid) - images[:, None, :]) ** 2, axis=-1), axis=1)
         sides = jnp.clip(best[:, None] + jnp.array([[-1, 1]]), 0, 16)
         return tuple(jnp.take_along_axis(grid, sides, axis=1).T)
 
@@ -122,19 +124,12 @@ def nearest(generator: Generator, images: jax.Array) -> jax.Array:
     return lax.stop_gradient((low + high) / 2)
 
 
-def around(latents: jax.Array) -> jax.Array:
-    """Panel ends that close in on each of `latents` `[n]`, where an integrand has a kink or nearly one: `[19 n]`."""
-    levels = jnp.array([0, *LEVELS, *(-level for level in LEVELS)], latents.dtype)
-    return (latents[:, None] + levels[None]).reshape(-1)
+def kink_edges(latents: jax.Array) -> jax.Array:
+    """Panel ends `[19 n]` that close in on each of `latents` `[n]`, where an integrand has a kink or nearly one."""
+    offsets = jnp.array([0, *KINK_DISTANCES, *(-distance for distance in KINK_DISTANCES)], latents.dtype)
+    return (latents[:, None] + offsets[None]).reshape(-1)
 
 
-def distances(ones: jax.Array, others: jax.Array) -> jax.Array:
-    """|x - y| of all pairs of images `[..., pixels]` and `[n, pixels]`: `[..., n]`."""
-    return length(ones[..., None, :] - jnp.expand_dims(others, range(ones.ndim - 1)))
-
-
-def length(differences: jax.Array) -> jax.Array:
-    """The Euclidean norm of the last axis, with derivative 0 at 0."""
-    squares = jnp.sum(differences**2, axis=-1)
-    positive = squares > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1)), 0)
+def pairwise_distances(images: jax.Array, others: jax.Array) -> jax.Array:
+    """|x - y| of all pairs of `images` `[..., pixels]` and `others` `[n, pixels]`: `[..., n]`."""
+    return safe_norm(images[..., None, :] - jnp.expand_dims(others, range(images.ndim - 1)), axis=-1)

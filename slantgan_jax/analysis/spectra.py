@@ -1,20 +1,19 @@
-"""Spectra: how a game's flow and a rule's update map act near players at which nothing moves.
+"""Spectra: how a game's flow and a rule's step act near players at which nothing moves.
 
-Near an equilibrium ω* the flow ω' = -ξ(ω) has modes exp(λ t), λ an eigenvalue of -J; a rule's step has modes μⁿ, μ an
-eigenvalue of its Jacobian M, all that the rule carries (momenta, memories) included. A mode decays where Re λ < 0 or
-|μ| < 1. For plain simultaneous descent μ = 1 + η λ, so that it is stable for η < min 2 |Re λ| / |λ|².
-`thresholds` finds that edge for every rule.
+    flow ω' = -ξ(ω)   modes exp(λ t), λ an eigenvalue of -J        decays if Re λ < 0
+    step of a rule    modes μⁿ, μ an eigenvalue of its Jacobian M   decays if |μ| < 1
 
-Where equilibria form a surface, λ = 0 or μ = 1 along it: `tangents` of the surface tell which modes those are. Such
-zero modes are taken out exactly, not by their size: as A = -J (or M - I) has A v = 0 for each tangent v, it acts on the
-quotient of the space by the tangents, and has there the other eigenvalues. Rounding would otherwise move a zero mode by
-1e-8 where it belongs to a Jordan block. What is found of it is returned as exactly 0 (or 1).
+M covers all numbers that the rule carries: players, momenta, memories. If the equilibria form a surface, λ = 0 or μ = 1
+along it. These zero modes are divided out exactly, with the help of the surface's `tangents`, not by their size:
+rounding would move a zero mode by 1e-8 if it belongs to a Jordan block. `thresholds` finds where a rule ceases to be
+stable. See docs/theory/stability.md.
 
-Everything is a pure function, may be mapped by `vmap`, and needs the scope of `jax.enable_x64`. Eigenvalues of matrices
-that are not symmetric are LAPACK's, for a CPU.
+All functions are pure, can be vmapped, and need the scope of `jax.enable_x64`. Eigenvalues of matrices that are not
+symmetric are LAPACK's, for a CPU.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import jax
@@ -23,35 +22,50 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import fields, games
-from slantgan_jax.analysis import dynamics
+from slantgan_jax.analysis.lyapunov import carried
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
-VERDICTS = ("stable", "marginal", "unstable", "no equilibrium")
-"""All non-zero modes decay; some neither grow nor decay; some grow; the tangents given are none: no fixed point."""
+Over = str | Collection[str] | None
+"""The names of the draws that are integrated, as in `games.expected`; None for all."""
 
-NEUTRAL = 1e-11
-"""A growth rate, Re λ or ln |μ|, so near to 0 counts as 0: rounding leaves 1e-15 of simple modes, more of merging."""
 
-MERGED = 1e-7
-"""An imaginary part so small, relative to the largest |λ| or |μ - 1|, counts as 0: where two real modes merge, rounding
-of 1e-16 splits them by its root, 1e-8."""
+class Stability(IntEnum):
+    """What a `Spectrum` says of a place. Zero modes do not count.
 
-LONGEST = 0.5
-"""The longest step of Newton's method: in units of a parameter, far less than saturates a sigmoid."""
+    STABLE: all modes decay. MARGINAL: some neither grow nor decay. UNSTABLE: some grow. NO_EQUILIBRIUM: the given
+    tangents are not null directions, so this is not a fixed point.
+    """
+
+    STABLE = 0
+    MARGINAL = 1
+    UNSTABLE = 2
+    NO_EQUILIBRIUM = 3
+
+
+GROWTH_TOLERANCE = 1e-11
+"""A growth rate, Re λ or ln |μ|, of this size or less counts as 0. Rounding leaves 1e-15 of a simple mode, and more of
+modes that merge."""
+
+IMAGINARY_TOLERANCE = 1e-7
+"""An imaginary part of this size or less, relative to the largest |λ| or |μ - 1|, counts as 0. Where two real modes
+merge, a rounding error of 1e-16 splits them by its square root, 1e-8."""
+
+MAX_NEWTON_STEP = 0.5
+"""The longest step of Newton's method, in units of a parameter; it saturates no sigmoid."""
 
 
 class Spectrum(NamedTuple):
-    """What eigenvalues say.
+    """What eigenvalues say; all but the first two are of the modes that are not zero modes.
 
     Attributes:
       eigenvalues: `[n]`, complex, as they were given.
       zero_modes: how many of them are exactly 0 (of a flow) or 1 (of a map).
-      verdict: an index of `VERDICTS`, by the other ones.
-      growth: of the slowest of these, ln of its factor in an epoch; negative where it decays.
-      efold: 1 / |growth|, the epochs in which it decays (or grows) by e.
+      verdict: the number of a `Stability`.
+      growth: of the mode that decays slowest, or grows fastest: ln of its factor in an epoch.
+      efold: 1 / |growth|, the epochs in which this mode decays or grows by a factor of e.
       period: the epochs of one turn of the oscillating mode that decays slowest; infinite if none oscillates.
     """
 
@@ -63,77 +77,73 @@ class Spectrum(NamedTuple):
     period: jax.Array
 
 
-def expected_field(game: Game, adjustment: Transform = fields.gradients) -> fields.Field:
-    """The field of the expected losses, adjusted; `fields.gradients` is ξ itself.
-
-    Cost of ξ on slanted land: 0.6 µs in a batch.
-    """
+def expected_field(game: Game, transform: Transform = fields.gradients) -> fields.Field:
+    """The field of the expected losses, transformed; by default ξ itself, for 0.6 µs in a batch on slanted land."""
     full = games.expected(game)
-    return adjustment(lambda players: games.total_losses(full, players, ()))
+    return transform(lambda players: games.total_losses(full, players, ()))
 
 
 def flow_eigenvalues(
-    game: Game, players: Players, adjustment: Transform = fields.gradients, tangents: Players | None = None
+    game: Game, players: Players, transform: Transform = fields.gradients, tangents: Players | None = None
 ) -> jax.Array:
-    """Eigenvalues of -J of the expected, adjusted field, `[n]` complex: largest real part first, then imaginary.
+    """Eigenvalues of -J of the expected, transformed field, `[n]` complex: largest real part first, then imaginary.
 
     Args:
-      game: any.
-      players: where; an equilibrium, or the eigenvalues tell little.
-      adjustment: of the field.
-      tangents: directions of zero modes, `Players` with a leading axis (`equilibria.tangents`): their eigenvalues are
-        exactly 0. If the field does change along them, all others are NaN.
+      game: any game that `games.expected` takes.
+      players: the point of linearization. Eigenvalues are meaningful only at an equilibrium.
+      transform: the transform of the field, see `fields`.
+      tangents: directions of zero modes, `Players` with a leading axis (`equilibria.tangents`). Their eigenvalues are
+        exactly 0. If the field changes along them, all others are NaN.
     """
-    values = modes(-fields.jacobian(expected_field(game, adjustment), players), tangents)
+    values = eigenvalues_modulo(-fields.jacobian(expected_field(game, transform), players), tangents)
     return values[jnp.lexsort((-values.imag, -values.real))]
 
 
 def update_map(
-    rule: Rule, game: Game, players: Players | State, steps: int, in_turn: bool = False
+    rule: Rule, game: Game, players: Players | State, steps: int = 1, over: Over = None
 ) -> tuple[Callable[[jax.Array], jax.Array], jax.Array, Callable[[jax.Array], State]]:
-    """`steps` steps of `rule` on the expected game as a function of numbers `[n]`, those of `update_jacobian`.
-
-    With `in_turn` only what is random is integrated, and the data come in turn, from their first image on: as many
-    steps as there are images are an epoch.
+    """`steps` steps of `rule` on the expected game, as a map of numbers `[n]`; arguments as in `update_jacobian`.
 
     Returns:
-      The map; the numbers at `players`, or of a state that is given in their place; the state that numbers stand for.
+      The map, the numbers at `players` or at the given state, and the function from numbers to their state.
     """
-    over = [name for name in _drawn(game) if name != "real"] if in_turn else None
     full = games.expected(game, over)
 
     def advanced(state: State) -> State:
         for step in range(steps):
-            state = rule.step(full, state, rule.sample(full, jax.random.key(0), step))  # neither game draws numbers
+            state = rule.step(full, state, rule.sample(full, jax.random.key(0), step))  # no draw depends on the key
         return state
 
     state = players if isinstance(players, State) else advanced(rule.init(players))._replace(players=players)
-    floats, joined = dynamics.carried(state)
+    floats, joined = carried(state)
     flat, unravel = ravel_pytree(floats)
 
     def state_of(numbers: jax.Array) -> State:
         return joined(unravel(numbers))
 
     def update(numbers: jax.Array) -> jax.Array:
-        return ravel_pytree(dynamics.carried(advanced(state_of(numbers)))[0])[0]
+        return ravel_pytree(carried(advanced(state_of(numbers)))[0])[0]
 
     return update, flat, state_of
 
 
-def update_jacobian(
-    rule: Rule, game: Game, players: Players | State, steps: int = 1, in_turn: bool = False
-) -> jax.Array:
+def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int = 1, over: Over = None) -> jax.Array:
     """The Jacobian of `steps` steps of `rule` on the expected game, `[n, n]`, at `players`.
 
-    With `in_turn` each step sees one image of the data, in their order, and the expectation over the rest: five such
-    steps are an epoch of the tutorial without the noise of its latents, and do not commute as five mean steps do.
+    The n variables are the numbers that the rule carries from step to step; counts have no derivative.
 
-    The n variables are the numbers that the rule carries from step to step, counts apart: players, momenta, memories.
-    The optimizer state is the one after `steps` steps of standing at `players`; so at an equilibrium it is a fixed
-    point, and the eigenvalues of largest modulus tell whether the rule converges to it, and how fast. In the place of
-    `players` a whole state may be given, of a `fixed_point`.
+    Args:
+      rule: its steps. For `rules.lookahead` take as many steps as its period. Adam has no derivative at an equilibrium,
+        as √v has none at v = 0, unless its `eps_root` is positive.
+      game: any game that `games.expected` takes.
+      players: the point of linearization. The rest of the state is that after `steps` steps of standing there, so at an
+        equilibrium all of it is a fixed point. A whole `State`, for instance of `fixed_point`, may be given instead.
+      steps: how many steps make the map.
+      over: the names of the draws that are integrated, as in `games.expected`; by default all. The others must not be
+        random. With `over="latent"` on slanted land each step sees one face, in their order, and five steps are an
+        epoch of the tutorial without the noise of its latents. They do not commute, as five expected steps do.
     """
-    update, flat, _ = update_map(rule, game, players, steps, in_turn)
+    update, flat, _ = update_map(rule, game, players, steps, over)
     return jax.jacfwd(update)(flat)
 
 
@@ -143,28 +153,27 @@ def update_eigenvalues(
     players: Players | State,
     steps: int = 1,
     tangents: Players | None = None,
-    in_turn: bool = False,
+    over: Over = None,
 ) -> jax.Array:
     """Eigenvalues of `update_jacobian`, `[n]` complex: largest modulus first, then largest imaginary part.
 
-    Arguments as there; `tangents` are directions of zero modes as in `flow_eigenvalues`, whose eigenvalues are exactly
-    1. What the rest of the state does along them is found. Where the surface of fixed points is not exactly that of
-    the equilibria, as in the tutorial's order, they need be near it only, but `players` must be a `fixed_point`.
-    Five steps are an epoch of the tutorial. Of `rules.lookahead` take as many steps as its period.
-
-    Adam has no derivative at an equilibrium (√v at v = 0), unless its `eps_root` is positive.
+    Args:
+      rule, game, players, steps, over: as in `update_jacobian`.
+      tangents: directions of zero modes, as in `flow_eigenvalues`; their eigenvalues are exactly 1. What the rest of
+        the state does along them is found. If the surface of fixed points is not exactly that of the equilibria, as in
+        the tutorial's order, tangents near it are enough, but `players` must be a `fixed_point`.
     """
-    jacobian = update_jacobian(rule, game, players, steps, in_turn)
-    values = 1 + modes(jacobian - jnp.eye(len(jacobian)), tangents)
+    jacobian = update_jacobian(rule, game, players, steps, over)
+    values = 1 + eigenvalues_modulo(jacobian - jnp.eye(len(jacobian)), tangents)
     return values[jnp.lexsort((-values.imag, -jnp.abs(values)))]
 
 
-def modes(matrix: jax.Array, tangents: Players | None = None) -> jax.Array:
-    """Eigenvalues of A `[n, n]`, `[n]` complex, first an exact 0 for each of the k `tangents`; not sorted.
+def eigenvalues_modulo(matrix: jax.Array, tangents: Players | None = None) -> jax.Array:
+    """Eigenvalues of A `[n, n]`, `[n]` complex and not sorted; first an exact 0 for each of the k `tangents`.
 
-    The tangents' coordinates are the first of the n. The vectors v with A v = 0 near them (`neutral_directions`) are
-    divided out: A is restricted to what is orthogonal to them. If there are none (an element of A v above 1e-12, or
-    above 1e-12 of A's largest if that is more than 1), the other eigenvalues are NaN.
+    The tangents' coordinates are the first of the n. A is restricted to what is orthogonal to the vectors V near them
+    with A V = 0 (`neutral_directions`). The other eigenvalues are NaN if there are none: if an element of A V is above
+    1e-12, or above 1e-12 of A's largest element if that is more than 1.
     """
     if tangents is None:
         return jnp.linalg.eigvals(matrix)
@@ -178,37 +187,41 @@ def modes(matrix: jax.Array, tangents: Players | None = None) -> jax.Array:
 
 
 def neutral_directions(matrix: jax.Array, tangents: Players) -> tuple[jax.Array, jax.Array]:
-    """V `[n, k]` and F `[k, n]` with A V = 0 (as nearly as there is such), F V = I and F orthonormal: I - V F takes
-    what lies along the zero modes out of a vector, and leaves nothing of it along the `tangents`, the rows' span."""
-    flat = jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents)
-    (count, known), size = flat.shape, len(matrix)
-    frame = jnp.linalg.qr(jnp.pad(flat, ((0, 0), (0, size - known))).T)[0].T
+    """V `[n, k]` and F `[k, n]` with A V = 0 in the least-squares sense, F V = I, and orthonormal rows of F.
+
+    F spans the same as the `tangents`. I - V F removes from a vector what lies along the zero modes, and leaves nothing
+    of it along the tangents.
+    """
+    flat = _padded(tangents, len(matrix))
+    frame = jnp.linalg.qr(flat.T)[0].T
     scale = jnp.max(jnp.abs(matrix))
-    wanted = jnp.concatenate([jnp.zeros((size, count)), scale * jnp.eye(count)])
+    wanted = jnp.concatenate([jnp.zeros((len(matrix), len(flat))), scale * jnp.eye(len(flat))])
     return jnp.linalg.lstsq(jnp.concatenate([matrix, scale * frame]), wanted)[0], frame
 
 
-def of_flow(eigenvalues: jax.Array, epoch: ArrayLike = 1.0) -> Spectrum:
-    """The `Spectrum` of a flow's eigenvalues λ; `epoch` is the flow's time in one: 5 η for five steps with rate η.
+def summarize_flow(eigenvalues: jax.Array, epoch: ArrayLike = 1.0) -> Spectrum:
+    """The `Spectrum` of a flow's eigenvalues λ; `epoch` is the flow's time in one epoch: 5 η for five faces, rate η.
 
-    growth = max Re λ · epoch,   period = 2π / (|Im λ| epoch)       (λ = 0 left out)
+    growth = max Re λ · epoch,   period = 2π / (|Im λ| epoch)       (without λ = 0)
     """
-    size = jnp.max(jnp.abs(eigenvalues))
-    turning = jnp.abs(eigenvalues.imag) > MERGED * size
-    return _spectrum(eigenvalues, eigenvalues == 0, turning, eigenvalues.real, eigenvalues.imag, epoch)
+    return _summary(eigenvalues, eigenvalues == 0, oscillates(eigenvalues), eigenvalues.real, eigenvalues.imag, epoch)
 
 
-def of_update(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
-    """The `Spectrum` of an update map's eigenvalues μ; `epochs` are those that the map spans: steps / 5.
+def summarize_map(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
+    """The `Spectrum` of a map's eigenvalues μ; `epochs` is how many epochs the map spans: steps / 5 for five faces.
 
-        growth = max ln |μ| / epochs,   period = 2π epochs / |arg μ|       (μ = 1 left out)
+        growth = max ln |μ| / epochs,   period = 2π epochs / |arg μ|       (without μ = 1)
 
-    A μ < 0 oscillates, too, with a period of two steps of the map.
+    A negative μ oscillates, too, with a period of two steps of the map.
     """
-    size = jnp.max(jnp.abs(eigenvalues - 1))
-    turning = (jnp.abs(eigenvalues.imag) > MERGED * size) | (eigenvalues.real < -MERGED)
+    turning = oscillates(eigenvalues - 1) | (eigenvalues.real < -IMAGINARY_TOLERANCE)
     growth = jnp.log(jnp.abs(eigenvalues))
-    return _spectrum(eigenvalues, eigenvalues == 1, turning, growth, jnp.angle(eigenvalues), 1 / epochs)
+    return _summary(eigenvalues, eigenvalues == 1, turning, growth, jnp.angle(eigenvalues), 1 / epochs)
+
+
+def oscillates(eigenvalues: jax.Array) -> jax.Array:
+    """Which of `eigenvalues` `[n]` have an imaginary part that is more than rounding: booleans `[n]`."""
+    return jnp.abs(eigenvalues.imag) > IMAGINARY_TOLERANCE * jnp.max(jnp.abs(eigenvalues))
 
 
 def fixed_point(
@@ -218,55 +231,52 @@ def fixed_point(
     steps: int = 1,
     tangents: Players | None = None,
     iterations: int = 10,
-    in_turn: bool = False,
+    over: Over = None,
 ) -> State:
-    """The state that `steps` steps of `rule` on the expected game leave as it is, by Newton's method from `players`.
+    """The state that `steps` steps of `rule` on the expected game leave unchanged, by Newton's method from `players`.
 
-    An equilibrium is one of most rules, but not of the tutorial's order: D's moves on real and on fake images undo each
-    other to first order only. To first order in the rate η, on slanted land with the logistic losses,
+    An equilibrium is a fixed point of most rules, but not of the tutorial's order. On slanted land with the logistic
+    losses the latter has, to first order in η, with the mean image m of the data and the covariance C of G(z),
 
         u = 0,   c = -η/4 (1 + |m|²),   E G(z) = m - η/4 C m
 
-    with m the mean image of the data and C the covariance of the generator's.
-
     Args:
-      rule, game, steps, in_turn: as in `update_jacobian`.
-      players: near a fixed point; or a whole state.
-      tangents: of a surface of fixed points, as in `update_eigenvalues`; the one found is where `players` would come
-        to without moving along them. Without them an isolated one is looked for.
-      iterations: of Newton's method, each as costly as `update_jacobian`; near to `players` 5 are enough.
+      rule, game, steps, over: as in `update_jacobian`.
+      players: a place near a fixed point, or a whole state.
+      tangents: of a surface of fixed points, as in `update_eigenvalues`. The result is then the fixed point to which
+        `players` come without moving along them. Without tangents the fixed point has to be isolated.
+      iterations: of Newton's method, each as costly as `update_jacobian`. From a place nearby 5 are enough.
 
     Returns:
-      The whole state; `.players` of it are the players. Not converged, or singular: what the last iteration made.
+      The whole state. If Newton's method does not converge, or the map is singular, it is that of the last iteration.
     """
-    update, flat, state_of = update_map(rule, game, players, steps, in_turn)
-    eye = jnp.eye(flat.size)
-    known = jnp.zeros((0, flat.size))
-    if tangents is not None:
-        known = jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents)
-        known = jnp.pad(known, ((0, 0), (0, flat.size - known.shape[1])))
+    update, flat, state_of = update_map(rule, game, players, steps, over)
+    known = jnp.zeros((0, flat.size)) if tangents is None else _padded(tangents, flat.size)
 
     def newton(_: Any, x: jax.Array) -> jax.Array:
-        matrix = jax.jacfwd(update)(x) - eye
+        matrix = jax.jacfwd(update)(x) - jnp.eye(flat.size)
         scale = jnp.max(jnp.abs(matrix))
         wanted = jnp.concatenate([x - update(x), jnp.zeros(len(known))])
-        way = jnp.linalg.lstsq(jnp.concatenate([matrix, scale * known]), wanted)[0]
-        return x + way * jnp.minimum(1, LONGEST / jnp.maximum(jnp.linalg.norm(way), LONGEST))
+        step = jnp.linalg.lstsq(jnp.concatenate([matrix, scale * known]), wanted)[0]
+        return x + step * jnp.minimum(1, MAX_NEWTON_STEP / jnp.maximum(jnp.linalg.norm(step), MAX_NEWTON_STEP))
 
     return state_of(jax.lax.fori_loop(0, iterations, newton, flat))
 
 
-def _spectrum(
+def _padded(tangents: Players, size: int) -> jax.Array:
+    """The tangents as rows `[k, size]`: players come first, and the rest of a state stands still."""
+    flat = jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents)
+    return jnp.pad(flat, ((0, 0), (0, size - flat.shape[1])))
+
+
+def _summary(
     eigenvalues: jax.Array, zero: jax.Array, turning: jax.Array, growth: jax.Array, angle: jax.Array, epoch: ArrayLike
 ) -> Spectrum:
     largest = jnp.max(jnp.where(zero, -jnp.inf, growth))  # NaN if one is
     slow = jnp.argmax(jnp.where(turning & ~zero, growth, -jnp.inf))
     period = jnp.where(jnp.any(turning & ~zero), 2 * jnp.pi / jnp.abs(jnp.where(turning, angle, 1)[slow]), jnp.inf)
-    verdict = jnp.where(jnp.isnan(largest), 3, jnp.where(jnp.abs(largest) <= NEUTRAL, 1, jnp.where(largest < 0, 0, 2)))
-    pace = largest * epoch
-    efold = jnp.where(verdict == 1, jnp.inf, 1 / jnp.abs(pace))
-    return Spectrum(eigenvalues, jnp.sum(zero), verdict, pace, efold, period / epoch)
-
-
-def _drawn(game: Game) -> list[str]:
-    return [name for name in getattr(game.draws, "_fields", ()) if getattr(game.draws, name) is not None]
+    verdict = jnp.where(largest < 0, int(Stability.STABLE), int(Stability.UNSTABLE))
+    verdict = jnp.where(jnp.abs(largest) <= GROWTH_TOLERANCE, int(Stability.MARGINAL), verdict)
+    verdict = jnp.where(jnp.isnan(largest), int(Stability.NO_EQUILIBRIUM), verdict)
+    efold = jnp.where(verdict == Stability.MARGINAL, jnp.inf, 1 / jnp.abs(largest * epoch))
+    return Spectrum(eigenvalues, jnp.sum(zero), verdict, largest * epoch, efold, period / epoch)

@@ -1,8 +1,8 @@
-"""Thresholds: the rate at which a rule ceases to be stable, the penalties at which motion changes its kind.
+"""Thresholds: the rate at which a rule ceases to be stable, and the penalties at which motion changes its kind.
 
-Both look along one number, a rate or a strength, for the first at which the eigenvalues of `spectra` pass a test: tried
-upwards in equal ratios, then bisected to rounding. Pure functions, which map by `vmap`; what is said in `spectra` of
-precision, zero modes and LAPACK holds for them.
+Both look along one number, a rate or a strength, for the first at which the eigenvalues of `spectra` pass a test. The
+number is raised in equal ratios, and then bisected to rounding. All functions are pure and can be vmapped; what
+`spectra` says of precision, zero modes and LAPACK holds here, too. See docs/theory/stability.md#thresholds.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from slantgan_jax.types import Players
 
 
 class CriticalStrength(NamedTuple):
-    """Strengths of a penalty at which the kind of motion changes; 0: at every strength, infinite: at none.
+    """Strengths of a penalty at which the kind of motion changes. 0 means at every strength, infinite means at none.
 
     Attributes:
-      stabilizing: the least with which all non-zero modes decay.
+      stabilizing: the least strength with which all non-zero modes decay.
       first: where the first oscillating pair merges into real modes, so fewer modes oscillate than without penalty.
-      last: the least with which no mode oscillates: critical damping.
+      last: the least strength with which no mode oscillates: critical damping.
     """
 
     stabilizing: jax.Array
@@ -42,34 +42,36 @@ def largest_stable_rate(
     tangents: Players | None = None,
     *,
     steps: int = 1,
-    newton: int = 0,
+    fixed_point_iterations: int = 0,
     lowest: float = 1e-4,
     highest: float = 1e4,
     points: int = 200,
+    tolerance: float = spectra.GROWTH_TOLERANCE,
 ) -> jax.Array:
     """The largest learning rate up to which no mode of the update map grows, a scalar.
 
-    Rates are tried upwards from `lowest`, so it is the first crossing of ln |μ| = 0, which is then bisected to
-    rounding. A window of instability narrower than (highest / lowest)^(1 / points), 10 % by default, may be missed.
+    It is the first crossing of ln |μ| = 0 above `lowest`. A window of instability that is narrower than the ratio of
+    two rates that are tried, (highest / lowest)^(1 / points), 10 % by default, may be missed.
 
     Args:
-      rule_of_rate: `rate -> rule`; penalties are in the game, adjustments in the rule.
+      rule_of_rate: `rate -> rule`; penalties are in the game, transforms of the field in the rule.
       game, players, tangents, steps: as in `spectra.update_eigenvalues`.
-      newton: iterations of `spectra.fixed_point` at each rate, from that of the largest rate known to be stable; 0
-        where `players` are one at every rate. The tutorial's order needs about 6.
-      lowest, highest: the rates to look among.
-      points: rates tried between them.
+      fixed_point_iterations: of `spectra.fixed_point` at each rate, from that of the largest rate known to be stable; 0
+        if `players` are a fixed point at every rate. The tutorial's order needs about 6.
+      lowest, highest, points: the rates to look among, and how many are tried.
+      tolerance: the largest ln |μ| that does not count as growth.
 
     Returns:
-      The rate; 0 if some mode grows at `lowest`, infinite if none does up to `highest`. Where the fixed point is lost
-      counts as growing.
+      The rate; 0 if some mode grows at `lowest`, infinite if none does up to `highest`. A fixed point that is lost
+      counts as growth.
     """
 
     def grows(rate: jax.Array, near: State) -> tuple[jax.Array, State]:
-        rule = rule_of_rate(rate)
-        state = spectra.fixed_point(rule, game, near, steps, tangents, newton) if newton else near
-        found = spectra.of_update(spectra.update_eigenvalues(rule, game, state, steps, tangents))
-        return ~(found.growth <= spectra.NEUTRAL), state
+        rule, state = rule_of_rate(rate), near
+        if fixed_point_iterations:
+            state = spectra.fixed_point(rule, game, near, steps, tangents, fixed_point_iterations)
+        values = spectra.update_eigenvalues(rule, game, state, steps, tangents)
+        return ~(spectra.summarize_map(values).growth <= tolerance), state
 
     _, flat, state_of = spectra.update_map(rule_of_rate(as_float(lowest)), game, players, steps)
     return _first(grows, lowest, highest, points, state_of(flat))
@@ -78,7 +80,7 @@ def largest_stable_rate(
 def critical_strength(
     game_of_strength: Callable[[jax.Array], Game],
     players: Players,
-    adjustment: Transform = fields.gradients,
+    transform: Transform = fields.gradients,
     tangents: Players | None = None,
     *,
     lowest: float = 1e-5,
@@ -87,25 +89,24 @@ def critical_strength(
 ) -> CriticalStrength:
     """The strengths of a penalty that change how the flow moves near `players`.
 
-    On the Dirac-GAN with R1, where λ = -γ/2 ± √(γ²/4 - κ), pairs merge at γ = 2 √κ (`first` and `last`), and every
+    On the Dirac-GAN with R1, where λ = -γ/2 ± √(γ²/4 - κ), the pair merges at γ = 2 √κ (`first` and `last`), and every
     strength is stabilizing: 0.
 
     Args:
       game_of_strength: `strength -> game`; `players` are an equilibrium at every strength.
-      players, adjustment, tangents: as in `spectra.flow_eigenvalues`.
-      lowest, highest, points: as in `largest_stable_rate`. A strength of 0 stands for one up to `lowest`.
+      players, transform, tangents: as in `spectra.flow_eigenvalues`.
+      lowest, highest, points: as in `largest_stable_rate`. A result of 0 stands for any strength up to `lowest`.
     """
 
     def motion(strength: ArrayLike) -> tuple[jax.Array, jax.Array]:
-        values = spectra.flow_eigenvalues(game_of_strength(as_float(strength)), players, adjustment, tangents)
-        turning = jnp.abs(values.imag) > spectra.MERGED * jnp.max(jnp.abs(values))
-        return jnp.sum(turning), spectra.of_flow(values).growth
+        values = spectra.flow_eigenvalues(game_of_strength(as_float(strength)), players, transform, tangents)
+        return jnp.sum(spectra.oscillates(values)), spectra.summarize_flow(values).growth
 
     at_lowest = motion(lowest)[0]
 
     def tests(strength: jax.Array) -> jax.Array:
         turning, growth = motion(strength)
-        return jnp.stack([growth < -spectra.NEUTRAL, turning < at_lowest, turning == 0])
+        return jnp.stack([growth < -spectra.GROWTH_TOLERANCE, turning < at_lowest, turning == 0])
 
     def strength(number: jax.Array) -> jax.Array:
         return _first(lambda strength, _: (tests(strength)[number], None), lowest, highest, points)
@@ -122,17 +123,17 @@ def _first(
 ) -> jax.Array:
     """The first number from `lowest` to `highest` at which `test` turns true; 0 at the lowest, infinite at none.
 
-    `test` gets besides what it returned, besides its truth, at the largest number at which it was false; at first
-    `start`.
+    `test(number, carry)` returns `(truth, new_carry)`. `carry` is what it returned at the largest number for which it
+    was still false, initially `start`.
     """
     ratio = (highest / lowest) ** (1 / points)
 
     def closer(_: Any, bracket: tuple[jax.Array, jax.Array, Any]) -> tuple[jax.Array, jax.Array, Any]:
         below, above, kept = bracket
         middle = jnp.where(jnp.isfinite(above), jnp.sqrt(below) * jnp.sqrt(above), jnp.minimum(below * ratio, highest))
-        found, other = test(middle, kept)
-        kept = jax.tree.map(lambda one, two: jnp.where(found, one, two), kept, other)
-        return jnp.where(found, below, middle), jnp.where(found, middle, above), kept
+        passed, new = test(middle, kept)
+        kept = jax.tree.map(lambda old, new: jnp.where(passed, old, new), kept, new)
+        return jnp.where(passed, below, middle), jnp.where(passed, middle, above), kept
 
     # After the last of the points 50 bisections are left, enough for the last bit.
     bracket = as_float(lowest / ratio), as_float(jnp.inf), start

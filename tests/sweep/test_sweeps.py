@@ -143,7 +143,7 @@ for name, value in alone.items():
 
 
 def test_gaps_and_distances_can_be_metrics_of_a_sweep_on_all_cores(tmp_path):
-    """On two cores and devices the Fréchet distance stood still while it called LAPACK: see `analysis.dense`."""
+    """On two cores and devices the Fréchet distance stood still while it called LAPACK: `_small_linalg` tells."""
     finish(outside(2, tmp_path, program=MEASURES))
 
 

@@ -39,7 +39,7 @@ def test_boxes_are_counted_as_by_hand_and_as_by_a_set_of_their_corners():
     [
         (PLACES[:, None] > 0.3 + 0.37 * PLACES[None], 1.0),
         (np.hypot(PLACES[:, None] - 0.5, PLACES[None] - 0.5) < 0.35, 1.0),
-        (fractals.snowflake(SIDE), fractals.KOCH),
+        (fractals.snowflake(SIDE), fractals.KOCH_DIMENSION),
         (np.random.default_rng(0).random((SIDE, SIDE)) < 0.5, 2.0),
     ],
     ids=["line", "circle", "Koch", "noise"],

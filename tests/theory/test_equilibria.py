@@ -43,10 +43,10 @@ def exact_mean(w, b):
 
 
 def test_the_field_vanishes_at_equilibria_of_generators_that_are_steps(x64):
-    """By the panels of `quadrature.refined`: no fixed rule resolves an interval of 1/1000 in which a pixel changes."""
+    """By panels of `quadrature.with_panels`: no fixed rule resolves an interval of 1/1000 in which a pixel changes."""
     for weights in ([1000.0, -1000.0, 700.0, -900.0], [300.0, 1e-3, 0.0, -40.0]):
         players = equilibria.equilibrium(tuple(map(jnp.asarray, weights)), IMAGES)
-        game = quadrature.refined(slanted_land(), players.generator)
+        game = quadrature.with_panels(slanted_land(), players.generator)
         field = jax.jit(spectra.expected_field(game))(players)
         # Rounding of the mean pixel, an ulp of the bias ±1000 over |w|.
         np.testing.assert_allclose(ravel_pytree(field)[0], 0, atol=1e-14)
@@ -225,28 +225,3 @@ def test_players_are_what_the_game_starts_from(x64):
     # The tutorial's loss is 2 ln 2 for D and ln 2 for G all over the surface; 20 nodes suffice at w = 1.
     found = jax.jit(lambda players: games.expected_losses(slanted_land(), players))(players)
     np.testing.assert_allclose([found.discriminator, found.generator], [2 * np.log(2), np.log(2)], atol=4 * EPS)
-
-
-def test_a_landing_does_not_change_along_the_slope_of_the_mean(x64):
-    """It is w on the surface, and constant along ∇ E σ(w z + b), here by autodiff of another program: that is all."""
-    random = np.random.default_rng(3)
-    w, b = random.normal(size=(2, 20, 4)) * 1.5
-    land = jax.jit(jax.vmap(lambda w, b: equilibria.landing(Generator(w, b), faces.FACES)))
-    on = np.asarray(bias(w, np.broadcast_to(MEAN, w.shape)))
-    np.testing.assert_allclose(land(w, on), w, atol=1e-14)  # rounding: there is no way to go
-
-    @jax.jit
-    @jax.vmap
-    def change(w, b):
-        slopes = jax.grad(lambda g: jnp.sum(distances.mean_image(g)))(Generator(w, b))
-        return jax.jvp(lambda w, b: equilibria.landing(Generator(w, b), faces.FACES), (w, b), tuple(slopes))[1]
-
-    np.testing.assert_allclose(change(w, b), 0, atol=1e-8)  # the slopes are below ½, the landing good to 1e-8
-    # Near w = 0 the line is straight: the nearest point of b + w/2 = logit m, to second order in w.
-    small = 1e-4 * w
-    nearest = small + (np.log(MEAN / (1 - MEAN)) - b - small / 2) / 2.5
-    moved = np.asarray(land(small, b)) - nearest
-    assert np.abs(moved).max() > 1e-3  # the line bends where b has far to go
-    close = 1e-3 * b + np.log(MEAN / (1 - MEAN))
-    nearest = small + (np.log(MEAN / (1 - MEAN)) - close - small / 2) / 2.5
-    np.testing.assert_allclose(land(small, close), nearest, atol=1e-6)  # squares of 1e-3

@@ -21,7 +21,7 @@ from slantgan_jax import (
 from slantgan_jax.analysis import best_response, equilibria
 
 pytestmark = [
-    pytest.mark.xdist_group("gaps"),  # one process compiles what tests share once
+    pytest.mark.xdist_group("best_response"),  # one process compiles what tests share once
     pytest.mark.usefixtures("quick_compile"),
 ]
 
@@ -170,7 +170,9 @@ def test_separability_is_the_linear_programs(x64, scale):
         assert width < 1e-9 or width > 1e-4
         assert bool(found.separable[i]) == (width > 1e-4)
         assert bool(found.attained[i]) != bool(found.separable[i])
-        assert found.margin[i] <= width + 1e-4  # |u_i| ≤ 1 holds for unit vectors: the program has more room
+        assert (
+            found.hull_distance_lower[i] <= width + 1e-4
+        )  # |u_i| ≤ 1 holds for unit vectors: the program has more room
     assert 0 < found.separable.sum() < len(w)  # both cases were met
 
 
@@ -183,11 +185,11 @@ def test_a_separating_plane_separates_a_million_images(x64):
         u, c = found.discriminator.weights[i], found.discriminator.bias[i]
         low, high = (faces.FACES @ u + c).min(), (curve(w[i], b[i], z) @ u + c).max()
         assert low > 0 > high
-        assert found.margin[i] == pytest.approx(
+        assert found.hull_distance_lower[i] == pytest.approx(
             float((low - high) / np.linalg.norm(u)), rel=1e-4
         )  # dense, not continuous
         assert found.loss[i] == 0
-        assert found.margin[i] <= found.overlap[i]  # both bound one distance
+        assert found.hull_distance_lower[i] <= found.hull_distance_upper[i]  # both bound one distance
 
 
 def test_a_common_point_of_the_hulls_is_no_separation(x64):
@@ -202,7 +204,7 @@ def test_a_common_point_of_the_hulls_is_no_separation(x64):
         real, fake = sigmoid(-(faces.FACES @ u + c)), weights * sigmoid(points @ u + c)
         gap = real @ faces.FACES / real.sum() - fake @ points / fake.sum()
         assert np.linalg.norm(gap) < 2.4e-10  # 2^20 rounding units, the stated tolerance
-        assert found.overlap[i] == pytest.approx(np.linalg.norm(gap), abs=1e-11)
+        assert found.hull_distance_upper[i] == pytest.approx(np.linalg.norm(gap), abs=1e-11)
 
 
 def test_a_curve_inside_a_plane_has_an_infimum_that_is_not_attained(x64):
@@ -225,11 +227,11 @@ def test_touching_is_separation_in_the_limit(x64):
     found = best(w[None], b[None], np.tile(end, (5, 1)))
     assert not found.separable[0]
     assert not found.attained[0]
-    assert found.margin[0] < 1e-12  # nothing above rounding
+    assert found.hull_distance_lower[0] < 1e-12  # nothing above rounding
     assert found.loss[0] < 1e-6  # at |u| = 1e8 a logit is rounded to 1e-8
     near = best(w[None], b[None], np.tile(end - 1e-6 * w * end * (1 - end), (5, 1)))  # beyond the end
     assert near.separable[0]
-    assert 0 < near.margin[0] < 1e-6
+    assert 0 < near.hull_distance_lower[0] < 1e-6
 
 
 def test_a_constant_generator_and_faces_in_one_plane(x64):
@@ -322,7 +324,7 @@ def test_no_player_alone_gets_more_than_its_gap(x64):
         logits = sigmoid(theta[:, :1] * ((nodes + 1) / 2)[:, None] + theta[:, 1:]) @ u + c
         tried = loss_fn(logits) @ node_weights / 2
         assert tried.min() > least  # not attained
-        image = np.asarray(best_response.best_image(Discriminator(u, c)))
+        image = np.asarray(best_response.best_response_image(Discriminator(u, c)))
         near = loss_fn(sigmoid(40 * (2 * image - 1)) @ u + c)
         assert near == pytest.approx(least, abs=1e-15)  # e^-40 away
     saturating, non_saturating = -softplus(corners.max()), softplus(-corners.max())
@@ -413,7 +415,7 @@ def test_one_trace_serves_all_and_single_precision_works():
     assert found.loss.dtype == np.float32
     with jax.enable_x64(True):
         exact = best(w, b)
-    wide = exact.separable & (exact.margin > 1e-2)
+    wide = exact.separable & (exact.hull_distance_lower > 1e-2)
     mild = exact.attained & (np.abs(exact.discriminator.weights).max(1) < 100)
     assert wide.any()
     assert mild.any()

@@ -38,7 +38,7 @@ SCALARS = {
     "wasserstein 2": lambda generator: transport.wasserstein(generator, FACES, 2),
 }
 COMPILED = {name: jax.jit(function) for name, function in SCALARS.items()}
-TRANSPORT = jax.jit(transport.transport, static_argnums=2)
+TRANSPORT = jax.jit(transport.solve, static_argnums=2)
 WASSERSTEIN = jax.jit(transport.wasserstein, static_argnums=2)
 ENERGY = jax.jit(distances.energy_distance)
 
@@ -79,11 +79,11 @@ def test_variance_is_the_closed_form():
 @pytest.mark.parametrize("name", ["gentle", "steep"])
 def test_the_rule_converges_geometrically_in_its_nodes(name):
     """Measured for both: an error of 5e-7 with 4 nodes, then a hundredth of it or less with every two more."""
-    generator = quadrature.flat(Generator(*map(np.asarray, GENERATORS[name])))
+    generator = quadrature.as_arrays(Generator(*map(np.asarray, GENERATORS[name])))
 
     def second_moment(nodes):
         latents, weights = quadrature.panel_rule(quadrature.panel_edges(generator), nodes)
-        return jnp.sum(weights[..., None] * quadrature.generated(generator, latents) ** 2, axis=(0, 1))
+        return jnp.sum(weights[..., None] * quadrature.images_at(generator, latents) ** 2, axis=(0, 1))
 
     exact = second_moment(24)
     for nodes in (4, 6, 8, 10):
@@ -101,7 +101,9 @@ def test_the_plain_rule_takes_any_number_of_nodes():
 
 
 def test_nearest_latents_find_the_face_on_the_curve():
-    near = quadrature.nearest(quadrature.flat(Generator(*map(np.asarray, GENERATORS["through a face"]))), FACES)
+    near = quadrature.nearest_latents(
+        quadrature.as_arrays(Generator(*map(np.asarray, GENERATORS["through a face"]))), FACES
+    )
     # A minimum of the squared distance, found among squared distances without error: better than the root of rounding.
     np.testing.assert_allclose(near[1], 0.37, atol=1e-8)
 
@@ -180,7 +182,7 @@ def test_random_generators_have_no_gap(order):
     scale = np.repeat([1.0, 5, 20, 50], 4)[:, None]
     weights = rng.normal(size=(16, 4)) * scale
     generators = Generator(weights, -weights * rng.uniform(-0.2, 1.2, (16, 4)))
-    gaps = jax.jit(jax.vmap(lambda generator: transport.transport(generator, FACES, order).gap))(generators)
+    gaps = jax.jit(jax.vmap(lambda generator: transport.solve(generator, FACES, order).gap))(generators)
     assert np.max(gaps) < 1e-10
 
 

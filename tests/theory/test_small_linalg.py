@@ -6,7 +6,7 @@ import pytest
 from slantgan_jax.analysis import _small_linalg
 
 pytestmark = [
-    pytest.mark.xdist_group("dense"),  # one process compiles what tests share once
+    pytest.mark.xdist_group("small_linalg"),  # one process compiles what tests share once
     pytest.mark.usefixtures("quick_compile"),
 ]
 
@@ -17,7 +17,7 @@ def test_solve_is_numpys_for_positive_definite_matrices_of_any_condition(x64):
         roots = rng.normal(size=(20, 5, 5)) * np.geomspace(1, condition**-0.5, 5)
         matrices = roots @ roots.transpose(0, 2, 1)
         vectors = rng.normal(size=(20, 5))
-        found = jax.jit(jax.vmap(_small_linalg.solve))(matrices, vectors)
+        found = jax.jit(jax.vmap(_small_linalg.solve_posdef))(matrices, vectors)
         for matrix, vector, x in zip(matrices, vectors, np.asarray(found), strict=True):
             # Backward stable, as every elimination of a positive definite matrix: a few n ε of the sizes that enter.
             assert np.abs(matrix @ x - vector).max() < 1e-14 * np.linalg.norm(matrix) * np.linalg.norm(x)
@@ -41,7 +41,7 @@ def test_nuclear_norms_and_their_derivatives_are_those_of_the_singular_values(x6
 def test_columns_are_orthogonal_and_singular_matrices_no_exception(x64):
     rng = np.random.default_rng(2)
     for matrix in (rng.normal(size=(9, 6)), np.ones((4, 3)), np.zeros((3, 4)), rng.normal(size=(2, 5))):
-        columns, rotation = (np.asarray(a) for a in jax.jit(_small_linalg.orthogonalized)(jnp.asarray(matrix)))
+        columns, rotation = (np.asarray(a) for a in jax.jit(_small_linalg.one_sided_jacobi)(jnp.asarray(matrix)))
         np.testing.assert_allclose(rotation.T @ rotation, np.eye(matrix.shape[1]), atol=1e-14)
         np.testing.assert_allclose(matrix @ rotation, columns, atol=1e-14)
         gram = columns.T @ columns

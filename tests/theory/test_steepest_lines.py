@@ -17,12 +17,13 @@ from slantgan_jax import (
     slanted_land,
     train,
 )
-from slantgan_jax.analysis import distances, equilibria, invariants
+from slantgan_jax.analysis import distances, equilibria, steepest_lines
 from slantgan_jax.numerics import as_float
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
 IMAGES = np.array(faces.FACES)  # one leaf: it compiles faster than four
+MEAN = faces.FACES.mean(0)
 STARTS = {
     "weights": [1.5, -0.7, 0.0, 6.0],
     "biases": [0.3, -1.0, -4.0, -2.0],
@@ -37,10 +38,10 @@ def players_at_start():
 
 def test_lines_end_on_the_equilibria_as_an_adaptive_solver_finds(x64):
     start = players_at_start()
-    landed = jax.jit(invariants.landing)(start.generator, IMAGES)
+    landed = jax.jit(steepest_lines.endpoint)(start.generator, IMAGES)
     expected = equilibria.equilibrium(landed.weights, IMAGES).generator.biases
     np.testing.assert_allclose(landed.biases, expected, atol=1e-9)  # LINE_STEPS
-    energies = jax.jit(invariants.energies)(start, IMAGES)
+    energies = jax.jit(steepest_lines.energies)(start, IMAGES)
 
     z, weights = np.polynomial.legendre.leggauss(60)
     z, weights = (z + 1) / 2, weights / 2
@@ -68,7 +69,7 @@ def test_the_wasserstein_flow_keeps_lines_and_energies(x64):
 
     def followed(info):
         players = info.players
-        return invariants.energies(players, IMAGES), invariants.landing(players.generator, IMAGES).weights
+        return steepest_lines.energies(players, IMAGES), steepest_lines.endpoint(players.generator, IMAGES).weights
 
     run = jax.jit(lambda: train(jax.random.key(0), game, rule, 2000, record=followed, record_every=200).history)
     energies, weights = (np.asarray(x) for x in run())
@@ -77,10 +78,37 @@ def test_the_wasserstein_flow_keeps_lines_and_energies(x64):
     assert moved < 1e-6
 
 
-def test_an_equilibrium_has_no_energy_and_is_its_own_landing(x64):
+def test_an_equilibrium_has_no_energy_and_is_its_own_endpoint(x64):
     players = equilibria.equilibrium(np.array([2.0, -1.0, 0.0, 30.0]), IMAGES)
-    assert np.abs(np.array(jax.jit(invariants.energies)(players, IMAGES))).max() < 1e-14
-    landed = jax.jit(invariants.landing)(players.generator, IMAGES)
+    assert np.abs(np.array(jax.jit(steepest_lines.energies)(players, IMAGES))).max() < 1e-14
+    landed = jax.jit(steepest_lines.endpoint)(players.generator, IMAGES)
     np.testing.assert_allclose(landed.weights, players.generator.weights, atol=1e-12)
     gap = distances.mean_gap(landed, IMAGES)
     assert gap < 1e-14
+
+
+def test_an_endpoint_does_not_change_along_the_slope_of_the_mean(x64):
+    """It is w on the surface, and constant along ∇ E σ(w z + b), here by a quadrature: that is all there is to it."""
+    random = np.random.default_rng(3)
+    w, b = random.normal(size=(2, 20, 4)) * 1.5
+    end = jax.jit(jax.vmap(lambda w, b: steepest_lines.endpoint(Generator(w, b), IMAGES).weights))
+    on = np.asarray(equilibria.bias(w, np.broadcast_to(MEAN, w.shape)))
+    np.testing.assert_allclose(end(w, on), w, atol=1e-14)  # rounding: there is no way to go
+
+    @jax.jit
+    @jax.vmap
+    def change(w, b):
+        z, chances = ((np.polynomial.legendre.leggauss(40) + np.array([[1], [0]])) / 2)[:, :, None]
+        slope = chances * jax.nn.sigmoid(w[None] * z + b[None]) * jax.nn.sigmoid(-w[None] * z - b[None])
+        slopes = (slope * z).sum(0), slope.sum(0)
+        return jax.jvp(lambda w, b: steepest_lines.endpoint(Generator(w, b), IMAGES).weights, (w, b), slopes)[1]
+
+    np.testing.assert_allclose(change(w, b), 0, atol=1e-8)  # the slopes are below ½, the endpoint good to 1e-8
+    # Near w = 0 the line is straight: the nearest point of b + w/2 = logit m, to second order in w.
+    small = 1e-4 * w
+    nearest = small + (np.log(MEAN / (1 - MEAN)) - b - small / 2) / 2.5
+    moved = np.asarray(end(small, b)) - nearest
+    assert np.abs(moved).max() > 1e-3  # the line bends where b has far to go
+    close = 1e-3 * b + np.log(MEAN / (1 - MEAN))
+    nearest = small + (np.log(MEAN / (1 - MEAN)) - close - small / 2) / 2.5
+    np.testing.assert_allclose(end(small, close), nearest, atol=1e-6)  # squares of 1e-3

@@ -95,6 +95,28 @@ def test_the_flows_eigenvalues_are_those_of_the_moments(x64, place):
     assert np.all(found[4::2].imag[:4] > 0)  # of a pair first the one above
 
 
+def jacobian_from_moments(weights, images, objective):
+    """J at an equilibrium in the order w, b | u, c, without autodiff of the game: docs/theory/equilibria.md."""
+    players = equilibria.equilibrium(weights, images, objective)
+    c = players.discriminator.bias
+
+    def discriminator_loss(real, fake):
+        return sum(term(real, fake) for term in objective.discriminator)
+
+    (d_rr, d_rf), (_, d_ff) = jax.hessian(discriminator_loss, (0, 1))(c, c)
+    g, d_f = jax.grad(objective.generator, 1)(c, c), jax.grad(discriminator_loss, 1)(c, c)
+    mean = jnp.mean(jnp.asarray(images), axis=0)
+    covariance = distances.covariance(players.generator)
+    beta = mean * (1 - mean) - jnp.diag(covariance)
+    alpha = -equilibria.slope(weights, mean) * beta
+    real, mean = (jnp.concatenate([x, jnp.ones((*x.shape[:-1], 1))], axis=-1) for x in (jnp.asarray(images), mean))
+    felt = jnp.pad(jnp.concatenate([jnp.diag(alpha), jnp.diag(beta)]), ((0, 0), (0, 1)))  # [2 pixels, pixels + 1]
+    both = jnp.outer(mean, mean)
+    generated = jnp.pad(covariance, ((0, 1), (0, 1))) + both
+    seen = d_rr * real.T @ real / len(real) + d_ff * generated + 2 * d_rf * both
+    return jnp.block([[jnp.zeros((len(felt), len(felt))), g * felt], [d_f * felt.T, seen]])
+
+
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_jacobian_in_closed_form_is_that_of_autodiff(x64, name):
     objective = OBJECTIVES[name]
@@ -105,8 +127,8 @@ def test_the_jacobian_in_closed_form_is_that_of_autodiff(x64, name):
         players = equilibria.equilibrium(WEIGHTS, IMAGES, objective)
         field = spectra.expected_field(slanted_land(IMAGES, objective))
         jacobian = fields.jacobian(field, players)
-        closed = equilibria.jacobian(WEIGHTS, IMAGES, objective)
-        return jacobian, closed, spectra.modes(-closed, equilibria.tangents(WEIGHTS, IMAGES, free))
+        closed = jacobian_from_moments(WEIGHTS, IMAGES, objective)
+        return jacobian, closed, spectra.eigenvalues_modulo(-closed, equilibria.tangents(WEIGHTS, IMAGES, free))
 
     jacobian, closed, modes = both()
     np.testing.assert_allclose(closed, jacobian, atol=1e-14)  # sums of 20 numbers below 1
@@ -119,7 +141,7 @@ def test_the_logit_is_free_where_the_loss_is_flat(x64):
     assert not equilibria.logit_is_free(losses.least_squares())
 
 
-def test_a_zero_mode_in_a_jordan_block_does_not_spoil_its_neighbours(x64):
+def test_a_zero_mode_in_a_jordan_block_does_not_spoil_its_neighbors(x64):
     """The tangent's mode has λ = 0, and another mode, with λ = -1e-9, drives it: solving for both moves each by 1e-8.
 
     Without the tangent's mode the matrix is normal, so that an eigenvalue moves by no more than the error of the
@@ -129,11 +151,11 @@ def test_a_zero_mode_in_a_jordan_block_does_not_spoil_its_neighbours(x64):
     turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))
     core = np.diag([0, -1e-9, -0.3, -2, -0.5]) + np.diag([1.0, 0, 0, 0], 1)
     matrix, tangents = turn @ core @ turn.T, (jnp.asarray(turn[:, :1].T),)
-    found = np.sort(np.real(quick(spectra.modes)(matrix, tangents)))[::-1]
+    found = np.sort(np.real(quick(spectra.eigenvalues_modulo)(matrix, tangents)))[::-1]
     assert found[0] == 0
     rounding = len(matrix) * np.finfo(float).eps * np.linalg.norm(matrix, 2) * (1 + 1 / 0.3)
     np.testing.assert_allclose(found[1], -1e-9, rtol=0, atol=rounding)  # 1e-14, where the root of rounding is 1e-8
-    shifted = quick(spectra.modes)(matrix - 0.1 * np.eye(5), tangents)
+    shifted = quick(spectra.eigenvalues_modulo)(matrix - 0.1 * np.eye(5), tangents)
     assert np.all(np.isnan(shifted[1:]))  # no zero mode, so no tangent: said
 
 
@@ -155,7 +177,7 @@ def test_an_updates_multipliers_are_functions_of_the_flows_eigenvalues(x64, plac
     for name, values in found.items():
         # Rounding 1e-16, times the slope of the roots: those of a quadratic are at least 0.1 apart.
         assert apart(values, expected[name][1]) < 1e-13, name
-        assert spectra.of_update(values).zero_modes == 4
+        assert spectra.summarize_map(values).zero_modes == 4
         np.testing.assert_array_equal(np.abs(values), np.sort(np.abs(values))[::-1])
 
 
@@ -173,16 +195,17 @@ def test_a_spectrum_in_words_and_epochs(x64):
     batch = jnp.array([[-1.0, 0.1 + 1j, 0.1 - 1j], [-1, 1j, -1j], [-2, -3, jnp.nan], [0, -2, -1]])
     found, update, many = quick(
         lambda: (
-            spectra.of_flow(flow, 0.05),
-            spectra.of_update(jnp.exp(0.01 * flow), 1 / 5),  # one step is a fifth of an epoch, of 0.05
-            jax.vmap(spectra.of_flow)(batch),
+            spectra.summarize_flow(flow, 0.05),
+            spectra.summarize_map(jnp.exp(0.01 * flow), 1 / 5),  # one step is a fifth of an epoch, of 0.05
+            jax.vmap(spectra.summarize_flow)(batch),
         )
     )()
-    assert (found.zero_modes, spectra.VERDICTS[found.verdict]) == (2, "stable")
+    assert (found.zero_modes, found.verdict) == (2, spectra.Stability.STABLE)
     np.testing.assert_allclose(found[3:], [-0.001 * 0.05, 20_000, 2 * np.pi / 0.05 / 0.05], rtol=1e-14)
     np.testing.assert_allclose(update[3:], found[3:], rtol=1e-9)  # ln of 1 - 1e-5 has lost 5 of 16 digits
     assert update.zero_modes == 2
-    assert [spectra.VERDICTS[i] for i in many.verdict] == ["unstable", "marginal", "no equilibrium", "stable"]
+    names = [spectra.Stability(i).name for i in many.verdict.tolist()]
+    assert names == ["UNSTABLE", "MARGINAL", "NO_EQUILIBRIUM", "STABLE"]
     np.testing.assert_allclose(many.efold[jnp.array([0, 1, 3])], [10, np.inf, 1], rtol=1e-15)
     np.testing.assert_allclose(many.period[jnp.array([0, 1, 3])], [2 * np.pi, 2 * np.pi, np.inf], rtol=1e-15)
 
@@ -202,7 +225,7 @@ def test_the_tutorials_order_stands_still_beside_the_equilibrium(x64, place):
         moved = ravel_pytree(jax.tree.map(jnp.subtract, after.players, state.players))[0]
         predicted = -rate / 4 * distances.covariance(generator) @ mean
         values = spectra.update_eigenvalues(rule, GAME, state, 1, tangents)
-        return moved, shift, predicted, state.players.discriminator, spectra.of_update(values)
+        return moved, shift, predicted, state.players.discriminator, spectra.summarize_map(values)
 
     rates = np.array([1e-3, 1e-2])
     moved, shift, predicted, discriminator, spectrum = found(rates)
@@ -233,7 +256,7 @@ def test_the_largest_rate_is_that_of_the_closed_forms(x64, place):
         return rules.simultaneous(sgd(rate))
 
     found = quick(lambda: thresholds.largest_stable_rate(rule, GAME, players, tangents, points=60))()
-    # A growth of `NEUTRAL` passes as 0; growth rises by |Re λ| = 5e-4 per unit of rate.
+    # A growth of `GROWTH_TOLERANCE` passes as 0; growth rises by |Re λ| = 5e-4 per unit of rate.
     np.testing.assert_allclose(found, closed, atol=1e-11 / 5e-4)
 
     origin, bilinear = Players(jnp.asarray(0.0), jnp.asarray(0.0)), games.bilinear()
@@ -256,7 +279,7 @@ def test_r1_damps_the_dirac_gan_critically_at_twice_the_root_of_kappa(x64, objec
         return games.penalized(games.dirac(objective), penalties.r1(strength))
 
     found = quick(lambda: thresholds.critical_strength(game, origin, points=50))()
-    # Im λ is the root of what the strength does: MERGED² = 1e-14.
+    # Im λ is the root of what the strength does: IMAGINARY_TOLERANCE² = 1e-14.
     np.testing.assert_allclose(found, [0, 2 * math.sqrt(kappa), 2 * math.sqrt(kappa)], rtol=1e-12)
 
 
@@ -283,8 +306,8 @@ def test_an_epoch_in_turn_is_the_product_of_steps_on_one_face_each(x64):
 
     @quick
     def found():
-        whole = spectra.update_jacobian(rule, GAME, players, len(IMAGES), in_turn=True)
-        update, flat, state_of = spectra.update_map(rule, GAME, players, len(IMAGES), in_turn=True)
+        whole = spectra.update_jacobian(rule, GAME, players, len(IMAGES), over="latent")
+        update, flat, state_of = spectra.update_map(rule, GAME, players, len(IMAGES), over="latent")
         state, product = state_of(flat), jnp.eye(len(flat))
         for image in IMAGES:
             one = slanted_land(image[None])

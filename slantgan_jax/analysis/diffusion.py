@@ -1,0 +1,177 @@
+"""What the noise of sampling does: what it leaves at a fixed point, and how it moves a run along the equilibria.
+
+    update_noise            Σ, the covariance of where a sampled step leads
+    stationary_covariance   P = M P Mᵀ + Σ, the noise about a fixed point, on the modes that decay
+    slow_diffusion          drift and diffusion of the weights w along the surface of equilibria
+
+The first two are of first order in the deviation from the fixed point, the last one of leading order in the rate η. It
+is a reduction of noisy dynamics to a manifold of equilibria: Katzenberger 1991 (Ann. Probab. 19); for stochastic
+gradient descent Li, Wang & Arora 2022 (arXiv:2110.06914). The derivation is in docs/theory/diffusion.md.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from slantgan_jax import losses
+from slantgan_jax.analysis import equilibria, quadrature
+from slantgan_jax.analysis.lyapunov import carried
+from slantgan_jax.games import Game
+from slantgan_jax.losses import Objective
+from slantgan_jax.rules import Rule, State
+from slantgan_jax.types import Image, Players
+
+
+def update_noise(rule: Rule, game: Game, place: Players | State, samples: Any, weights: jax.Array) -> jax.Array:
+    """Σ, the covariance `[n, n]` of where one step of `rule` leads from `place`, over its random samples.
+
+    The n numbers are those of `spectra.update_jacobian`. Data that are visited in turn, as the faces are, are not
+    random: call this for each item with the latents as the samples, and take the mean.
+
+    Args:
+      rule, game: what is played and how.
+      place: a state, or players, which stand for the state in which the rule starts from them.
+      samples: all values that `Rule.sample` may have here, with a leading axis `[k]`.
+      weights: their probabilities `[k]`.
+    """
+    state = place if isinstance(place, State) else rule.init(place)
+    after = jax.vmap(lambda sample: ravel_pytree(carried(rule.step(game, state, sample))[0])[0])(samples)
+    spread = after - (weights @ after)[None]
+    return (weights[:, None] * spread).T @ spread
+
+
+def stationary_covariance(jacobian: jax.Array, noise: jax.Array, zero_modes: int = 0) -> jax.Array:
+    """The P with P = M P Mᵀ + Σ, `[n, n]`, on the modes of M that decay; M = U diag(μ) U⁻¹.
+
+        P = U Y Uᴴ,   Y_ij = (U⁻¹ Σ U⁻ᴴ)_ij / (1 - μ_i μ_j*)
+
+    Along zero modes a run walks at random, and P grows without bound. So the `zero_modes` eigenvalues that are nearest
+    to 1 are left out; their Y is 0.
+
+    Args:
+      jacobian: M `[n, n]`, of `spectra.update_jacobian`; it needs n independent eigenvectors.
+      noise: Σ `[n, n]`, of `update_noise`.
+      zero_modes: how many modes neither grow nor decay.
+
+    Returns:
+      P; NaN if another mode does not decay. For a CPU, because of LAPACK, and not inside a sweep.
+    """
+    values, vectors = jnp.linalg.eig(jacobian)
+    inverse = jnp.linalg.inv(vectors)
+    zero = jnp.argsort(jnp.argsort(jnp.abs(values - 1))) < zero_modes
+    left_out = zero[:, None] | zero[None]
+    ratio = values[:, None] * jnp.conj(values)[None]
+    driven = inverse @ noise @ jnp.conj(inverse.T)
+    solved = jnp.where(left_out, 0, driven / jnp.where(left_out, 1, 1 - ratio))
+    decays = (zero | (jnp.abs(values) < 1)).all()
+    return jnp.where(decays, jnp.real(vectors @ solved @ jnp.conj(vectors.T)), jnp.nan)
+
+
+class SlowDiffusion(NamedTuple):
+    """How the weights w move along the equilibria under plain gradient descent at the rate η; n counts steps.
+
+    It holds once u fluctuates as it does at rest, after a few times 1 / (2 η |Re λ|) steps, with λ the flow's slowest
+    eigenvalue apart from the zeros: 1e4 steps at η = 0.1. Since w itself swings with u, read it at the
+    `steepest_lines.endpoint`. Terms that are left out are smaller by a factor of η over the largest stable rate.
+
+    Attributes:
+      drift: V `[pixels]`: d E[w] / dn = η² V.
+      diffusion: D `[pixels, pixels]`, symmetric: d Cov[w] / dn = 2 η³ D + η² (V' Cov[w] + Cov[w] V'ᵀ).
+      fast_covariance: X `[pixels, pixels]`, symmetric: Cov[u] = η X for the weights u of D.
+      limit_hessian: K `[pixels, 2 pixels + 1, 2 pixels + 1]`, symmetric in the last two. Without noise a run that
+        starts at a small v = (β, u, c), with biases b + β and weights w + ζ β, ends at the weights w_i + ½ vᵀ K_i v.
+    """
+
+    drift: jax.Array
+    diffusion: jax.Array
+    fast_covariance: jax.Array
+    limit_hessian: jax.Array
+
+
+def slow_diffusion(
+    weights: Image,
+    images: Image,
+    objective: Objective = losses.non_saturating,
+    *,
+    shared_latent: bool = True,
+    discriminator_first: bool = True,
+) -> SlowDiffusion:
+    """The `SlowDiffusion` at `equilibria.equilibrium(weights, images)`, to leading order in η.
+
+        V_i = -κ_i a f C_ii + κ_i a' Σ_j C_ij X_ij              (the first term if D moves first and z is shared)
+        A X + X Aᵀ + f² Cov[G(z)] = 0                           (Cov in the block of u)
+        Aᵀ K_i + K_i A + κ_i a' (e_i C_iᵀ + C_i e_iᵀ) = 0       (in the block of u)
+        2 D_ij = tr E[g_i g_jᵀ] X,   g_i = κ_i a (z' - ζ_i) σ'_i(z') e_i - f K_i (G(z) - m)
+
+        ζ_i = E[z σ'_i] / E[σ'_i],   κ_i = 1 / (1 + ζ_i²),   C_ij = E[(z - ζ_i) σ'_i x_j],   σ'_i = x_i (1 - x_i)
+
+    -a and -a' are the derivatives of L_G, f that of L_D, by the logit of the generated image. A is the Jacobian of the
+    flow in v = (β, u, c). z' = z if the latent is shared. For small w the drift is -(m_i (1 - m_i))² w_i / 60.
+
+    The step has one latent and one image, in the order of `rules.tutorial`, `rules.alternating` or, with
+    `discriminator_first` False, `rules.simultaneous`. Images add no noise, as they are visited in turn.
+
+    Args:
+      weights: w of the equilibrium, an image.
+      images: the data set, with a leading axis.
+      objective: what the players minimize. Without curvature of D's loss the result is NaN, infinite or meaningless.
+      shared_latent: whether G's step has the latent of D's; False for `slanted_land(independent_latents=True)`.
+      discriminator_first: whether G meets a D that has already stepped on the same sample.
+
+    Returns:
+      A `SlowDiffusion`, meant for float64. It solves linear systems with (2 pixels + 1)² unknowns by LAPACK, so not
+      inside a sweep.
+    """
+    players = equilibria.equilibrium(weights, images, objective)
+    generator = quadrature.as_arrays(players.generator)
+    data = quadrature.images_as_array(generator, images)
+    pixels = data.shape[1]
+    latents, chances = (leaf.reshape(-1) for leaf in quadrature.panel_rule(quadrature.panel_edges(generator)))
+    x = quadrature.images_at(generator, latents)
+    mean = jnp.mean(data, axis=0)
+    steep = x * (1 - x)
+    s = chances @ steep
+    zeta = (chances * latents) @ steep / s
+    kappa = 1 / (1 + zeta**2)
+    beside = (latents[:, None] - zeta[None]) * steep
+    mixed = (chances[:, None] * beside).T @ x  # C
+
+    def discriminator_loss(real: jax.Array, fake: jax.Array) -> jax.Array:
+        return jnp.asarray(sum(term(real, fake) for term in objective.discriminator))
+
+    at, by_fake = (players.discriminator.bias,) * 2, jax.grad(objective.generator, 1)
+    pull, bend, push = -by_fake(*at), -jax.grad(by_fake, 1)(*at), jax.grad(discriminator_loss, 1)(*at)  # a, a', f
+    (real, both), (_, fake) = jax.hessian(discriminator_loss, (0, 1))(*at)
+    curve = real * data.T @ data / len(data) + fake * (chances[:, None] * x).T @ x + 2 * both * jnp.outer(mean, mean)
+    whole = real + fake + 2 * both
+    b, u, c = slice(0, pixels), slice(pixels, 2 * pixels), 2 * pixels
+    flow = jnp.zeros((2 * pixels + 1, 2 * pixels + 1), x.dtype)
+    flow = flow.at[b, u].set(jnp.diag(pull * s)).at[u, b].set(-jnp.diag(push * s / kappa))
+    flow = flow.at[u, u].set(-curve).at[u, c].set(-whole * mean).at[c, u].set(-whole * mean).at[c, c].set(-whole)
+
+    noise = jnp.zeros((len(latents), len(flow)), x.dtype).at[:, u].set(-push * (x - mean[None]))
+    fast = _lyapunov(flow, (chances[:, None] * noise).T @ noise)
+    one = jnp.eye(pixels, dtype=x.dtype)
+    rows = bend * kappa[:, None] * mixed
+    halves = jnp.zeros((pixels, *flow.shape), x.dtype).at[:, u, u].set(one[:, :, None] * rows[:, None, :])
+    limit = jax.vmap(lambda half: _lyapunov(flow.T, half + half.T))(halves)
+
+    drift = jnp.sum(rows * fast[u, u], axis=1)
+    if shared_latent and discriminator_first:
+        drift = drift - pull * push * kappa * jnp.diag(mixed)
+    of_generator = jnp.zeros((len(latents), pixels, len(flow)), x.dtype)
+    of_generator = of_generator.at[:, :, u].set(pull * one[None] * (kappa[None] * beside)[:, :, None])
+    of_discriminator = jnp.einsum("na,iab->nib", noise, limit)
+    moves = (of_generator + of_discriminator,) if shared_latent else (of_generator, of_discriminator)
+    diffusion = sum(jnp.einsum("n,nia,njb,ab->ij", chances, move, move, fast) for move in moves) / 2
+    return SlowDiffusion(drift, jnp.asarray(diffusion), fast[u, u], limit)
+
+
+def _lyapunov(matrix: jax.Array, source: jax.Array) -> jax.Array:
+    """The symmetric X with M X + X Mᵀ + S = 0, `[n, n]`, from n² linear equations, which have derivatives."""
+    one = jnp.eye(len(matrix), dtype=matrix.dtype)
+    both = jnp.kron(matrix, one) + jnp.kron(one, matrix)
+    found = jnp.linalg.solve(both, -source.reshape(-1)).reshape(source.shape)
+    return (found + found.T) / 2

@@ -1,0 +1,237 @@
+"""What became of a run, from its records.
+
+    classify               the verdict: converged, converging, oscillating, ..., diverged
+    first_settled_record   the record from which on a run is close to the equilibrium
+    power_law_exponents    p of a distance that falls as n^p
+    changes_of_side        how often a run turns
+    orbit_statistics       radius, period and growth of the turns of a run
+    same_cycle             whether runs from different starts end on one limit cycle
+
+A run is known by its distances from equilibrium `[records]` and by its positions, a pytree with that leading axis, at
+equal intervals. All functions are for one run, can be jitted and vmapped, and call no LAPACK, so all can be part of
+what a sweep runs. See docs/theory/trajectories.md.
+"""
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from slantgan_jax.numerics import as_float
+from slantgan_jax.training import DIVERGENCE_BOUND
+
+
+class Verdict(IntEnum):
+    """What `classify` says of a run; its criteria are stated there."""
+
+    CONVERGED = 0
+    CONVERGING = 1
+    SUBLINEAR = 2
+    OSCILLATING = 3
+    SPIRALING_OUT = 4
+    STALLED = 5
+    DRIFTING = 6
+    DIVERGED = 7
+
+
+MIN_RECORDS = 20
+"""The smallest number of records that `classify` takes: each quarter of the run must contain at least five."""
+
+FALL_PER_QUARTER = 0.85
+"""A run that converges has distances that fall by this factor, or faster, from quarter to quarter. For a distance as
+n^-½ the maxima over the second, third and last quarter are as 1 : 0.71 : 0.58."""
+
+RISE_PER_QUARTER = 1.015
+"""A run that spirals out has a largest distance that rises by this factor, or faster, from the third quarter to the
+last. It rises from eighth to eighth, too, which that of a noisy run does by chance in one case of 24."""
+
+MIN_CHANGES_OF_SIDE = 3
+"""A run that oscillates changes sides this often, or more. A run that moves on changes once, one that returns twice."""
+
+POWER_LAW_TOLERANCE = 0.2
+"""Exponents fitted to two parts of a power law differ by less than this share. Those of an exponential double."""
+
+
+def classify(
+    distances: ArrayLike,
+    positions: Any = None,
+    finite: ArrayLike = True,
+    *,
+    close: ArrayLike = 0.01,
+    still: ArrayLike = 0.001,
+    settled_records: int | None = None,
+) -> jax.Array:
+    """What became of a run: the number of a `Verdict`, the first of these that holds.
+
+        DIVERGED        `finite` is false, or the last d is no finite number, or a last coordinate is beyond 1e4
+        CONVERGED       d < `close` from some record to the last, and in the last `settled_records` at least
+        STALLED         no coordinate moves by more than `still` over the last quarter
+        SUBLINEAR       as the next, and d falls as a power of the time
+        CONVERGING      max d falls by 15 % or more from the second quarter to the third, and again to the last
+        SPIRALING_OUT   as the next, and max d rises over the last four eighths, in all by 1.5 % or more a quarter
+        OSCILLATING     the coordinate that varies most changes sides three times or more over the last half
+        DRIFTING        none of these: the run moves on, and not to an equilibrium
+
+    Records may be sparser than an oscillation, but not commensurate with it. An oscillation of period 2, which too
+    large a step causes, is invisible if every second step is recorded: record after an odd number of steps.
+
+    Args:
+      distances: d `[records]`, the distances from equilibrium; at least `MIN_RECORDS`.
+      positions: a pytree with a leading axis `[records]` on each leaf, for example the players. By default d itself is
+        the one coordinate, and then a circle of constant d counts as stalled.
+      finite: whether the run ended well, as `TrainResult.finite`.
+      close: in the units of `distances`.
+      still: in the units of `positions`.
+      settled_records: how many of the last records have to be close; by default a tenth of all.
+
+    Raises:
+      ValueError: too few records, or positions with another number of them.
+    """
+    distances = as_float(distances)
+    path = _path(distances if positions is None else positions)
+    records = len(distances)
+    if records < MIN_RECORDS or len(path) != records:
+        raise ValueError(
+            f"a run with {records} distances and {len(path)} positions: record both together, {MIN_RECORDS} times or "
+            "more"
+        )
+    quarter, eighth = records // 4, records // 8
+    second, third, last = (distances[records - i * quarter :][:quarter].max() for i in (3, 2, 1))
+    rises = jnp.diff(distances[records - 4 * eighth :].reshape(4, eighth).max(1)).min() > 0
+    settled = -(-records // 10) if settled_records is None else settled_records
+    falls = (third < FALL_PER_QUARTER * second) & (last < FALL_PER_QUARTER * third)
+    earlier, later = power_law_exponents(distances)
+    turns = changes_of_side(path[-2 * quarter :]) >= MIN_CHANGES_OF_SIDE
+    tests = {
+        Verdict.DIVERGED: ~(
+            jnp.asarray(finite) & (jnp.abs(path[-1]) <= DIVERGENCE_BOUND).all() & jnp.isfinite(distances[-1])
+        ),
+        Verdict.CONVERGED: first_settled_record(distances, close) <= records - settled,
+        Verdict.STALLED: jnp.ptp(path[-quarter:], axis=0).max() <= still,
+        Verdict.SUBLINEAR: falls & (jnp.abs(later - earlier) < POWER_LAW_TOLERANCE * jnp.abs(later)),
+        Verdict.CONVERGING: falls,
+        Verdict.SPIRALING_OUT: turns & rises & (last > RISE_PER_QUARTER * third),
+        Verdict.OSCILLATING: turns,
+        Verdict.DRIFTING: jnp.asarray(True),
+    }
+    return jnp.asarray(list(tests))[jnp.argmax(jnp.stack(list(tests.values())))]
+
+
+def first_settled_record(distances: ArrayLike, close: ArrayLike) -> jax.Array:
+    """The number of the first record from which on all `distances` `[records]` are below `close`; `records` if none is.
+
+    In a history recorded after every `record_every` steps, that is after `(1 + result) * record_every` steps.
+    """
+    far = ~(as_float(distances) < close)
+    return jnp.max(jnp.where(far, jnp.arange(1, far.shape[0] + 1), 0))
+
+
+def power_law_exponents(distances: ArrayLike) -> tuple[jax.Array, jax.Array]:
+    """The exponents p of d ~ n^p, fitted to the second quarter and to the second half of `distances` `[records]`.
+
+    They are the slopes of the least-squares lines through ln d over ln n, where n numbers the records from 1. For a
+    power law both are alike; for an exponential the second one is about twice the first one.
+    """
+    distances = as_float(distances)
+    records = len(distances)
+    heights = jnp.log(jnp.clip(distances, jnp.finfo(distances.dtype).tiny, DIVERGENCE_BOUND))
+
+    def slope(part: slice) -> jax.Array:
+        times = np.log(np.arange(1, records + 1))[part]
+        weights = (times - times.mean()) / ((times - times.mean()) ** 2).sum()
+        return as_float(weights) @ heights[part]
+
+    return slope(slice(records // 4, records // 2)), slope(slice(records // 2, records))
+
+
+def changes_of_side(positions: jax.Array) -> jax.Array:
+    """How often the coordinate of `positions` `[records, n]` with the largest variance changes sides, an integer.
+
+    Sides are more than half a standard deviation above and below the mean, so noise on a slow motion is no change. A
+    place between them counts as the side before.
+    """
+    spread = positions - positions.mean(0, keepdims=True)
+    widest = spread[:, jnp.argmax(jnp.mean(spread**2, axis=0))]
+    side = jnp.where(jnp.abs(widest) > jnp.std(widest) / 2, jnp.sign(widest), 0)
+    latest = jax.lax.cummax(jnp.where(side == 0, -1, jnp.arange(len(side))))
+    held = jnp.where(latest < 0, 0, side[latest])
+    return jnp.sum(held[1:] * held[:-1] < 0)
+
+
+class Orbit(NamedTuple):
+    """What `orbit_statistics` says of a run: scalars, NaN if the records hold no whole turn.
+
+    Attributes:
+      radius: the root mean square distance from the center.
+      inner, outer: the smallest and the largest distance from the center.
+      period: of one turn, in records.
+      turns: the number of whole turns. A turn starts where the coordinate that varies most rises through its mean.
+      growth: the logarithm of the factor by which the radius grows in a turn; 0 on a cycle.
+    """
+
+    radius: jax.Array
+    inner: jax.Array
+    outer: jax.Array
+    period: jax.Array
+    turns: jax.Array
+    growth: jax.Array
+
+
+def orbit_statistics(positions: Any) -> Orbit:
+    """Size, period and growth of the turns of a run, over a whole number of turns.
+
+    A run circles forever if it has many turns and |growth| is small. Its numbers cannot tell whether it attracts, as
+    a limit cycle does, or is one of many about a center. Those of two runs can: see `same_cycle`. Lyapunov exponents
+    can, too: the second one is negative for a limit cycle, and 0 for a center.
+
+    Args:
+      positions: a pytree with a leading axis `[records]` on each leaf, the end of a run with ten records a turn or
+        more. If the coordinates have different units, so has the radius.
+    """
+    path = _path(positions)
+    number = jnp.arange(len(path))
+    spread = path - path.mean(0, keepdims=True)
+    widest = spread[:, jnp.argmax(jnp.mean(spread**2, axis=0))]
+    rising = (widest[:-1] < 0) & (widest[1:] >= 0)
+    times = number[:-1] - widest[:-1] / jnp.where(rising, widest[1:] - widest[:-1], 1)
+    first, last = jnp.min(jnp.where(rising, times, jnp.inf)), jnp.max(jnp.where(rising, times, -jnp.inf))
+    turns = jnp.maximum(jnp.sum(rising) - 1, 0)
+    inside = (number >= first) & (number <= last)
+    center = jnp.sum(jnp.where(inside[:, None], path, 0), axis=0) / jnp.sum(inside)
+    squares = jnp.sum((path - center[None]) ** 2, axis=1)
+
+    def mean_square(part: jax.Array) -> jax.Array:
+        return jnp.sum(jnp.where(part, squares, 0)) / jnp.sum(part)
+
+    halves = [mean_square(inside & half) for half in (number < (first + last) / 2, number >= (first + last) / 2)]
+    orbit = Orbit(
+        radius=jnp.sqrt(mean_square(inside)),
+        inner=jnp.sqrt(jnp.min(jnp.where(inside, squares, jnp.inf))),
+        outer=jnp.sqrt(jnp.max(jnp.where(inside, squares, -jnp.inf))),
+        period=(last - first) / jnp.maximum(turns, 1),
+        turns=turns,
+        growth=jnp.log(halves[1] / halves[0]) / jnp.maximum(turns, 1),  # ½ ln of squares, over half of the turns
+    )
+    return jax.tree.map(lambda number: jnp.where(turns > 0, number, jnp.nan), orbit)._replace(turns=turns)
+
+
+def same_cycle(orbits: Orbit, tolerance: float = 0.05) -> jax.Array:
+    """Whether runs of one game from different starts end on one orbit, which is then a limit cycle: a boolean scalar.
+
+    All turn, their radii differ by less than `tolerance` as a share, and no radius changes by more in a hundred turns.
+
+    Args:
+      orbits: the `Orbit`s of the runs, with a leading axis `[runs]`.
+      tolerance: a share of the radius.
+    """
+    keeps = (orbits.turns > 0) & (jnp.abs(orbits.growth) < tolerance / 100)
+    return keeps.all() & (jnp.ptp(jnp.log(orbits.radius)) < tolerance)
+
+
+def _path(positions: Any) -> jax.Array:
+    """`[records, n]`, of a pytree with that leading axis."""
+    columns = [jnp.reshape(as_float(leaf), (np.shape(leaf)[0], -1)) for leaf in jax.tree.leaves(positions)]
+    return jnp.concatenate(columns, axis=1)
