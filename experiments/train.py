@@ -41,9 +41,7 @@ def compute(settings: Settings, out: Path) -> Data:
 
 def run_json(data: Data) -> Data:
     """The run as `analyze.py` and `spectrum.py` read it."""
-    settings = data["settings"] | {"command": data["command"], "source": "jax", "precision": "float32"}
-    parts = ("generator", "discriminator", *SCALARS, "versions")
-    return {name: data[name] for name in parts} | {"settings": settings}
+    return data | {"settings": data["settings"] | {"command": data["command"], "source": "jax", "precision": "float32"}}
 
 
 def report(data: Data) -> None:
