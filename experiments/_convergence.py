@@ -13,7 +13,7 @@ from article_stream import article_players, article_stream
 from jax.typing import ArrayLike
 
 from slantgan_jax import Players, Rule, distributions, faces, games, networks, slanted_land
-from slantgan_jax.analysis import distances, dynamics, equilibria, noise, spectra
+from slantgan_jax.analysis import diffusion, distances, equilibria, growth, spectra, trajectories
 from slantgan_jax.numerics import as_float
 
 STEPS_PER_EPOCH = len(faces.FACES)
@@ -27,8 +27,6 @@ GAME = slanted_land(IMAGES, latent=LATENT)
 ZERO_MODES = 4
 FIT_DISTANCES = 1e-10, 1e-3
 """Decay is measured between these distances: small enough to be linear, and above rounding."""
-
-classify, orbit_statistics = jax.jit(dynamics.classify), jax.jit(dynamics.limit_cycle)
 
 
 def start_of(seed: int) -> Players:
@@ -44,14 +42,16 @@ def mean_errors(history: jax.Array) -> jax.Array:
     return (means - as_float(IMAGES.mean(0))[None]).reshape(*history.shape[:-1], 4)
 
 
-def distance(history: np.ndarray) -> np.ndarray:
-    """√(‖E G(z) - mean face‖² + ‖u‖²) `[...]`, of a history `[..., 13]`."""
-    return np.sqrt(np.sum(np.asarray(mean_errors(history)) ** 2, -1) + np.sum(history[..., 8:12] ** 2, -1))
+@jax.jit
+@jax.vmap
+def distance(history: jax.Array) -> jax.Array:
+    """√(‖E G(z) - mean face‖² + ‖u‖²) `[records]`, of a history `[records, 13]`."""
+    return distances.to_equilibrium(networks.from_vector(history, stacked=True), IMAGES)
 
 
 def verdict(history: np.ndarray) -> str:
     """What became of a run, by a history of 100 records."""
-    return dynamics.VERDICTS[int(classify(distance(history), history))]
+    return trajectories.Verdict(int(jax.jit(trajectories.classify)(distance(history), history))).name.lower()
 
 
 def equilibrium_of(players: Players) -> tuple[Players, Players]:
@@ -66,7 +66,7 @@ def standing_in_order(rule: Rule, numbers: jax.Array) -> jax.Array:
     """Where an epoch of `rule` stands still, `[13]`, with the faces in their order and each latent's expectation taken,
     beside the equilibrium with the same weights of G as `numbers` `[13]`."""
     resting, tangents = equilibrium_of(networks.from_vector(numbers, stacked=True))
-    state = spectra.fixed_point(rule, GAME, resting, STEPS_PER_EPOCH, tangents, ZERO_MODES, in_turn=True)
+    state = spectra.fixed_point(rule, GAME, resting, STEPS_PER_EPOCH, tangents, ZERO_MODES, over="latent")
     return networks.to_vector(state.players)
 
 
@@ -80,10 +80,10 @@ def stationary_variances(rule: Rule, numbers: jax.Array) -> jax.Array:
 
     def added(face: ArrayLike) -> jax.Array:
         samples = games.Sample(latent=latents, real=jnp.tile(face, (len(latents), 1)))
-        return noise.step_noise(rule, GAME, resting, samples, weights)
+        return diffusion.update_noise(rule, GAME, resting, samples, weights)
 
     steps, jacobian = jax.vmap(added)(IMAGES).mean(0), spectra.update_jacobian(rule, GAME, resting)
-    covariance = noise.stationary_covariance(jacobian, steps, ZERO_MODES)
+    covariance = diffusion.stationary_covariance(jacobian, steps, ZERO_MODES)
     across = jax.jacobian(mean_errors)(networks.to_vector(resting))
     return jnp.concatenate([jnp.diag(covariance)[8:], jnp.diag(across @ covariance @ across.T)])
 
@@ -92,36 +92,22 @@ def measured_decay(history: np.ndarray, fixed: np.ndarray, record_every: float) 
     """The time in which a run comes nearer to `fixed` `[13]` by a factor of e, and the time of a turn.
 
     The distance is √(Σ u_i² + (e_i / ‖∇m_i‖)²), with e the error of the mean image and ∇m by w and b: twice the energy
-    of `invariants` near the fixed point. In this metric a turn is a circle on which u and G change places, so the
-    distance swings little. Compared with itself some whole half-turns later it does not swing at all. It is measured
-    within `FIT_DISTANCES` and below the geometric mean of what is in there, where only the slowest mode is left.
+    of `steepest_lines` near the fixed point. In this metric a turn is a circle on which u and G change places, so the
+    distance swings little. The second half of the records within `FIT_DISTANCES` counts: there only the slowest mode is
+    left.
     """
     error = np.asarray(mean_errors(history)) - np.asarray(mean_errors(fixed))
-    slopes = np.linalg.norm(_mean_slopes(fixed), axis=-1)
-    apart = np.concatenate([history[:, 8:12] - fixed[8:12], error / slopes], axis=1)
-    size = np.linalg.norm(apart, axis=1)
-    low, high = FIT_DISTANCES
-    part = _between(size, low, high)
-    if len(size[part]):
-        part = _between(size, low, np.exp(np.log(size[part]).mean()))
-    heights = np.log(size[part])
-    times = np.arange(len(heights))
-    if len(heights) < 20:
+    apart = np.concatenate([history[:, 8:12] - fixed[8:12], error / np.linalg.norm(_mean_slopes(fixed), axis=-1)], 1)
+    sizes = np.linalg.norm(apart, axis=1)
+    start, stop = map(int, growth.longest_stretch(sizes, *FIT_DISTANCES))
+    part = slice((start + stop) // 2, stop)
+    if len(sizes[part]) < growth.MIN_RECORDS:
         return math.nan, math.nan
-    slope = np.polyfit(times, heights, 1)[0]
-    period = float(orbit_statistics(apart[part] * np.exp(-slope * times)[:, None]).period)
-    half_turn = period / 2 if period < len(times) else 1.0
-    span = half_turn * max(len(times) // 2 // half_turn, 1)
-    first = times[: max(len(times) - math.ceil(span), 1)]
-    fall = np.mean(heights[first] - np.interp(first + span, times, heights))
-    return float(span / fall) * record_every, period * record_every
-
-
-def _between(size: np.ndarray, low: float, high: float) -> slice:
-    """The records from where `size` is below `high` for good to where it first is at most `low`."""
-    start = int(np.max(np.flatnonzero(size >= high), initial=-1)) + 1
-    arrived = np.flatnonzero(size[start:] <= low)
-    return slice(start, start + int(arrived[0]) if len(arrived) else len(size))
+    rate = growth.growth_rate(np.log(sizes[part]))
+    round_turns = apart[part] * np.exp(-rate * np.arange(len(apart[part])))[:, None]
+    period = float(trajectories.orbit_statistics(round_turns).period)
+    rate = float(growth.growth_rate(np.log(sizes[part]), wave_period=period / 2))
+    return -record_every / rate, record_every * period
 
 
 @jax.jit

@@ -19,7 +19,7 @@ from _methods import METHODS, ORDERS
 from figures import convergence_rates as figures
 
 from slantgan_jax import Players, games, networks, train
-from slantgan_jax.analysis import dynamics, spectra
+from slantgan_jax.analysis import spectra, trajectories
 
 RECORDS = 2000
 CONVERGED_DISTANCE = 0.01
@@ -99,12 +99,12 @@ def rates_of(run: Run, rate: float, settings: Settings) -> dict[str, Any]:
         _, tangents = convergence.equilibrium_of(end)
         fixed = spectra.fixed_point(rule, game_in_arrays, end, method.period, tangents, iterations=4)
         values = spectra.update_eigenvalues(rule, game_in_arrays, fixed, method.period, tangents)
-        spectrum = spectra.of_update(values, method.period / per_epoch)
+        spectrum = spectra.summarize_map(values, method.period / per_epoch)
         return history, spectrum, networks.to_vector(fixed.players)
 
     history, predicted, fixed = jax.tree.map(np.asarray, played(convergence.start_of(settings.seed)))
     fold, period = convergence.measured_decay(history, fixed, record_every)
-    settled = int(dynamics.settled(convergence.distance(history), CONVERGED_DISTANCE))
+    settled = int(trajectories.first_settled_record(convergence.distance(history), CONVERGED_DISTANCE))
     return {
         "predicted": float(predicted.efold),
         "measured": fold,

@@ -28,7 +28,7 @@ from figures import does_it_converge as figures
 from jax.typing import ArrayLike
 
 from slantgan_jax import Game, Players, Rule, games, networks, slanted_land, train
-from slantgan_jax.analysis import best_response, invariants, spectra
+from slantgan_jax.analysis import best_response, spectra, steepest_lines
 
 ARTICLE_EPOCHS = 1000
 RECORD_EVERY = {"article": 10, "full batch": 10, "replicas": 100}
@@ -126,9 +126,9 @@ def spectrum_of(history: np.ndarray, rate: float) -> tuple[np.ndarray, dict[str,
         resting, tangents = convergence.equilibrium_of(end)
         values = spectra.flow_eigenvalues(GAME, resting, tangents=tangents)
         fixed = spectra.fixed_point(rule, GAME, end, 1, tangents)
-        flow = spectra.of_flow(values, STEPS_PER_EPOCH * rate)
+        flow = spectra.summarize_flow(values, STEPS_PER_EPOCH * rate)
         multipliers = spectra.update_eigenvalues(rule, GAME, fixed, 1, tangents)
-        return values, flow, spectra.of_update(multipliers, 1 / STEPS_PER_EPOCH), networks.to_vector(fixed.players)
+        return values, flow, spectra.summarize_map(multipliers, 1 / STEPS_PER_EPOCH), networks.to_vector(fixed.players)
 
     end = networks.from_vector(history[-1], stacked=True)
     values, flow, step, fixed = jax.tree.map(np.asarray, predicted(end))
@@ -193,7 +193,7 @@ def resting_place(histories: Histories) -> dict[str, Any]:
     places = {}
     for epoch in (10, 1000):
         players = networks.from_vector(histories["full batch"][epoch // RECORD_EVERY["full batch"] - 1], stacked=True)
-        places[f"landing from epoch {epoch}"] = np.asarray(invariants.landing(players.generator, IMAGES).weights)
+        places[f"landing from epoch {epoch}"] = np.asarray(steepest_lines.endpoint(players.generator, IMAGES).weights)
     return places | {f"{name}, end": histories[name][-1, :4] for name in ("full batch", "article")}
 
 

@@ -24,7 +24,7 @@ from figures import latent_noise as figures
 from jax.typing import ArrayLike
 
 from slantgan_jax import Generator, Players, faces, networks, slanted_land, sweep, train
-from slantgan_jax.analysis import drift, equilibria
+from slantgan_jax.analysis import diffusion, equilibria, steepest_lines
 
 START_WEIGHTS = (1.5, 1.0, -1.0, -1.5)
 """Of the equilibrium at which all runs start: about as large as those that the flow reaches."""
@@ -38,7 +38,7 @@ ARTICLE_RATE, STEPS_PER_EPOCH = 0.01, len(faces.FACES)
 
 
 class Case(NamedTuple):
-    """A kind of noise; `shared_latent` and `discriminator_first` as in `drift.along`."""
+    """A kind of noise; `shared_latent` and `discriminator_first` as in `diffusion.slow_diffusion`."""
 
     shared_latent: bool
     discriminator_first: bool
@@ -125,7 +125,9 @@ def measured(case: Case, settings: Settings) -> dict[str, np.ndarray]:
 def landings(numbers: jax.Array) -> jax.Array:
     """The weights `[n, 4]` at which steepest lines meet the equilibria, from w and b `[n, 8]` near by."""
     return jax.lax.map(
-        lambda wb: equilibria.landing(Generator(wb[:4], wb[4:]), faces.FACES, steps=8), numbers, batch_size=8192
+        lambda wb: steepest_lines.endpoint(Generator(wb[:4], wb[4:]), faces.FACES, steps=8).weights,
+        numbers,
+        batch_size=8192,
     )
 
 
@@ -135,16 +137,16 @@ def predicted(rate: ArrayLike, steps: ArrayLike, case: Case) -> dict[str, jax.Ar
     method of Adams and Bashforth of order two."""
 
     def slopes(weights: jax.Array, covariance: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-        def motion(weights: jax.Array) -> tuple[jax.Array, drift.Motion]:
-            here = drift.along(
+        def motion(weights: jax.Array) -> tuple[jax.Array, diffusion.SlowDiffusion]:
+            here = diffusion.slow_diffusion(
                 weights, faces.FACES, OBJECTIVES[case.objective],
                 shared_latent=case.shared_latent, discriminator_first=case.discriminator_first,
             )  # fmt: skip
-            return here.velocity, here
+            return here.drift, here
 
         turn, here = jax.jacfwd(motion, has_aux=True)(weights)
         spread = 2 * rate * here.diffusion + turn @ covariance + covariance @ turn.T
-        return (here.velocity, spread), jnp.diag(here.fluctuation)
+        return (here.drift, spread), jnp.diag(here.fast_covariance)
 
     def step(carry, number):
         state, before = carry

@@ -20,7 +20,7 @@ from figures import which_equilibrium as figures
 from jax.typing import ArrayLike
 
 from slantgan_jax import Generator, Players, Rule, distributions, faces, games, networks, rules, slanted_land, train
-from slantgan_jax.analysis import drift, equilibria
+from slantgan_jax.analysis import diffusion, equilibria, steepest_lines
 
 MEAN = faces.FACES.mean(0)
 LATENT = distributions.uniform(nodes=8)
@@ -122,17 +122,18 @@ def flow_and_laws(settings: Settings) -> dict[str, np.ndarray]:
     @jax.jit
     @jax.vmap
     def later_law(later: jax.Array) -> jax.Array:
-        """The steepest line from where the run then is, and the quadratic correction ½ vᵀ K v of `drift.along`."""
+        """The steepest line from where the run then is, and the quadratic correction ½ vᵀ K v of `diffusion`."""
         weights = landing(later)
         v = jnp.concatenate([later[4:8] - on_surface(weights), later[8:]])
-        return weights + jnp.einsum("iab,a,b->i", drift.along(weights, faces.FACES).limit, v, v) / 2
+        hessian = diffusion.slow_diffusion(weights, faces.FACES).limit_hessian
+        return weights + jnp.einsum("iab,a,b->i", hessian, v, v) / 2
 
     w, b = np.linspace(-3, 3.5, 66), np.linspace(-2.5, 4.5, 71)
     plane = Generator(*(np.broadcast_to(axis, (71, 66)) for axis in np.meshgrid(w, b)))
     return {
         "grid_w": w,
         "grid_b": b,
-        "lines": np.asarray(jax.jit(equilibria.landing)(plane, jnp.full((1, 71, 66), MEAN[0]))),
+        "lines": np.asarray(jax.jit(steepest_lines.endpoint)(plane, jnp.full((1, 71, 66), MEAN[0])).weights),
         "surface": np.asarray(equilibria.bias(w, jnp.full(66, MEAN[0]))),
         "start": start,
         "end": history[:, -1],
@@ -148,7 +149,7 @@ def flow_and_laws(settings: Settings) -> dict[str, np.ndarray]:
 
 def landing(numbers: jax.Array) -> jax.Array:
     """The weights `[4]` at which the steepest lines through G meet the equilibria, of players `[13]`."""
-    return equilibria.landing(networks.from_vector(numbers, stacked=True).generator, faces.FACES)
+    return steepest_lines.endpoint(networks.from_vector(numbers, stacked=True).generator, faces.FACES).weights
 
 
 landings = jax.jit(jax.vmap(landing))
