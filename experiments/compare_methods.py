@@ -18,10 +18,10 @@ import xarray as xr
 from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
 from _methods import METHODS, OBJECTIVES, ORDERS
 from figures import compare_methods as figures
-from slantgan_jax.analysis.trajectories import Verdict
 
 from slantgan_jax import Game, distributions, faces, games, sweep, train
 from slantgan_jax.analysis import distances, trajectories
+from slantgan_jax.analysis.trajectories import Verdict
 from slantgan_jax.training import StepInfo
 
 CONVERGED_DISTANCE = 0.01
