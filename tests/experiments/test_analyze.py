@@ -26,6 +26,7 @@ def written(folder, weights, biases, slopes, bias):
     return path
 
 
+@pytest.mark.slow
 def test_measures_are_those_of_a_fine_grid_in_numpy(tmp_path, x64):
     w, b, u, c = [1.5, -0.7, 0.4, 2.0], [0.3, -1.0, -1.4, 0.2], [0.6, -0.3, -0.4, 0.4], -0.2
     found = analyze.analysis_of(analyze.players_of(written(tmp_path, w, b, u, c)))

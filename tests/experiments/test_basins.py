@@ -29,6 +29,7 @@ def made(tmp_path_factory):
     return out, json.loads((out / "data.json").read_text()), dict(np.load(out / "data.npz"))
 
 
+@pytest.mark.slow
 def test_the_files_are_there_and_the_windows_shrink_around_the_boundary(made):
     out, summary, data = made
     for plane in basins.PLANES:

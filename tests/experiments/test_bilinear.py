@@ -12,6 +12,7 @@ METHODS = {form.name: form for form in CLOSED_FORMS}
 STEPS = 4000  # waves are damped to 1e-10 by then where they are longest, with the smallest step size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_runs_and_jacobians_agree_with_the_closed_forms(name, x64):
     form = METHODS[name]
@@ -75,6 +76,7 @@ def test_the_alternating_step_conserves_a_quadratic_form(first, x64):
         assert least <= abs(after - before) < most
 
 
+@pytest.mark.slow
 def test_the_script_writes_everything(tmp_path, capsys):
     chosen = ("gradients, simultaneous", "past extragradient", "CGD, alternating")
     bilinear.EXPERIMENT.run(bilinear.Settings(bilinear.LEAST_STEPS, chosen), tmp_path)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from compare_methods import EXPERIMENT, METHODS
+
 from slantgan_jax.analysis.trajectories import Verdict
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -29,6 +30,7 @@ def test_verdicts_of_known_cases(rate, strength, order, method, verdict):
     assert found["distance"] < compare_methods.CONVERGED_DISTANCE or verdict != "converged"
 
 
+@pytest.mark.slow
 def test_every_method_can_be_traced():
     """With objectives in turn: one of pairs, which does not split, and the tutorial's."""
     for number, (name, method) in enumerate(METHODS.items()):

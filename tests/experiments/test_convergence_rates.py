@@ -9,6 +9,7 @@ from slantgan_jax import networks
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
 
+@pytest.mark.slow
 def test_the_spectrum_predicts_how_fast_a_run_converges(tmp_path):
     data = EXPERIMENT.run(Settings(("R1, γ = 0.1",), (0.3,), epochs=2000), tmp_path)
     (row,) = data["methods"]

@@ -5,6 +5,7 @@ import pytest
 RATE = 0.1
 
 
+@pytest.mark.slow
 def test_r1_is_fastest_where_the_eigenvalues_meet(tmp_path):
     penalty = critical_penalty.EXPERIMENT.run(critical_penalty.Settings(RATE), tmp_path)
     strengths = np.array(penalty["strengths"])

@@ -69,6 +69,7 @@ def rows(ran):
     return json.loads((ran[0] / "data.json").read_text())["methods"]
 
 
+@pytest.mark.slow
 def test_the_papers_table_comes_out(rows):
     found = {name: VERDICTS.get(rows[name]["run verdict"], "no") for name in PAPER}
     assert found == PAPER
@@ -169,6 +170,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RUNS)
 def test_the_course_of_runs_gives_their_verdict(kind, x64):
     places = np.array(RUNS[kind])

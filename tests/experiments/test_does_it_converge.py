@@ -31,6 +31,7 @@ def data(ran):
     return json.loads((ran / "data.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_article_s_run_is_the_published_one(ran, data):
     assert {path.name for path in ran.iterdir()} == {"data.json", "data.npz", "does_it_converge.png"}
     published = data["article"][0]

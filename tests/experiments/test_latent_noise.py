@@ -6,6 +6,7 @@ pytestmark = pytest.mark.usefixtures("quick_compile")
 SHARED = next(iter(CASES))
 
 
+@pytest.mark.slow
 def test_all_runs_start_at_one_equilibrium(tmp_path):
     settings = Settings(replicas=3, steps=100, learning_rates=(0.1, 0.3), cases=(SHARED,))
     data = EXPERIMENT.run(settings, tmp_path)

@@ -44,6 +44,7 @@ def made(tmp_path_factory):
     patch.undo()
 
 
+@pytest.mark.slow
 def test_players_and_curves_are_those_of_train(made):
     _, _, data = made
     game, rule = runs.game_and_rule("R1", 1.0)

@@ -9,6 +9,7 @@ from slantgan_jax.analysis import distances
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
 
+@pytest.mark.slow
 def test_nothing_is_better_than_the_least(tmp_path, monkeypatch):
     monkeypatch.setattr(script, "DESCENT_STEPS", 3)  # quick to run
     data = script.EXPERIMENT.run(script.Settings(starts=4, flow_steps=300, orders=(0,)), tmp_path)

@@ -19,6 +19,7 @@ def written(tmp_path_factory):
     return folder, json.loads((folder / "spectrum.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_file_holds_the_modes_and_what_follows_of_them(written):
     folder, found = written
     values = np.array(found["eigenvalues"]) @ [1, 1j]

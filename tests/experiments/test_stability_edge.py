@@ -16,6 +16,7 @@ def on_arrays(weights, strength):
     return game, equilibria.equilibrium(weights, faces.FACES), equilibria.tangents(weights, faces.FACES)
 
 
+@pytest.mark.slow
 def test_runs_grow_where_the_spectrum_says(tmp_path, monkeypatch):
     name = "alternating, D first"
     monkeypatch.setattr(stability_edge, "place", on_arrays)

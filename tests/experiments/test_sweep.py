@@ -71,6 +71,7 @@ def test_one_cell_alone_has_the_same_bits(store, tmp_path):
         assert record[name] == cell[name].values.tolist()
 
 
+@pytest.mark.slow
 def test_equal_rates_of_the_players_are_one_rate(store, tmp_path):
     done = command("sweep.py", "--grid", *SMALL, "--out", tmp_path / "grid.zarr")
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ from which_equilibrium import EXPERIMENT, Settings
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
 
+@pytest.mark.slow
 def test_the_flow_and_a_method_start_alike_and_end_on_the_surface_of_the_laws(tmp_path):
     settings = Settings(starts=4, flow_steps=300, methods=("R1, γ = 0.1",), method_steps=500)
     data = EXPERIMENT.run(settings, tmp_path)

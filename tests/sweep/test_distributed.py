@@ -60,12 +60,14 @@ def alone(tmp_path_factory):
     return make
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_sweep(tmp_path, alone):
     for process in start_all(tmp_path / "s.zarr", 2, epochs=20):
         end(process)
     assert_same_bits(tmp_path / "s.zarr", alone(20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [2, 0])
 def test_of_three_processes_one_is_killed_and_nothing_is_lost(tmp_path, alone, victim):
     """Survivors finish the share of the victim; if process 0 dies, JAX ends the others, and a later call finishes."""

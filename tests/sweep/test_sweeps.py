@@ -116,6 +116,7 @@ def finish(process):
     assert process.returncode == 0, errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2, 3])
 def test_any_number_of_devices_in_a_new_process_gives_the_same_bits(tmp_path, expected, devices):
     finish(outside(devices, tmp_path / "s.zarr"))
@@ -142,11 +143,13 @@ for name, value in alone.items():
 """
 
 
+@pytest.mark.slow
 def test_gaps_and_distances_can_be_metrics_of_a_sweep_on_all_cores(tmp_path):
     """On two cores and devices the Fréchet distance stood still while it called LAPACK: `_small_linalg` tells."""
     finish(outside(2, tmp_path, program=MEASURES))
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_store_by_mistake_do_no_harm(tmp_path, expected):
     both = [outside(1, tmp_path / "s.zarr", chunk_size=3) for _ in range(2)]
     for process in both:
@@ -287,6 +290,7 @@ def test_a_disk_that_takes_no_more_is_a_clear_error_and_what_was_done_stays(tmp_
     assert_same_bits(sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr"), expected)
 
 
+@pytest.mark.slow
 def test_killed_twenty_times_at_random_moments_it_still_ends_with_the_same_bits(tmp_path, expected):
     """Starts a process that sweeps in 90 chunks and kills it -9 at a random moment, twenty times; then finishes."""
     store, rng = tmp_path / "s.zarr", np.random.default_rng(0)

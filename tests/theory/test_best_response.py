@@ -364,6 +364,7 @@ def test_the_gradient_holds_the_discriminator_still(x64):
     np.testing.assert_allclose(np.concatenate([by_w[0], by_b[0]]), expected, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_training_brings_the_gaps_down(x64):
     game = slanted_land()
     rule = rules.tutorial(optax.sgd(0.05))
@@ -402,6 +403,7 @@ def test_the_quadrature_is_as_good_as_stated(x64):
             assert abs(found - fine_weights @ softplus(exact - c)) < bound
 
 
+@pytest.mark.slow
 def test_one_trace_serves_all_and_single_precision_works():
     w, b = (np.float32(leaf) for leaf in generators(20, 1.0))
     traced = jax.jit(

@@ -65,6 +65,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_velocity_and_diffusion_are_those_of_single_steps(case, covariance, x64):
     """A step of the tutorial's rule from an equilibrium, or from v beside it, with each latent: how it moves Φ."""

@@ -175,6 +175,7 @@ def test_the_cost_is_between_its_bounds(generator, order):
     np.testing.assert_allclose(result.cost, dual, atol=2e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 def test_random_generators_have_no_gap(order):
     """Of 4200 such the largest was 4e-12."""
@@ -253,6 +254,7 @@ def test_a_single_atom_needs_no_choice(generator, order):
     np.testing.assert_allclose(TRANSPORT(generator, FACES[:1], order).cost, expected, atol=2e-10)
 
 
+@pytest.mark.slow
 def test_distances_shrink_to_nothing_as_the_data_become_the_generator():
     """n images at the midpoints of n equal parts of z: W_1 ~ E|dG/dz| / (4 n), the others ~ n⁻²."""
     generator = Generator(*map(np.asarray, GENERATORS["through a face"]))
@@ -277,6 +279,7 @@ def test_symmetries_leave_every_distance(name):
     np.testing.assert_allclose(COMPILED[name](Generator(w[transposed], b[transposed])), value, atol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCALARS)
 def test_derivatives_are_the_difference_quotients(name):
     """Central differences with step 1e-4 of values good to 1e-12: 1e-8, and 1e-8 times a third derivative of ~1."""
@@ -289,6 +292,7 @@ def test_derivatives_are_the_difference_quotients(name):
     assert np.all(np.isfinite(slopes.biases))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCALARS)
 def test_vmap_is_the_loop(name):
     """The same operations in another order, which in transport change the last rounds: 1e-11."""
@@ -298,6 +302,7 @@ def test_vmap_is_the_loop(name):
     np.testing.assert_allclose(mapped, single, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_pixels_and_arrays_are_the_same_images():
     w, b = map(np.asarray, GENERATORS["gentle"])
     scalars = Generator(faces.unstack(w), faces.unstack(b))
@@ -309,6 +314,7 @@ def test_pixels_and_arrays_are_the_same_images():
     np.testing.assert_allclose(WASSERSTEIN(scalars, images, 2), COMPILED["wasserstein 2"](Generator(w, b)), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_single_precision_serves_with_fewer_digits():
     """Rounding of 6e-8 in sums of some hundred terms; the transport's last temperature is 6e-6 of the costs."""
     w, b = map(np.asarray, GENERATORS["gentle"])

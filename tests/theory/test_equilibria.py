@@ -146,6 +146,7 @@ def test_there_are_no_others(x64, objective):
     np.testing.assert_array_equal(np.sign(faces.stack(found.discriminator.weights)), np.sign(excess))
 
 
+@pytest.mark.slow
 def test_the_surface_has_a_dimension_for_each_pixel(x64):
     """The field's Jacobian is 0 along the tangents, and along nothing else."""
     field, _ = finely(IMAGES, nodes=20)

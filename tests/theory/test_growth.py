@@ -33,6 +33,7 @@ def test_a_part_of_the_records_is_that_part_alone(x64):
     np.testing.assert_allclose(found, -0.02, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_few_waves_need_their_period(x64):
     """Three waves and a third in all, of a period that is no whole number of records."""
     period = 83.1

@@ -26,6 +26,7 @@ def exponents(game, rule, players, steps, count, **options):
     return run(jax.tree.map(as_float, players))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "count"),
     [
@@ -77,6 +78,7 @@ def test_the_run_is_that_of_train_and_its_samples_are_seen(x64):
     assert np.isfinite(found.values).all()
 
 
+@pytest.mark.slow
 def test_on_a_limit_cycle_one_exponent_is_zero_and_the_other_what_a_run_beside_it_shows(circling, x64):
     rule = rules.simultaneous(optax.sgd(RATE))
     theta, psi = circling(np.array([0.2, 1.5]))

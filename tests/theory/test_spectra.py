@@ -163,6 +163,7 @@ def roots(*coefficients):
     return np.concatenate([np.roots(row) for row in np.stack(np.broadcast_arrays(*coefficients), -1)])
 
 
+@pytest.mark.slow
 def test_an_updates_multipliers_are_functions_of_the_flows_eigenvalues(x64, place):
     players, tangents, flow = place
     h = 0.4
@@ -299,6 +300,7 @@ def test_critical_strengths_of_slanted_land_are_where_the_moments_say(x64, place
     assert found.stabilizing == 0  # at every strength: without penalty too
 
 
+@pytest.mark.slow
 def test_an_epoch_in_turn_is_the_product_of_steps_on_one_face_each(x64):
     """The chain rule, with a game of one face for each step; and the map is where such steps lead."""
     rule = rules.tutorial(sgd(0.3, 0.5))

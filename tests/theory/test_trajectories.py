@@ -110,6 +110,7 @@ RATE = 0.1  # of `circling`
 orbit_statistics = jax.jit(jax.vmap(trajectories.orbit_statistics))
 
 
+@pytest.mark.slow
 def test_the_dirac_gan_has_a_limit_cycle_of_radius_root_two_eta(circling, x64):
     orbits = orbit_statistics(jax.tree.map(lambda x: x[:, -3000:], circling(np.array([0.2, 1.5]))))
     assert trajectories.same_cycle(orbits)

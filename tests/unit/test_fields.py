@@ -126,6 +126,7 @@ def test_the_jacobian_is_that_of_finite_differences(x64):
     )
 
 
+@pytest.mark.slow
 def test_unrolled_generator_differentiates_through_the_steps_of_the_discriminator(x64):
     """Central differences of L_G(θ, ψ_k(θ)), the steps of D spelled out in NumPy on the gradient alone."""
     players, own, x, gradient = start(3)
@@ -157,6 +158,7 @@ def test_adjustments_nest(x64):
     np.testing.assert_allclose(ravel_pytree(found)[0], consensus(x - 0.2 * consensus(x)), atol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_each_player_may_have_its_own_strength(x64):
     players, own, x, gradient = start(6)
     xi, jacobian = own_gradient(gradient(x)), dense_jacobian(gradient, x)
@@ -190,7 +192,13 @@ ZERO = {
 
 
 @pytest.mark.parametrize("name", ZERO)
-@pytest.mark.parametrize("objective", [losses.non_saturating, losses.relativistic], ids=["logistic", "paired"])
+@pytest.mark.parametrize(
+    "objective",
+    [
+        pytest.param(losses.non_saturating, id="logistic"),
+        pytest.param(losses.relativistic, id="paired", marks=pytest.mark.slow),
+    ],
+)
 def test_zero_strength_is_the_plain_field_exactly(name, objective):
     game = slanted_land(faces.FACES, objective)
     own = partial(games.total_losses, game, sample=game.sample(jax.random.key(1), 2))

@@ -58,7 +58,9 @@ class NumPyGan:
 PENALTIES = {"none": (), "r1": (penalties.r1(0.7),), "wgan_gp": (penalties.wgan_gp(0.7),)}
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize(
+    "penalty", ["wgan_gp", *(pytest.param(name, marks=pytest.mark.slow) for name in ("none", "r1"))]
+)
 def test_losses_and_gradients_of_a_minibatch_are_those_of_a_numpy_program(x64, penalty):
     game = games.minibatch(games.penalized(gan(), *PENALTIES[penalty]), BATCH)
     players = game.init(jax.random.key(3))

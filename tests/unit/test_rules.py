@@ -128,7 +128,12 @@ def three_keys():
     return jax.random.split(jax.random.key(0), 3)
 
 
-@pytest.mark.parametrize("rule", RULES)
+def slow_unless(name, *quick):
+    """A parameter that only the complete tests try, unless it is one of the quick ones."""
+    return pytest.param(name, marks=() if name in quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("rule", [slow_unless(name, "tutorial", "past extragradient") for name in RULES])
 @pytest.mark.parametrize("adjustment", ADJUSTMENTS)
 def test_every_rule_with_every_adjustment_plays_every_game(rule, adjustment):
     """Jitted, mapped over both hyperparameters and seeds; other values of them compile nothing new."""

@@ -97,6 +97,7 @@ def test_a_diverging_run_says_so_and_harms_nobody(rate):
     np.testing.assert_array_equal(leaves(calm.players)[:, others], leaves(mixed.players)[:, others])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scalar_leaves", [True, False])
 @pytest.mark.parametrize("side", [2, 3, 5])
 def test_any_side_learns_slanted_faces(side, scalar_leaves):
