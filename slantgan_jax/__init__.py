@@ -1,8 +1,7 @@
 """The smallest GAN there is, as pure functions in JAX.
 
 Six concepts, in the order in which a reader needs them: `Players`, `Distribution`, `Game`, field (`fields`), `Rule`,
-`train`; and `sweep`, which maps a run over labeled axes. `sweep` is imported when it is first used, since it needs
-xarray and zarr.
+`train`; and `sweep`, which is imported when it is first used, since it needs xarray and zarr.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -15,8 +15,7 @@ def use_every_core(count: int | None = None) -> None:
     """Makes one JAX device of each CPU core, and lets XLA fuse a whole training step into a few vectorized loops.
 
     Call it before JAX is first used: it sets `XLA_FLAGS` in the process's environment and `jax_num_cpu_devices`. It
-    changes speed and, in the last bit, rounding; it does not affect accelerators. A batch of runs becomes about seven
-    times as fast. docs/performance.md has the measurements and says what each option does.
+    changes speed and rounding only. See docs/performance.md#what-makes-the-batched-rows-fast.
 
     Args:
       count: the number of devices; by default the number of cores that the process may use.

@@ -1,24 +1,12 @@
 """Distributions: what a step draws. Data, latents, instance noise and mixing weights all are distributions.
 
-A distribution is two functions. `sample(key, step, stream)` is the draw of step number `step`. The same counter gives
-the same draw, however a run is chunked, mapped, sharded or resumed. `stream` separates the draws of one game from each
-other: draw number i of a game has stream i. `nodes()` gives values and weights for exact expectations, if there are
-any.
-
-    uniform      z ~ U(0, 1)                          Gauss-Legendre nodes
-    normal       x ~ N(0, I), of any shape            Gauss-Hermite nodes, up to four numbers
-    cyclic       item `step` mod n of a data set      the data set, with equal weights
-    resampled    a random item of a data set          the data set, with equal weights
-    sequence     values[step]: a replay               none
-
-A distribution of one's own is `from_sampler(sampler)`, where `sampler` is any function of a key, or a `Distribution` of
-two functions of one's own.
+`sample(key, step, stream)` is the draw of step number `step`. The same counter gives the same draw, however a run is
+chunked, mapped, sharded or resumed. `stream` separates the draws of one game from each other: draw number i of a game
+has stream i. See docs/bring_your_own.md#distributions-data-latents-and-replays.
 
 **The contract of the latents**, tested: with `key_init, key_latent = jax.random.split(key)`, the draws of `uniform()`
-in stream 0 are exactly `jax.random.uniform(key_latent, (steps,))`. JAX's partitionable threefry makes element t of that
-array one hash of the counter t. So the hash is computed where it is needed, and the whole training step stays one fused
-loop. `threefry` is written out here because JAX lowers its own to a rolled loop on CPUs, which takes longer than the
-training step.
+in stream 0 are exactly `jax.random.uniform(key_latent, (steps,))`. See
+docs/performance.md#how-the-code-is-written-for-this.
 """
 
 from collections.abc import Callable
@@ -38,8 +26,7 @@ ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 KEY_PARITY = 0x1BD11BDA
 
 UNIFORM_NODES = 20
-"""Gauss-Legendre nodes for z ~ U(0, 1). They give E σ(w z + b) to the last digit of float64 for |w| up to 5. The error
-is at most 2e-11 at |w| = 10, 2e-6 at 20 and 2e-3 at 50: a steep generator is nearly a step."""
+"""Gauss-Legendre nodes for z ~ U(0, 1). docs/theory/distances.md has their errors for steep generators."""
 
 NORMAL_NODES = 8, 64
 """Gauss-Hermite nodes for each of up to four normal numbers, and for a single one."""
@@ -69,7 +56,7 @@ def uniform(nodes: int = UNIFORM_NODES) -> Distribution:
 def normal(shape: tuple[int, ...] = ()) -> Distribution:
     """x ~ N(0, I), an array of this shape: `jax.random.normal(draw_key(key, step, stream), shape)`.
 
-    Up to four numbers have a quadrature, a product of Gauss-Hermite rules: 64 nodes for one number, 8 for each of more.
+    Up to four numbers have a quadrature, a product of Gauss-Hermite rules with `NORMAL_NODES`.
     """
     return normal_like(np.zeros(shape))
 
@@ -101,15 +88,10 @@ def resampled(dataset: Image) -> Distribution:
 
 
 def sequence(values: Any) -> Distribution:
-    """The given `values`, one after the other: step t sees `values[t]`. It has no quadrature.
+    """The given `values`, one after the other: step t sees `values[t]`. Argument and errors are those of `cyclic`.
 
-    Past the end every number is NaN, so a run that is longer than the sequence ends with `finite` false.
-
-    Args:
-      values: a pytree of numbers whose leaves have the same leading axis.
-
-    Raises:
-      ValueError: there are no values, or leaves have different lengths.
+    It has no quadrature. Past the end every number is NaN, so a run that is longer than the sequence ends with `finite`
+    false.
     """
     _count(values)
     return Distribution(partial(_sequence_item, values))
@@ -125,7 +107,7 @@ def from_sampler(
 def draw_key(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> PRNGKey:
     """A typed key for one draw: the threefry hash of the counter (stream, step) under `key`.
 
-    It differs from the key of every other step and stream. Raises `ValueError` unless `key` is one typed threefry key.
+    Raises `ValueError` unless `key` is one typed threefry key.
     """
     return jax.random.wrap_key_data(jnp.stack(_hash(key, step, stream)), impl="threefry2x32")
 

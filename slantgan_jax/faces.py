@@ -1,13 +1,9 @@
 """The data: slanted faces, images with a dark diagonal on a light ground.
 
-An image is a *pytree of pixels*, row-major, with pixel 0 at the top left. Values are in [0, 1]; 1 is dark ink. The same
-image has two forms, and the same code serves both:
-
-- `unstack(array)`: a tuple with one scalar leaf for each pixel. Under `vmap` over runs each pixel becomes one
-  contiguous vector, which XLA fuses best. Use it for 2×2 images.
-- the array itself: one leaf of shape `[side * side]`. Use it for larger sides.
-
-A data set has the same structure, with one more, leading axis on every leaf.
+An image is a *pytree of pixels*, row-major, with pixel 0 at the top left. Values are in [0, 1]; 1 is dark ink.
+`unstack` makes a tuple with one scalar leaf for each pixel. This form is the faster one for 2×2 images. For larger
+images use the array itself, one leaf of shape `[side * side]`. A data set has the same structure, with one more,
+leading axis on every leaf. docs/performance.md#how-the-code-is-written-for-this has the reason.
 """
 
 import math
@@ -56,8 +52,7 @@ def side_length(count: int) -> int:
 def slanted(key: PRNGKey, count: int, side: int = 2) -> jax.Array:
     """Random slanted faces, `[count, side * side]`.
 
-    Pixels are independent and uniform: U(0.8, 1) along the diagonal, U(0, 0.2) off it. The tutorial's five faces span
-    these ranges. The mean image is 0.9 on the diagonal and 0.1 elsewhere.
+    Pixels are independent and uniform: U(0.8, 1) along the diagonal, U(0, 0.2) off it.
 
     Raises:
       ValueError: `count` below 1 or `side` below 2.

@@ -1,25 +1,12 @@
 """Fields: the direction in which the players move, and its transforms from the literature.
 
-Conventions, for any number of players: each player i minimizes its own loss L_i by its own parameters ω_i. For a GAN
-ω = (θ, ψ) and the losses are L_G and L_D. ξ = (∇_i L_i) is the game's own field, J = ∂ξ its Jacobian, with the diagonal
-blocks J_d and the interaction J_o, and A = ½ (J - Jᵀ). A plain step is -η ξ, and
-
-    extragradient   ξ(ω - η ξ(ω))                     = (I - η J) ξ + O(η²)
-    consensus       ξ + γ Jᵀ ξ
-    sga             ξ + λ Aᵀ ξ                        symplectic gradient adjustment
-    cgd             (I + η J_o)⁻¹ ξ                   competitive gradient descent
-    lola            (I - α J_o) ξ - α χ               learning with opponent-learning awareness
-    sos             (I - α J_o) ξ - p α χ             stable opponent shaping
-    unrolled        (∇_θ L_G(θ, ψ_k(θ)), ∇_ψ L_D)     G against a D that moves on by k steps
-    heun, rk4       the mean slope of a Runge-Kutta step of ω' = -ξ
-
 A *field* maps players to `Players` of directions. A *transform* takes the losses of a game, as a function of the
 players, to a field. Most transform any field, the one given as `inner`, so they nest:
 
     rules.simultaneous(optimizer, extragradient(0.1, inner=consensus(0.5)))
 
-Products with J and Jᵀ are `jax.jvp` and `jax.vjp`; no field makes the matrix. Strengths and step sizes may be traced.
-If one depends on the player, give `Players` of numbers.
+Strengths and step sizes may be traced. If one depends on the player, give `Players` of numbers. The symbols ξ, J, J_o
+and A are those of docs/methods.md#conventions; docs/methods.md#fields compares all fields.
 """
 
 import functools
@@ -82,8 +69,7 @@ def consensus(strength: Rates, inner: Transform = gradients) -> Transform:
 def sga(strength: Rates, align: bool = False, inner: Transform = gradients) -> Transform:
     """ξ + λ Aᵀξ with A = ½ (J - Jᵀ): symplectic gradient adjustment. Balduzzi et al. 2018 (arXiv:1802.05642), eq. 4.
 
-    With `align` λ has the sign of ⟨ξ, Jᵀξ⟩ ⟨Aᵀξ, Jᵀξ⟩ / d + 1/10, for d parameters (their section 3.5, algorithm 1), so
-    that it attracts to stable and repels from unstable fixed points. That depends on the scale of ξ.
+    With `align` λ has the sign of ⟨ξ, Jᵀξ⟩ ⟨Aᵀξ, Jᵀξ⟩ / d + 1/10, for d parameters (their section 3.5, algorithm 1).
     """
 
     def adjusted(losses: Losses) -> Field:
@@ -108,10 +94,7 @@ def sga(strength: Rates, align: bool = False, inner: Transform = gradients) -> T
 def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
     """(I + η J_o)⁻¹ ξ: each player's best answer to the steps of the others, in the bilinear model of the losses.
 
-        Δθ = -η (I - η² D_θψL_G D_ψθL_D)⁻¹ (∇_θL_G - η D_θψL_G ∇_ψL_D),   likewise Δψ,   η the learning rate
-
-    Schäfer & Anandkumar 2019 (arXiv:1905.12103), eq. 4. Conjugate gradients on the normal equations solve the linear
-    system to rounding, in at most twice as many iterations as there are parameters.
+    η is the learning rate. Schäfer & Anandkumar 2019 (arXiv:1905.12103), eq. 4.
     """
 
     def adjusted(losses: Losses) -> Field:
@@ -139,12 +122,10 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
 
 
 def lola(opponent_step_size: Rates) -> Transform:
-    """(I - α J_o) ξ - α χ: each player descends L_own - Σ_other α ⟨∇_other L_own, ∇_other L_other⟩.
+    """(I - α J_o) ξ - α χ, χ = diag(J_oᵀ ∇L): each player descends L_own - Σ_other α ⟨∇_other L_own, ∇_other L_other⟩.
 
-    α is the `opponent_step_size`: each other player's own one if it is `Players` of numbers.
-
-    χ = diag(J_oᵀ ∇L). Foerster et al. 2018 (arXiv:1709.04326), section 4.2, in the form of Letcher et al. 2019
-    (arXiv:1811.08469), section 2.2, which keeps the derivative of the whole first-order term.
+    Foerster et al. 2018 (arXiv:1709.04326), section 4.2, in the form of Letcher et al. 2019 (arXiv:1811.08469), section
+    2.2. α is the `opponent_step_size`.
     """
 
     def adjusted(losses: Losses) -> Field:
@@ -162,7 +143,7 @@ def sos(opponent_step_size: Rates, a: jax.Array | float = 0.5, b: jax.Array | fl
         p₁ = 1 if ⟨-α χ, ξ₀⟩ ≥ 0, else min(1, -a ‖ξ₀‖² / ⟨-α χ, ξ₀⟩)
         p₂ = ‖ξ‖² if ‖ξ‖ < b, else 1,   p = min(p₁, p₂)
 
-    Letcher et al. 2019 (arXiv:1811.08469), algorithm 1: stable opponent shaping. With p = 0 it is their LookAhead.
+    Letcher et al. 2019 (arXiv:1811.08469), algorithm 1: stable opponent shaping.
     """
 
     def adjusted(losses: Losses) -> Field:
@@ -183,10 +164,10 @@ def sos(opponent_step_size: Rates, a: jax.Array | float = 0.5, b: jax.Array | fl
 def unrolled(steps: int, step_size: ArrayLike) -> Transform:
     """(∇_θ L_G(θ, ψ_k(θ)), ∇_ψ L_D): G sees D after k `steps` of gradient descent, and differentiates through them.
 
-        ψ_0 = ψ,   ψ_{i+1} = ψ_i - η ∇_ψ L_D(θ, ψ_i)
+        ψ_0 = ψ,   ψ_{i+1} = ψ_i - η ∇_ψ L_D(θ, ψ_i),   η = `step_size`, k static
 
-    Metz et al. 2017 (arXiv:1611.02163), section 2.2; η is `step_size`, k is static. D's own step is the plain one. In a
-    game of more players the first one is G, and all others move on together.
+    In a game of more players the first one is G, and all others move on together. Metz et al. 2017 (arXiv:1611.02163),
+    section 2.2.
 
     Raises:
       ValueError: `steps` is negative.

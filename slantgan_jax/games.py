@@ -1,22 +1,11 @@
 """Games: how the players start, what a step draws, and what each player minimizes.
 
-A rule (who moves how) and a run (for how long) know a game only through the fields of `Game`, so slanted land is one
-game among others:
+A rule and a run know a game only through the fields of `Game`. Three functions make a game of a game, and they compose
+in this order:
 
-    gan            any generator against any discriminator, on any data and latents
-    slanted_land   the tutorial's game
-    dirac          the Dirac-GAN
-    bilinear       L_G = x y, L_D = -x y
-    quadratic      two separate minimizations that are turned into the bilinear game by an angle
-    two_player     any two losses of the players
+    minibatch(expected(penalized(game, r1(0.1)), over="latent"), 5)
 
-Three functions make a game of a game:
-
-    penalized      adds penalties to the discriminator's loss
-    expected       integrates what a step draws, all of it or some of it, so that losses are exact
-    minibatch      draws many samples for each step and takes mean losses
-
-They compose in that order: `minibatch(expected(penalized(game, r1(0.1)), over="latent"), 5)`.
+See docs/bring_your_own.md.
 """
 
 from collections.abc import Callable, Collection
@@ -43,10 +32,9 @@ class Game(NamedTuple):
       init: `key -> players`, the starting parameters.
       draws: what a step draws, a NamedTuple of `Distribution`s, or () if it draws nothing. A sample is the same
         NamedTuple with the draws in the places of the distributions, and None where there is no distribution.
-      losses: for each player the tuple of losses whose sum it minimizes. The discriminator's are kept apart because the
-        tutorial's order takes one gradient step for each.
-      discriminate: `(players, sample) -> (logit, inputs)`, for penalties: D's logit as a function of one image, and
-        the `PenaltyInputs` of a step. None if the players judge no images.
+      losses: for each player the tuple of losses whose sum it minimizes. `rules.tutorial` steps once for each of D's.
+      discriminate: `(players, sample) -> (logit, inputs)`, for penalties: D's logit as a function of one image, and the
+        `PenaltyInputs` of a step. None if the players judge no images.
     """
 
     init: Callable[[PRNGKey], Any]
@@ -87,10 +75,7 @@ def total_losses(game: Game, players: Any, sample: Any) -> Any:
 
 
 def expected_losses(game: Game, players: Any) -> Any:
-    """The expected loss of each player, `Players` of scalars, as exact as the quadratures of `Game.draws`.
-
-    On slanted land it takes 0.5 µs in a batch.
-    """
+    """The expected loss of each player, `Players` of scalars, as exact as the quadratures of `Game.draws`."""
     return total_losses(expected(game), players, ())
 
 
@@ -116,13 +101,10 @@ def gan(
       data: the distribution of real images; `distributions.cyclic` or `resampled` make one from a data set.
       latent: the distribution of what the generator is given.
       objective: what the players minimize, as functions of the logits.
-      noise: ς, the standard deviation of instance noise, which both images get before D sees them (Sønderby et al.
-        2017, arXiv:1610.04490; Arjovsky & Bottou 2017, arXiv:1701.04862). A number 0 draws no noise.
-      independent_latents: give G's own loss another latent than D's has, as independent minibatches do. By default
-        both players see the same one, as in the tutorial.
-
-    The noise has a quadrature for images of up to four pixels. With an objective that compares pairs it has one for a
-    single pixel only: for more there are too many combinations, and `expected` refuses the game.
+      noise: ς, the standard deviation of instance noise (Sønderby et al. 2017, arXiv:1610.04490). A number 0 draws no
+        noise. See docs/bring_your_own.md#exact-losses for its quadrature.
+      independent_latents: give G's own loss another latent than D's has, as independent minibatches do. By default both
+        players see the same one, as in the tutorial.
 
     Raises:
       ValueError: `noise` is a negative number.
@@ -160,8 +142,8 @@ def slanted_land(
     """The tutorial's game: a generator of slanted faces, x = σ(w z + b), against a discriminator, ℓ = u·x + c.
 
     Args:
-      images: the data set, a pytree of pixels with a leading axis; its structure is the structure of both networks.
-        By default it is the tutorial's five faces with scalar leaves, `faces.unstack(faces.FACES)`.
+      images: the data set, a pytree of pixels with a leading axis; its structure is the structure of both networks. By
+        default it is the tutorial's five faces with scalar leaves, `faces.unstack(faces.FACES)`.
       objective, latent, noise, independent_latents: those of `gan`.
       logit: D's logit; `penalties.spectral(networks.logit)` for spectral normalization.
 
@@ -189,8 +171,8 @@ def dirac(objective: Objective = losses.non_saturating, *, noise: jax.Array | fl
 
         ℓ_real = 0,   ℓ_fake = ψ θ      (with `noise` ς: ℓ_real = ψ ς a, ℓ_fake = ψ (θ + ς b))
 
-    Mescheder, Geiger & Nowozin 2018 (arXiv:1801.04406), definition 2.1, with f(t) = -s(-t), f'(0) = ½ for the logistic
-    losses. D has the opposite sign there, which leaves f'(0)² and so all eigenvalues. Players start standard-normal.
+    Mescheder, Geiger & Nowozin 2018 (arXiv:1801.04406), definition 2.1, where D has the opposite sign. Players start
+    standard-normal.
     """
     return gan(
         lambda key: Players(*jax.random.normal(key, (2,))),
@@ -226,7 +208,7 @@ def quadratic(angle: ArrayLike) -> Game:
 
         L_G = ½ cos φ x² + sin φ x y,   L_D = ½ cos φ y² - sin φ x y
 
-    J has the eigenvalues exp(±iφ): two separate minimizations at φ = 0, the bilinear game at π/2, repelling beyond.
+    J has the eigenvalues exp(±iφ).
     """
     return two_player(
         lambda p: jnp.cos(angle) * p.generator**2 / 2 + jnp.sin(angle) * p.generator * p.discriminator,
@@ -268,13 +250,11 @@ def expected(game: Game, over: str | Collection[str] | None = None) -> Game:
 
     Args:
       game: any game that is not a minibatch.
-      over: the name of a draw, or names, all fields of `Game.draws`. By default all are integrated, and the game draws
-        nothing any more. `over="latent"` on slanted land keeps the faces in turn: five steps are an epoch without the
-        noise of its latents.
+      over: the name of a draw, or names, all fields of `Game.draws`; by default all. `over="latent"` on slanted land
+        keeps the faces in turn.
 
     Returns:
-      The game; its losses are as exact as the quadratures. A loss is evaluated only once where it does not depend on a
-      draw.
+      The game; its losses are as exact as the quadratures.
 
     Raises:
       ValueError: the game draws nothing of that name, or a draw has no quadrature and can only be sampled.
@@ -305,8 +285,7 @@ def expected(game: Game, over: str | Collection[str] | None = None) -> Game:
 def minibatch(game: Game, size: int) -> Game:
     """`game` whose step t draws the samples number t · `size` to (t + 1) · `size` - 1; losses are means over them.
 
-    A penalty is part of the loss of one sample, so the norm of a gradient is over the pixels of one image and the mean
-    over the batch is taken last: as in the papers of `penalties`. Games of data in turn show `size` items a step.
+    A penalty is part of the loss of one sample. Games of data in turn show `size` items a step.
 
     Args:
       game: one that draws something.

@@ -1,11 +1,10 @@
 """Objectives: what each player minimizes, as functions of logits.
 
-`ℓ_real` and `ℓ_fake` are the discriminator's logits of a real and of a generated image, s is the softplus
-s(a) = ln(1 + eᵃ). With D = σ(ℓ) the tutorial's error functions are -ln D = s(-ℓ) and -ln(1 - D) = s(ℓ): on
-logits they neither overflow nor lose digits, so they are finite and right at ℓ = ±1000.
+`ℓ_real` and `ℓ_fake` are the discriminator's logits of a real and of a generated image. The softplus s(a) = ln(1 + eᵃ)
+gives -ln D = s(-ℓ) and -ln(1 - D) = s(ℓ), without overflow. Both players minimize. An `Objective` states the
+discriminator's loss as the *terms* it is the sum of, since the tutorial takes one gradient step for each.
 
-Both players minimize. An `Objective` states the discriminator's loss as the *terms* it is the sum of, since the
-tutorial takes one gradient step for each.
+docs/methods.md#objectives compares all objectives.
 """
 
 from collections.abc import Callable
@@ -30,8 +29,7 @@ class Objective(NamedTuple):
 def softplus(a: ArrayLike) -> jax.Array:
     """s(a) = ln(1 + eᵃ) = max(a, 0) + ln(1 + e^-|a|), with the derivative declared to be σ(a).
 
-    Differentiating the library's softplus goes through logaddexp and yields a longer program for the same
-    number; the declaration leaves one sigmoid.
+    docs/performance.md#how-the-code-is-written-for-this has the reason.
     """
     return jnp.maximum(a, 0) + jnp.log1p(jnp.exp(-jnp.abs(a)))
 
@@ -70,10 +68,7 @@ non_saturating = Objective((minus_log_real, minus_log_not_fake), minus_log_fake)
 for D and section 3, "maximize log D(G(z))", for G."""
 
 saturating = Objective((minus_log_real, minus_log_not_fake), log_not_fake)
-"""L_D = s(-ℓ_real) + s(ℓ_fake), L_G = -s(ℓ_fake): the zero-sum game of Goodfellow et al. 2014 (arXiv:1406.2661), eq. 1.
-
-It has the equilibria of `non_saturating`, not its gradients: dL_G/dℓ_fake is -D here and -(1 - D) there, so a
-generator whose images are rejected (D near 0) hardly learns here."""
+"""L_D = s(-ℓ_real) + s(ℓ_fake), L_G = -s(ℓ_fake). Goodfellow et al. 2014 (arXiv:1406.2661), eq. 1: a zero-sum game."""
 
 
 def minus_logit_real(real: ArrayLike, fake: ArrayLike) -> jax.Array:
@@ -95,22 +90,18 @@ def minus_logit_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
 
 
 kl = Objective((minus_log_real, minus_log_not_fake), minus_logit_fake)
-"""L_D = s(-ℓ_real) + s(ℓ_fake), L_G = -ℓ_fake: the KL-type generator.
-
-At the best D of all functions the logit is ln p_data/p_G, so that E L_G = KL(p_G ‖ p_data). Sønderby et al. 2017
-(arXiv:1610.04490), section 3.2."""
+"""L_D = s(-ℓ_real) + s(ℓ_fake), L_G = -ℓ_fake. Sønderby et al. 2017 (arXiv:1610.04490), section 3.2."""
 
 wasserstein = Objective((minus_logit_real, logit_fake), minus_logit_fake)
-"""L_D = -ℓ_real + ℓ_fake, L_G = -ℓ_fake: the output is a critic's score, no logit. Arjovsky et al. 2017
-(arXiv:1701.07875), eqs. 2 and 3; the critic must be kept Lipschitz by one of `penalties`. A bias c of the critic
-cancels, so it stays where it starts."""
+"""L_D = -ℓ_real + ℓ_fake, L_G = -ℓ_fake. Arjovsky et al. 2017 (arXiv:1701.07875), eqs. 2 and 3. The output is a score
+that must be kept Lipschitz by one of `penalties`."""
 
 
 def least_squares(real_target: float = 1.0, fake_target: float = 0.0, generator_target: float = 1.0) -> Objective:
     """L_D = ½(ℓ_real - b)² + ½(ℓ_fake - a)², L_G = ½(ℓ_fake - c)²: on the raw output ℓ, without a sigmoid.
 
     Mao et al. 2017 (arXiv:1611.04076), eq. 2, with b `real_target`, a `fake_target`, c `generator_target`; the default
-    is the 0-1 coding of eq. 9. An undecided D has ℓ = (a + b) / 2.
+    is the 0-1 coding of eq. 9.
     """
     return Objective(
         (lambda real, fake: (real - real_target) ** 2 / 2, lambda real, fake: (fake - fake_target) ** 2 / 2),
@@ -127,11 +118,8 @@ Miyato et al. 2018 (arXiv:1802.05957), eqs. 16 and 17, write it."""
 relativistic = Objective(
     (lambda real, fake: softplus(fake - real),), lambda real, fake: softplus(jnp.asarray(real) - fake)
 )
-"""L_D = s(ℓ_fake - ℓ_real), L_G = s(ℓ_real - ℓ_fake): a fake against the real image beside it, "relativistic paired".
-
-Jolicoeur-Martineau 2018 (arXiv:1807.00734), section 4.1 (RSGAN); the loss of R3GAN, Huang et al. 2024
-(arXiv:2501.05441), whose eq. 2 has D's part. It is one term for D, so the tutorial's order cannot split it; a bias c
-cancels."""
+"""L_D = s(ℓ_fake - ℓ_real), L_G = s(ℓ_real - ℓ_fake). Jolicoeur-Martineau 2018 (arXiv:1807.00734), section 4.1 (RSGAN);
+Huang et al. 2024 (arXiv:2501.05441), eq. 2 for D (R3GAN)."""
 
 
 def smoothed(objective: Objective, amount: jax.Array | float) -> Objective:
@@ -139,8 +127,7 @@ def smoothed(objective: Objective, amount: jax.Array | float) -> Objective:
 
         (1 - α) L_real(ℓ_real) + α L_fake(ℓ_real),   L_fake(ℓ_fake)
 
-    For the logistic losses that is -(1 - α) ln D(x) - α ln(1 - D(x)). Salimans et al. 2016
-    (arXiv:1606.03498), section 3.4.
+    Salimans et al. 2016 (arXiv:1606.03498), section 3.4.
 
     Raises:
       ValueError: D's loss is not one term for the real and one for the fake image.

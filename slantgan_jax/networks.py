@@ -2,10 +2,8 @@
 
     generator      x_i = σ(w_i z + b_i)          one scalar latent z, one pixel x_i for each i
     discriminator  D(x) = σ(ℓ),  ℓ = u·x + c     the logit ℓ of "this is a face"
-    mlp            x ← f(W x + b), layer by layer, without f after the last
 
-On a 2×2 image the first two have 8 + 5 = 13 parameters. Both act on a pytree of pixels (see `faces`), so one text
-serves scalar leaves and array leaves of any side. Networks exchange logits, never probabilities.
+Both act on a pytree of pixels (see `faces`). Networks exchange logits, never probabilities.
 """
 
 from collections.abc import Callable
@@ -83,8 +81,7 @@ class Discriminator(NamedTuple):
 def init(key: PRNGKey, image: Image) -> Players:
     """Standard-normal parameters for images like `image` (an example; only its structure and dtype matter).
 
-    The numbers are `jax.random.normal(key, (3 * pixels + 1,))`, read in the tutorial's order: u, c, w, b. They
-    do not depend on whether the leaves are scalars or an array.
+    The numbers are `jax.random.normal(key, (3 * pixels + 1,))`, read in the tutorial's order: u, c, w, b.
     """
     flat, unravel = ravel_pytree(image)
     count = flat.size
@@ -93,11 +90,7 @@ def init(key: PRNGKey, image: Image) -> Players:
 
 
 def to_vector(players: Players) -> jax.Array:
-    """All parameters of a generator and a discriminator as one array `[3 pixels + 1]`: w, b, u, c.
-
-    It is the order of `jax.tree.leaves`, in which the Jacobians of `analysis` are written, too. Pixels may be scalar
-    leaves or arrays.
-    """
+    """All parameters of both players as one array `[3 pixels + 1]`, in the order of `jax.tree.leaves`: w, b, u, c."""
     return ravel_pytree(players)[0]
 
 

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 def as_float(values: Any) -> jax.Array:
     """`values` in the precision of the trace: float32, or float64 where 64-bit types are enabled.
 
-    The type is requested by name. Without the name, a constant that was first traced in one precision kept it when it
-    was traced again in the other.
+    Without the name of the type, a constant kept the precision in which it was first traced.
     """
     return jnp.asarray(values, jnp.result_type(float))
 

@@ -1,22 +1,8 @@
 """Penalties and constraints on the discriminator, each a few lines.
 
-A *penalty* is a function of D's logit function and of the images of a step. `games.penalized` adds it to D's loss.
-With a ~ N(0, I) and ε ~ U(0, 1) drawn by the game,
-
-    r1             γ/2 ‖∇ℓ(x)‖²                at a real image x
-    r2             γ/2 ‖∇ℓ(G(z))‖²             at a generated one
-    wgan_gp        λ (‖∇ℓ(x̂)‖ - k)²            at x̂ = ε x + (1 - ε) G(z)
-    zero_centered  λ ‖∇ℓ(x̂)‖²
-    dragan         λ (‖∇ℓ(x + √c a)‖ - k)²
-
-    spectral       a constraint: D's weights divided by their spectral norm, for `slanted_land(logit=...)`
-    clipped        a constraint: D's parameters kept in a box, an optax transformation
-
-A norm is over the pixels of one image; `games.minibatch` takes the mean over images.
-
-**On slanted land and in the Dirac-GAN ℓ is affine**, so ∇ℓ = u everywhere. There r1 = r2 = γ/2 ‖u‖², zero_centered is
-r1 with γ = 2 λ, and wgan_gp = dragan = λ (‖u‖ - k)², whatever the images. They differ for a discriminator that is not
-affine. Gradients of all of them are finite where ∇ℓ = 0.
+A *penalty* is a function of D's logit function and of the images of a step. `games.penalized` adds it to D's loss. A
+norm is over the pixels of one image, and its gradient is finite where ∇ℓ = 0. A *constraint* is `spectral` or
+`clipped`. docs/methods.md#penalties-and-constraints compares them, and states which are the same on slanted land.
 """
 
 from collections.abc import Callable
@@ -67,11 +53,7 @@ def r2(gamma: jax.Array | float) -> Penalty:
 
 
 def wgan_gp(strength: jax.Array | float, norm: jax.Array | float = 1.0) -> Penalty:
-    """λ (‖∇ℓ(x̂)‖ - k)² at x̂ = ε x + (1 - ε) G(z), ε ~ U(0, 1).
-
-    Gulrajani et al. 2017 (arXiv:1704.00028), eq. 3, with the `norm` k = 1. It does not vanish at an undecided D, and
-    its gradient jumps there, so no equilibrium with u = 0 is left.
-    """
+    """λ (‖∇ℓ(x̂)‖ - k)² at x̂ = ε x + (1 - ε) G(z). Gulrajani et al. 2017 (arXiv:1704.00028), eq. 3, with k = 1."""
     return Penalty(
         lambda logit, inputs: strength * (safe_norm(jax.grad(logit)(_mixed(inputs))) - norm) ** 2, ("epsilon",)
     )
@@ -95,8 +77,7 @@ def dragan(strength: jax.Array | float, variance: jax.Array | float = 0.01, norm
 def spectral(logit: Callable[[Any, Image], jax.Array]) -> Callable[[Any, Image], jax.Array]:
     """`logit` with D's weights divided by their largest singular value: of one row u, ‖u‖₂, so ‖∇ℓ‖ = 1.
 
-    Miyato et al. 2018 (arXiv:1802.05957), eq. 8; the bias is left as it is. At u = 0, where u/‖u‖ has no limit, it
-    is taken as 0, with the derivative 0, so D is stuck there. No undecided D with another u exists.
+    At u = 0 the quotient is 0, with the derivative 0. Miyato et al. 2018 (arXiv:1802.05957), eq. 8.
     """
 
     def normalized(discriminator: Discriminator, image: Image) -> jax.Array:
@@ -110,7 +91,7 @@ def spectral(logit: Callable[[Any, Image], jax.Array]) -> Callable[[Any, Image],
 def clipped(optimizer: optax.GradientTransformation, bound: jax.Array | float) -> optax.GradientTransformation:
     """`optimizer`, each of its steps ending in the box [-bound, bound]: weight clipping, a projection.
 
-    Arjovsky et al. 2017 (arXiv:1701.07875), algorithm 1, which clips the critic's parameters after each step at 0.01.
+    Arjovsky et al. 2017 (arXiv:1701.07875), algorithm 1, with the bound 0.01.
 
     Raises:
       ValueError: `bound` is a number that is not positive.

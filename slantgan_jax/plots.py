@@ -1,8 +1,7 @@
 """Figures: arrays in, drawings out. Imports no JAX and never trains.
 
-Every function draws into a matplotlib `Figure` or `SubFigure` that it is given, so a figure of its own and a
-panel of a larger one are the same call. Networks are anything with the fields of `networks.Generator` and
-`networks.Discriminator`, as arrays `[pixels]`.
+Every function draws into a matplotlib `Figure` or `SubFigure` that it is given. Networks are anything with the fields
+of `networks.Generator` and `networks.Discriminator`, as arrays `[pixels]`.
 """
 
 import math

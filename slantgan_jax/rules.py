@@ -2,19 +2,10 @@
 
 A rule is a sequence of *moves*; one step makes all of them in turn. A move evaluates a field (by default each player's
 gradient of its own loss, see `fields`) at the players as they then are. The moving player's optimizer turns its part of
-the field into an update: SGD, momentum of either sign, Adam, optimism, schedules and clipping are optax's.
+the field into an update.
 
-    tutorial             D on the real image, D on the fake, then G against the D just updated
-    simultaneous         all players from the same point
-    alternating          one player after the other, each against the players just updated, in any order
-    past_extragradient   all players, with the field a half-step ahead (Popov)
-
-Two functions make a rule of a rule:
-
-    lookahead            every few steps the players return part of the way to where they were
-    averaged             the result is an average of the players; the play itself is unchanged
-
-Everything but `tutorial` works for any number of players.
+`lookahead` and `averaged` make a rule of a rule. Everything but `tutorial` works for any number of players.
+docs/methods.md#rules compares all rules.
 """
 
 from collections.abc import Callable, Sequence
@@ -92,11 +83,11 @@ def tutorial(optimizer: Optimizer, field: Transform = fields.gradients) -> Rule:
 
         ψ ← ψ - η ∇_ψ L_real(ψ),   ψ ← ψ - η ∇_ψ L_fake(θ, ψ),   θ ← θ - η ∇_θ L_G(θ, ψ)      (plain SGD)
 
-    All moves see the same sample, unless the game has independent latents. D's optimizer is applied twice a step. A
-    transformed field is that of the move's own game: L_G against the one term.
+    All moves see the same sample, unless the game has independent latents. A transformed field is that of the move's
+    own game: L_G against the one term.
 
     Args:
-      optimizer: one optax transformation for both players, or `Players` of two.
+      optimizer: one optax transformation for all players, or `Players` of one for each. D's is applied twice a step.
       field: the transform of the field, see `fields`.
 
     Raises:
@@ -109,8 +100,7 @@ def simultaneous(optimizer: Optimizer, field: Transform = fields.gradients) -> R
     """All players move from the same point: (θ, ψ) ← (θ, ψ) - η (∇_θ L_G, ∇_ψ L_D)(θ, ψ), for plain SGD.
 
     Args:
-      optimizer: one optax transformation for all players, or `Players` of one for each.
-      field: the transform of the field, see `fields`.
+      optimizer, field: as in `tutorial`.
     """
     return Rule(
         partial(_init, optimizer),
@@ -129,11 +119,9 @@ def alternating(
         ψ ← ψ - η ∇_ψ L_D(θ, ψ),   θ ← θ - η ∇_θ L_G(θ, ψ)      (plain SGD, discriminator first)
 
     Args:
-      optimizer: one optax transformation for all players, or `Players` of one for each.
-      field: the transform of the field, see `fields`.
-      order: the names of the players in the order of their moves. A name may be repeated: five moves of D and one of G
-        are `("discriminator",) * 5 + ("generator",)`. The i-th move of each player sees the i-th sample of the step, so
-        a step takes as many samples as the most frequent player has moves. A player that is not named stands still.
+      optimizer, field: as in `tutorial`.
+      order: the names of the players in the order of their moves, which may be repeated. The i-th move of each player
+        sees the i-th sample of the step. A player that is not named stands still.
 
     Raises:
       ValueError: an empty order; in a step, a name that is not a player of the game.
@@ -151,13 +139,11 @@ def past_extragradient(optimizer: Optimizer, step_size: Rates, field: Transform 
 
         v_t = ξ(ω_t - η v_{t-1}),   ω_{t+1} = ω_t - η v_t,   v_{-1} = 0      (plain SGD)
 
-    Popov 1980; for GANs Gidel et al. 2019 (arXiv:1802.10551), section 3.3. The points at which it evaluates the field
-    are the iterates of optimistic gradient descent (`optax.optimistic_gradient_descent` in `simultaneous`).
+    Popov 1980; for GANs Gidel et al. 2019 (arXiv:1802.10551), section 3.3.
 
     Args:
-      optimizer: one optax transformation for all players, or `Players` of one for each.
+      optimizer, field: as in `tutorial`.
       step_size: η of the half-step; in the method itself it is the learning rate.
-      field: the transform of the field, see `fields`.
     """
 
     def init(players: Any) -> State:
@@ -171,9 +157,7 @@ def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike) -> Rule:
 
         after every k steps:   ω ← ω_slow + α (ω - ω_slow),   ω_slow ← ω
 
-    Chavdarova et al. 2021 (arXiv:2006.14567), algorithm 1, which moves all players back at once. α = 1 is `rule`.
-    (`optax.lookahead` counts the applications of one player's optimizer, of which the tutorial's order makes two a step
-    for D, so it cannot move the players back together.)
+    Chavdarova et al. 2021 (arXiv:2006.14567), algorithm 1. α = 1 is `rule`.
 
     Raises:
       ValueError: `sync_period` below 1.
@@ -198,7 +182,7 @@ def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike) -> Rule:
 def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:
     """`rule`, whose result is an average of its players, for instance by `optax.ema(0.999)`. The play is unchanged.
 
-    Averaging for GANs: Yazici et al. 2019 (arXiv:1806.04498). `optax.ema` is unbiased from the first step on.
+    Averaging for GANs: Yazici et al. 2019 (arXiv:1806.04498).
 
     Args:
       rule: the rule whose players are averaged.

@@ -1,13 +1,7 @@
 """One training run: a pure function of a key.
 
 No step depends on being alone. `jax.vmap` over keys, and over learning rates that the rule closes over, turns a run
-into a sweep. Hyperparameters are closures:
-
-    def final_players(key, learning_rate):
-        rule = rules.tutorial(optax.sgd(learning_rate))
-        return train(key, game, rule, steps=5000).players
-
-    jax.jit(jax.vmap(final_players, (0, None)))(jax.random.split(jax.random.key(0), 4096), 0.01)
+into a sweep: see docs/bring_your_own.md#rates-and-seeds.
 """
 
 from collections.abc import Callable
@@ -22,8 +16,7 @@ from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import PRNGKey
 
 DIVERGENCE_BOUND = 1e4
-"""A run with a parameter beyond this size counts as diverged: every sigmoid of that parameter is 0 or 1, so nothing is
-learned any more."""
+"""A run with a parameter beyond this size counts as diverged: every sigmoid of that parameter is 0 or 1."""
 
 
 class TrainResult(NamedTuple):
@@ -32,8 +25,7 @@ class TrainResult(NamedTuple):
     Attributes:
       players: the final parameters, as the rule offers them.
       state: the final `State`. `train(..., state=result.state)` continues the run.
-      finite: a boolean scalar, `is_finite` of the final players. Divergence is this value, never an exception, and
-        affects no other run of a batch.
+      finite: a boolean scalar, `is_finite` of the final players. Divergence is this value, never an exception.
       history: `record` after every `record_every` steps, stacked along a leading axis `[steps // record_every]`.
     """
 
@@ -75,8 +67,7 @@ def train(
     """Plays `game` by `rule` for `steps` steps, as one `lax.scan`.
 
     With `key_init, key_latent = jax.random.split(key)` a run starts at `game.init(key_init)`, and step number t sees
-    `rule.sample(game, key_latent, t)`. A state knows how many steps it has made, so a run can be continued: 100 steps
-    and then 100 more with `state=first.state` and the same key are the same 200 steps, bit for bit.
+    `rule.sample(game, key_latent, t)`. A run that is continued has the same bits as one whole: see docs/guarantees.md.
 
     The caller jits it, with everything but `key`, `players`, `state` and the numbers that the rule closes over static.
 

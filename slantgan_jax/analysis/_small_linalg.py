@@ -1,15 +1,11 @@
 """Small dense linear algebra in plain array operations, in the place of the LAPACK that `jnp.linalg` calls on a CPU.
 
-Why: jaxlib's batched LAPACK kernels wait on the thread pool that runs them, and can deadlock if there is a CPU device
-for each thread, as `cpu.use_every_core` makes. In jaxlib 0.10 a sweep whose run called `jnp.linalg.svd` stood still; by
-the stacks of its threads, all of them were waiting in `ParallelBatchMap`. jax issue 39292 reports heap corruption in
-the same kernels. A metric that is part of a run must not call them.
+A metric that is part of a run must not call LAPACK, which can deadlock: see docs/sweeps.md#what-a-run-may-contain.
 
-When to remove this: open-source builds of jaxlib from 0.11.2 on are said to run these kernels without the pool (jax
-pull request 39383). They need a newer Python than 3.11. As soon as the package requires jax >= 0.11.2 and
-Python >= 3.12, replace `solve_posdef` by `jnp.linalg.solve`, `nuclear_norm_of_product` by the sum of
-`jnp.linalg.svd(a @ b.T, compute_uv=False)`, and `lyapunov.orthonormalized` by `jnp.linalg.qr`. If the test that sweeps
-the Fréchet distance on every core still passes, delete this module.
+When to remove this: as soon as the package requires jax >= 0.11.2 and Python >= 3.12, replace `solve_posdef` by
+`jnp.linalg.solve`, `nuclear_norm_of_product` by the sum of `jnp.linalg.svd(a @ b.T, compute_uv=False)`, and
+`lyapunov.orthonormalized` by `jnp.linalg.qr`. If the test that sweeps the Fréchet distance on every core still passes,
+delete this module.
 """
 
 import jax
@@ -17,15 +13,14 @@ import jax.numpy as jnp
 from jax import lax
 
 SWEEPS = 12
-"""Sweeps of Jacobi's rotations, in each of which all pairs of columns are turned once. The error is squared in each of
-the last sweeps, so 6 are enough."""
+"""Sweeps of Jacobi's rotations, each of which turns all pairs of columns once; 6 are enough."""
 
 
 def solve_posdef(matrix: jax.Array, vector: jax.Array) -> jax.Array:
     """The x `[n]` with `matrix` x = `vector`, for a symmetric positive definite matrix `[n, n]`.
 
     Gauss's elimination without pivots, which is as exact as with pivots for such matrices. The loop over n is unrolled,
-    so n is meant to be small: 5 parameters, or a few images. A singular matrix gives numbers without meaning.
+    so n is meant to be small. A singular matrix gives numbers without meaning.
     """
     count = len(vector)
     rows = jnp.concatenate([matrix, vector[:, None]], axis=1)
@@ -44,9 +39,8 @@ def nuclear_norm_of_product(one: jax.Array, other: jax.Array) -> jax.Array:
 
         ‖A Bᵀ‖* = tr Wᵀ A Bᵀ,   W = L (U Z)ᵀ   with B V = U S,  A V S Z = L R,  U and L with orthonormal columns
 
-    V and Z are rotations of `one_sided_jacobi`. W is the derivative of the norm by A Bᵀ. So the trace with W held
-    constant has the right value and first derivatives. At a singular value of 0 the norm has a kink, and the
-    derivatives have no meaning. The absolute error is a few rounding units of the largest singular value.
+    V and Z are rotations of `one_sided_jacobi`. W, the derivative of the norm by A Bᵀ, is held constant. So the value
+    and the first derivatives are right, except at a singular value of 0, where the norm has a kink.
     """
     a, b = lax.stop_gradient((one, other))
     columns, rotation = one_sided_jacobi(b)
@@ -59,9 +53,8 @@ def nuclear_norm_of_product(one: jax.Array, other: jax.Array) -> jax.Array:
 def one_sided_jacobi(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
     """`matrix` V with orthogonal columns, `[m, p]`, and the orthogonal V itself, `[p, p]`.
 
-    The lengths of the columns are the singular values, in no order. One-sided Jacobi rotations: Hestenes 1958 (J. SIAM
-    6, 51). Each round of a sweep turns p/2 pairs at once. Between rounds all columns but the first move on, as in a
-    tournament in which everybody meets everybody.
+    The lengths of the columns are the singular values, in no order. Source: Hestenes 1958 (J. SIAM 6, 51). Each round
+    of a sweep turns p/2 pairs at once. Between rounds all columns but the first move on, as in a tournament.
     """
     rows, count = matrix.shape
     even = count + count % 2

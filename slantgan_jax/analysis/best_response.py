@@ -1,15 +1,8 @@
 """Best responses: what each player could still gain if it alone moved, and so how far players are from an equilibrium.
 
-The discriminator that is best against a generator is a logistic regression between the faces and the generator's curve
-G(z), 0 ≤ z ≤ 1. This is convex, so it is found to rounding. The best generator, one that knows the discriminator, has a
-closed form. From the two:
-
-    duality_gap, nikaido_isoda_gap   both ≥ 0, and 0 exactly at equilibria (see `equilibria`)
-    restricted_jensen_shannon        the divergence of generated from real images that these discriminators can see
-
-If a plane separates the faces from the curve, D's infimum is 0 and is not attained. If their convex hulls share a point
-inside both, the infimum is a minimum. `best_discriminator` proves which case it is. The theorem and the accuracy of the
-quadrature are in docs/theory/separability.md. All of this is meant for float64.
+The best discriminator is a logistic regression between the faces and the generator's curve G(z), 0 ≤ z ≤ 1. The best
+generator has a closed form. All of this is meant for float64. The theorems and the accuracy are in
+docs/theory/separability.md.
 """
 
 from typing import NamedTuple
@@ -31,8 +24,7 @@ NODES = 200
 """The number of latents of the quadrature in this module."""
 
 MAX_NEWTON_STEPS = 100
-"""The largest number of Newton steps. Separable generators take 1 to 10, others 5 to 15, nearly touching ones up to
-40."""
+"""The largest number of Newton steps."""
 
 _STEP_SIZES = (64.0, 16.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 1e-3, 1e-4)
 _FULL_STEP = _STEP_SIZES.index(1.0)
@@ -44,9 +36,8 @@ class BestDiscriminator(NamedTuple):
     Attributes:
       discriminator: a minimizer; if `separable`, a plane ℓ = 0 that separates, midway between the two sides.
       loss: the infimum of D's loss, a scalar in nats; exactly 0 if `separable` (without a ridge).
-      separable: whether ℓ > 0 on all faces and ℓ < 0 on all of the curve, proven by `hull_distance_lower`.
-      attained: whether the infimum is a minimum: always with a ridge, else if `hull_distance_upper` proves that no
-        plane separates. If neither `separable` nor `attained`, the case is undecided and `loss` is a guess.
+      separable: whether ℓ > 0 on all faces and ℓ < 0 on the whole curve, proven by `hull_distance_lower`.
+      attained: whether the infimum is a minimum, proven by a ridge or by `hull_distance_upper`.
       gradient_norm: ‖∇‖₂ of the loss at `discriminator`.
       hull_distance_lower, hull_distance_upper: bounds of the distance of the hulls, in units of pixels; the lower one
         is not positive if none is known.
@@ -85,16 +76,8 @@ def best_discriminator(
 
         minimize over ψ = (u, c)   E s(-(u·x + c)) + E s(u·G(z) + c) + ridge/2 (|u|² + c²),   s(a) = ln(1 + eᵃ)
 
-    Newton's method, with a full step once it moves no logit by more than ½, else with the best of 12 step sizes.
-    Without a ridge it ends as soon as its plane separates; the curve's highest point is found between the nodes, too.
-
-    Tolerances in float64: `separable` requires a distance of the hulls above 1e-12, and `attained` two of their points
-    closer than 2e-10. If the hulls touch to within what the curve bulges between the nodes, both may be false. This
-    happened for 1 of 1500 random generators with |w| up to about 10, and for 4 of 500 with |w| about 50. The returned
-    loss is then unreliable: we have seen 0.26 for a true value of 0, and 0 for a true value of 0.007.
-
-    Cost: 0.8 ms for one generator, and 0.5 ms for each of a batch of 500. `loss` has exact derivatives by generator and
-    images, because ∇_ψ = 0; other fields have none.
+    If the result is neither `separable` nor `attained`, the case is undecided and `loss` is a guess. Only `loss` has
+    derivatives, by generator and images. See docs/theory/separability.md#accuracy.
 
     Args:
       generator: w and b, images.
@@ -127,16 +110,13 @@ def best_discriminator(
 def separable(generator: Generator, images: Image, *, nodes: int = NODES) -> jax.Array:
     """Whether some plane u·x + c = 0 has all images on one side and the whole curve G(z), 0 ≤ z ≤ 1, on the other.
 
-    A boolean scalar: the field of `best_discriminator`, with its tolerances and its cost.
+    A boolean scalar: the field of `best_discriminator`, with its tolerances.
     """
     return best_discriminator(generator, images, nodes=nodes).separable
 
 
 def best_response_image(discriminator: Discriminator) -> Image:
-    """The image to which the best generator against this discriminator tends: 1 if u > 0, 0 if u < 0, and ½ if u = 0.
-
-    It has the highest logit of all images in [0, 1]ⁿ. No finite generator draws it, but large biases come close.
-    """
+    """The image that the best generator against this discriminator tends to: 1 if u > 0, 0 if u < 0, ½ if u = 0."""
     return jax.tree.map(lambda u: (jnp.sign(as_float(u)) + 1) / 2, discriminator.weights)
 
 
@@ -145,24 +125,19 @@ def best_generator_loss(discriminator: Discriminator, objective: Objective = los
 
         non-saturating:  s(-ℓ*)     saturating:  -s(ℓ*)     ℓ* = Σ max(u_i, 0) + c = ℓ(`best_response_image`)
 
-    It holds for every loss of G that decreases in ℓ_fake and ignores ℓ_real. It is not attained unless u = 0.
+    It holds for every loss of G that decreases in ℓ_fake and ignores ℓ_real.
     """
     highest = networks.logit(jax.tree.map(as_float, discriminator), best_response_image(discriminator))
     return objective.generator(jnp.zeros_like(highest), highest)
 
 
 def duality_gap(players: Players, images: Image, ridge: ArrayLike = 0.0, *, nodes: int = NODES) -> jax.Array:
-    """The duality gap of the zero-sum game, a scalar in nats: ≥ 0 up to rounding (1e-15), 0 exactly at equilibria.
+    """The duality gap of the zero-sum game, a scalar in nats: ≥ 0, and 0 exactly at equilibria.
 
-        max_ψ V(θ, ψ) - inf_θ V(θ, ψ),   V = -(E s(-ℓ_real) + E s(ℓ_fake)) = E ln D(x) + E ln(1 - D(G(z)))
-        = -(least loss of D against θ) + E s(-ℓ_real) + s(Σ max(u_i, 0) + c)
+        max_ψ V(θ, ψ) - inf_θ V(θ, ψ),   V = E ln D(x) + E ln(1 - D(G(z))) - ridge/2 (|u|² + c²)
 
-    D maximizes V (Goodfellow et al. 2014, arXiv:1406.2661, eq. 1) and G minimizes it. The gap is what both together
-    gain if each alone may move. As a measure of GANs: Grnarova et al. 2019 (arXiv:1811.05512), whose M (eq. 1) is V/2.
-    The measure is strict: if a plane separates, max V is 0, the largest value there is.
-
-    A `ridge` λ > 0 gives the gap of the game V - λ/2 (|u|² + c²), in which no D can be sure of itself, and which has
-    the same equilibria. Cost: that of `best_discriminator`; for untrained players 0.1 ms each in a batch of 256.
+    D maximizes V (Goodfellow et al. 2014, arXiv:1406.2661, eq. 1) and G minimizes it. As a measure of GANs: Grnarova et
+    al. 2019 (arXiv:1811.05512), whose M (eq. 1) is V/2. See docs/theory/separability.md#gaps.
     """
     best = best_discriminator(players.generator, images, ridge, nodes=nodes).loss
     least = best_generator_loss(players.discriminator, losses.saturating)
@@ -174,9 +149,8 @@ def nikaido_isoda_gap(players: Players, images: Image, ridge: ArrayLike = 0.0, *
 
         [E s(-ℓ_real) + E s(ℓ_fake) - min_ψ] + [E s(-ℓ_fake) - s(-(Σ max(u_i, 0) + c))]
 
-    A scalar ≥ 0 up to rounding (1e-15), and 0 exactly at equilibria: the duality gap of games that are not zero-sum. It
-    is the function of Nikaido & Isoda 1955 (Pacific J. Math. 5), maximized over the players' replies. A `ridge` λ adds
-    λ/2 (|u|² + c²) to D's loss, as in `duality_gap`. Cost: that of `duality_gap`.
+    A scalar ≥ 0, and 0 exactly at equilibria. `ridge` penalizes D as in `duality_gap`. Source: Nikaido & Isoda 1955
+    (Pacific J. Math. 5). See docs/theory/separability.md#gaps.
     """
     latents, weights = distributions.uniform_quadrature(nodes)
     discriminator = jax.tree.map(as_float, players.discriminator)
@@ -191,9 +165,8 @@ def restricted_jensen_shannon(generator: Generator, images: Image, *, nodes: int
 
         ln 2 + ½ max_ψ V(θ, ψ) = ln 2 - ½ (least loss of D)
 
-    Over all discriminators this is the Jensen-Shannon divergence (Goodfellow et al. 2014, arXiv:1406.2661, eq. 5-6),
-    which is ln 2 for atoms against a curve. Over affine logits it is a lower bound of it, in [0, ln 2]: 0 exactly
-    if the mean images agree, and ln 2 exactly if a plane separates. Cost: that of `duality_gap`.
+    It is in [0, ln 2]: 0 exactly if the mean images agree, and ln 2 exactly if a plane separates. Source: Goodfellow et
+    al. 2014 (arXiv:1406.2661), eqs. 5 and 6. See docs/theory/separability.md#gaps.
     """
     return jnp.log(2.0) - best_discriminator(generator, images, nodes=nodes).loss / 2
 

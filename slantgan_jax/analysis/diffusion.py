@@ -1,12 +1,6 @@
 """What the noise of sampling does: what it leaves at a fixed point, and how it moves a run along the equilibria.
 
-    update_noise            Σ, the covariance of where a sampled step leads
-    stationary_covariance   P = M P Mᵀ + Σ, the noise about a fixed point, on the modes that decay
-    slow_diffusion          drift and diffusion of the weights w along the surface of equilibria
-
-The first two are of first order in the deviation from the fixed point, the last one of leading order in the rate η. It
-is a reduction of noisy dynamics to a manifold of equilibria: Katzenberger 1991 (Ann. Probab. 19); for stochastic
-gradient descent Li, Wang & Arora 2022 (arXiv:2110.06914). The derivation is in docs/theory/diffusion.md.
+See docs/theory/diffusion.md for the theory, its derivation and when it holds.
 """
 
 from typing import Any, NamedTuple
@@ -27,8 +21,8 @@ from slantgan_jax.types import Image, Players
 def update_noise(rule: Rule, game: Game, place: Players | State, samples: Any, weights: jax.Array) -> jax.Array:
     """Σ, the covariance `[n, n]` of where one step of `rule` leads from `place`, over its random samples.
 
-    The n numbers are those of `spectra.update_jacobian`. Data that are visited in turn, as the faces are, are not
-    random: call this for each item with the latents as the samples, and take the mean.
+    The n numbers are those of `spectra.update_jacobian`. Data that are visited in turn are not random: call this for
+    each item with the latents as the samples, and take the mean.
 
     Args:
       rule, game: what is played and how.
@@ -47,13 +41,10 @@ def stationary_covariance(jacobian: jax.Array, noise: jax.Array, zero_modes: int
 
         P = U Y Uᴴ,   Y_ij = (U⁻¹ Σ U⁻ᴴ)_ij / (1 - μ_i μ_j*)
 
-    Along zero modes a run walks at random, and P grows without bound. So the `zero_modes` eigenvalues that are nearest
-    to 1 are left out; their Y is 0.
-
     Args:
       jacobian: M `[n, n]`, of `spectra.update_jacobian`; it needs n independent eigenvectors.
       noise: Σ `[n, n]`, of `update_noise`.
-      zero_modes: how many modes neither grow nor decay.
+      zero_modes: how many modes neither grow nor decay. So many eigenvalues nearest to 1 are left out; their Y is 0.
 
     Returns:
       P; NaN if another mode does not decay. For a CPU, because of LAPACK, and not inside a sweep.
@@ -71,10 +62,6 @@ def stationary_covariance(jacobian: jax.Array, noise: jax.Array, zero_modes: int
 
 class SlowDiffusion(NamedTuple):
     """How the weights w move along the equilibria under plain gradient descent at the rate η; n counts steps.
-
-    It holds once u fluctuates as it does at rest, after a few times 1 / (2 η |Re λ|) steps, with λ the flow's slowest
-    eigenvalue apart from the zeros: 1e4 steps at η = 0.1. Since w itself swings with u, read it at the
-    `steepest_lines.endpoint`. Terms that are left out are smaller by a factor of η over the largest stable rate.
 
     Attributes:
       drift: V `[pixels]`: d E[w] / dn = η² V.
@@ -100,25 +87,16 @@ def slow_diffusion(
 ) -> SlowDiffusion:
     """The `SlowDiffusion` at `equilibria.equilibrium(weights, images)`, to leading order in η.
 
-        V_i = -κ_i a f C_ii + κ_i a' Σ_j C_ij X_ij              (the first term if D moves first and z is shared)
-        A X + X Aᵀ + f² Cov[G(z)] = 0                           (Cov in the block of u)
-        Aᵀ K_i + K_i A + κ_i a' (e_i C_iᵀ + C_i e_iᵀ) = 0       (in the block of u)
-        2 D_ij = tr E[g_i g_jᵀ] X,   g_i = κ_i a (z' - ζ_i) σ'_i(z') e_i - f K_i (G(z) - m)
-
-        ζ_i = E[z σ'_i] / E[σ'_i],   κ_i = 1 / (1 + ζ_i²),   C_ij = E[(z - ζ_i) σ'_i x_j],   σ'_i = x_i (1 - x_i)
-
-    -a and -a' are the derivatives of L_G, f that of L_D, by the logit of the generated image. A is the Jacobian of the
-    flow in v = (β, u, c). z' = z if the latent is shared. For small w the drift is -(m_i (1 - m_i))² w_i / 60.
-
-    The step has one latent and one image, in the order of `rules.tutorial`, `rules.alternating` or, with
-    `discriminator_first` False, `rules.simultaneous`. Images add no noise, as they are visited in turn.
+    docs/theory/diffusion.md#the-result has the equations of V, D, X and K. Sources: Katzenberger 1991 (Ann. Probab.
+    19); Li, Wang & Arora 2022 (arXiv:2110.06914).
 
     Args:
       weights: w of the equilibrium, an image.
       images: the data set, with a leading axis.
       objective: what the players minimize. Without curvature of D's loss the result is NaN, infinite or meaningless.
       shared_latent: whether G's step has the latent of D's; False for `slanted_land(independent_latents=True)`.
-      discriminator_first: whether G meets a D that has already stepped on the same sample.
+      discriminator_first: whether G meets a D that has already stepped on the same sample, as in `rules.tutorial` and
+        `rules.alternating`; False for `rules.simultaneous`.
 
     Returns:
       A `SlowDiffusion`, meant for float64. It solves linear systems with (2 pixels + 1)² unknowns by LAPACK, so not

@@ -1,12 +1,10 @@
 """How far the generator's distribution is from the data, and how far players are from an equilibrium.
 
-The generated images are a curve, G(z) for z ~ U(0, 1). The data are n images y_j, each with probability 1/n. Every
-expectation here is over all of both: these are values of the population, not of a sample. `images` is a data set as in
-`faces`, with one leading axis on each leaf. Pixels are in [0, 1], and distances of images are Euclidean. Wasserstein
-distances are in `transport`. See docs/theory/distances.md.
+All expectations are over the whole of both distributions, not over a sample. `images` is a data set as in `faces`.
+Pixels are in [0, 1], and distances of images are Euclidean. All functions have exact first derivatives. Wasserstein
+distances are in `transport`.
 
-All functions can be jitted, mapped over generators, and have exact first derivatives. The errors that they state are
-those in float64, measured for standard-normal weights times 0.5 to 200.
+See docs/theory/distances.md for definitions and errors, and docs/analysis.md#costs for costs.
 """
 
 from collections.abc import Callable
@@ -29,19 +27,15 @@ from slantgan_jax.types import Image, Players
 def mean_image(generator: Generator) -> Image:
     """E G(z) for z ~ U(0, 1), an image, exact to rounding.
 
-        E σ(w z + b) = (s(w + b) - s(b)) / w,   s(a) = ln(1 + eᵃ)
+        E σ(w z + b) = (s(w + b) - s(b)) / w,   s(a) = ln(1 + eᵃ),   pixel by pixel
 
-    pixel by pixel. The formula loses digits for small w, where a quadrature takes its place. Cost: 0.4 µs in a batch.
+    The formula loses digits for small w, where a quadrature takes its place.
     """
     return jax.tree.map(_mean_pixel, generator.weights, generator.biases)
 
 
 def mean_gap(generator: Generator, images: Image) -> jax.Array:
-    """‖E G(z) - mean of `images`‖₂, a scalar.
-
-    A discriminator with an affine logit sees nothing else of the difference of two distributions. Cost: that of
-    `mean_image`.
-    """
+    """‖E G(z) - mean of `images`‖₂, a scalar."""
     return safe_norm(_mean_difference(generator, images))
 
 
@@ -50,8 +44,7 @@ def to_equilibrium(
 ) -> jax.Array:
     """d = √(‖E G(z) - mean of `images`‖² + ‖∇ℓ‖²), a scalar; ∇ℓ is the gradient of D's logit by the image.
 
-    On slanted land d is 0 exactly where the mean images agree and D gives all images the same logit: at an equilibrium,
-    apart from D's bias. Its derivative at 0 is 0.
+    On slanted land d is 0 exactly at equilibria, apart from D's bias. Its derivative at 0 is 0.
 
     Args:
       players: of slanted land.
@@ -63,19 +56,13 @@ def to_equilibrium(
 
 
 def covariance(generator: Generator) -> jax.Array:
-    """The covariance E (G(z) - m)(G(z) - m)ᵀ of the generated images, `[pixels, pixels]`, with m = E G(z).
-
-    It is exact to 1e-14. Cost: 20 µs.
-    """
+    """The covariance E (G(z) - m)(G(z) - m)ᵀ of the generated images, `[pixels, pixels]`, with m = E G(z)."""
     _, spread = _moments(quadrature.as_arrays(generator))
     return spread.T @ spread
 
 
 def variance_trace(generator: Generator) -> jax.Array:
-    """E |G(z) - E G(z)|², a scalar: the trace of `covariance`, in squared units of a pixel, exact to 1e-14.
-
-    It is 0 for a generator that has collapsed to one image. Cost: 14 µs.
-    """
+    """E |G(z) - E G(z)|², a scalar in squared units of a pixel: the trace of `covariance`."""
     _, spread = _moments(quadrature.as_arrays(generator))
     return jnp.sum(spread**2)
 
@@ -85,9 +72,7 @@ def energy_distance(generator: Generator, images: Image) -> jax.Array:
 
         2 E|x - y| - E|x - x'| - E|y - y'|,   x, x' = G(z), G(z') and y, y' of the data, all independent
 
-    Székely & Rizzo 2013 (J. Stat. Plan. Inference 143), its definition. It is exact to 1e-13: panels end where
-    |x - y| may have a kink. Cost: the square of the number of nodes, of which there are 180 a pixel; 2 ms for four
-    pixels.
+    Source: Székely & Rizzo 2013 (J. Stat. Plan. Inference 143).
     """
     generator = quadrature.as_arrays(generator)
     images = quadrature.images_as_array(generator, images)
@@ -103,10 +88,8 @@ def mmd_squared(generator: Generator, images: Image, scale: ArrayLike) -> jax.Ar
 
         E k(x, x') + E k(y, y') - 2 E k(x, y),   k(x, y) = exp(-|x - y|² / (2 scale²))
 
-    Gretton et al. 2012 (JMLR 13), lemma 6, with every expectation over the whole distribution, pairs with y = y'
-    included, so it is 0 if they are equal. It is exact to 1e-13 for a `scale` of 0.5 or more, and to 1e-8 for 0.1; for
-    less, the kernel is narrower than what the quadrature resolves. For large scales it is mean_gap² / scale². Cost:
-    that of `energy_distance`.
+    Pairs with y = y' are included, so it is 0 if the distributions are equal. A `scale` below 0.1 is narrower than what
+    the quadrature resolves. Source: Gretton et al. 2012 (JMLR 13), lemma 6.
     """
     generator = quadrature.as_arrays(generator)
     images = quadrature.images_as_array(generator, images)
@@ -121,12 +104,10 @@ def mmd_squared(generator: Generator, images: Image, scale: ArrayLike) -> jax.Ar
 def frechet_squared(generator: Generator, images: Image) -> jax.Array:
     """The squared Fréchet distance of normal distributions with the means and covariances of the two, a scalar.
 
-        |m₁ - m₂|² + tr(C₁ + C₂ - 2 (C₁^½ C₂ C₁^½)^½)
+        |m₁ - m₂|² + tr(C₁ + C₂ - 2 (C₁^½ C₂ C₁^½)^½),   in squared units of a pixel
 
-    in squared units of a pixel, with population covariances. Dowson & Landau 1982 (J. Multivar. Anal. 12), whose
-    abstract has the equal tr (C₁ C₂)^½. It is exact to 1e-14, also for singular covariances, as no root of a matrix is
-    taken: with C = FᵀF the last trace is the sum of the singular values of F₂F₁ᵀ. At a generator that has collapsed it
-    has a kink, and the derivative has no meaning. Cost: 0.25 ms.
+    At a generator that has collapsed it has a kink, and the derivative has no meaning. Source: Dowson & Landau 1982 (J.
+    Multivar. Anal. 12), whose abstract has the equal tr (C₁ C₂)^½.
     """
     generator = quadrature.as_arrays(generator)
     images = quadrature.images_as_array(generator, images)
@@ -164,8 +145,8 @@ def _moments(generator: Generator) -> tuple[jax.Array, jax.Array]:
 def _self_distance(generator: Generator) -> jax.Array:
     """E |G(z) - G(z')| for independent z and z'.
 
-    All pairs of different panels by the product rule; a panel with itself by z = start + h u, z' = start + h u v with
-    u, v in [0, 1], on which |G(z) - G(z')| / (z - z') and with it the integrand is smooth.
+    Different panels have the product rule. A panel with itself has z = start + h u, z' = start + h u v with u, v in [0,
+    1], because |G(z) - G(z')| / (z - z') is smooth.
     """
     edges = quadrature.panel_edges(generator)
     latents, weights = quadrature.panel_rule(edges)

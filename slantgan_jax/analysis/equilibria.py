@@ -1,13 +1,11 @@
 """Every equilibrium of slanted land, in closed form.
 
-An equilibrium is here a stationary point of the *expected* game: the gradient of each player's expected loss by its own
-parameters vanishes. For the losses `non_saturating` and `saturating` the finite equilibria are exactly
+An equilibrium is a stationary point of the *expected* game. For the losses `non_saturating` and `saturating` the finite
+equilibria are exactly
 
     u = 0,   c = 0,   w any,   b_i = bias(w_i, m_i), the one bias with E σ(w_i z + b_i) = m_i
 
-where m is the mean image of the data, with 0 < m_i < 1. They are a smooth surface with as many dimensions as there are
-pixels. With other objectives c is `undecided_logit`, or any number if `logit_is_free`, and there may be more
-equilibria. Where training lands: `steepest_lines`. Proof and derivations: docs/theory/equilibria.md.
+where m is the mean image of the data. docs/theory/equilibria.md has the proof, and what changes for other objectives.
 """
 
 import math
@@ -34,15 +32,13 @@ def bias(weight: ArrayLike, mean: ArrayLike) -> jax.Array:
         b = ln(e^{wm} - 1) - ln(e^w - e^{wm})
           = logit(m) - w/2 + Λ(w m / 2) - Λ(w (1 - m) / 2),   Λ(y) = ln(sinh y / y)
 
-    Λ is smooth and even, so the second form holds for weights of both signs and for w = 0, where b = logit(m).
-
     Args:
       weight: w, any finite number; of the shape of `mean`, or a scalar.
       mean: m, in (0, 1). At 0 and 1 the bias is infinite, and beyond them it is NaN.
 
     Returns:
-      b in the units of a logit, with an absolute error of a few ulps of max(1, |w|). E σ(w z + b) is m to 1e-15 for |w|
-      up to 1000. All derivatives are right at w = 0, too. Cost: about 20 operations and 3 logarithms.
+      b in the units of a logit, with an absolute error of a few ulps of max(1, |w|). All derivatives are right at w =
+      0, too.
     """
     w, m = as_float(weight), as_float(mean)
     return jnp.log(m) - jnp.log1p(-m) - w / 2 + _log_sinh_ratio(w * m / 2) - _log_sinh_ratio(w * (1 - m) / 2)
@@ -51,11 +47,9 @@ def bias(weight: ArrayLike, mean: ArrayLike) -> jax.Array:
 def slope(weight: ArrayLike, mean: ArrayLike) -> jax.Array:
     """db/dw along the equilibria at one mean m, element by element: the surface's tangent at one pixel is (1, db/dw).
 
-        db/dw = -½ + (m/2) Λ'(w m / 2) - ((1 - m)/2) Λ'(w (1 - m) / 2),   Λ'(y) = coth y - 1/y
-              = -E[z σ'(w z + b)] / E[σ'(w z + b)]
+        db/dw = -E[z σ'(w z + b)] / E[σ'(w z + b)],   in (-1, 0)
 
-    It is minus a mean of z, so it lies in (-1, 0); at w = 0 it is -½. Arguments are those of `bias`. The absolute error
-    is below 1e-14.
+    Arguments are those of `bias`.
     """
     w, m = as_float(weight), as_float(mean)
     _, derivative = jax.jvp(lambda w: bias(w, m), (w,), (jnp.ones_like(w),))
@@ -65,9 +59,8 @@ def slope(weight: ArrayLike, mean: ArrayLike) -> jax.Array:
 def undecided_logit(objective: Objective = losses.non_saturating) -> jax.Array:
     """The c at which a discriminator with u = 0 is stationary, a scalar: Σ over its terms of d L_D(c, c) / dc = 0.
 
-    Newton's method from c = 0 finds it: exactly 0 for the two losses of the tutorial, ½ for least squares. If every c
-    of an interval is stationary (Wasserstein, hinge, relativistic losses), there is no curvature and c = 0 remains. A
-    loss that is not convex in c may have more zeros than the one that is found. NaN means that none was found.
+    Newton's method starts at c = 0 and stays there if there is no curvature. It finds one zero, or NaN if it finds
+    none. See docs/theory/equilibria.md#other-objectives.
     """
 
     def gradient(c):
@@ -91,8 +84,8 @@ def equilibrium(weights: Image, images: Image, objective: Objective = losses.non
       objective: what the players minimize.
 
     Returns:
-      Players whose expected gradients are 0 up to rounding: below 1e-14 for |w| up to 1000, in float64. A pixel that is
-      0 in every image, or 1, gets an infinite bias, as there is no finite equilibrium.
+      Players whose expected gradients are 0 up to rounding. A pixel that is 0 in every image, or 1, gets an infinite
+      bias, as there is no finite equilibrium.
     """
     means = jax.tree.map(lambda leaf: jnp.mean(as_float(leaf), axis=0), images)
     chex.assert_trees_all_equal_shapes(weights, means)
@@ -106,8 +99,7 @@ def equilibrium(weights: Image, images: Image, objective: Objective = losses.non
 def project(players: Players, images: Image, objective: Objective = losses.non_saturating) -> Players:
     """The equilibrium with the same generator weights: `players` moved in the other parameters only.
 
-    It is not the nearest equilibrium, but it exists for all players and has a closed form. `steepest_lines.endpoint` is
-    where training lands.
+    It is not the nearest one, and not where training lands: see `steepest_lines.endpoint`.
     """
     return equilibrium(players.generator.weights, images, objective)
 
@@ -115,10 +107,9 @@ def project(players: Players, images: Image, objective: Objective = losses.non_s
 def tangents(weights: Image, images: Image, free_logit: bool = False) -> Players:
     """A basis of the equilibria's tangent space at `equilibrium(weights, images)`.
 
-    They are `Players` whose leaves have a leading axis `[pixels]`. Entry i is the derivative of the equilibrium by the
-    weight of pixel i, in the order of `ravel_pytree`: dw_i = 1, db_i = `slope(w_i, m_i)`, all else 0. The expected
-    field does not change along these directions, so its Jacobian has an eigenvalue 0 for each. `free_logit`, for an
-    objective for which `logit_is_free`, adds one more entry with dc = 1, all else 0.
+    The leaves of these `Players` have a leading axis `[pixels]`. Entry i is the derivative of the equilibrium by the
+    weight of pixel i, in the order of `ravel_pytree`: dw_i = 1, db_i = `slope(w_i, m_i)`, all else 0. `free_logit`, for
+    an objective for which `logit_is_free`, adds one more entry with dc = 1, all else 0.
     """
     flat, unravel = ravel_pytree(jax.tree.map(as_float, weights))
 
@@ -136,7 +127,7 @@ def tangents(weights: Image, images: Image, free_logit: bool = False) -> Players
 def logit_is_free(objective: Objective) -> bool:
     """Whether c may be any number near the undecided one, because L_D(c, c) has no curvature there, to the last bit.
 
-    It is true for the Wasserstein, the hinge and the relativistic loss. Call it outside of any trace.
+    Call it outside of any trace.
     """
     with jax.ensure_compile_time_eval():
         c = undecided_logit(objective)

@@ -1,11 +1,8 @@
 """The dimension of the boundary between two sets in the plane, from pictures of them and from pairs of points.
 
-Two estimators that share nothing but the definition, so that one can contradict the other:
-
     box counting         N(s) ~ s^-D boxes of side s meet the boundary                 `box_dimension`
     uncertain fraction   f(ε) ~ ε^(2 - D) of all points have a neighbor at ε on the other side   `uncertainty_dimension`
 
-A smooth curve has D = 1, and a boundary that fills the plane D = 2; `snowflake` is a set with a known D between them.
 Everything here is NumPy on arrays of booleans. See docs/theory/trajectories.md#the-dimension-of-a-boundary.
 """
 
@@ -66,8 +63,7 @@ def box_counts(marked: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 def box_sizes(resolution: int) -> list[int]:
     """The sides 4, 8, 16, ... of boxes for a picture of `resolution` pixels a side; the largest are at least 16 a side.
 
-    Smaller boxes miss where the boundary turns back between pixels, and of few large boxes most are full. There are at
-    least three sizes.
+    There are at least three sizes.
     """
     return [2**k for k in range(2, max(4, int(math.log2(resolution / 16))) + 1)]
 
@@ -75,8 +71,7 @@ def box_sizes(resolution: int) -> list[int]:
 def box_dimension(sizes: Sequence[int], counts: np.ndarray) -> Dimension:
     """D from the least-squares line through ln counts = const - D ln sizes.
 
-    The error is that of a slope with independent residuals, so it only says how straight the line is: each box of side
-    2s consists of four of side s. The spread over several pictures is the honest error.
+    The error only says how straight the line is. The spread over several pictures is the honest error.
 
     Raises:
       ValueError: fewer than three sizes, or an empty boundary.
@@ -94,9 +89,8 @@ def uncertainty_dimension(distances: Sequence[float] | np.ndarray, differing: np
 
         f(ε) = differing / pairs ~ ε^α
 
-    A line is fitted to ln f, with weights from the binomial variance (1 - f) / (f pairs). The error is enlarged if the
-    points scatter more than that. Grebogi, McDonald, Ott & Yorke 1983 (Phys. Lett. A 99, 415), for basins of
-    attraction.
+    The line through ln f has weights from the binomial variance; the error is enlarged if the points scatter more.
+    Source: Grebogi, McDonald, Ott & Yorke 1983 (Phys. Lett. A 99, 415).
 
     Raises:
       ValueError: fewer than three distances have at least `MIN_DIFFERING_PAIRS`.

@@ -1,7 +1,7 @@
 """Lyapunov exponents: how fast neighboring runs part, along a run of any rule on any game.
 
-See docs/theory/trajectories.md#lyapunov-exponents. Nothing here calls LAPACK, so exponents can be part of what a sweep
-runs; `_small_linalg` says why that matters.
+Nothing here calls LAPACK, so exponents can be part of what a sweep runs. See
+docs/theory/trajectories.md#lyapunov-exponents.
 """
 
 from collections.abc import Callable
@@ -45,26 +45,20 @@ def lyapunov_exponents(
 ) -> Exponents:
     """The `count` leading Lyapunov exponents of the run `train(key, game, rule, transient + steps)`, per step.
 
-        λ_1 + ... + λ_k = lim 1/t ln vol_k(DΦᵗ v_1, ..., DΦᵗ v_k)
-
-    Φ is a step with its sample, as a map of all numbers that the rule carries: players, momenta, memories. Tangents v
-    move by its derivative and are orthonormalized every few steps; what this takes from their lengths is averaged with
-    `growth.bump_weights`. At a fixed point the exponents are ln |μ| of `spectra.update_eigenvalues`. Those of a sampled
-    game are of two runs that see the same samples.
+        λ_1 + ... + λ_k = lim 1/t ln vol_k(DΦᵗ v_1, ..., DΦᵗ v_k),   Φ a step with its sample
 
     Sources: Benettin, Galgani, Giorgilli & Strelcyn 1980 (Meccanica 15); Shimada & Nagashima 1979 (Prog. Theor. Phys.
-    61). Cost for the tutorial's GAN in a batch: 30 ns a step for one exponent, 100 ns for four (`train`: 13 ns).
+    61). See docs/theory/trajectories.md#lyapunov-exponents.
 
     Args:
       key: that of `train`.
-      game, rule: what is played and how. The result is NaN if a step has no derivative. Adam's has none where a
-        gradient is 0, as at a pixel that is 0 in a face: give it an `eps_root`.
+      game, rule: what is played and how. The result is NaN if a step has no derivative, as that of Adam without
+        `eps_root` where a gradient is 0.
       steps: how many steps count; static, a multiple of `orthonormalize_every`.
       count: static, from 1 to the number of numbers that the rule carries.
       players: where the run starts; by default at `game.init`.
       orthonormalize_every: static. exp((λ_1 - λ_count) `orthonormalize_every`) has to stay below the inverse of the
-        precision, because all tangents turn towards the first one. Directions that a rule forgets at once, as lookahead
-        does, have the exponent -∞, for which a large negative number is returned.
+        precision.
       transient: steps before those that count, in which the tangents turn; a multiple of `orthonormalize_every`.
 
     Raises:
@@ -116,8 +110,7 @@ def orthonormalized(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Orthonormal rows `[count, n]` that span the same as `rows`, and the lengths `[count]` that were left of the rows.
 
     Gram-Schmidt: a row keeps what is orthogonal to the rows before it, at least the smallest normal number. Each
-    projection is made twice, after which the rows are orthogonal to rounding. It takes the place of `jnp.linalg.qr` as
-    long as `_small_linalg` takes that of other LAPACK calls.
+    projection is made twice, after which the rows are orthogonal to rounding.
     """
     done, lengths = [], []
     for row in rows:

@@ -3,13 +3,9 @@
     flow ω' = -ξ(ω)   modes exp(λ t), λ an eigenvalue of -J        decays if Re λ < 0
     step of a rule    modes μⁿ, μ an eigenvalue of its Jacobian M   decays if |μ| < 1
 
-M covers all numbers that the rule carries: players, momenta, memories. If the equilibria form a surface, λ = 0 or μ = 1
-along it. These zero modes are divided out exactly, with the help of the surface's `tangents`, not by their size:
-rounding would move a zero mode by 1e-8 if it belongs to a Jordan block. `thresholds` finds where a rule ceases to be
-stable. See docs/theory/stability.md.
-
-All functions are pure, can be vmapped, and need the scope of `jax.enable_x64`. Eigenvalues of matrices that are not
-symmetric are LAPACK's, for a CPU.
+Along a surface of equilibria λ = 0 or μ = 1. These zero modes are divided out exactly, with the help of the surface's
+`tangents`. All functions can be vmapped and need the scope of `jax.enable_x64`. Eigenvalues of matrices that are not
+symmetric are LAPACK's, for a CPU. See docs/theory/stability.md.
 """
 
 from collections.abc import Callable, Collection
@@ -33,11 +29,7 @@ Over = str | Collection[str] | None
 
 
 class Stability(IntEnum):
-    """What a `Spectrum` says of a place. Zero modes do not count.
-
-    STABLE: all modes decay. MARGINAL: some neither grow nor decay. UNSTABLE: some grow. NO_EQUILIBRIUM: the given
-    tangents are not null directions, so this is not a fixed point.
-    """
+    """What a `Spectrum` says of a place: see docs/theory/stability.md#modes-of-a-flow-and-of-a-step."""
 
     STABLE = 0
     MARGINAL = 1
@@ -46,12 +38,10 @@ class Stability(IntEnum):
 
 
 GROWTH_TOLERANCE = 1e-11
-"""A growth rate, Re λ or ln |μ|, of this size or less counts as 0. Rounding leaves 1e-15 of a simple mode, and more of
-modes that merge."""
+"""A growth rate, Re λ or ln |μ|, of this size or less counts as 0."""
 
 IMAGINARY_TOLERANCE = 1e-7
-"""An imaginary part of this size or less, relative to the largest |λ| or |μ - 1|, counts as 0. Where two real modes
-merge, a rounding error of 1e-16 splits them by its square root, 1e-8."""
+"""An imaginary part of this size or less, relative to the largest |λ| or |μ - 1|, counts as 0."""
 
 MAX_NEWTON_STEP = 0.5
 """The longest step of Newton's method, in units of a parameter; it saturates no sigmoid."""
@@ -78,7 +68,7 @@ class Spectrum(NamedTuple):
 
 
 def expected_field(game: Game, transform: Transform = fields.gradients) -> fields.Field:
-    """The field of the expected losses, transformed; by default ξ itself, for 0.6 µs in a batch on slanted land."""
+    """The field of the expected losses, transformed; by default ξ itself."""
     full = games.expected(game)
     return transform(lambda players: games.total_losses(full, players, ()))
 
@@ -133,15 +123,13 @@ def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int
     The n variables are the numbers that the rule carries from step to step; counts have no derivative.
 
     Args:
-      rule: its steps. For `rules.lookahead` take as many steps as its period. Adam has no derivative at an equilibrium,
-        as √v has none at v = 0, unless its `eps_root` is positive.
+      rule: its steps. Those of Adam have no derivative at an equilibrium, unless its `eps_root` is positive.
       game: any game that `games.expected` takes.
-      players: the point of linearization. The rest of the state is that after `steps` steps of standing there, so at an
-        equilibrium all of it is a fixed point. A whole `State`, for instance of `fixed_point`, may be given instead.
-      steps: how many steps make the map.
+      players: the point of linearization. The rest of the state is that after `steps` steps of standing there. A whole
+        `State`, for instance of `fixed_point`, may be given instead.
+      steps: how many steps make the map; for `rules.lookahead` as many as its period.
       over: the names of the draws that are integrated, as in `games.expected`; by default all. The others must not be
-        random. With `over="latent"` on slanted land each step sees one face, in their order, and five steps are an
-        epoch of the tutorial without the noise of its latents. They do not commute, as five expected steps do.
+        random. See docs/theory/stability.md#steps-and-epochs.
     """
     update, flat, _ = update_map(rule, game, players, steps, over)
     return jax.jacfwd(update)(flat)
@@ -159,9 +147,8 @@ def update_eigenvalues(
 
     Args:
       rule, game, players, steps, over: as in `update_jacobian`.
-      tangents: directions of zero modes, as in `flow_eigenvalues`; their eigenvalues are exactly 1. What the rest of
-        the state does along them is found. If the surface of fixed points is not exactly that of the equilibria, as in
-        the tutorial's order, tangents near it are enough, but `players` must be a `fixed_point`.
+      tangents: directions of zero modes, as in `flow_eigenvalues`; their eigenvalues are exactly 1. If the fixed points
+        only lie near the equilibria, tangents of the equilibria are enough, but `players` must be a `fixed_point`.
     """
     jacobian = update_jacobian(rule, game, players, steps, over)
     values = 1 + eigenvalues_modulo(jacobian - jnp.eye(len(jacobian)), tangents)
@@ -171,9 +158,8 @@ def update_eigenvalues(
 def eigenvalues_modulo(matrix: jax.Array, tangents: Players | None = None) -> jax.Array:
     """Eigenvalues of A `[n, n]`, `[n]` complex and not sorted; first an exact 0 for each of the k `tangents`.
 
-    The tangents' coordinates are the first of the n. A is restricted to what is orthogonal to the vectors V near them
-    with A V = 0 (`neutral_directions`). The other eigenvalues are NaN if there are none: if an element of A V is above
-    1e-12, or above 1e-12 of A's largest element if that is more than 1.
+    The tangents' coordinates are the first of the n. The other eigenvalues are those of A on what is orthogonal to V of
+    `neutral_directions`. They are NaN if A V is not 0 up to rounding. See docs/theory/stability.md#zero-modes.
     """
     if tangents is None:
         return jnp.linalg.eigvals(matrix)
@@ -189,8 +175,7 @@ def eigenvalues_modulo(matrix: jax.Array, tangents: Players | None = None) -> ja
 def neutral_directions(matrix: jax.Array, tangents: Players) -> tuple[jax.Array, jax.Array]:
     """V `[n, k]` and F `[k, n]` with A V = 0 in the least-squares sense, F V = I, and orthonormal rows of F.
 
-    F spans the same as the `tangents`. I - V F removes from a vector what lies along the zero modes, and leaves nothing
-    of it along the tangents.
+    F spans the same as the `tangents`. See docs/theory/stability.md#zero-modes.
     """
     flat = _padded(tangents, len(matrix))
     frame = jnp.linalg.qr(flat.T)[0].T
@@ -235,10 +220,8 @@ def fixed_point(
 ) -> State:
     """The state that `steps` steps of `rule` on the expected game leave unchanged, by Newton's method from `players`.
 
-    An equilibrium is a fixed point of most rules, but not of the tutorial's order. On slanted land with the logistic
-    losses the latter has, to first order in η, with the mean image m of the data and the covariance C of G(z),
-
-        u = 0,   c = -η/4 (1 + |m|²),   E G(z) = m - η/4 C m
+    An equilibrium is a fixed point of most rules, but not of the tutorial's order: see
+    docs/theory/stability.md#the-fixed-point-of-the-tutorials-order.
 
     Args:
       rule, game, steps, over: as in `update_jacobian`.

@@ -1,13 +1,7 @@
 """Where training lands on the surface of equilibria, and the energy along the way.
 
-As long as D is nearly undecided, G moves the weight w and the bias b of a pixel along ±∇M, where M(w, b) = E σ(w z + b)
-is the pixel's mean. So a run stays on one line of steepest ascent of M and comes to rest where the line meets the
-surface of equilibria, M = m:
-
-    endpoint   that place, for every pixel
-    energies   ½ u² + ∫ (M - m) / ‖∇M‖² dM, conserved by the flow of the expected Wasserstein losses
-
-See docs/theory/equilibria.md#where-training-lands and docs/theory/invariants.md.
+As long as D is nearly undecided, a pixel's weight w and bias b stay on one line of steepest ascent of the pixel's mean
+M(w, b) = E σ(w z + b). See docs/theory/equilibria.md#where-training-lands and docs/theory/invariants.md.
 """
 
 from functools import partial
@@ -36,9 +30,7 @@ def endpoint(generator: Generator, images: Image, steps: int = LINE_STEPS) -> Ge
       steps: the number of Runge-Kutta steps.
 
     Returns:
-      The generator of an equilibrium; an equilibrium is its own endpoint, however steep it is. With 64 steps the error,
-      against 512 steps in float64, is at most 2e-10 for 2000 pixels with standard-normal w and b, 2e-8 if they are
-      twice as large, and 2e-6 if they are four times as large. NaN where M rounds to 0 or 1.
+      The generator of an equilibrium, NaN where M rounds to 0 or 1. An equilibrium is its own endpoint.
     """
     return _ends(generator, images, steps)[0]
 
@@ -46,11 +38,8 @@ def endpoint(generator: Generator, images: Image, steps: int = LINE_STEPS) -> Ge
 def energies(players: Players, images: Image, steps: int = LINE_STEPS) -> Image:
     """½ u² + ∫ (M - m) / ‖∇M‖² dM along the steepest line from the equilibrium to the generator, an image.
 
-    It is at least 0, and 0 exactly where a pixel rests: u = 0 and M = m. The flow of the expected Wasserstein losses
-    conserves it and the `endpoint`. Arguments are those of `endpoint`.
-
-    Zero-sum games that are bilinear in what the players bring about have such integrals: Flokas,
-    Vlatakis-Gkaragkounis & Piliouras 2019 (arXiv:1910.13010).
+    The flow of the expected Wasserstein losses conserves it. Arguments are those of `endpoint`. Source: Flokas,
+    Vlatakis-Gkaragkounis & Piliouras 2019 (arXiv:1910.13010). See docs/theory/invariants.md.
     """
     _, potential = _ends(players.generator, images, steps)
     return jax.tree.map(lambda u, potential: u**2 / 2 + potential, players.discriminator.weights, potential)

@@ -1,8 +1,7 @@
 """Thresholds: the rate at which a rule ceases to be stable, and the penalties at which motion changes its kind.
 
-Both look along one number, a rate or a strength, for the first at which the eigenvalues of `spectra` pass a test. The
-number is raised in equal ratios, and then bisected to rounding. All functions are pure and can be vmapped; what
-`spectra` says of precision, zero modes and LAPACK holds here, too. See docs/theory/stability.md#thresholds.
+All functions are pure and can be vmapped; what `spectra` says of precision, zero modes and LAPACK holds here, too. See
+docs/theory/stability.md#thresholds.
 """
 
 from collections.abc import Callable
@@ -51,13 +50,13 @@ def largest_stable_rate(
     """The largest learning rate up to which no mode of the update map grows, a scalar.
 
     It is the first crossing of ln |μ| = 0 above `lowest`. A window of instability that is narrower than the ratio of
-    two rates that are tried, (highest / lowest)^(1 / points), 10 % by default, may be missed.
+    two rates that are tried, (highest / lowest)^(1 / points), may be missed.
 
     Args:
       rule_of_rate: `rate -> rule`; penalties are in the game, transforms of the field in the rule.
       game, players, tangents, steps: as in `spectra.update_eigenvalues`.
-      fixed_point_iterations: of `spectra.fixed_point` at each rate, from that of the largest rate known to be stable; 0
-        if `players` are a fixed point at every rate. The tutorial's order needs about 6.
+      fixed_point_iterations: of `spectra.fixed_point` at each rate; 0 if `players` are a fixed point at every rate. The
+        tutorial's order needs about 6.
       lowest, highest, points: the rates to look among, and how many are tried.
       tolerance: the largest ln |μ| that does not count as growth.
 
@@ -88,9 +87,6 @@ def critical_strength(
     points: int = 200,
 ) -> CriticalStrength:
     """The strengths of a penalty that change how the flow moves near `players`.
-
-    On the Dirac-GAN with R1, where λ = -γ/2 ± √(γ²/4 - κ), the pair merges at γ = 2 √κ (`first` and `last`), and every
-    strength is stabilizing: 0.
 
     Args:
       game_of_strength: `strength -> game`; `players` are an equilibrium at every strength.

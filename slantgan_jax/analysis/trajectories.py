@@ -1,15 +1,8 @@
 """What became of a run, from its records.
 
-    classify               the verdict: converged, converging, oscillating, ..., diverged
-    first_settled_record   the record from which on a run is close to the equilibrium
-    power_law_exponents    p of a distance that falls as n^p
-    changes_of_side        how often a run turns
-    orbit_statistics       radius, period and growth of the turns of a run
-    same_cycle             whether runs from different starts end on one limit cycle
-
 A run is known by its distances from equilibrium `[records]` and by its positions, a pytree with that leading axis, at
 equal intervals. All functions are for one run, can be jitted and vmapped, and call no LAPACK, so all can be part of
-what a sweep runs. See docs/theory/trajectories.md.
+what a sweep runs. docs/theory/trajectories.md has the criteria and their reasons.
 """
 
 from enum import IntEnum
@@ -25,7 +18,7 @@ from slantgan_jax.training import DIVERGENCE_BOUND
 
 
 class Verdict(IntEnum):
-    """What `classify` says of a run; its criteria are stated there."""
+    """What `classify` says of a run; docs/theory/trajectories.md#a-verdict has the criteria."""
 
     CONVERGED = 0
     CONVERGING = 1
@@ -41,15 +34,13 @@ MIN_RECORDS = 20
 """The smallest number of records that `classify` takes: each quarter of the run must contain at least five."""
 
 FALL_PER_QUARTER = 0.85
-"""A run that converges has distances that fall by this factor, or faster, from quarter to quarter. For a distance as
-n^-½ the maxima over the second, third and last quarter are as 1 : 0.71 : 0.58."""
+"""In a run that converges the largest distance falls by this factor, or further, from quarter to quarter."""
 
 RISE_PER_QUARTER = 1.015
-"""A run that spirals out has a largest distance that rises by this factor, or faster, from the third quarter to the
-last. It rises from eighth to eighth, too, which that of a noisy run does by chance in one case of 24."""
+"""In a run that spirals out the largest distance rises by this factor or more from the third quarter to the last."""
 
 MIN_CHANGES_OF_SIDE = 3
-"""A run that oscillates changes sides this often, or more. A run that moves on changes once, one that returns twice."""
+"""A run that oscillates changes sides this often, or more."""
 
 POWER_LAW_TOLERANCE = 0.2
 """Exponents fitted to two parts of a power law differ by less than this share. Those of an exponential double."""
@@ -64,27 +55,18 @@ def classify(
     still: ArrayLike = 0.001,
     settled_records: int | None = None,
 ) -> jax.Array:
-    """What became of a run: the number of a `Verdict`, the first of these that holds.
+    """What became of a run: the number of the first `Verdict` whose criterion holds.
 
-        DIVERGED        `finite` is false, or the last d is no finite number, or a last coordinate is beyond 1e4
-        CONVERGED       d < `close` from some record to the last, and in the last `settled_records` at least
-        STALLED         no coordinate moves by more than `still` over the last quarter
-        SUBLINEAR       as the next, and d falls as a power of the time
-        CONVERGING      max d falls by 15 % or more from the second quarter to the third, and again to the last
-        SPIRALING_OUT   as the next, and max d rises over the last four eighths, in all by 1.5 % or more a quarter
-        OSCILLATING     the coordinate that varies most changes sides three times or more over the last half
-        DRIFTING        none of these: the run moves on, and not to an equilibrium
-
-    Records may be sparser than an oscillation, but not commensurate with it. An oscillation of period 2, which too
-    large a step causes, is invisible if every second step is recorded: record after an odd number of steps.
+    The criteria, in their order, are in docs/theory/trajectories.md#a-verdict. Record after an odd number of steps: an
+    oscillation of period 2 is invisible if every second step is recorded.
 
     Args:
       distances: d `[records]`, the distances from equilibrium; at least `MIN_RECORDS`.
       positions: a pytree with a leading axis `[records]` on each leaf, for example the players. By default d itself is
         the one coordinate, and then a circle of constant d counts as stalled.
       finite: whether the run ended well, as `TrainResult.finite`.
-      close: in the units of `distances`.
-      still: in the units of `positions`.
+      close: d of a converged run is below this, in the units of `distances`.
+      still: no coordinate of a stalled run moves by more than this, in the units of `positions`.
       settled_records: how many of the last records have to be close; by default a tenth of all.
 
     Raises:
@@ -132,8 +114,7 @@ def first_settled_record(distances: ArrayLike, close: ArrayLike) -> jax.Array:
 def power_law_exponents(distances: ArrayLike) -> tuple[jax.Array, jax.Array]:
     """The exponents p of d ~ n^p, fitted to the second quarter and to the second half of `distances` `[records]`.
 
-    They are the slopes of the least-squares lines through ln d over ln n, where n numbers the records from 1. For a
-    power law both are alike; for an exponential the second one is about twice the first one.
+    They are the slopes of the least-squares lines through ln d over ln n, where n numbers the records from 1.
     """
     distances = as_float(distances)
     records = len(distances)
@@ -150,8 +131,8 @@ def power_law_exponents(distances: ArrayLike) -> tuple[jax.Array, jax.Array]:
 def changes_of_side(positions: jax.Array) -> jax.Array:
     """How often the coordinate of `positions` `[records, n]` with the largest variance changes sides, an integer.
 
-    Sides are more than half a standard deviation above and below the mean, so noise on a slow motion is no change. A
-    place between them counts as the side before.
+    Sides are more than half a standard deviation above and below the mean. A place between them counts as the side
+    before.
     """
     spread = positions - positions.mean(0, keepdims=True)
     widest = spread[:, jnp.argmax(jnp.mean(spread**2, axis=0))]
@@ -183,9 +164,7 @@ class Orbit(NamedTuple):
 def orbit_statistics(positions: Any) -> Orbit:
     """Size, period and growth of the turns of a run, over a whole number of turns.
 
-    A run circles forever if it has many turns and |growth| is small. Its numbers cannot tell whether it attracts, as
-    a limit cycle does, or is one of many about a center. Those of two runs can: see `same_cycle`. Lyapunov exponents
-    can, too: the second one is negative for a limit cycle, and 0 for a center.
+    They cannot tell whether an orbit attracts; `same_cycle` of two runs can. See docs/theory/trajectories.md#orbits.
 
     Args:
       positions: a pytree with a leading axis `[records]` on each leaf, the end of a run with ten records a turn or

@@ -1,14 +1,11 @@
 """Optimal transport of the generator's curve of images onto a data set: Wasserstein distances with a certificate.
 
-The generated images are a curve with a density, G(z) for z ~ U(0, 1); the data are n atoms y_j of mass 1/n. So the
-transport is *semi-discrete* (Mérigot & Thibert 2020, arXiv:2003.00855, section 4). With c_j(z) = |G(z) - y_j|^order,
+The generated images are a curve G(z); the data are n atoms y_j of mass 1/n. With c_j(z) = |G(z) - y_j|^order,
 
     least cost = min Σ_j ∫ π_j(z) c_j(z) dz                        over π ≥ 0, Σ_j π_j(z) = 1, ∫ π_j(z) dz = 1/n
                = max (1/n) Σ_j ψ_j + ∫ min_j (c_j(z) - ψ_j) dz     over potentials ψ
 
-Any plan π costs too much, and any ψ gives too little, so a pair of them bounds its own error. Libraries either sample
-batches (the semi-discrete solver of OTT) or work on discrete measures (POT), and give no such bound. The algorithm is
-described in docs/theory/distances.md#wasserstein-distances.
+docs/theory/distances.md#wasserstein-distances has the algorithm and its accuracy.
 """
 
 from functools import partial
@@ -36,7 +33,7 @@ CELL_NODES = 6
 """Gauss-Legendre nodes in a cell."""
 
 MAX_NEWTON_STEPS = 300
-"""The largest number of Newton steps at one temperature. 6 are usual; hundreds happen for |w| near 50."""
+"""The largest number of Newton steps at one temperature. 6 are usual."""
 
 
 class Transport(NamedTuple):
@@ -57,8 +54,7 @@ class Transport(NamedTuple):
 class _Cells(NamedTuple):
     """Intervals that cover [0, 1], in no order, some of length 0, and the costs in them.
 
-    `starts` and `widths` are `[cells]`; the `costs` c_j(z) at the nodes are `[cells, CELL_NODES, n]`, and their `means`
-    `[cells, n]`.
+    `starts` and `widths` are `[cells]`, `costs` at the nodes `[cells, CELL_NODES, n]`, their `means` `[cells, n]`.
     """
 
     starts: jax.Array
@@ -72,8 +68,8 @@ def wasserstein(generator: Generator, images: Image, order: int, rounds: int | N
 
         W_p = (min over plans Σ_j ∫ π_j(z) |G(z) - y_j|^p dz)^(1/p)
 
-    A scalar ≥ 0; `order` p is 1 or 2. See `solve` for its accuracy, its cost and `rounds`. Mérigot & Thibert 2020
-    (arXiv:2003.00855), section 2. First derivatives are exact, except where the distance is 0.
+    A scalar ≥ 0; `order` p is 1 or 2. See `solve` for `rounds`. First derivatives are exact, except where the distance
+    is 0. Source: Mérigot & Thibert 2020 (arXiv:2003.00855), section 2.
 
     Raises:
       ValueError: another order, or images that do not fit the generator.
@@ -84,16 +80,13 @@ def wasserstein(generator: Generator, images: Image, order: int, rounds: int | N
 def solve(generator: Generator, images: Image, order: int, rounds: int | None = None) -> Transport:
     """The `Transport` of the generated onto the data's distribution with the least cost, for |G(z) - y|^`order`.
 
-    Accuracy against the five faces in float64, for 4200 random generators with weights up to a standard deviation of
-    50: `gap` is at most 4e-12, and a dual value on 200,000 latents confirms `cost` to 2e-11. In float32 it is about
-    1e-5. Cost: about 15 ms a generator for five images and four pixels on one core, and 30 ms for |w| near 50; no less
-    under `vmap`, where all wait for the slowest. It grows as the square of the number of images: 2 s for 50 of them.
+    See docs/theory/distances.md#wasserstein-distances for its accuracy. Under `vmap` all generators wait for the
+    slowest.
 
     Args:
       generator, images: the two distributions.
       order: 1 or 2.
-      rounds: how often cells are cut; by default 17 in float64 and 7 in float32. Fewer rounds are faster and less
-        exact: for standard-normal weights 10 of them err by 5e-12 in a third of the time, and 6 by 4e-7.
+      rounds: how often cells are cut; by default 17 in float64 and 7 in float32. Fewer are faster and less exact.
 
     Returns:
       The plan's numbers. Only `cost` has meaningful derivatives: first derivatives by parameters and images, with the
@@ -150,11 +143,9 @@ def _refine(generator, images, order, count, chosen, index, state):
 def _potentials(cells, potentials, temperature):
     """The ψ `[n]` of the transport of cells onto atoms that is softened by `temperature` times the plan's entropy.
 
-    It maximizes (1/n) Σ_j ψ_j - temperature Σ_cells width ln Σ_j exp((ψ_j - mean c_j) / temperature), by Newton steps
-    that are shortened to ln(1 + d)/d of their length, with d their spread in units of the temperature. They ascend from
-    anywhere, and become whole near the top (Sun & Tran-Dinh 2019, arXiv:1703.04599, the damped step for ν = 2).
-
-    Returns ψ, the plan `[cells, n]` in masses, and the sum of what the atoms lack of their masses.
+    It maximizes (1/n) Σ_j ψ_j - temperature Σ_cells width ln Σ_j exp((ψ_j - mean c_j) / temperature), by damped Newton
+    steps (Sun & Tran-Dinh 2019, arXiv:1703.04599). Returns ψ, the plan `[cells, n]` in masses, and the sum of what the
+    atoms lack of their masses.
     """
     # In units of the temperature and relative to the cell's best atom, so that even ties are resolved to rounding.
     excess = _reduced_costs(potentials, cells.means)

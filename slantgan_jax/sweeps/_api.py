@@ -1,19 +1,8 @@
 """The sweep itself: a run over the grid of all axes, chunk by chunk, into a store or into memory.
 
-A run is a pure function of named scalars, and of a key, that returns a flat mapping of names to arrays:
-
-    def final_gap(key, learning_rate):
-        players = train(key, game, rules.tutorial(optax.sgd(learning_rate)), steps=5000).players
-        return {"mean_gap": distances.mean_gap(players.generator, images)}
-
-    sweep(final_gap, {"seed": range(1000), "learning_rate": [0.001, 0.01, 0.1]})
-
-Three sizes matter, each for its own reason:
-
-- `LANES` runs are computed at a time on each device. It is always the same number (the last runs are padded), so that
-  the compiled program and its bits are the same for every sweep, chunk size, number of devices and of processes.
-- a *chunk* of the store holds many runs. It is what is written, checked, lost or handed to a process at once.
-- the whole sweep may have any size: memory never holds it.
+A run is a pure function of named scalars, and of a key, that returns a flat mapping of names to arrays. `LANES` runs
+are computed at a time on each device. A *chunk* of the store holds many runs, and memory never holds the whole sweep.
+See docs/sweeps.md, and docs/guarantees.md for the reason of the fixed number of lanes.
 """
 
 import itertools
@@ -42,28 +31,24 @@ def sweep(
     store: Path | str | None = None,
     chunk_size: int | None = None,
 ) -> xr.Dataset:
-    """Evaluates `run` on the grid of all `axes`.
+    """Evaluates `run` on the grid of all `axes`: see docs/sweeps.md.
 
     Args:
-      run: what to evaluate. Its parameters are the axes, by name; parameters with a default need no axis.
-      axes: names to 1-d values; their order is the order of the dimensions. For an axis `seed` of whole numbers in
-        [0, 2³²) a run that takes `key` gets `jax.random.key(seed)`. Other numbers are traced, floats in the precision
-        of the trace.
+      run: what to evaluate. Its parameters are the axes, by name; parameters with a default need no axis. On several
+        CPU devices it must not call LAPACK: see docs/sweeps.md#what-a-run-may-contain.
+      axes: names to 1-d values; their order is the order of the dimensions. A run that takes `key` gets
+        `jax.random.key(seed)` from an axis `seed` of whole numbers in [0, 2³²). Other numbers are traced, floats in the
+        precision of the trace.
       dims: for each variable that is not a scalar, the names of its own dimensions.
       coords: coordinates along the run's own dimensions.
       attrs: attributes (`units`, `long_name`, ...) of coordinates and variables, by name.
-      store: the path of a Zarr store that receives the results as they are computed. If a sweep is interrupted, the
-        same call continues it and computes damaged chunks again. By default results stay in memory.
+      store: the path of a Zarr store that receives the results as they are computed. The same call continues a sweep
+        that was interrupted. By default results stay in memory.
       chunk_size: the largest number of runs in a chunk of the store. Memory holds the results of one chunk.
 
     Returns:
       A dataset with one dimension for each axis, then the run's own. With a store, variables are read when they are
-      used. Attributes record the versions, the source revision, the run, the hash of its program, the platform and the
-      time. Under `jax.distributed` all processes share the work of one store, and each returns when all of it is done.
-
-    A run must not call LAPACK (`jnp.linalg.solve`, `svd` and the like) on several CPU devices: jaxlib's batched kernels
-    wait for the thread pool that runs them, and can deadlock (see `analysis._small_linalg`). Every function of
-    `analysis` that measures players can be called in a run.
+      used. Attributes record what made it. Under `jax.distributed` each process returns when the whole sweep is done.
 
     Raises:
       ValueError: an axis that the run does not take, that is empty, or that has duplicates or anything but numbers; a

@@ -1,9 +1,8 @@
 """The results of a sweep on disk: a Zarr group, checksummed, written chunk by chunk.
 
 A chunk is a block of the grid of runs, with all variables. It is *done* if each of its files exists and has the right
-CRC-32C checksum. There is no other record of progress, so none can disagree with the data. A file gets its final name
-only when it is complete, and a store appears only with all its metadata. So whenever a process is killed, each chunk is
-either done or is computed again.
+CRC-32C checksum. A file gets its final name only when it is complete, and a store appears only with all its metadata.
+See docs/sweeps.md#a-store.
 """
 
 import itertools
