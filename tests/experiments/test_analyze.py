@@ -13,6 +13,7 @@ from slantgan_jax.numerics import as_float
 pytestmark = [
     pytest.mark.xdist_group("analyze"),  # one process compiles the transport once
     pytest.mark.usefixtures("quick_compile"),
+    pytest.mark.slow,
 ]
 
 

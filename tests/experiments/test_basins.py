@@ -14,6 +14,7 @@ from slantgan_jax import plots
 pytestmark = [
     pytest.mark.xdist_group("basins"),  # one process compiles the run once
     pytest.mark.usefixtures("quick_compile"),
+    pytest.mark.slow,
 ]
 
 

@@ -9,7 +9,7 @@ from compare_methods import EXPERIMENT, METHODS
 
 from slantgan_jax.analysis.trajectories import Verdict
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
 
 @pytest.mark.parametrize(

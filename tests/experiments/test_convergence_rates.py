@@ -6,7 +6,7 @@ from convergence_rates import EXPERIMENT, Settings
 
 from slantgan_jax import networks
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
 
 @pytest.mark.slow

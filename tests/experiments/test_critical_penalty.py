@@ -2,6 +2,8 @@ import critical_penalty
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 RATE = 0.1
 
 

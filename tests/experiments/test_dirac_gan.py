@@ -17,7 +17,8 @@ from slantgan_jax.training import DIVERGENCE_BOUND
 
 SCRIPT = Path(dirac_gan.__file__)
 RATE, STEPS = 0.1, 40_000
-pytestmark = pytest.mark.xdist_group("dirac")  # one process, so that the script runs once
+# One process, so that the script runs once.
+pytestmark = [pytest.mark.xdist_group("dirac"), pytest.mark.slow]
 
 # Mescheder, Geiger & Nowozin 2018 (arXiv:1801.04406): its table of local convergence where the data is not absolutely
 # continuous, as the Dirac-GAN's, one row of it here for each of our ways to play it. The non-saturating loss, which is

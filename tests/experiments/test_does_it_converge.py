@@ -8,7 +8,8 @@ import does_it_converge
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.xdist_group("does_it_converge")  # one process, so that the script runs once
+# One process, so that the script runs once.
+pytestmark = [pytest.mark.xdist_group("does_it_converge"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from latent_noise import CASES, EXPERIMENT, RECORDS, START_WEIGHTS, Settings, time_to_half
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 SHARED = next(iter(CASES))
 
 

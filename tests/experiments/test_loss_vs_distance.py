@@ -15,6 +15,7 @@ from slantgan_jax.analysis import distances, transport
 pytestmark = [
     pytest.mark.xdist_group("loss_vs_distance"),  # one process compiles all of it once
     pytest.mark.usefixtures("quick_compile"),
+    pytest.mark.slow,
 ]
 
 

@@ -6,7 +6,7 @@ import quality_of_equilibria as script
 from slantgan_jax import Generator, faces
 from slantgan_jax.analysis import distances
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
 
 @pytest.mark.slow

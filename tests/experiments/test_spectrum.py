@@ -9,6 +9,7 @@ from spectrum import EXPERIMENT, Settings
 pytestmark = [
     pytest.mark.xdist_group("spectrum"),  # one process compiles what tests share once
     pytest.mark.usefixtures("quick_compile"),
+    pytest.mark.slow,
 ]
 
 

@@ -7,7 +7,7 @@ from stability_edge import EXPERIMENT, Settings
 from slantgan_jax import distributions, faces, games, penalties, slanted_land
 from slantgan_jax.analysis import equilibria
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
 
 def on_arrays(weights, strength):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from which_equilibrium import EXPERIMENT, Settings
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
 
 @pytest.mark.slow

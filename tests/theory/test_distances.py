@@ -58,6 +58,7 @@ def midpoints(count):
     return (np.arange(count) + 0.5) / count
 
 
+@pytest.mark.slow
 def test_moments_are_those_of_the_midpoint_rule(generator):
     """Its error is below w² / (24 n²) times a few: 1e-9 for |w| = 50 and n = 1e6 / 2."""
     images = curve(generator, midpoints(500_000))
@@ -76,6 +77,7 @@ def test_variance_is_the_closed_form():
         np.testing.assert_allclose(distances.variance_trace(generator), closed, atol=2e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gentle", "steep"])
 def test_the_rule_converges_geometrically_in_its_nodes(name):
     """Measured for both: an error of 5e-7 with 4 nodes, then a hundredth of it or less with every two more."""
@@ -108,6 +110,7 @@ def test_nearest_latents_find_the_face_on_the_curve():
     np.testing.assert_allclose(near[1], 0.37, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_energy_distance_and_mmd_are_the_double_sums(generator):
     """Against sums over 3000 midpoints.
 
@@ -161,6 +164,7 @@ def test_frechet_of_a_shifted_copy_is_the_shift():
     np.testing.assert_allclose(distances.frechet_squared(generator, data), np.sum(shift**2), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 def test_the_cost_is_between_its_bounds(generator, order):
     """The plan's cost from above; from below, the dual value of the potentials on 200,000 latents, by NumPy alone.
@@ -213,6 +217,7 @@ def test_the_cost_with_unequal_pieces_is_the_linear_programs():
     np.testing.assert_allclose(TRANSPORT(generator, FACES[:3], 1).cost, -program.fun, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 def test_one_moving_pixel_is_sorted(order):
     """In one dimension the plan is monotone: the j-th fifth of z goes to the j-th smallest value."""
@@ -229,6 +234,7 @@ def test_one_moving_pixel_is_sorted(order):
     np.testing.assert_allclose(TRANSPORT(generator, data, order).cost, expected, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 def test_collapsed_generators_have_closed_forms(order):
     """A point mass has one plan: W_p = (mean |x - y|^p)^(1/p), to rounding and the plan's mass, 1e-13."""

@@ -42,6 +42,7 @@ def exact_mean(w, b):
         return ((1 + (w + b).exp()).ln() - (1 + b.exp()).ln()) / w
 
 
+@pytest.mark.slow
 def test_the_field_vanishes_at_equilibria_of_generators_that_are_steps(x64):
     """By panels of `quadrature.with_panels`: no fixed rule resolves an interval of 1/1000 in which a pixel changes."""
     for weights in ([1000.0, -1000.0, 700.0, -900.0], [300.0, 1e-3, 0.0, -40.0]):

@@ -52,6 +52,7 @@ def test_on_the_bilinear_game_both_exponents_are_half_ln_one_plus_eta_squared(x6
     np.testing.assert_allclose(about.values, 0, atol=1e-11)  # a center: turns on an ellipse; 400 orthonormalizations
 
 
+@pytest.mark.slow
 def test_on_slanted_land_the_equilibria_are_zeros_and_the_rest_the_spectrum(x64):
     images = np.array(faces.FACES)  # one leaf compiles faster than four
     game = games.expected(

@@ -211,6 +211,7 @@ def test_a_spectrum_in_words_and_epochs(x64):
     np.testing.assert_allclose(many.period[jnp.array([0, 1, 3])], [2 * np.pi, 2 * np.pi, np.inf], rtol=1e-15)
 
 
+@pytest.mark.slow
 def test_the_tutorials_order_stands_still_beside_the_equilibrium(x64, place):
     players, tangents, _ = place
     mean = faces.FACES.mean(0)
@@ -284,6 +285,7 @@ def test_r1_damps_the_dirac_gan_critically_at_twice_the_root_of_kappa(x64, objec
     np.testing.assert_allclose(found, [0, 2 * math.sqrt(kappa), 2 * math.sqrt(kappa)], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_critical_strengths_of_slanted_land_are_where_the_moments_say(x64, place):
     players, tangents, _ = place
 

@@ -114,6 +114,7 @@ def test_the_latents_of_a_minibatch_are_consecutive():
     np.testing.assert_array_equal(found, latents)
 
 
+@pytest.mark.slow
 def test_expected_penalties_of_a_discriminator_that_is_not_affine_are_means_over_samples():
     """Of all that is drawn, ε too: one point in the place of its distribution would not do."""
     game = games.penalized(gan(), penalties.wgan_gp(1.0))
@@ -127,6 +128,7 @@ def test_expected_penalties_of_a_discriminator_that_is_not_affine_are_means_over
         assert draws.std() > 0.01
 
 
+@pytest.mark.slow
 def test_two_perceptrons_learn_where_the_data_are():
     """A Gaussian of deviation 0.1 about (1, -1): the mean of what is drawn comes there."""
     data = distributions.from_sampler(lambda key: jnp.array([1.0, -1.0]) + 0.1 * jax.random.normal(key, (POINT,)))

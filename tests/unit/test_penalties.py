@@ -62,6 +62,7 @@ def test_identities_for_an_affine_logit(x64, make):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-14), one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "penalty",
     [penalties.r1(1.0), penalties.r2(1.0), penalties.wgan_gp(1.0), penalties.zero_centered(1.0), penalties.dragan(1.0)],

@@ -133,7 +133,7 @@ def slow_unless(name, *quick):
     return pytest.param(name, marks=() if name in quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("rule", [slow_unless(name, "tutorial", "past extragradient") for name in RULES])
+@pytest.mark.parametrize("rule", [slow_unless(name, "tutorial") for name in RULES])
 @pytest.mark.parametrize("adjustment", ADJUSTMENTS)
 def test_every_rule_with_every_adjustment_plays_every_game(rule, adjustment):
     """Jitted, mapped over both hyperparameters and seeds; other values of them compile nothing new."""
