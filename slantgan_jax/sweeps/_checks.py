@@ -119,7 +119,7 @@ def layout_of(
 
 
 def _check_labels(coordinates: xr.Dataset, variables: Mapping[str, _store.Variable]) -> None:
-    """Builds the labelled result from zeros that take no memory: what cannot be labelled raises a `ValueError`."""
+    """Builds the labeled result from zeros that take no memory: what cannot be labeled raises a `ValueError`."""
     for name, variable in variables.items():
         if getattr(variable.dtype, "kind", "?") not in "biuf" or not name or "/" in name:
             raise ValueError(f"the run returns {name!r} of type {variable.dtype}: return numbers, under plain names")

@@ -111,7 +111,7 @@ def missing(group: zarr.Group) -> list[tuple[int, ...]]:
 
 
 def dataset(group: zarr.Group, without: Sequence[str] = ()) -> xr.Dataset:
-    """The labelled contents; variables are read when they are used, coordinates at once."""
+    """The labeled contents; variables are read when they are used, coordinates at once."""
     return xr.open_zarr(group.store, consolidated=False, chunks=None, drop_variables=list(without))
 
 

@@ -70,10 +70,10 @@ def test_pairs_that_differ_are_those_of_the_picture(made):
     about = summary["planes"]["starts"]
     assert about["distances"][0] == 1 / 256
     converged = data["starts_0_verdict"] == 0
-    neighbours = np.mean(converged[1:] != converged[:-1]) / 2 + np.mean(converged[:, 1:] != converged[:, :-1]) / 2
+    neighbors = np.mean(converged[1:] != converged[:-1]) / 2 + np.mean(converged[:, 1:] != converged[:, :-1]) / 2
     share = about["differing"][0] / summary["settings"]["pairs"]
-    assert share < neighbours + 0.07  # three binomial deviations of 400 pairs at the most
-    assert share > neighbours / 8  # 1/4 if the boundary were smooth, and more for a fractal
+    assert share < neighbors + 0.07  # three binomial deviations of 400 pairs at the most
+    assert share > neighbors / 8  # 1/4 if the boundary were smooth, and more for a fractal
     assert np.all(np.diff(about["differing"]) <= 3 * np.sqrt(np.array(about["differing"][:-1]) + 1))
 
 

@@ -43,7 +43,7 @@ def expected():
     return sweep(run, AXES, dims=DIMS).load()
 
 
-def test_the_result_is_labelled(expected):
+def test_the_result_is_labeled(expected):
     assert dict(expected.sizes) == {"seed": 30, "learning_rate": 3, "pixel": 4}
     assert expected.bias.dims == ("seed", "learning_rate")
     assert expected.weights.dims == ("seed", "learning_rate", "pixel")
