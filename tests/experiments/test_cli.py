@@ -237,6 +237,7 @@ def test_an_interrupted_drawing_leaves_the_earlier_figures(ran, monkeypatch, cap
     assert contents(ran.out.parent) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_an_interrupted_run_leaves_the_earlier_results(name, tmp_path, monkeypatch, capsys, tiny):
     module, script = importlib.import_module(name), SCRIPTS[name]
@@ -275,6 +276,7 @@ def test_there_is_nothing_to_plot_without_data(name, tmp_path, monkeypatch, caps
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("below", ["", "below"])
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_an_out_that_is_a_file_is_refused_and_kept(name, below, tmp_path, monkeypatch, capsys, tiny):

@@ -14,7 +14,8 @@ from _tutorial_run import GAME, SCALARS
 from slantgan_jax import Generator, Players, faces, games, sweeps
 from slantgan_jax.analysis import distances
 
-pytestmark = pytest.mark.xdist_group("cli sweep")  # one process makes the store once
+# One process makes the store once.
+pytestmark = [pytest.mark.xdist_group("cli sweep"), pytest.mark.slow]
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 SMALL = ["--seeds", "6", "--learning-rates", "0.01", "0.1", "1e6", "--epochs", "12"]

@@ -80,6 +80,7 @@ def test_float32_stays_near_the_published_numbers():
     np.testing.assert_allclose(parameters(jax.tree.map(np.asarray, outcome)), published, rtol=0, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_the_command_writes_everything(tmp_path):
     done = command("--epochs", 20, "--out", tmp_path, "--source", "jax", "--seed", 3)
     assert done.returncode == 0, done.stderr

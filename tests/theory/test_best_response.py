@@ -118,6 +118,7 @@ def all_gaps(w, b, u, c, ridge=0.0):
     return padded(mapped_gaps, w, b, u, c, np.full(len(w), ridge))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.5, 4.0])
 def test_the_best_discriminator_is_scipys(x64, scale):
     w, b = generators(40, scale, spread=0.02)
@@ -244,6 +245,7 @@ def test_a_constant_generator_and_faces_in_one_plane(x64):
     chex.assert_tree_all_finite(found)
 
 
+@pytest.mark.slow
 def test_all_gaps_are_zero_at_equilibria(x64):
     w = np.random.default_rng(4).uniform(-1, 1, (12, 4)) * np.repeat([1.0, 10.0, 50.0], 4)[:, None]
     at = equilibria_at(w)

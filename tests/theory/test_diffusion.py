@@ -100,6 +100,7 @@ def test_velocity_and_diffusion_are_those_of_single_steps(case, covariance, x64)
     np.testing.assert_allclose(motion.fast_covariance, covariance[4:8, 4:8], rtol=1e-6, atol=1e-9)  # 8 nodes
 
 
+@pytest.mark.slow
 def test_the_flow_keeps_its_limit(x64):
     """Φ with K moves by v³ only, without K by v²: less than 3 % of that at v = 1e-4."""
     field = spectra.expected_field(slanted_land(IMAGES, latent=distributions.uniform(nodes=8)))

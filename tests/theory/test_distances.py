@@ -102,6 +102,7 @@ def test_the_plain_rule_takes_any_number_of_nodes():
     )
 
 
+@pytest.mark.slow
 def test_nearest_latents_find_the_face_on_the_curve():
     near = quadrature.nearest_latents(
         quadrature.as_arrays(Generator(*map(np.asarray, GENERATORS["through a face"]))), FACES
@@ -143,6 +144,7 @@ def test_mmd_of_a_wide_kernel_is_the_mean_gap():
     np.testing.assert_allclose(100**2 * distances.mmd_squared(generator, FACES, 100.0), gap**2, atol=16 / 100**2)
 
 
+@pytest.mark.slow
 def test_frechet_is_the_formula_and_below_wasserstein(generator):
     """Roots of singular matrices have half the digits: 1e-8 · the scale 1; the midpoint moments have more."""
     images = curve(generator, midpoints(200_000))
@@ -155,6 +157,7 @@ def test_frechet_is_the_formula_and_below_wasserstein(generator):
     assert value <= TRANSPORT(generator, FACES, 2).cost + 1e-12  # rounding
 
 
+@pytest.mark.slow
 def test_frechet_of_a_shifted_copy_is_the_shift():
     """Data that are generated images plus a shift: equal covariances, so it is |shift|², to n⁻² of the sampling."""
     generator = Generator(*map(np.asarray, GENERATORS["gentle"]))

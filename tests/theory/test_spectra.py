@@ -136,6 +136,7 @@ def test_the_jacobian_in_closed_form_is_that_of_autodiff(x64, name):
     assert np.abs(modes[4 + free :]).min() > 1e-2  # nothing that rotates or decays is 0, not even nearly
 
 
+@pytest.mark.slow
 def test_the_logit_is_free_where_the_loss_is_flat(x64):
     assert equilibria.logit_is_free(losses.hinge)
     assert not equilibria.logit_is_free(losses.least_squares())
@@ -249,6 +250,7 @@ def test_momentum_and_memory_have_a_fixed_point_too(x64):
         np.testing.assert_allclose(leaf, 0, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_the_largest_rate_is_that_of_the_closed_forms(x64, place):
     players, tangents, flow = place
     rotating = np.asarray(flow[4:])

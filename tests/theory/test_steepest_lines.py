@@ -87,6 +87,7 @@ def test_an_equilibrium_has_no_energy_and_is_its_own_endpoint(x64):
     assert gap < 1e-14
 
 
+@pytest.mark.slow
 def test_an_endpoint_does_not_change_along_the_slope_of_the_mean(x64):
     """It is w on the surface, and constant along ∇ E σ(w z + b), here by a quadrature: that is all there is to it."""
     random = np.random.default_rng(3)

@@ -191,7 +191,10 @@ ZERO = {
 }
 
 
-@pytest.mark.parametrize("name", ZERO)
+QUICK = "extragradient", "consensus", "lola", "rk4"
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in ZERO])
 @pytest.mark.parametrize(
     "objective",
     [

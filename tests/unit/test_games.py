@@ -43,6 +43,7 @@ def test_noise_is_standard_normal():
         assert abs(np.mean(np.asarray(draws, np.float64) ** power) - moment) < 4 * spread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [slanted_land, games.dirac], ids=["slanted land", "dirac"])
 def test_expected_losses_with_instance_noise_are_the_mean_over_samples(make):
     game = make(noise=0.4)

@@ -40,6 +40,7 @@ def test_penalties_of_a_curved_logit_are_their_formulas(x64, name):
     np.testing.assert_allclose(penalty(curved, images), expected, rtol=1e-6)  # the images are float32 numbers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [slanted_land, games.dirac], ids=["slanted land", "dirac"])
 def test_identities_for_an_affine_logit(x64, make):
     """R1 = R2 = γ/2 ‖u‖², zero-centered with λ = γ/2 too, WGAN-GP = DRAGAN: in values and in the gradients of D."""

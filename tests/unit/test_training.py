@@ -113,6 +113,7 @@ def test_any_side_learns_slanted_faces(side, scalar_leaves):
     assert drawn[:, bright].min() > 0.5 > drawn[:, ~bright].max()
 
 
+@pytest.mark.slow
 def test_a_batch_of_larger_images_is_the_same_with_either_kind_of_leaf():
     images = faces.slanted(jax.random.key(0), 8, 3)
     rule = rules.tutorial(optax.sgd(0.05))
@@ -177,7 +178,10 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("name", RULES)
+QUICK = "tutorial", "tutorial, Adam", "lookahead", "averaged lookahead"
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in RULES])
 def test_a_run_can_be_continued_bit_for_bit(name):
     rule = RULES[name]
     run = jax.jit(lambda state, steps: train(jax.random.key(5), GAME, rule, steps, state=state), static_argnums=1)
@@ -190,6 +194,7 @@ def test_a_run_can_be_continued_bit_for_bit(name):
     jax.tree.map(np.testing.assert_array_equal, second.players, whole.players)
 
 
+@pytest.mark.slow
 def test_a_minibatch_run_can_be_continued_and_recorded():
     game, rule = games.minibatch(GAME, 8), rules.alternating(optax.adam(0.01))
     record = lambda info: (info.step, info.sample.latent, info.state.step, info.before.players, info.players)  # noqa: E731
