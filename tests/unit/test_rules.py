@@ -134,7 +134,7 @@ def slow_unless(name, *quick):
 
 
 @pytest.mark.parametrize("rule", [slow_unless(name, "tutorial") for name in RULES])
-@pytest.mark.parametrize("adjustment", ADJUSTMENTS)
+@pytest.mark.parametrize("adjustment", [slow_unless(name, "plain", "sga", "cgd", "lola") for name in ADJUSTMENTS])
 def test_every_rule_with_every_adjustment_plays_every_game(rule, adjustment):
     """Jitted, mapped over both hyperparameters and seeds; other values of them compile nothing new."""
     games_of = [game for game in GAMES if rule != "tutorial" or game in SPLIT]
@@ -284,7 +284,7 @@ OPTAX = {
 }
 
 
-@pytest.mark.parametrize("name", OPTAX)
+@pytest.mark.parametrize("name", [slow_unless(name, "adam", "schedule") for name in OPTAX])
 def test_transformations_of_optax_are_optimizers_here(name):
     rule = rules.alternating(Players(OPTAX[name](), optax.sgd(0.02)), fields.consensus(0.1))
     run = jax.jit(lambda key: train(key, GAME, rule, 50))(jax.random.key(0))
