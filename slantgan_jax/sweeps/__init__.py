@@ -4,6 +4,6 @@ This package knows nothing of games. It needs the extra `sweep` (xarray, zarr, t
 """
 
 from slantgan_jax.sweeps._api import load, sweep
-from slantgan_jax.sweeps._evaluate import RunFn
+from slantgan_jax.sweeps._programs import RunFn
 
 __all__ = ["RunFn", "load", "sweep"]

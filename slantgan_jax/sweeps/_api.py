@@ -1,158 +1,143 @@
 """The sweep itself: a run over the grid of all axes, chunk by chunk, into a store or into memory.
 
-A run is a pure function of named scalars, and of a key, that returns a flat mapping of names to arrays. `LANES` runs
-are computed at a time on each device. A *chunk* of the store holds many runs, and memory never holds the whole sweep.
-See docs/sweeps.md, and docs/guarantees.md for the reason of the fixed number of lanes.
+A run is a pure function of named scalars, and of a key, that returns a flat mapping of names to arrays. A *chunk* of
+the store holds many runs, and memory never holds the whole sweep. See docs/sweeps.md.
 """
 
-import itertools
+import contextlib
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
-import zarr
-from tqdm import tqdm
 
-from slantgan_jax.sweeps import _checks, _evaluate, _store
-from slantgan_jax.sweeps._evaluate import RunFn
+from slantgan_jax.sweeps import _checks, _chunks, _executors, _store
+from slantgan_jax.sweeps._chunks import Progress
+from slantgan_jax.sweeps._programs import Program, RunFn
 
 
 def sweep(
     run: RunFn,
     axes: Mapping[str, Any],
     *,
+    static: Sequence[str] = (),
     dims: Mapping[str, Sequence[str]] | None = None,
     coords: Mapping[str, Any] | None = None,
     attrs: Mapping[str, Mapping[str, Any]] | None = None,
     store: Path | str | None = None,
     chunk_size: int | None = None,
+    executor: Executor | None = None,
 ) -> xr.Dataset:
     """Evaluates `run` on the grid of all `axes`: see docs/sweeps.md.
 
     Args:
-      run: what to evaluate. Its parameters are the axes, by name; parameters with a default need no axis. On several
-        CPU devices it must not call LAPACK: see docs/sweeps.md#what-a-run-may-contain.
+      run: what to evaluate. Its parameters are the axes, by name; parameters with a default need no axis. It must not
+        call back into Python.
       axes: names to 1-d values; their order is the order of the dimensions. A run that takes `key` gets
-        `jax.random.key(seed)` from an axis `seed` of whole numbers in [0, 2³²). Other numbers are traced, floats in the
-        precision of the trace.
+        `jax.random.key(seed, impl="threefry2x32")` from an axis `seed` of whole numbers in [0, 2³²). Other numbers are
+        traced, floats in the precision of the trace. The values of an axis of texts are passed as they are.
+      static: names of further axes whose values are passed as they are, for numbers that decide shapes or counts. Each
+        combination of the values of static axes is a program of its own.
       dims: for each variable that is not a scalar, the names of its own dimensions.
       coords: coordinates along the run's own dimensions.
       attrs: attributes (`units`, `long_name`, ...) of coordinates and variables, by name.
-      store: the path of a Zarr store that receives the results as they are computed. The same call continues a sweep
-        that was interrupted. By default results stay in memory.
-      chunk_size: the largest number of runs in a chunk of the store. Memory holds the results of one chunk.
+      store: where a Zarr store receives the results as they are computed: a path, or a URL that fsspec knows. The same
+        call continues a sweep that was interrupted, and one with more values of some axes computes only new runs. By
+        default results stay in memory.
+      chunk_size: the largest number of runs in a chunk of the store; by default a chunk takes about 20 seconds.
+      executor: computes the chunks, in other processes or on other machines; it needs a store that all of them reach.
+        See docs/sweeps.md#several-machines.
 
     Returns:
       A dataset with one dimension for each axis, then the run's own. With a store, variables are read when they are
-      used. Attributes record what made it. Under `jax.distributed` each process returns when the whole sweep is done.
+      used. Attributes record what made it.
 
     Raises:
-      ValueError: an axis that the run does not take, that is empty, or that has duplicates or anything but numbers; a
-        parameter without an axis; a run that does not return a flat mapping of arrays, or that closes over a tracer;
-        dimensions without names; a `chunk_size` below 1; more processes than chunks; a `store` that another sweep made,
-        which is left as it was.
-      OSError: the store cannot be written; finished chunks stay valid.
+      ValueError: an axis that the run does not take, that is empty, or that has duplicates or anything but numbers and
+        texts; a parameter without an axis; a run that does not return a flat mapping of arrays, that closes over a
+        tracer or calls back into Python; names that cannot be kept, or that name nothing; dimensions without names; a
+        `chunk_size` below 1; an executor without a store, or whose processes differ from that which made the store; a
+        `store` that another sweep made, which is left as it was.
+      OSError: the store cannot be written; finished chunks stay valid. Later, a chunk was removed that is read.
       KeyboardInterrupt: its message says how to continue.
     """
-    if not axes:
-        raise ValueError("axes is empty: give at least one axis")
-    values = {name: _checks.axis_values(run, name, axis) for name, axis in axes.items()}
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size is {chunk_size}: a chunk holds at least one run")
-    path = None if store is None else Path(store)
-    if path is None and jax.process_count() > 1:
-        raise ValueError(f"{jax.process_count()} processes can share a sweep only through a store: name one")
-    layout = _checks.layout_of(run, values, dims or {}, coords or {}, attrs or {}, chunk_size)
-    if path is not None and path.exists():
-        group = _matching(path, layout)
-        layout = layout._replace(block=_store.block(group))  # the store's, whatever chunk_size is now
-        chunks = _chunks(layout, values)
+    task = _checks.task(run, axes, static, dims or {}, coords or {}, attrs or {})
+    if chunk_size is not None and (not isinstance(chunk_size, int | np.integer) or chunk_size < 1):
+        raise ValueError(f"chunk_size is {chunk_size}: a chunk holds a whole number of runs, at least one")
+    if store is None:
+        if executor is not None:
+            raise ValueError("an executor can share a sweep only through a store: name one")
+        return _in_memory(*_checks.layout_of(task))
+    where = _store.located(store)
+    if executor is not None:
+        payload = _executors.packed(task)
+        layout, size = _executors.prepared(executor, payload, measure=chunk_size is None and not _store.exists(where))
+        worker = functools.partial(_executors.compute_all, executor, payload)
     else:
-        chunks = _chunks(layout, values)
-        if (group := _store.create(path, layout)) is None:
-            group = _matching(path, layout)  # another process was faster
-    _compute(run, values, layout, chunks, group, path)
-    return _store.dataset(group)
+        layout, programs = _checks.layout_of(task)
+        measured = chunk_size is None and not _store.exists(where)
+        size, first = _chunks.preferred_size(layout, programs) if measured else (None, None)
+        worker = functools.partial(_chunks.compute_all, programs, first)
+    if not _store.exists(where):
+        _store.create(where, layout._replace(block=_checks.block_of(layout, chunk_size or size or 1)))
+    stored, before = _store.matching(where, layout)
+    with _store.in_use(where), _progress(stored, where) as progress:
+        worker(where, stored, before, progress)
+    ds = _store.dataset(where)
+    places = {name: _places(stored.labels[name], layout.labels[name]) for name in layout.axes}
+    moved = {name: place for name, place in places.items() if not np.array_equal(place, np.arange(len(place)))}
+    return ds.isel(moved) if moved else ds
 
 
 def load(store: Path | str) -> xr.Dataset:
     """The finished sweep in a store, with every chunk checked.
 
     Raises:
-      ValueError: there is no store, or chunks are missing or damaged.
+      ValueError: there is no store, or something of it is missing or damaged.
     """
-    group = _store.open_group(Path(store))
-    if damaged := _store.damaged_coordinates(group):
-        raise ValueError(
-            f"{store} has damaged coordinates ({', '.join(damaged)}): run the sweep again, which mends them"
-        )
-    if missing := _store.missing(group):
-        raise ValueError(f"{store} is not finished: {len(missing)} chunks are missing or damaged, run the sweep again")
-    return _store.dataset(group)
+    where = _store.located(store)
+    if missing := _store.missing(where, _store.opened(where)):
+        raise ValueError(f"{where} is not finished: {len(missing)} chunks are missing or damaged, run the sweep again")
+    return _store.dataset(where)
 
 
-def _chunks(layout: _store.Layout, values: Mapping[str, np.ndarray]) -> list[tuple[int, ...]]:
-    """The index of every chunk in the grid of chunks."""
-    counts = [math.ceil(value.size / length) for value, length in zip(values.values(), layout.block, strict=True)]
-    chunks = list(itertools.product(*map(range, counts)))
-    if jax.process_count() > len(chunks):
-        raise ValueError(
-            f"{jax.process_count()} processes are more than the {len(chunks)} chunks of this sweep: "
-            f"start fewer, or make chunks smaller with a chunk_size below {math.prod(layout.block)}"
-        )
-    return chunks
+def _in_memory(layout: _store.Layout, programs: Mapping[str, Program]) -> xr.Dataset:
+    """The sweep without a store."""
+    layout = layout._replace(block=_checks.block_of(layout, math.prod(layout.shape)))
+    results = {name: np.empty(variable.shape, variable.dtype) for name, variable in layout.variables.items()}
+    with _progress(layout, None) as progress:
+        for index in layout.chunks():
+            place = layout.place(index)
+            for name, values in _chunks.computed(layout, programs, place, progress.bar.update).items():
+                results[name][place] = values
+    return xr.Dataset(
+        {name: (variable.dims, results[name], variable.attrs) for name, variable in layout.variables.items()},
+        {name: (name, values, layout.attrs.get(name, {})) for name, values in layout.labels.items()},
+        layout.about,
+    )
 
 
-def _matching(path: Path | None, layout: _store.Layout) -> zarr.Group:
-    assert path is not None
-    group = _store.open_group(path)
-    if found := list(_store.differences(group, layout)):
-        raise ValueError(f"{path} was made by another sweep ({'; '.join(found)}): it is left as it was, name another")
-    _store.mend_coordinates(group, layout)
-    return group
-
-
-def _order(chunks: list[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
-    """All chunks, this process's share first; then, from the far end, what the others may have left."""
-    mine, of = jax.process_index(), jax.process_count()
-    yield from chunks[mine::of]
-    yield from (chunk for i, chunk in reversed(list(enumerate(chunks))) if i % of != mine)
-
-
-def _compute(
-    run: RunFn,
-    values: Mapping[str, np.ndarray],
-    layout: _store.Layout,
-    chunks: list[tuple[int, ...]],
-    group: zarr.Group,
-    path: Path | None,
-) -> None:
-    """Computes and writes every chunk that is not done."""
-    devices = tuple(jax.local_devices())
-    batch, arguments = _evaluate.batch(run, tuple(values), devices), _evaluate.traced_arguments(values)
-    width, names, done = _evaluate.lanes() * len(devices), list(layout.variables), 0
-    with tqdm(total=math.prod(value.size for value in arguments), unit=" runs", unit_scale=True, disable=None) as bar:
+@contextlib.contextmanager
+def _progress(layout: _store.Layout, where: Path | str | None) -> Iterator[Progress]:
+    """A progress bar of runs; what ends the work early says how to go on."""
+    again = f"call it again with the same arguments to go on from {where}" if where else "it had no store"
+    progress = Progress(math.prod(layout.shape))
+    with progress.bar:
         try:
-            for chunk in _order(chunks):
-                place = _place(chunk, arguments, layout.block)
-                if path is None or not _store.is_done(group, names, chunk):
-                    _store.write(group, place, _evaluate.evaluate(batch, arguments, place, width))
-                done += 1
-                bar.update(math.prod(part.stop - part.start for part in place))
+            yield progress
         except KeyboardInterrupt:
-            how = f"call it again with the same arguments to go on from {path}" if path else "it had no store"
-            raise KeyboardInterrupt(f"stopped with {done} of {len(chunks)} chunks done: {how}") from None
+            raise KeyboardInterrupt(f"stopped with {progress.saved} of {progress.total} runs saved: {again}") from None
         except OSError as error:
-            what = f"{path} cannot be written ({error.strerror or error}); {done} of {len(chunks)} chunks are done"
-            raise OSError(f"{what}: mend that and call it again with the same arguments to go on") from error
+            what = f"{where} cannot be written ({error.strerror or error})"
+            saved = f"{progress.saved} of {progress.total} runs are saved"
+            raise OSError(f"{what}; {saved}: mend that and {again}") from error
 
 
-def _place(chunk: tuple[int, ...], values: Sequence[np.ndarray], block: tuple[int, ...]) -> tuple[slice, ...]:
-    """Where a chunk is on the grid of runs."""
-    starts = [i * length for i, length in zip(chunk, block, strict=True)]
-    stops = [min(start + length, value.size) for start, length, value in zip(starts, block, values, strict=True)]
-    return tuple(map(slice, starts, stops))
+def _places(stored: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Where each of the labels that were asked for is among those of the store, which are the same in some order."""
+    by_label = np.argsort(stored)
+    return by_label[np.searchsorted(stored[by_label], asked)]

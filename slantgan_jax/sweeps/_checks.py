@@ -1,44 +1,148 @@
-"""What a sweep refuses before any work is done, and the description of what it is going to compute."""
+"""What a sweep refuses before any work is done, and the layout of what it is going to compute."""
 
 import functools
-import hashlib
 import inspect
 import itertools
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jax.core import Tracer
 
 from slantgan_jax import provenance
-from slantgan_jax.sweeps import _evaluate, _store
-from slantgan_jax.sweeps._evaluate import RunFn
+from slantgan_jax.sweeps import _programs, _store
+from slantgan_jax.sweeps._programs import Program, RunFn
 
-CHUNK_BYTES = 2**28
-CHUNK_IN_LANES = 64
-"""A chunk has by default so many times `LANES` runs; fewer if its results would take more than `CHUNK_BYTES`, or if
-several processes would not have four chunks each."""
+ENCODING = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "coordinates", "grid_mapping")
+"""Attributes that would make readers decode numbers that nobody has encoded."""
 
 
-def axis_values(run: RunFn, name: str, axis: Any) -> np.ndarray:
+class Task(NamedTuple):
+    """A sweep as it was asked for; it travels to the processes that compute it. The fields are those of `sweep`."""
+
+    run: RunFn
+    axes: Mapping[str, np.ndarray]
+    static: tuple[str, ...]
+    dims: Mapping[str, Sequence[str]]
+    coords: Mapping[str, Any]
+    attrs: Mapping[str, Mapping[str, Any]]
+
+
+def task(
+    run: RunFn,
+    axes: Mapping[str, Any],
+    static: Sequence[str],
+    dims: Mapping[str, Sequence[str]],
+    coords: Mapping[str, Any],
+    attrs: Mapping[str, Mapping[str, Any]],
+) -> Task:
+    """The task, its axes checked. An axis of texts is static."""
+    if not callable(run):
+        raise ValueError(f"run is a {type(run).__name__}: give a function")
+    if not isinstance(axes, Mapping) or not axes:
+        raise ValueError(f"axes is {axes!r}: give at least one axis, as a mapping of names to values")
+    if unknown := [name for name in ([static] if isinstance(static, str) else static) if name not in axes]:
+        raise ValueError(f"static names {unknown[0]!r}, which is no axis: the axes are {', '.join(axes)}")
+    values = {name: _axis_values(run, name, axis) for name, axis in axes.items()}
+    fixed = tuple(name for name in values if name in static or values[name].dtype.kind == "U")
+    if "seed" in fixed:
+        raise ValueError("the axis 'seed' cannot be static: give another name to seeds that shapes depend on")
+    for given, what in ((dims, "dims"), (coords, "coords"), (attrs, "attrs")):
+        if not isinstance(given, Mapping):
+            raise ValueError(f"{what} is a {type(given).__name__}: give a mapping of names")
+    return Task(run, values, fixed, dims, coords, attrs)
+
+
+def choices(task: Task, axes: Mapping[str, np.ndarray]) -> dict[str, RunFn]:
+    """The run for each combination of the labels of the static axes, by `Layout.choice`."""
+    combinations = itertools.product(*(axes[name].tolist() for name in task.static))
+    return {
+        json.dumps(list(labels)): functools.partial(task.run, **dict(zip(task.static, labels, strict=True)))
+        if labels else task.run
+        for labels in combinations
+    }  # fmt: skip
+
+
+def layout_of(task: Task) -> tuple[_store.Layout, dict[str, Program]]:
+    """Traces one run of each choice, for its shapes and its program. The block of the layout is still empty."""
+    values = {name: value for name, value in task.axes.items() if name not in task.static}
+    arguments = _programs.traced_arguments(values)
+    programs = {choice: _programs.trace(run, arguments) for choice, run in choices(task, task.axes).items()}
+    (first, one), *others = programs.items()
+    for choice, other in others:
+        if dict(other.outputs) != dict(one.outputs):
+            raise ValueError(
+                f"the run returns {_outputs(one)} for {first}, but {_outputs(other)} for {choice}: all choices have to "
+                "return the same names, shapes and types"
+            )
+    axes = tuple(task.axes)
+    labels = dict(task.axes)
+    for name, given in task.coords.items():
+        labels[name] = np.asarray(given)
+        if name in axes:
+            raise ValueError(f"coords has {name}, which axes has already: rename one")
+        if labels[name].ndim != 1 or labels[name].dtype.kind not in "biufU":
+            raise ValueError(
+                f"coords of {name!r} has shape {labels[name].shape} and type {labels[name].dtype}: give a list"
+            )
+    sizes = tuple(map(len, task.axes.values()))
+    variables = {}
+    for name, out in one.outputs.items():
+        _check_dims(name, out, task, labels)
+        shape, own = (*sizes, *out.shape), tuple(task.dims.get(name, ()))
+        variables[name] = _store.Variable((*axes, *own), shape, np.dtype(out.dtype), dict(task.attrs.get(name, {})))
+    used = {dim for variable in variables.values() for dim in variable.dims}
+    _check_names(task, variables, used)
+    about = {
+        "run": _described(task.run),
+        "axes": ", ".join(axes),
+        "program": next(iter(programs.values())).digest if not task.static else f"{len(programs)} programs",
+        **_programs.surroundings(),
+        "revision": provenance.revision() or "unknown",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    attrs = {name: dict(task.attrs[name]) for name in labels if name in task.attrs}
+    digests = {choice: program.digest for choice, program in programs.items()}
+    layout = _store.Layout(axes, labels, attrs, variables, digests, task.static, (), about)
+    _check_labels(layout)
+    return layout, programs
+
+
+def block_of(layout: _store.Layout, chunk_size: int) -> tuple[int, ...]:
+    """The shape of a chunk of at most `chunk_size` runs of one choice that covers the grid in the fewest chunks."""
+    static = [name in layout.static for name in layout.axes]
+    best: tuple[float, tuple[int, ...]] = (math.inf, ())
+    # Only lengths that cut an axis into another number of pieces matter; the last axis takes what room is left.
+    lengths = [
+        [1] if fixed else np.unique(-(-size // np.arange(1, size + 1)))[::-1].tolist()
+        for fixed, size in zip(static[:-1], layout.shape, strict=False)
+    ]
+    for head in itertools.product(*lengths):
+        if (room := chunk_size // math.prod(head)) >= 1:
+            shape = (*head, 1 if static[-1] else min(layout.shape[-1], room))
+            count = math.prod(math.ceil(size / length) for size, length in zip(layout.shape, shape, strict=True))
+            best = min(best, (count, shape))
+    return best[1]
+
+
+def _axis_values(run: RunFn, name: str, axis: Any) -> np.ndarray:
     """The checked values of one axis, as they label the result."""
     parameters = inspect.signature(run).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     seeds = name == "seed" and "key" in parameters and "seed" not in parameters
     if not (seeds or takes_any or name in parameters):
         raise ValueError(f"the run takes no {name!r}: its parameters are {', '.join(parameters)}")
-    values = np.asarray(axis)
+    try:
+        values = np.asarray(axis)
+    except ValueError as error:
+        raise ValueError(f"axis {name!r} is no list of values ({error}): give numbers, or texts") from None
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"axis {name!r} has shape {values.shape}: give a list of at least one value")
-    if values.dtype.kind not in "biuf":
-        raise ValueError(f"axis {name!r} has values of type {values.dtype}: give numbers")
+    if values.dtype.kind not in "biufU":
+        raise ValueError(f"axis {name!r} has values of type {values.dtype}: give numbers, or texts")
     unique, counts = np.unique(values, return_counts=True)
     if np.any(counts > 1):
         raise ValueError(f"axis {name!r} has {unique[counts > 1][0]} more than once: give every value once")
@@ -49,111 +153,75 @@ def axis_values(run: RunFn, name: str, axis: Any) -> np.ndarray:
     return values
 
 
-def layout_of(
-    run: RunFn,
-    values: Mapping[str, np.ndarray],
-    dims: Mapping[str, Sequence[str]],
-    coords: Mapping[str, Any],
-    attrs: Mapping[str, Mapping[str, Any]],
-    chunk_size: int | None,
-) -> _store.Layout:
-    """Traces one run, for the shapes and the identity of what is to be computed."""
-    scalars = [jax.ShapeDtypeStruct((), value.dtype) for value in _evaluate.traced_arguments(values)]
-    tracer = "the run closes over a tracer: call sweep outside of jit, vmap and grad, on a run of plain numbers"
-    try:
-        traced = _evaluate.one(run, tuple(values)).trace(*scalars)
-    except jax.errors.UnexpectedTracerError as error:
-        raise ValueError(tracer) from error
-    except TypeError as error:
-        what = str(error).partition("\n")[0]
+def _check_dims(name: str, out: Any, task: Task, labels: Mapping[str, np.ndarray]) -> None:
+    own = task.dims.get(name, ())
+    if name in labels:
+        raise ValueError(f"the run returns {name!r}, which is the name of an axis or coordinate: rename one")
+    if getattr(out.dtype, "kind", "?") not in "biuf":
+        raise ValueError(f"the run returns {name!r} of type {out.dtype}: return numbers")
+    if isinstance(own, str):
+        raise ValueError(f"dims of {name!r} is the text {own!r}: give a tuple of names")
+    if len(own) != len(out.shape):
         raise ValueError(
-            f"the run cannot be traced: shapes and branches must not depend on an axis ({what})"
-        ) from error
-    under_jit = isinstance(jnp.add(0, 0), Tracer)
-    if under_jit or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(_closed_over(run))):
-        raise ValueError(tracer)
-    program = hashlib.sha256(traced.lower().as_text().encode()).hexdigest()
-    sizes = tuple(value.size for value in values.values())
-    if both := set(values) & set(coords):
-        raise ValueError(f"coords has {', '.join(sorted(both))}, which axes has already: rename one")
-    variables = {}
-    for name, out in traced.out_info.items():
-        own = dims.get(name, ())
-        if name in values or name in coords:
-            raise ValueError(f"the run returns {name!r}, which is the name of an axis or coordinate: rename one")
-        if isinstance(own, str):
-            raise ValueError(f"dims of {name!r} is the text {own!r}: give a tuple of names")
-        if len(own) != len(out.shape):
-            raise ValueError(
-                f"{name!r} has shape {out.shape} but dims names {own}: give each of its dimensions a name, "
-                f"as in dims={{{name!r}: ('pixel',)}}"
-            )
-        for dim, size in zip(own, out.shape, strict=True):
-            if dim in values or (dim in coords and len(coords[dim]) != size):
-                taken = "an axis" if dim in values else f"a coordinate of {len(coords[dim])} values"
-                raise ValueError(
-                    f"{name!r} has the dimension {dim!r} of size {size}, but {dim!r} is {taken}: rename one"
-                )
-        variables[name] = _store.Variable((*values, *own), (*sizes, *out.shape), out.dtype, attrs.get(name, {}))
-    labels = {name: (name, value, attrs.get(name, {})) for name, value in {**values, **coords}.items()}
-    coordinates = xr.Dataset(
-        coords=labels,
-        attrs={
-            "run": _described(run),
-            "axes": list(values),
-            "program": program,
-            "platform": jax.default_backend(),
-            "xla_flags": os.environ.get("XLA_FLAGS", ""),
-            "versions": json.dumps(provenance.versions()),
-            "revision": provenance.revision() or "unknown",
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    )
-    _check_labels(coordinates, variables)
-    if chunk_size is None:
-        bytes_of_run = sum(out.size * out.dtype.itemsize for out in traced.out_info.values())
-        chunk_size = max(1, min(CHUNK_IN_LANES * _evaluate.lanes(), CHUNK_BYTES // max(1, bytes_of_run)))
-        if (processes := jax.process_count()) > 1:
-            chunk_size = min(chunk_size, math.ceil(math.prod(sizes) / (4 * processes)))
-    return _store.Layout(coordinates, variables, _block(sizes, chunk_size))
+            f"{name!r} has shape {out.shape} but dims names {tuple(own)}: give each of its dimensions a name, as in "
+            f"dims={{{name!r}: ('pixel',)}}"
+        )
+    for dim, size in zip(own, out.shape, strict=True):
+        if dim in task.axes or (dim in labels and len(labels[dim]) != size):
+            taken = "an axis" if dim in task.axes else f"a coordinate of {len(labels[dim])} values"
+            raise ValueError(f"{name!r} has the dimension {dim!r} of size {size}, but {dim!r} is {taken}: rename one")
 
 
-def _check_labels(coordinates: xr.Dataset, variables: Mapping[str, _store.Variable]) -> None:
+def _check_names(task: Task, variables: Mapping[str, _store.Variable], used: set[str]) -> None:
+    """Raises `ValueError` for names that no store can keep, or that name nothing."""
+    known = {*task.axes, *task.coords, *variables}
+    for name in sorted({*known, *used}, key=str):
+        if not isinstance(name, str) or not name or not name.isprintable() or {*name} & {*"/\\"} or name[0] in "._":
+            raise ValueError(f"the name {name!r} cannot be kept: give one without slashes that begins with a letter")
+        if name == _store.DIGESTS:
+            raise ValueError(f"the name {name!r} is taken by every store: rename it")
+    for what, given, allowed in (
+        ("dims", task.dims, set(variables)), ("attrs", task.attrs, known), ("coords", task.coords, used),
+    ):  # fmt: skip
+        if unknown := sorted(set(given) - allowed):
+            raise ValueError(f"{what} names {unknown[0]!r}, which is none of {', '.join(sorted(allowed))}: rename it")
+    for name, own in task.attrs.items():
+        if taken := [key for key in own if key in ENCODING]:
+            raise ValueError(f"attrs of {name!r} has {taken[0]!r}, by which readers would change numbers: rename it")
+        try:
+            json.dumps(dict(own), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"attrs of {name!r} cannot be kept ({error}): give texts and finite numbers") from None
+
+
+def _check_labels(layout: _store.Layout) -> None:
     """Builds the labeled result from zeros that take no memory: what cannot be labeled raises a `ValueError`."""
-    for name, variable in variables.items():
-        if getattr(variable.dtype, "kind", "?") not in "biuf" or not name or "/" in name:
-            raise ValueError(f"the run returns {name!r} of type {variable.dtype}: return numbers, under plain names")
-        if len(set(variable.dims)) < len(variable.dims) or name in {dim for v in variables.values() for dim in v.dims}:
+    for name, variable in layout.variables.items():
+        if len(set(variable.dims)) < len(variable.dims) or name in {
+            d for v in layout.variables.values() for d in v.dims
+        }:
             raise ValueError(f"{name!r} has the dimensions {variable.dims}: give each a name that nothing else has")
-    zeros = {name: (v.dims, np.broadcast_to(np.zeros((), v.dtype), v.shape)) for name, v in variables.items()}
+    zeros = {name: (v.dims, np.broadcast_to(np.zeros((), v.dtype), v.shape)) for name, v in layout.variables.items()}
     try:
-        coordinates.assign(zeros)
+        xr.Dataset(zeros, {name: (name, values) for name, values in layout.labels.items()})
     except ValueError as error:
         raise ValueError(f"dims and coords do not fit what the run returns: {error}") from error
 
 
-def _closed_over(run: RunFn) -> list[Any]:
-    if isinstance(run, functools.partial):
-        return [run.args, run.keywords, _closed_over(run.func)]
-    return list(inspect.getclosurevars(run).nonlocals.values()) if inspect.isfunction(run) else []
+def _outputs(program: Program) -> str:
+    return ", ".join(f"{name} {out.dtype}{out.shape}" for name, out in program.outputs.items())
 
 
 def _described(run: RunFn) -> str:
-    """The name of a run, and what `functools.partial` fixed of it."""
+    """The name of a run, and of what `functools.partial` fixed the numbers and short plain words."""
     if not isinstance(run, functools.partial):
         return getattr(run, "__qualname__", type(run).__name__)
-    fixed = [*map(repr, run.args), *(f"{key}={value!r}" for key, value in run.keywords.items())]
-    return f"{_described(run.func)}({', '.join(text if len(text) <= 40 else text[:37] + '...' for text in fixed)})"
+    fixed = [*run.args, *run.keywords.values()]
+    names = [""] * len(run.args) + [f"{name}=" for name in run.keywords]
+    return f"{_described(run.func)}({', '.join(map(_plain, names, fixed))})"
 
 
-def _block(sizes: Sequence[int], chunk_size: int) -> tuple[int, ...]:
-    """The shape of a chunk of at most `chunk_size` runs that covers a grid of `sizes` in the fewest chunks."""
-    # Only lengths that cut an axis into another number of pieces matter.
-    lengths = [np.unique(-(-size // np.arange(1, size + 1)))[::-1].tolist() for size in sizes[:-1]]
-    best: tuple[float, tuple[int, ...]] = (math.inf, ())
-    for head in itertools.product(*lengths):
-        if (room := chunk_size // math.prod(head)) >= 1:
-            shape = (*head, min(sizes[-1], room))
-            count = math.prod(math.ceil(size / length) for size, length in zip(sizes, shape, strict=True))
-            best = min(best, (count, shape))
-    return best[1]
+def _plain(name: str, value: Any) -> str:
+    word = isinstance(value, str) and len(value) <= 20 and value.replace(" ", "").replace("-", "").isalpha()
+    number = isinstance(value, bool | int | float | np.number | type(None))
+    return f"{name}{value!r}" if word or number else f"{name}<{type(value).__name__}>"

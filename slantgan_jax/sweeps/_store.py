@@ -1,28 +1,51 @@
-"""The results of a sweep on disk: a Zarr group, checksummed, written chunk by chunk.
+"""The results of a sweep in a Zarr group, of which no altered byte is read as a result.
 
-A chunk is a block of the grid of runs, with all variables. It is *done* if each of its files exists and has the right
-CRC-32C checksum. A file gets its final name only when it is complete, and a store appears only with all its metadata.
-See docs/sweeps.md#a-store.
+A chunk is a block of the grid of runs, with all variables. `digests/chunks` holds a SHA-256 digest for each variable of
+each chunk: of the identity of the sweep, the variable, the labels of the runs in the chunk, and the values. A chunk is
+*done* if all of its digests are those of what is there. So a chunk that was altered, or that belongs to another place,
+variable or sweep, is not done, and is computed again.
+
+All other files follow from the sweep alone, so they can be written again. The attributes of the group have a digest of
+each of them, and one of themselves, the `seal`. See docs/sweeps.md#a-store.
 """
 
+import contextlib
+import functools
+import hashlib
 import itertools
 import json
+import math
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import fsspec
 import numpy as np
 import xarray as xr
 import zarr
 from zarr.codecs import Crc32cCodec
-from zarr.storage import LocalStore, MemoryStore
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, WrapperStore
+
+from slantgan_jax import folders
+
+DIGESTS = "digests"
+"""The name of the group of digests, which no variable or coordinate may have."""
+
+SURROUNDINGS = ("platform", "processor", "xla_flags", "settings", "versions")
+"""The attributes that, beside the program, decide each bit of a result."""
+
+INTERNAL = ("description", "contents", "seal")
+"""The attributes by which a store is checked. They say nothing to a reader."""
+
+
+KEPT_TWICE = 1000
+"""Up to so many labels are attributes, too, so that a store that was killed while it grew can be mended."""
 
 
 class Variable(NamedTuple):
-    """A variable of the store: all its dimensions, its full `shape`, `dtype` and attributes."""
+    """A result of the runs: all its dimensions, its full `shape`, `dtype` and attributes."""
 
     dims: tuple[str, ...]
     shape: tuple[int, ...]
@@ -34,151 +57,397 @@ class Layout(NamedTuple):
     """What a store holds.
 
     Attributes:
-      coordinates: a dataset without variables: coordinates and the attributes of the whole.
-      variables: by name; their first dimensions are the axes of the sweep.
+      axes: the names of the sweep's axes, in the order of the dimensions.
+      labels: by name, the labels of each axis and of each other coordinate.
+      attrs: the attributes of axes and coordinates, by name.
+      variables: what runs return, by name; their first dimensions are the axes.
+      programs: `choice` to the digest of the program. There is one program for each combination of the static axes.
+      static: the names of the static axes.
       block: the number of runs along each axis in a chunk.
+      about: the attributes of the whole: `SURROUNDINGS`, and what else is worth knowing.
     """
 
-    coordinates: xr.Dataset
+    axes: tuple[str, ...]
+    labels: Mapping[str, np.ndarray]
+    attrs: Mapping[str, Mapping[str, Any]]
     variables: Mapping[str, Variable]
+    programs: Mapping[str, str]
+    static: tuple[str, ...]
     block: tuple[int, ...]
+    about: Mapping[str, str]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of runs along each axis."""
+        return tuple(len(self.labels[name]) for name in self.axes)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The number of chunks along each axis."""
+        return tuple(math.ceil(size / length) for size, length in zip(self.shape, self.block, strict=True))
+
+    def chunks(self) -> list[tuple[int, ...]]:
+        """The index of every chunk in the grid of chunks."""
+        return list(itertools.product(*map(range, self.counts)))
+
+    def place(self, index: tuple[int, ...]) -> tuple[slice, ...]:
+        """Where a chunk is on the grid of runs."""
+        starts = [i * length for i, length in zip(index, self.block, strict=True)]
+        ends = zip(starts, self.block, self.shape, strict=True)
+        return tuple(slice(start, min(start + length, size)) for start, length, size in ends)
+
+    def runs(self, index: tuple[int, ...]) -> int:
+        """The number of runs in a chunk."""
+        return math.prod(part.stop - part.start for part in self.place(index))
+
+    def choice(self, place: tuple[slice, ...]) -> str:
+        """The labels of the static axes in a place, as JSON; a chunk has one of each."""
+        parts = dict(zip(self.axes, place, strict=True))
+        return json.dumps([self.labels[name][parts[name]][0].item() for name in self.static])
 
 
-def create(path: Path | None, layout: Layout) -> zarr.Group | None:
-    """Makes an empty store, in memory if `path` is None. On disk it appears all at once.
+class Missing(OSError):
+    """A chunk that was computed is not there any more."""
 
-    Returns None where another process has just made one at `path`.
+
+class _Complete(WrapperStore[Any]):
+    """A store in which a chunk that is not there is an error, and not the fill value."""
+
+    async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
+        value = await self._store.get(key, prototype, byte_range)
+        if value is None and "c" in key.split("/")[1:]:
+            raise Missing(f"{key} of {self._store} is not there any more: run the sweep again, which computes it")
+        return value
+
+
+def located(store: Path | str) -> Path | str:
+    """Where a store is: an absolute path, or the URL of an object store.
+
+    Raises:
+      ValueError: an empty name, or a URL of a kind that is not known.
     """
-    if path is None:
-        return _write_metadata(MemoryStore(), layout)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        _write_metadata(LocalStore(unfinished), layout)
-        unfinished.chmod(0o755)
-        os.rename(unfinished, path)  # fails where a store is
-    except OSError:
-        if path.is_dir():
-            return None
-        raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return open_group(path)
+    name = os.fspath(store)
+    if "://" not in name:
+        if not name:
+            raise ValueError("store is empty: give a path or a URL")
+        return Path(name).expanduser().absolute()
+    if name.startswith("file://"):
+        return Path(name.removeprefix("file://")).absolute()
+    kind = name.partition("://")[0]
+    if kind not in fsspec.available_protocols():
+        raise ValueError(f"store is {name!r}: fsspec knows no {kind}://, give a path or another URL")
+    return name.rstrip("/")
 
 
-def open_group(path: Path) -> zarr.Group:
-    """Opens a store. Raises `ValueError` where there is none that can be read."""
+def exists(where: Path | str) -> bool:
+    """Whether there is anything at a path, or a store at a URL."""
+    return where.exists() if isinstance(where, Path) else _read(where, "zarr.json") is not None
+
+
+def create(where: Path | str, layout: Layout) -> None:
+    """Makes an empty store. On disk it appears all at once, unless another process has just made one there."""
+    if isinstance(where, str):
+        _put(where, layout)
+        return
+    where.parent.mkdir(parents=True, exist_ok=True)
+    with folders.unfinished(where.parent, f".{where.name}-") as folder:
+        _put(folder, layout)
+        try:
+            os.rename(folder, where)  # fails if a store is there
+        except OSError:
+            if not where.is_dir():
+                raise
+
+
+@contextlib.contextmanager
+def in_use(where: Path | str) -> Iterator[None]:
+    """Removes what killed writers have left in a store that nobody else uses, and keeps others from doing so."""
+    if isinstance(where, Path):
+        with folders.locked(where, alone=True) as unused:
+            for left in where.rglob("*.partial") if unused else ():
+                left.unlink(missing_ok=True)
+        with folders.locked(where):
+            yield
+    else:
+        yield
+
+
+def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
+    """The layout of the store at `where`, with which the sweep of `layout` goes on; what was damaged of it is mended.
+
+    The order of its labels and its block are kept. If `layout` has more labels, the store grows. The second layout is
+    that before.
+
+    Raises:
+      ValueError: another sweep made the store, which is left as it was.
+    """
+    about = _about(where)
+    theirs, ours, damaged = json.loads(about["description"]), _description(layout), _damaged(where, about)
+    found = [*other_identity(layout._replace(about=about, programs=theirs["programs"]), layout)]
+    found += _other_shapes(theirs, ours)
+    kept = {name: layout.labels[name] for name in layout.axes}
+    for name in kept if not found else ():
+        old, new = theirs["axes"][name], ours["axes"][name]
+        if old["digest"] != new["digest"]:
+            known = "values" in old or not any(file.startswith(f"{name}/") for file in damaged)
+            if known:
+                labels = np.asarray(old["values"]) if "values" in old else _read_labels(where, name)
+                kept[name] = labels.astype(kept[name].dtype) if labels.dtype.kind != "U" else labels
+            if not known or not set(kept[name].tolist()) <= set(layout.labels[name].tolist()):
+                found.append(f"{name} {old['summary']}, now {new['summary']}")
+    if found:
+        raise ValueError(f"{where} was made by another sweep ({'; '.join(found)}): it is left as it was, name another")
+    before = layout._replace(
+        labels={**layout.labels, **kept},
+        block=tuple(theirs["block"]),
+        about={**layout.about, "created": about["created"], "revision": about["revision"]},
+    )
+    rest = {name: layout.labels[name][~np.isin(layout.labels[name], labels)] for name, labels in kept.items()}
+    grown = {name: np.concatenate([kept[name], more.astype(kept[name].dtype)]) for name, more in rest.items()}
+    stored = before._replace(labels={**layout.labels, **grown})
+    stored = stored._replace(variables={
+        name: own._replace(shape=(*stored.shape, *own.shape[len(layout.axes) :]))
+        for name, own in layout.variables.items()
+    })  # fmt: skip
+    if damaged or _description(stored) != theirs:
+        _put(where, stored, grown=not damaged)
+    return stored, before
+
+
+def opened(where: Path | str) -> Layout:
+    """The layout of a store of which nothing but chunks is missing or damaged.
+
+    Raises:
+      ValueError: there is no store of a sweep, or something of it is damaged.
+    """
+    about = _about(where)
+    if damaged := _damaged(where, about):
+        raise ValueError(f"{where} is damaged ({', '.join(damaged)}): run the same sweep again, which mends that")
+    description, group = json.loads(about["description"]), open_group(where)
+    variables = {
+        name: Variable(tuple(own["dims"]), tuple(own["shape"]), np.dtype(own["dtype"]), own["attrs"])
+        for name, own in description["variables"].items()
+    }
+    names = (*description["axes"], *description["coordinates"])
+    return Layout(
+        axes=tuple(description["axes"]),
+        labels={name: _read_labels(where, name) for name in names},
+        attrs={name: dict(_array(group, name).attrs) for name in names},
+        variables=variables,
+        programs=description["programs"],
+        static=tuple(description["static"]),
+        block=tuple(description["block"]),
+        about={name: value for name, value in about.items() if name not in INTERNAL},
+    )
+
+
+def open_group(where: Path | str, complete: bool = False) -> zarr.Group:
+    """The Zarr group of a store; with `complete`, for reading, where a chunk that is missing is an error."""
+    store = LocalStore(where) if isinstance(where, Path) else FsspecStore.from_url(where)
+    return zarr.open_group(_Complete(store) if complete else store, mode="r" if complete else "r+")
+
+
+def other_identity(theirs: Layout, ours: Layout) -> Iterator[str]:
+    """In words, every difference between two layouts in what decides the bits of their results."""
+    for name in ("settings", "versions"):
+        old, new = json.loads(theirs.about[name]), json.loads(ours.about[name])
+        yield from (
+            f"{part} {old.get(part)}, now {new.get(part)}" for part in {**old, **new} if old.get(part) != new.get(part)
+        )
+    for name in ("platform", "processor", "xla_flags"):
+        if theirs.about[name] != ours.about[name]:
+            yield f"{name} {theirs.about[name]}, now {ours.about[name]}"
+    if any(ours.programs.get(choice) != digest for choice, digest in theirs.programs.items()):
+        yield f"run {theirs.about['run']}, now {ours.about['run']}: another program"
+
+
+def is_done(group: zarr.Group, layout: Layout, index: tuple[int, ...]) -> bool:
+    """Whether a chunk is there, whole, and the one that belongs there; `group` is one for reading."""
     try:
-        if not path.is_dir():  # opening would make it
-            raise NotADirectoryError(f"no folder at {path}")
-        group = zarr.open_group(path, mode="r+")
-        for name in ("axes", "coordinates", "variables"):  # what `create` writes, all readable
-            for member in _names(group, name):
-                _array(group, member)
-        return group
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:
+        wanted, place = np.asarray(_array(group, f"{DIGESTS}/chunks")[index]), layout.place(index)
+        return bool(np.array_equal(wanted, _digests(layout, place, read(group, layout, place))))
+    except Exception:  # whatever a damaged file makes of the codecs that read it
+        return False
+
+
+def missing(where: Path | str, layout: Layout) -> list[tuple[int, ...]]:
+    """The indices of the chunks that are not done."""
+    group = open_group(where, complete=True)
+    return [index for index in layout.chunks() if not is_done(group, layout, index)]
+
+
+def read(group: zarr.Group, layout: Layout, place: tuple[slice, ...]) -> dict[str, np.ndarray]:
+    """The values of all variables in a place on the grid of runs."""
+    return {name: np.asarray(_array(group, name)[place]) for name in layout.variables}
+
+
+def write(group: zarr.Group, layout: Layout, index: tuple[int, ...], values: Mapping[str, np.ndarray]) -> None:
+    """Writes one chunk: the values of every variable, then their digests."""
+    place = layout.place(index)
+    with _every_chunk_written():
+        for name, value in values.items():
+            _array(group, name)[place] = value
+        _array(group, f"{DIGESTS}/chunks")[index] = _digests(layout, place, values)
+
+
+def dataset(where: Path | str) -> xr.Dataset:
+    """The labeled contents; variables are read when they are used, coordinates at once. Nothing is decoded."""
+    store = open_group(where, complete=True).store
+    ds = xr.open_zarr(
+        store, consolidated=False, chunks=None, mask_and_scale=False, decode_times=False, decode_timedelta=False
+    )
+    texts = {name: array.astype(object).astype(str) for name, array in ds.coords.items() if array.dtype.kind in "OT"}
+    ds = ds.assign_coords({name: array.assign_attrs(ds[name].attrs) for name, array in texts.items()})
+    return ds.drop_attrs(deep=False).assign_attrs({k: v for k, v in ds.attrs.items() if k not in INTERNAL})
+
+
+def _put(where: Path | str, layout: Layout, grown: bool = False) -> None:
+    """Writes everything but the chunks. The group itself is last, so an unfinished store is none; in a store that has
+    `grown` it is first, so that from then on all other files can be mended from it."""
+    files = _files(layout)
+    about = {**layout.about, "description": json.dumps(_description(layout))}
+    about["contents"] = json.dumps({key: hashlib.sha256(data).hexdigest() for key, data in files.items()})
+    group: dict[str, Any] = {}
+    zarr.create_group(MemoryStore(group), attributes={**about, "seal": _seal(about)}, zarr_format=3)
+    root = {"zarr.json": group["zarr.json"].to_bytes()}
+    for key, data in ({**root, **files} if grown else {**files, **root}).items():
+        _write(where, key, data)
+
+
+def _files(layout: Layout) -> dict[str, bytes]:
+    """The files of a store, without the group itself and without chunks of results."""
+    files: dict[str, Any] = {}
+    group = zarr.create_group(MemoryStore(files), zarr_format=3)
+    # Checksums, so that other readers notice damage, too. Trained parameters are noise to a compressor.
+    create = functools.partial(group.create_array, compressors=[Crc32cCodec()])
+    with _every_chunk_written():
+        for name, values in layout.labels.items():
+            text = values.dtype.kind == "U"
+            array = create(
+                name,
+                shape=values.shape,
+                dtype=str if text else values.dtype,
+                chunks=values.shape,
+                dimension_names=[name],
+                attributes=dict(layout.attrs.get(name, {})),
+            )
+            array[:] = values.astype(object) if text else values
+    for name, variable in layout.variables.items():
+        inner = (max(1, size) for size in variable.shape[len(layout.block) :])
+        create(
+            name,
+            shape=variable.shape,
+            dtype=variable.dtype,
+            chunks=(*layout.block, *inner),
+            fill_value=np.nan if variable.dtype.kind == "f" else 0,
+            dimension_names=variable.dims,
+            attributes=dict(variable.attrs),
+        )
+    row = len(layout.variables), hashlib.sha256().digest_size
+    group.create_group(DIGESTS)
+    create(f"{DIGESTS}/chunks", shape=(*layout.counts, *row), dtype=np.uint8, chunks=(*(1 for _ in layout.axes), *row))
+    return {key: data.to_bytes() for key, data in files.items() if key != "zarr.json"}
+
+
+def _description(layout: Layout) -> dict[str, Any]:
+    """What a layout has beside its values and its identity, for comparing and for people."""
+
+    def of_labels(name: str) -> dict[str, Any]:
+        values = layout.labels[name]
+        described = {"summary": _summary(values), "digest": hashlib.sha256(_bytes(values)).hexdigest()}
+        return described | ({"values": values.tolist()} if len(values) <= KEPT_TWICE else {})
+
+    described = {
+        "axes": {name: of_labels(name) for name in layout.axes},
+        "coordinates": {name: of_labels(name) for name in layout.labels if name not in layout.axes},
+        "variables": {
+            name: {"dims": own.dims, "shape": own.shape, "dtype": str(own.dtype), "attrs": dict(own.attrs)}
+            for name, own in layout.variables.items()
+        },
+        "attrs": layout.attrs,
+        "programs": layout.programs,
+        "static": layout.static,
+        "block": layout.block,
+    }
+    return json.loads(json.dumps(described))
+
+
+def _about(where: Path | str) -> dict[str, str]:
+    """The attributes of the group. Raises `ValueError` unless they are as a sweep wrote them."""
+    try:
+        if isinstance(where, Path) and not where.is_dir():
+            raise NotADirectoryError(f"no folder at {where}")
+        data = _read(where, "zarr.json")
+        if data is None:
+            raise FileNotFoundError("no zarr.json")
+        root = json.loads(data)
+        about = root.pop("attributes")
+        if not {*SURROUNDINGS, *INTERNAL, "created", "revision"} <= set(about):
+            raise ValueError("attributes are missing")
+        if about.pop("seal") != _seal(about) or root != {"zarr_format": 3, "node_type": "group"}:
+            raise ValueError("zarr.json was altered")
+        return about
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
-            f"{path} is not a store of a sweep that can be read ({error}): remove it or name another"
+            f"{where} is not a store of a sweep that can be read ({type(error).__name__}: {error}): name another. If "
+            "it was one, restore its zarr.json, for its chunks may be whole"
         ) from error
 
 
-def block(group: zarr.Group) -> tuple[int, ...]:
-    """The number of runs along each axis in a chunk of the store."""
-    return _array(group, variables(group)[0]).chunks[: len(_names(group, "axes"))]
+def _seal(about: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode()).hexdigest()
 
 
-def variables(group: zarr.Group) -> list[str]:
-    """The names of the variables."""
-    return _names(group, "variables")
+def _damaged(where: Path | str, about: Mapping[str, str]) -> list[str]:
+    """The files, beside chunks of results, that are missing or not as they were written."""
+    return [
+        key for key, digest in json.loads(about["contents"]).items()
+        if hashlib.sha256(_read(where, key) or b"").hexdigest() != digest
+    ]  # fmt: skip
 
 
-def damaged_coordinates(group: zarr.Group) -> list[str]:
-    """The coordinates whose files are missing or altered."""
-    return [name for name in _names(group, "coordinates") if not is_done(group, [name], (0,))]
+def _other_shapes(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
+    """In words, every difference of axes, coordinates and variables, apart from the labels of axes."""
+    old, new = list(theirs["axes"]), list(ours["axes"])
+    if old != new:
+        yield f"axes {', '.join(old)}, now {', '.join(new)}"
+    for kind in ("coordinates", "variables"):
+        for name in {**theirs[kind], **ours[kind]}:
+            before, now = (_outline(side[kind].get(name), len(old)) for side in (theirs, ours))
+            if before != now:
+                yield f"{name} {before}, now {now}"
 
 
-def mend_coordinates(group: zarr.Group, layout: Layout) -> None:
-    """Writes damaged coordinates again, in a store without `differences` from `layout`."""
-    for name in damaged_coordinates(group):
-        write(group, (slice(None),), {name: layout.coordinates[name].values})
+def _outline(described: Mapping[str, Any] | None, axes: int) -> str:
+    if described is None:
+        return "none"
+    if "dims" not in described:
+        return f"{described['summary']} ({described['digest'][:8]})"
+    return f"{described['dtype']} of {', '.join(described['dims'])}, {tuple(described['shape'][axes:])}"
 
 
-def missing(group: zarr.Group) -> list[tuple[int, ...]]:
-    """The indices of the chunks that are not done."""
-    names, length = variables(group), len(_names(group, "axes"))
-    counts = _array(group, names[0]).cdata_shape[:length]
-    return [index for index in itertools.product(*map(range, counts)) if not is_done(group, names, index)]
-
-
-def dataset(group: zarr.Group, without: Sequence[str] = ()) -> xr.Dataset:
-    """The labeled contents; variables are read when they are used, coordinates at once."""
-    return xr.open_zarr(group.store, consolidated=False, chunks=None, drop_variables=list(without))
-
-
-def write(group: zarr.Group, block: tuple[slice, ...], values: Mapping[str, np.ndarray]) -> None:
-    """Writes one chunk: the values of every variable for the runs in `block`."""
-    # A chunk that happens to equal the fill value must be written like any other.
-    with zarr.config.set({"array.write_empty_chunks": True}):
-        for name, value in values.items():
-            _array(group, name)[block] = value
-
-
-def is_done(group: zarr.Group, names: Sequence[str], index: tuple[int, ...]) -> bool:
-    """Whether the chunk with this `index` in the grid of chunks is there, whole and unaltered, for all variables."""
-    assert isinstance(group.store, LocalStore)
-    for name in names:
-        array = _array(group, name)
-        if array.size == 0:
-            continue
-        position = (*index, *(0,) * (array.ndim - len(index)))
-        key = f"{name}/{array.metadata.encode_chunk_key(position)}"
-        if not (group.store.root / key).is_file():
-            return False
-        try:
-            array.get_block_selection(position)
-        except (ValueError, OSError, RuntimeError):  # checksum, or a length that cannot be
-            return False
-    return True
-
-
-def differences(group: zarr.Group, layout: Layout) -> Iterator[str]:
-    """In words, everything by which a store was not made by the sweep that `layout` describes.
-
-    Of a damaged coordinate only the size can be compared.
-    """
-    theirs, ours = dict(group.attrs), layout.coordinates.attrs
-    old_versions, new_versions = json.loads(str(theirs["versions"])), json.loads(ours["versions"])
-    for name in new_versions:
-        if old_versions.get(name) != new_versions[name]:
-            yield f"{name} {old_versions.get(name)}, now {new_versions[name]}"
-    yield from (
-        f"{name} {theirs[name]}, now {ours[name]}" for name in ("platform", "xla_flags") if theirs[name] != ours[name]
-    )
-    if theirs["program"] != ours["program"]:
-        yield f"run {theirs['run']}, now {ours['run']}: another program"
-    names, damaged = _names(group, "coordinates"), damaged_coordinates(group)
-    stored = dataset(group, without=damaged)
-    for name, coordinate in layout.coordinates.coords.items():
-        if name not in names:
-            yield f"no axis {name}"
-        elif name in damaged:
-            if (old := _array(group, str(name)).shape) != coordinate.shape:
-                yield f"{name} {old[0]} values, now {coordinate.size}"
-        elif not np.array_equal(stored[name].values, coordinate.values, equal_nan=coordinate.dtype.kind == "f"):
-            yield f"{name} {_summary(stored[name].values)}, now {_summary(coordinate.values)}"
+def _digests(layout: Layout, place: tuple[slice, ...], values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The digest of each variable of a chunk, `[variables, 32]`: of what made the values, of their place, of them."""
+    rows, made_by = [], [layout.programs[layout.choice(place)], *(layout.about[part] for part in SURROUNDINGS)]
     for name, variable in layout.variables.items():
-        if name not in group:
-            yield f"no variable {name}"
-        elif (old := stored[name]).shape != variable.shape or old.dtype != variable.dtype or old.dims != variable.dims:
-            yield f"{name} {old.dtype}{dict(old.sizes)}, now {variable.dtype}{variable.dims}{variable.shape}"
-    yield from (f"axis {name}, now none" for name in names if name not in layout.coordinates.coords)
+        digest = hashlib.sha256(json.dumps([*made_by, name]).encode())
+        for axis, part in zip(layout.axes, place, strict=True):
+            digest.update(f"{axis}:".encode() + _bytes(layout.labels[axis][part]))
+        digest.update(_bytes(np.asarray(values[name], variable.dtype)))
+        rows.append(np.frombuffer(digest.digest(), np.uint8))
+    return np.stack(rows)
 
 
-def _names(group: zarr.Group, kind: str) -> list[str]:
-    """The names of the `axes`, `coordinates` or `variables`, as `create` wrote them."""
-    names = group.attrs[kind]
-    assert isinstance(names, list)
-    return list(map(str, names))
+def _bytes(values: np.ndarray) -> bytes:
+    """What an array is, without ambiguity."""
+    if values.dtype.kind == "U":
+        return json.dumps(values.tolist()).encode()
+    return f"{values.dtype.str}{values.shape}".encode() + np.ascontiguousarray(values).tobytes()
+
+
+def _read_labels(where: Path | str, name: str) -> np.ndarray:
+    values = np.asarray(_array(open_group(where), name)[:])
+    return values.astype(object).astype(str) if values.dtype.kind in "OT" else values
 
 
 def _summary(values: np.ndarray) -> str:
@@ -191,26 +460,32 @@ def _array(group: zarr.Group, name: str) -> zarr.Array:
     return array
 
 
-def _write_metadata(store: Any, layout: Layout) -> zarr.Group:
-    names = {"coordinates": list(map(str, layout.coordinates.coords)), "variables": list(layout.variables)}
-    encoding = {
-        name: {"compressors": [Crc32cCodec()], "chunks": (values.size,)}
-        for name, values in layout.coordinates.coords.items()
-    }
-    layout.coordinates.assign_attrs(names).to_zarr(
-        store, mode="w", zarr_format=3, consolidated=False, encoding=encoding
-    )
-    group = zarr.open_group(store, mode="r+")
-    for name, variable in layout.variables.items():
-        inner = variable.shape[len(layout.block) :]
-        group.create_array(
-            name,
-            shape=variable.shape,
-            dtype=variable.dtype,
-            chunks=(*layout.block, *(max(1, size) for size in inner)),
-            compressors=[Crc32cCodec()],  # checksummed; trained parameters are noise to a compressor
-            fill_value=np.nan if variable.dtype.kind == "f" else 0,
-            dimension_names=variable.dims,
-            attributes=dict(variable.attrs),
-        )
-    return group
+def _every_chunk_written() -> Any:
+    """A chunk that happens to equal the fill value is written like any other."""
+    return zarr.config.set({"array.write_empty_chunks": True})
+
+
+def _read(where: Path | str, key: str) -> bytes | None:
+    """A file of a store; None if there is none."""
+    try:
+        if isinstance(where, Path):
+            return (where / key).read_bytes()
+        filesystem, path = fsspec.core.url_to_fs(where)
+        return bytes(filesystem.cat_file(f"{path}/{key}"))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+
+
+def _write(where: Path | str, key: str, data: bytes) -> None:
+    """Writes a file of a store; on disk it appears all at once."""
+    if isinstance(where, Path):
+        (where / key).parent.mkdir(parents=True, exist_ok=True)
+        unfinished = where / f"{key}.{uuid.uuid4().hex}.partial"
+        try:
+            unfinished.write_bytes(data)
+            os.replace(unfinished, where / key)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    else:
+        filesystem, path = fsspec.core.url_to_fs(where)
+        filesystem.pipe_file(f"{path}/{key}", data)

@@ -12,7 +12,7 @@ import pytest
 import zarr
 
 from slantgan_jax import provenance, rules, slanted_land, sweep, sweeps, train
-from slantgan_jax.sweeps import _checks, _evaluate, _store
+from slantgan_jax.sweeps import _checks, _programs, _store
 
 GAME = slanted_land()
 STEPS = 40
@@ -90,7 +90,7 @@ def test_a_cell_has_the_same_bits_in_another_sweep(expected, axes):
 
 
 def test_more_lanes_than_one_batch_give_the_same_bits(expected):
-    width = _evaluate.lanes() * jax.local_device_count()
+    width = _programs.lanes() * jax.local_device_count()
     many = sweep(run, {"seed": range(width + 5), "learning_rate": [0.1]}, dims=DIMS)
     assert_same_bits(many.isel(seed=range(30)), expected.sel(learning_rate=[0.1]))
     last = sweep(run, {"seed": [width + 4], "learning_rate": [0.1]}, dims=DIMS)
@@ -165,7 +165,7 @@ def test_a_diverging_run_harms_nobody(expected):
 
 def test_a_call_after_the_end_computes_nothing(tmp_path, expected, monkeypatch):
     sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", chunk_size=12)
-    monkeypatch.setattr(_evaluate, "evaluate", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(_programs, "evaluate", lambda *_: pytest.fail("computed again"))
     assert_same_bits(sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr"), expected)
 
 
@@ -193,8 +193,8 @@ def test_a_damaged_chunk_is_noticed_and_computed_again(tmp_path, expected, damag
     with pytest.raises(ValueError, match="1 chunks are missing or damaged"):
         sweeps.load(store)
     computed = []
-    start = _evaluate.evaluate
-    monkeypatch.setattr(_evaluate, "evaluate", lambda *arguments: computed.append(1) or start(*arguments))
+    start = _programs.evaluate
+    monkeypatch.setattr(_programs, "evaluate", lambda *arguments: computed.append(1) or start(*arguments))
     assert_same_bits(sweep(run, AXES, dims=DIMS, store=store), expected)
     assert len(computed) == 1
     assert_same_bits(sweeps.load(store), expected)
@@ -255,7 +255,7 @@ def test_something_else_at_the_path_is_refused_and_kept(tmp_path):
 
 def test_ctrl_c_stops_between_chunks_and_says_how_to_go_on(tmp_path, expected, monkeypatch):
     calls = []
-    start = _evaluate.evaluate
+    start = _programs.evaluate
 
     def interrupted(*arguments):
         calls.append(1)
@@ -263,7 +263,7 @@ def test_ctrl_c_stops_between_chunks_and_says_how_to_go_on(tmp_path, expected, m
             raise KeyboardInterrupt
         return start(*arguments)
 
-    monkeypatch.setattr(_evaluate, "evaluate", interrupted)
+    monkeypatch.setattr(_programs, "evaluate", interrupted)
     with pytest.raises(
         KeyboardInterrupt, match=r"stopped with 3 of 8 chunks done: call it again with the same arguments"
     ):

@@ -1,0 +1,103 @@
+"""Chunks computed by an executor: by other processes, on this machine or on others.
+
+An executor is whatever has the interface of `concurrent.futures.Executor`: that of dask.distributed, mpi4py or
+submitit, or a pool of processes. A process computes a chunk with all of its devices and writes it into the store.
+"""
+
+import contextlib
+import functools
+import os
+import pickle
+import time
+from concurrent.futures import Executor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from slantgan_jax import cpu
+from slantgan_jax.sweeps import _checks, _chunks, _store
+from slantgan_jax.sweeps._checks import Task
+from slantgan_jax.sweeps._chunks import Progress
+from slantgan_jax.sweeps._programs import Program
+
+POLL_SECONDS = 0.05
+
+
+def packed(task: Task) -> bytes:
+    """A task as bytes, with the settings under which it is to be traced."""
+    try:
+        from cloudpickle import dumps  # takes functions of notebooks and scripts, too
+    except ImportError:
+        from pickle import dumps
+    every_core = cpu.XLA_FLAGS in os.environ.get("XLA_FLAGS", "")
+    try:
+        return pickle.dumps((every_core, jnp.result_type(float) == jnp.float64, dumps(task)))
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"the run cannot be sent to the executor's processes ({error}): install cloudpickle, or give a "
+            "function of a module that they can import"
+        ) from error
+
+
+def prepared(executor: Executor, payload: bytes, measure: bool) -> tuple[_store.Layout, int | None]:
+    """The layout, as a process of the executor finds it, and if asked for the number of runs for a chunk."""
+    return executor.submit(_prepared, payload, measure).result()
+
+
+def compute_all(
+    executor: Executor,
+    payload: bytes,
+    where: Path | str,
+    layout: _store.Layout,
+    before: _store.Layout,
+    progress: Progress,
+) -> None:
+    """Computes and writes every chunk of a store that is not done."""
+    todo = _store.missing(where, layout)
+    progress.save(progress.total - sum(map(layout.runs, todo)), computed=False)
+    waiting = [executor.submit(_compute, payload, where, layout, before, index) for index in todo]
+    try:
+        while waiting:
+            for future in [future for future in waiting if future.done()]:
+                waiting.remove(future)
+                progress.save(future.result(), computed=False)
+            time.sleep(POLL_SECONDS)
+    except BrokenProcessPool as error:
+        raise OSError(f"a process of the executor died ({error})") from error
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _prepared(payload: bytes, measure: bool) -> tuple[_store.Layout, int | None]:
+    x64, layout, programs = _traced(payload)
+    with jax.enable_x64(x64):
+        return layout, _chunks.preferred_size(layout, programs)[0] if measure else None
+
+
+def _compute(
+    payload: bytes, where: Path | str, layout: _store.Layout, before: _store.Layout, index: tuple[int, ...]
+) -> int:
+    """Computes and writes one chunk; returns its number of runs."""
+    x64, own, programs = _traced(payload)
+    if found := list(_store.other_identity(layout, own)):
+        raise ValueError(f"a process of the executor would compute other bits than {where} has: {'; '.join(found)}")
+    reading, writing = _store.open_group(where, complete=True), _store.open_group(where)
+    with jax.enable_x64(x64):
+        known = _chunks.known_part(reading, before, index)
+        values = _chunks.computed(layout, programs, layout.place(index), lambda _: None, known)
+    _store.write(writing, layout, index, values)
+    return layout.runs(index)
+
+
+@functools.lru_cache(maxsize=4)
+def _traced(payload: bytes) -> tuple[bool, _store.Layout, dict[str, Program]]:
+    """Whether a task is in 64 bits, its layout and its programs, as this process traces it."""
+    every_core, x64, task = pickle.loads(payload)
+    if every_core:
+        with contextlib.suppress(RuntimeError):  # JAX is running already; if other flags matter, the store tells
+            cpu.use_every_core()
+    with jax.enable_x64(x64):
+        return x64, *_checks.layout_of(pickle.loads(task))

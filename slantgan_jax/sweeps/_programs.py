@@ -1,0 +1,263 @@
+"""How a run becomes a program: traced, identified, and mapped over lanes, so that its bits are those of one lane alone.
+
+A *lane* is one run of a batch. The number of lanes is a property of the program, never of the sweep, and the last batch
+is padded. So every run goes through the same compiled program, wherever it stands and whoever computes it.
+"""
+
+import contextlib
+import functools
+import hashlib
+import inspect
+import json
+import math
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.extend import core
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from slantgan_jax import provenance
+
+RunFn = Callable[..., Mapping[str, Any]]
+"""A pure function of named scalars, and of a `key` if there is an axis of seeds, to a flat mapping of arrays."""
+
+LANES = {"cpu": 1024}
+LANES_OF_ACCELERATORS = 131072
+"""Runs at a time on one device. On a CPU they are few, so that their parameters stay in the cache of a core."""
+
+BATCH_BYTES = 2**26
+"""The results of a batch on one device take no more than this, unless those of one run do: lanes are halved for it."""
+
+SETTINGS = (
+    "jax_disable_most_optimizations",
+    "jax_optimization_level",
+    "jax_exec_time_optimization_effort",
+    "jax_memory_fitting_level",
+    "jax_memory_fitting_effort",
+    "jax_compiler_enable_remat_pass",
+    "jax_xla_profile_version",
+)
+"""The settings of JAX that tell the compiler how to compile, and so can change the last bit of a result."""
+
+VECTOR_UNITS = ("fma", "avx", "avx2", "avx512f", "asimd", "sve")
+"""The features of a processor for which XLA compiles different arithmetic, as Linux names them."""
+
+CALLBACKS = ("pure_callback", "io_callback")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A traced run.
+
+    Attributes:
+      digest: of the mapped program and its constants; equal digests mean equal programs.
+      lanes: runs at a time on one device.
+      types: of the arguments.
+      outputs: names to the shape and type that one run returns.
+      calls_lapack: whether it must not run on several CPU devices at once.
+      mapped: from one array `[lanes]` for each axis to the results of so many runs.
+    """
+
+    digest: str
+    lanes: int = field(compare=False)
+    types: tuple[np.dtype, ...] = field(compare=False)
+    outputs: Mapping[str, jax.ShapeDtypeStruct] = field(compare=False)
+    calls_lapack: bool = field(compare=False)
+    mapped: Callable[..., dict[str, jax.Array]] = field(compare=False)
+
+    def devices(self) -> tuple[Any, ...]:
+        """The devices of this process that compute it."""
+        devices = tuple(jax.local_devices())
+        # jaxlib's batched LAPACK kernels wait on the thread pool that runs them: on several devices they can deadlock.
+        return devices[:1] if self.calls_lapack else devices
+
+    def width(self) -> int:
+        """Runs at a time on all devices."""
+        return self.lanes * len(self.devices())
+
+
+def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
+    """Traces one run whose parameters are scalars of the types of `arguments`.
+
+    Nothing is remembered from an earlier call: a global variable that has changed since is read anew.
+
+    Raises:
+      ValueError: a parameter without an axis; a run that cannot be traced, closes over a tracer, calls back into Python
+        or does not return a flat mapping of arrays.
+    """
+    scalars = [jax.ShapeDtypeStruct((), value.dtype) for value in arguments.values()]
+    tracer = "the run closes over a tracer: call sweep outside of jit, vmap and grad, on a run of plain numbers"
+    if isinstance(jnp.add(0, 0), Tracer) or any(
+        isinstance(leaf, Tracer) for leaf in jax.tree.leaves(_closed_over(run))
+    ):
+        raise ValueError(tracer)
+    with _own_settings():
+        try:
+            traced = jax.jit(_calling(run, tuple(arguments))).trace(*scalars)
+        except jax.errors.UnexpectedTracerError as error:
+            raise ValueError(tracer) from error
+        except TypeError as error:
+            if isinstance(error, jax.errors.KeyReuseError):
+                raise
+            what = str(error).partition("\n")[0]
+            raise ValueError(
+                f"the run cannot be traced: shapes and branches must not depend on an axis ({what}); axes named in "
+                "`static` may decide them"
+            ) from error
+        outputs, closed = traced.out_info, traced.jaxpr
+        structure = jax.tree.structure(outputs)
+        lanes, digest = _lanes(outputs), hashlib.sha256()
+        for constant in _constants(closed):
+            digest.update(constant)
+
+        def mapped(*numbers: jax.Array) -> dict[str, jax.Array]:
+            return structure.unflatten(jax.vmap(core.jaxpr_as_fun(closed), axis_size=lanes)(*numbers))
+
+        text = jax.jit(mapped).lower(*(jax.ShapeDtypeStruct((lanes,), scalar.dtype) for scalar in scalars)).as_text()
+    digest.update(text.encode())
+    types = tuple(value.dtype for value in arguments.values())
+    return Program(digest.hexdigest(), lanes, types, outputs, "lapack_" in text, mapped)
+
+
+def traced_arguments(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The values as they are traced: floats in the default precision, whole numbers in 32 bits."""
+    kinds = {"f": jnp.result_type(float), "i": np.int32, "u": np.int32, "b": np.bool_}
+    with np.errstate(over="ignore"):  # what is too large for the precision is infinite
+        return {
+            name: value.astype(np.uint32 if name == "seed" else kinds[value.dtype.kind])
+            for name, value in values.items()
+        }
+
+
+def evaluate(
+    program: Program, arguments: list[np.ndarray], count: int, advance: Callable[[int], Any]
+) -> dict[str, np.ndarray]:
+    """The results `[count, ...]` for arguments `[count]` of each axis; `advance` is told of each batch that is done."""
+    width = program.width()
+    execute = compiled(program)
+    results = {name: np.empty((count, *out.shape), out.dtype) for name, out in program.outputs.items()}
+    for first in range(0, count, width):
+        parts = [argument[first : first + width] for argument in arguments]
+        size = min(width, count - first)
+        batch = execute(*(np.pad(part, (0, width - size), mode="edge") for part in parts))
+        for name, value in batch.items():
+            results[name][first : first + size] = np.asarray(value)[:size]
+        advance(size)
+    return results
+
+
+def surroundings() -> dict[str, str]:
+    """All but the program that can decide the last bit of a result, in words."""
+    return {
+        "platform": jax.default_backend(),
+        "processor": _processor(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "settings": json.dumps({name: str(jax.config.values.get(name)) for name in SETTINGS}),
+        "versions": json.dumps(provenance.versions()),
+    }
+
+
+def compiled(program: Program) -> Callable[..., dict[str, jax.Array]]:
+    """The program for `width` runs, compiled for the devices of this process."""
+    return _compiled(program, program.devices())
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(program: Program, devices: tuple[Any, ...]) -> Callable[..., dict[str, jax.Array]]:
+    mesh = jax.make_mesh((len(devices),), ("runs",), axis_types=(AxisType.Auto,), devices=devices)
+    spec = PartitionSpec("runs")
+    # The check of what varies would refuse a run with a loop that starts at a constant, and here all results vary.
+    sharded = jax.shard_map(program.mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    whole = [jax.ShapeDtypeStruct((program.lanes * len(devices),), dtype) for dtype in program.types]
+    with _own_settings():
+        return jax.jit(sharded, in_shardings=NamedSharding(mesh, spec)).lower(*whole).compile()
+
+
+@contextlib.contextmanager
+def _own_settings() -> Iterator[None]:
+    """Seeds stand for threefry keys that split and draw in the partitionable way, and no mesh of the caller counts."""
+    mesh = jax.sharding.AbstractMesh((), ())
+    with jax.default_prng_impl("threefry2x32"), jax.threefry_partitionable(True), jax.sharding.use_abstract_mesh(mesh):
+        yield
+
+
+def _calling(run: RunFn, names: tuple[str, ...]) -> Callable[..., dict[str, jax.Array]]:
+    """`run` as a function of one positional number for each axis, with its result checked."""
+    parameters = inspect.signature(run).parameters.values()
+    needed = {p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    makes_key = "seed" in names and "seed" not in needed and "key" in {p.name for p in parameters}
+    if missing := needed - set(names) - ({"key"} if makes_key else set()):
+        raise ValueError(
+            f"the run needs {', '.join(sorted(missing))}: give each an axis ('seed' for a key), or a default"
+        )
+
+    def call(*numbers: jax.Array) -> dict[str, jax.Array]:
+        arguments: dict[str, Any] = dict(zip(names, numbers, strict=True))
+        if makes_key:
+            arguments["key"] = jax.random.key(arguments.pop("seed"))
+        result = run(**arguments)
+        if not isinstance(result, Mapping) or not all(isinstance(name, str) for name in result):
+            raise ValueError(f"the run returns a {type(result).__name__}: return a flat mapping of names to arrays")
+        if not result:
+            raise ValueError("the run returns nothing: return a flat mapping of names to arrays")
+        for name, value in result.items():
+            if not isinstance(value, jax.Array | np.ndarray | np.generic):
+                raise ValueError(
+                    f"the run returns a {type(value).__name__} as {name!r}: return arrays, in a flat mapping"
+                )
+        return dict(result)
+
+    return call
+
+
+def _closed_over(run: RunFn) -> list[Any]:
+    if isinstance(run, functools.partial):
+        return [run.args, run.keywords, _closed_over(run.func)]
+    return list(inspect.getclosurevars(run).nonlocals.values()) if inspect.isfunction(run) else []
+
+
+def _lanes(outputs: Mapping[str, jax.ShapeDtypeStruct]) -> int:
+    lanes = LANES.get(jax.default_backend(), LANES_OF_ACCELERATORS)
+    bytes_of_run = sum(math.prod(out.shape) * out.dtype.itemsize for out in outputs.values())
+    while lanes > 1 and lanes * bytes_of_run > BATCH_BYTES:
+        lanes //= 2
+    return lanes
+
+
+def _constants(closed: core.ClosedJaxpr) -> Iterator[bytes]:
+    """The arrays that a program has captured, which its text need not contain. Refuses callbacks."""
+    arrays = list(closed.consts)
+    for equation in closed.jaxpr.eqns:
+        if equation.primitive.name in CALLBACKS:
+            raise ValueError(
+                f"the run calls back into Python ({equation.primitive.name}): a store could not tell whether the "
+                "function is still the same one, so compute with JAX, or before the sweep"
+            )
+        arrays += [part.val for part in equation.invars if isinstance(part, core.Literal) and np.ndim(part.val)]
+        inner = jax.tree.leaves(equation.params, is_leaf=lambda part: isinstance(part, core.ClosedJaxpr | core.Jaxpr))
+        for part in inner:
+            if isinstance(part, core.Jaxpr):
+                part = core.ClosedJaxpr(part, ())
+            if isinstance(part, core.ClosedJaxpr):
+                yield from _constants(part)
+    for array in map(np.asarray, arrays):
+        yield f"{array.dtype}{array.shape}".encode() + array.tobytes()
+
+
+@functools.cache
+def _processor() -> str:
+    """The machine's kind and its vector units, as far as they are known."""
+    try:
+        info = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.machine()
+    words = next((line.split() for line in info.splitlines() if line.lower().startswith(("flags", "features"))), [])
+    return " ".join([platform.machine(), *(unit for unit in VECTOR_UNITS if unit in words)])

@@ -1,0 +1,301 @@
+"""No altered byte of a store is read as a result, and no result has the labels of another sweep."""
+
+import functools
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from slantgan_jax import sweep, sweeps
+
+AXES = {"seed": range(6), "rate": [0.1, 0.2, 0.3, 0.4]}
+
+
+def run(key, rate):
+    numbers = jax.random.normal(key, (3,)) * rate
+    return {"numbers": numbers, "total": numbers.sum(), "positive": numbers.sum() > 0}
+
+
+def make(store, axes=AXES, function=run, **options):
+    options = {"dims": {"numbers": ("place",)}, "chunk_size": 4, "attrs": {"total": {"units": "1"}}} | options
+    return sweep(function, axes, store=store, **options)
+
+
+def assert_same(one, other):
+    for name in ("numbers", "total", "positive"):
+        assert one[name].dtype == other[name].dtype
+        assert one[name].values.tobytes() == other[name].values.tobytes(), name
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return make(None, chunk_size=None)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A finished store, and one of another sweep of the same shape."""
+    folder = tmp_path_factory.mktemp("original")
+    make(folder / "s.zarr")
+    make(folder / "other.zarr", {"seed": range(6, 12), "rate": AXES["rate"]})
+    return folder
+
+
+@pytest.fixture
+def store(original, tmp_path):
+    shutil.copytree(original / "s.zarr", tmp_path / "s.zarr")
+    return tmp_path / "s.zarr"
+
+
+def found_or_harmless(store, expected):
+    """`load` refuses what was edited or gives the right numbers; a new call gives them, or leaves all as it is."""
+    try:
+        assert_same(sweeps.load(store), expected)
+    except ValueError as error:
+        assert str(store) in str(error)
+    try:
+        assert_same(make(store), expected)
+    except ValueError as error:
+        assert str(store) in str(error)
+    else:
+        assert_same(sweeps.load(store), expected)
+
+
+def truncated(data):
+    return data[: len(data) // 2]
+
+
+def flipped(data):
+    return data[:-5] + bytes([data[-5] ^ 1]) + data[-4:]
+
+
+def test_every_file_may_be_cut_short_altered_emptied_or_removed(store, expected):
+    files = sorted(file for file in store.rglob("*") if file.is_file())
+    assert len(files) > 30
+    for file in files:
+        data = file.read_bytes()
+        for edit in (truncated, flipped, lambda _: b"", None):
+            if edit is None:
+                file.unlink()
+            else:
+                file.write_bytes(edit(data))
+            found_or_harmless(store, expected)
+            file.write_bytes(data)
+    assert_same(sweeps.load(store), expected)
+
+
+@pytest.mark.parametrize(
+    "move",
+    [("total/c/0/0", "total/c/1/0"), ("numbers/c/0/0/0", "numbers/c/3/0/0"), ("digests/chunks/c/0/0/0/0", "digests/chunks/c/1/0/0/0")],
+)  # fmt: skip
+def test_a_chunk_in_a_wrong_place_is_computed_again(store, expected, move):
+    one, other = (store / name for name in move)
+    first = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(first)
+    with pytest.raises(ValueError, match="not finished: 2 chunks"):
+        sweeps.load(store)
+    assert_same(make(store), expected)
+
+
+@pytest.mark.parametrize("part", ["total/c/0/0", "total", "digests", "numbers", "seed", "zarr.json"])
+def test_what_was_copied_from_another_sweep_is_found(store, original, expected, part):
+    source, target = original / "other.zarr" / part, store / part
+    if source.is_dir():
+        shutil.rmtree(target)
+        shutil.copytree(source, target)
+    else:
+        shutil.copy(source, target)
+    with pytest.raises(ValueError, match=r"damaged|not finished"):
+        sweeps.load(store)
+    found_or_harmless(store, expected)
+
+
+METADATA = {
+    "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 2]}},
+    "data_type": "int32",
+    "fill_value": 1.0,
+    "shape": [6, 3],
+    "dimension_names": ["rate", "seed"],
+    "codecs": [{"name": "bytes", "configuration": {"endian": "big"}}, {"name": "crc32c"}],
+    "attributes": {"scale_factor": 2.0, "_FillValue": 0.0, "units": "2"},
+}
+
+
+@pytest.mark.parametrize("field", METADATA)
+@pytest.mark.parametrize("name", ["total", "seed"])
+def test_edited_metadata_is_found_and_mended(store, expected, field, name):
+    file = store / name / "zarr.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {field: METADATA[field]}))
+    with pytest.raises(ValueError, match=f"damaged \\({name}/zarr.json\\)"):
+        sweeps.load(store)
+    assert_same(make(store), expected)
+    assert_same(sweeps.load(store), expected)
+
+
+@pytest.mark.parametrize("first, then", [([0], [5]), ([5], [0]), ([False], [True]), ([0.0], [1.0])])
+def test_labels_that_equal_a_fill_value_are_labels(tmp_path, first, then):
+    axis = "seed" if isinstance(first[0], int) and not isinstance(first[0], bool) else "number"
+    function = (lambda key: {"x": jax.random.uniform(key)}) if axis == "seed" else lambda number: {"x": number * 1.0}
+    one = sweep(function, {axis: first}, store=tmp_path / "s.zarr")
+    with pytest.raises(ValueError, match=rf"another sweep \({axis} "):
+        sweep(function, {axis: then}, store=tmp_path / "s.zarr")
+    again = sweeps.load(tmp_path / "s.zarr")
+    assert again[axis].values.tolist() == first
+    assert again.x.values.tobytes() == one.x.values.tobytes()
+
+
+def test_the_place_of_a_result_does_not_depend_on_the_working_folder(tmp_path, monkeypatch, expected):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    ds = make("s.zarr")
+    monkeypatch.chdir("elsewhere")
+    assert_same(ds, expected)
+
+
+def test_a_chunk_that_is_removed_after_the_sweep_is_an_error_and_no_number(store):
+    ds = make(store)
+    (store / "total/c/0/0").unlink()
+    with pytest.raises(OSError, match="not there any more"):
+        ds.total.load()
+
+
+@pytest.mark.parametrize("name", ["missing_value", "_FillValue", "scale_factor", "add_offset"])
+def test_attributes_by_which_readers_would_change_numbers_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=f"{name}', by which readers would change numbers"):
+        make(tmp_path / "s.zarr", attrs={"total": {name: 1.0}})
+    assert not list(tmp_path.iterdir())
+
+
+def test_units_of_time_are_not_decoded(tmp_path):
+    ds = make(tmp_path / "s.zarr", attrs={"total": {"units": "seconds"}, "rate": {"units": "days since 2000-01-01"}})
+    assert ds.total.dtype == np.float32
+    assert ds.rate.values.tolist() == AXES["rate"]
+
+
+GROWN = {"seed": [*range(6), 20, 7], "rate": [0.05, *AXES["rate"], 0.9]}
+
+
+def test_a_store_grows_and_computes_only_what_is_new(store, expected):
+    computed = []
+
+    def counted(key, rate):
+        return run(key, rate)
+
+    one = make(store.with_name("g.zarr"), AXES, counted)
+    start = sweeps._chunks._programs.evaluate
+    sweeps._chunks._programs.evaluate = lambda program, arguments, count, advance: (
+        computed.append(count),
+        start(program, arguments, count, advance),
+    )[1]
+    try:
+        grown = make(store.with_name("g.zarr"), GROWN, counted)
+    finally:
+        sweeps._chunks._programs.evaluate = start
+    assert sum(computed) == 8 * 6 - 6 * 4
+    assert_same(one, expected)
+    assert_same(grown, make(None, GROWN, counted, chunk_size=None))
+    assert grown.rate.values.tolist() == GROWN["rate"]
+    assert_same(make(store.with_name("g.zarr"), GROWN, counted), grown)
+    with pytest.raises(ValueError, match="seed 8 values from 0 to 7, now"):
+        make(store.with_name("g.zarr"), AXES, counted)
+
+
+def test_a_store_whose_growth_was_interrupted_is_mended(store, monkeypatch, expected):
+    writes, start = [], sweeps._store._write
+
+    def killed(where, key, data):
+        if len(writes) == 2:
+            raise KeyboardInterrupt
+        writes.append(key)
+        start(where, key, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweeps._store, "_write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make(store, GROWN)
+    assert writes[0] == "zarr.json"
+    with pytest.raises(ValueError, match="damaged"):
+        sweeps.load(store)
+    assert_same(make(store, GROWN), make(None, GROWN, chunk_size=None))
+
+
+def test_choices_and_static_numbers_are_axes(tmp_path):
+    def trained(key, method, steps, rate):
+        numbers = jnp.stack([jax.random.uniform(jax.random.fold_in(key, i)) for i in range(steps)])
+        return {"x": (numbers.sum() if method == "sum" else numbers.max()) * rate}
+
+    axes = {"method": ["sum", "largest"], "seed": range(3), "steps": [1, 4], "rate": [1.0, 2.0]}
+    ds = sweep(trained, axes, static=["steps"])
+    stored = sweep(trained, axes, static=["steps"], store=tmp_path / "s.zarr", chunk_size=2)
+    assert ds.x.dims == ("method", "seed", "steps", "rate")
+    assert stored.x.values.tobytes() == ds.x.values.tobytes()
+    np.testing.assert_allclose(ds.x.sel(rate=2.0), 2 * ds.x.sel(rate=1.0))
+    one = jax.jit(functools.partial(trained, method="sum", steps=4))(jax.random.key(2), rate=jnp.float32(1))["x"]
+    np.testing.assert_allclose(ds.x.sel({"method": "sum", "steps": 4, "seed": 2, "rate": 1.0}), one, rtol=1e-6)
+    more = {**axes, "method": ["mean", "sum", "largest"]}
+    grown = sweep(trained, more, static=["steps"], store=tmp_path / "s.zarr")
+    assert grown["method"].values.tolist() == more["method"]
+    assert grown.x.sel({"method": ["sum", "largest"]}).values.tobytes() == ds.x.values.tobytes()
+    assert sweeps.load(tmp_path / "s.zarr")["method"].values.tolist() == ["sum", "largest", "mean"]
+    with pytest.raises(ValueError, match="all choices have to return the same names"):
+        sweep(lambda method: {method: jnp.ones(())}, {"method": ["a", "b"]})
+    with pytest.raises(ValueError, match="static names 'step', which is no axis"):
+        sweep(trained, axes, static=["step"])
+
+
+def test_object_stores_and_homes(tmp_path, monkeypatch, expected):
+    url = f"memory://{tmp_path.name}/s.zarr"
+    assert_same(make(url), expected)
+    assert_same(make(url), expected)
+    assert_same(sweeps.load(url), expected)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make("~/s.zarr")
+    make(f"file://{tmp_path}/t.zarr")
+    assert {file.name for file in tmp_path.iterdir()} == {"s.zarr", "t.zarr"}
+    for wrong in ("nowhere://s", ""):
+        with pytest.raises(ValueError, match="store is"):
+            make(wrong)
+
+
+@pytest.mark.parametrize("name", ["a\\b", "a/b", "", "_x", ".", "..", "digests", "a\nb"])
+@pytest.mark.parametrize("kind", ["result", "dimension"])
+def test_names_that_cannot_be_kept_are_refused(name, kind):
+    result, dim = (name, "place") if kind == "result" else ("numbers", name)
+    with pytest.raises(ValueError, match=r"cannot be kept|is taken by every store"):
+        sweep(lambda rate: {result: rate * jnp.ones(3)}, {"rate": [1.0]}, dims={result: (dim,)})
+
+
+@pytest.mark.parametrize(
+    "options", [{"dims": {"numbers": ("place",), "number": ()}}, {"attrs": {"rates": {}}}, {"coords": {"q": [1]}}]
+)
+def test_names_of_nothing_are_refused(options):
+    with pytest.raises(ValueError, match="is none of"):
+        make(None, **options)
+
+
+def test_modes_of_a_store_are_those_of_any_folder(tmp_path):
+    make(tmp_path / "s.zarr")
+    (tmp_path / "any").mkdir()
+    assert (tmp_path / "s.zarr").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
+def test_what_killed_writers_left_is_removed(store, tmp_path):
+    dead, partial = tmp_path / ".s.zarr-0123", store / "total/c/0/0.abc.partial"
+    dead.mkdir()
+    partial.write_bytes(b"half")
+    make(store)
+    make(tmp_path / "t.zarr")
+    assert not partial.exists()
+    shutil.rmtree(store)
+    make(store)
+    assert {file.name for file in tmp_path.iterdir()} == {"s.zarr", "t.zarr"}
+
+
+def test_a_dataset_can_be_written_as_netcdf(tmp_path):
+    ds = make(tmp_path / "s.zarr")
+    ds.to_netcdf(tmp_path / "s.nc")
+    assert (tmp_path / "s.nc").stat().st_size

@@ -1,0 +1,141 @@
+"""What identifies a run, and what its bits may not depend on."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from slantgan_jax import slanted_land, rules, sweep, train
+from slantgan_jax.sweeps import _programs
+
+AXES = {"seed": range(5)}
+FACTOR = 2.0
+
+
+def draw(key):
+    one, other = jax.random.split(key)
+    return {"x": jax.random.uniform(one, (2,)), "y": jax.random.uniform(other)}
+
+
+def drawn(**settings):
+    with contextlib_settings(**settings):
+        return sweep(draw, AXES, dims={"x": ("i",)})
+
+
+class contextlib_settings:
+    def __init__(self, **settings):
+        self.settings = settings
+
+    def __enter__(self):
+        self.old = {name: jax.config.values[name] for name in self.settings}
+        for name, value in self.settings.items():
+            jax.config.update(name, value)
+
+    def __exit__(self, *_):
+        for name, value in self.old.items():
+            jax.config.update(name, value)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"jax_default_prng_impl": "rbg"}, {"jax_default_prng_impl": "unsafe_rbg"}, {"jax_threefry_partitionable": False}]
+)  # fmt: skip
+def test_seeds_are_the_same_threefry_keys_whatever_the_defaults_are(settings):
+    expected = drawn()
+    found = drawn(**settings)
+    for name in ("x", "y"):
+        assert found[name].values.tobytes() == expected[name].values.tobytes()
+
+
+def test_a_global_that_has_changed_is_read_anew(monkeypatch, tmp_path):
+    def scaled(rate):
+        return {"x": rate * FACTOR}
+
+    first = sweep(scaled, {"rate": [1.0, 2.0]}, store=tmp_path / "s.zarr")
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    assert sweep(scaled, {"rate": [1.0, 2.0]}).x.values.tolist() == [3.0, 6.0]
+    with pytest.raises(ValueError, match="another program"):
+        sweep(scaled, {"rate": [1.0, 2.0]}, store=tmp_path / "s.zarr")
+    assert first.x.values.tolist() == [2.0, 4.0]
+
+
+@pytest.mark.parametrize("simplified", [False, True])
+def test_captured_arrays_are_part_of_a_program(simplified, tmp_path):
+    def run(rate, table):
+        return {"x": jax.lax.cond(rate > 0, lambda: jnp.asarray(table)[1], lambda: 0.0) * rate}
+
+    def of(table):
+        return functools.partial(run, table=np.asarray(table, np.float32))
+
+    with contextlib_settings(jax_use_simplified_jaxpr_constants=simplified):
+        sweep(of([1, 2, 3]), {"rate": [1.0]}, store=tmp_path / "s.zarr")
+        with pytest.raises(ValueError, match="another program"):
+            sweep(of([1, 4, 3]), {"rate": [1.0]}, store=tmp_path / "s.zarr")
+
+
+CHANGES = {
+    "lanes": (_programs, "LANES", {"cpu": 512}),
+    "processor": (_programs, "_processor", lambda: "abacus"),
+    "callbacks": None,
+}
+
+
+def test_the_number_of_lanes_and_the_processor_are_part_of_the_identity(tmp_path, monkeypatch):
+    def run(rate):
+        return {"x": rate * 2}
+
+    sweep(run, {"rate": [1.0]}, store=tmp_path / "s.zarr")
+    for module, name, value in filter(None, CHANGES.values()):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, value)
+            with pytest.raises(ValueError, match="another sweep"):
+                sweep(run, {"rate": [1.0]}, store=tmp_path / "s.zarr")
+    for name in _programs.SETTINGS:
+        old = jax.config.values[name]
+        new = not old if isinstance(old, bool) else old + 1 if isinstance(old, int | float) else "O1"
+        with contextlib_settings(**{name: new}), pytest.raises(ValueError, match=name):
+            sweep(run, {"rate": [1.0]}, store=tmp_path / "s.zarr")
+
+
+def test_callbacks_are_refused():
+    def run(rate):
+        return {"x": jax.pure_callback(np.sin, jax.ShapeDtypeStruct((), jnp.float32), rate)}
+
+    with pytest.raises(ValueError, match="calls back into Python"):
+        sweep(run, {"rate": [1.0]})
+    with pytest.raises(ValueError, match="calls back into Python"):
+        sweep(lambda rate: {"x": jax.lax.scan(lambda c, _: (run(c)["x"], None), rate, length=2)[0]}, {"rate": [1.0]})
+
+
+def test_a_dataclass_may_be_a_run():
+    @dataclasses.dataclass
+    class Run:
+        factor: float
+
+        def __call__(self, rate):
+            return {"x": rate * self.factor}
+
+    assert sweep(Run(3.0), {"rate": [2.0]}).x.item() == 6
+
+
+def test_lanes_are_fewer_where_results_are_large():
+    def run(rate):
+        return {"x": rate * jnp.ones(2**18)}
+
+    program = _programs.trace(run, {"rate": np.zeros(4, np.float32)})
+    assert program.lanes == 64  # of 1 MiB each, in 64 MiB
+
+
+def test_a_mesh_of_the_caller_does_no_harm():
+    expected = drawn()
+    with jax.set_mesh(jax.make_mesh((1,), ("x",))):
+        found = drawn()
+    assert found.x.values.tobytes() == expected.x.values.tobytes()
+
+
+@pytest.mark.parametrize("returned", [{}, {"x": 1.0}, [1], {"x": {"y": jnp.ones(())}}, {"x": jnp.ones((), jnp.bfloat16)}, {"x": 1j * jnp.ones(())}])  # fmt: skip
+def test_what_is_no_result_is_refused(returned):
+    with pytest.raises(ValueError, match="the run returns"):
+        sweep(lambda rate: returned, {"rate": [1.0]})
