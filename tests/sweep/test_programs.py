@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from slantgan_jax import slanted_land, rules, sweep, train
+from slantgan_jax import sweep
 from slantgan_jax.sweeps import _programs
 
 AXES = {"seed": range(5)}
