@@ -19,7 +19,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, check_count, shown
 from slantgan_jax.types import Image, PRNGKey
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -39,18 +39,27 @@ class Distribution(NamedTuple):
       sample: `(key, step, stream) -> value`, one draw. `key` is one typed key; `step` and `stream` count from 0.
       nodes: `() -> (values, weights)` with E f(x) = Σ weight f(value): `values` has a leading axis `[n]` on every leaf,
         `weights` is `[n]` and sums to 1. None if the distribution can only be sampled.
+      finer: `() -> Distribution`, the same one with a finer quadrature, for `games.quadrature_error`. None if `nodes`
+        are exact, as those of a data set are, or if no finer ones are known.
+      length: how many draws there are; None if there is no end. `training.train` refuses to make more.
     """
 
     sample: Callable[[PRNGKey, ArrayLike, ArrayLike], Any]
     nodes: Callable[[], tuple[Any, jax.Array]] | None = None
+    finer: Callable[[], Any] | None = None
+    length: int | None = None
 
 
 def uniform(nodes: int = UNIFORM_NODES) -> Distribution:
     """z ~ U(0, 1), a scalar; its quadrature has `nodes` Gauss-Legendre nodes.
 
     Draw t of stream s is element `s * 2**32 + t` of `jax.random.uniform(key, (count,))`, computed without the others.
+
+    Raises:
+      ValueError: `nodes` is not a positive whole number.
     """
-    return Distribution(_uniform_draw, partial(uniform_quadrature, nodes))
+    check_count("the number of nodes", nodes)
+    return Distribution(_uniform_draw, partial(uniform_quadrature, nodes), lambda: uniform(2 * nodes))
 
 
 def normal(shape: tuple[int, ...] = ()) -> Distribution:
@@ -66,8 +75,7 @@ def normal_like(image: Image) -> Distribution:
     leaves, structure = jax.tree.flatten(image)
     shapes = tuple(np.shape(leaf) for leaf in leaves)
     size = sum(map(_size, shapes))
-    nodes = partial(_normal_quadrature, structure, shapes) if 1 <= size <= 4 else None
-    return Distribution(partial(_normal_draw, structure, shapes), nodes)
+    return _normal(structure, shapes, NORMAL_NODES[size == 1] if 1 <= size <= 4 else None)
 
 
 def cyclic(dataset: Image) -> Distribution:
@@ -90,11 +98,10 @@ def resampled(dataset: Image) -> Distribution:
 def sequence(values: Any) -> Distribution:
     """The given `values`, one after the other: step t sees `values[t]`. Argument and errors are those of `cyclic`.
 
-    It has no quadrature. Past the end every number is NaN, so a run that is longer than the sequence ends with `finite`
-    false.
+    It has no quadrature. `training.train` refuses a run that is longer than the sequence. Elsewhere every number past
+    the end is NaN.
     """
-    _count(values)
-    return Distribution(partial(_sequence_item, values))
+    return Distribution(partial(_sequence_item, values), length=_count(values))
 
 
 def from_sampler(
@@ -135,12 +142,16 @@ def threefry(key: tuple[jax.Array, jax.Array], counter: tuple[ArrayLike, ArrayLi
 
 
 def _hash(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> tuple[jax.Array, jax.Array]:
-    if not (
-        jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == () and "fry" in str(jax.random.key_impl(key))
-    ):
-        raise ValueError(f"key must be one typed threefry key, got {key!r}: make it with jax.random.key(seed)")
-    words = jax.random.key_data(key)
+    words = jax.random.key_data(check_key(key))
     return threefry((words[0], words[1]), (_word(stream), _word(step)))
+
+
+def check_key(key: Any) -> PRNGKey:
+    """`key` itself. Raises `ValueError` unless it is one typed threefry key."""
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if not typed or key.shape != () or "fry" not in str(jax.random.key_impl(key)):
+        raise ValueError(f"key is {shown(key)}: give one typed threefry key, jax.random.key(seed, impl='threefry2x32')")
+    return key
 
 
 def _word(count: ArrayLike) -> jax.Array:
@@ -160,6 +171,15 @@ def _uniform_draw(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> jax.Array
     return _unit(*_hash(key, step, stream))
 
 
+def _normal(structure: Any, shapes: tuple[tuple[int, ...], ...], count: int | None) -> Distribution:
+    """Normal numbers with `count` nodes for each, or without a quadrature."""
+    draw = partial(_normal_draw, structure, shapes)
+    if count is None:
+        return Distribution(draw)
+    nodes = partial(_normal_quadrature, structure, shapes, count)
+    return Distribution(draw, nodes, lambda: _normal(structure, shapes, count + count // 2))
+
+
 def _normal_draw(
     structure: Any, shapes: tuple[tuple[int, ...], ...], key: PRNGKey, step: ArrayLike, stream: ArrayLike
 ) -> Image:
@@ -174,10 +194,10 @@ def _normal_draw(
     return jax.tree.unflatten(structure, leaves)
 
 
-def _normal_quadrature(structure: Any, shapes: tuple[tuple[int, ...], ...]) -> tuple[Image, jax.Array]:
+def _normal_quadrature(structure: Any, shapes: tuple[tuple[int, ...], ...], count: int) -> tuple[Image, jax.Array]:
     _, unravel = ravel_pytree(jax.tree.unflatten(structure, [jnp.zeros(shape, as_float(0).dtype) for shape in shapes]))
     size = sum(map(_size, shapes))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NORMAL_NODES[size == 1])
+    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
     points = np.stack(np.meshgrid(*[nodes] * size, indexing="ij"), -1).reshape(-1, size)
     chances = np.prod(np.stack(np.meshgrid(*[weights / weights.sum()] * size, indexing="ij"), -1), -1).ravel()
     return jax.vmap(unravel)(as_float(points)), as_float(chances)

@@ -10,6 +10,7 @@ and A are those of docs/methods.md#conventions; docs/methods.md#fields compares 
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,7 +20,7 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.sparse.linalg import cg
 from jax.typing import ArrayLike
 
-from slantgan_jax.numerics import rk4_slope
+from slantgan_jax.numerics import check_count, check_number, rk4_slope
 from slantgan_jax.types import Rates
 
 Losses = Callable[[Any], Any]
@@ -43,6 +44,7 @@ def extragradient(step_size: Rates, inner: Transform = gradients) -> Transform:
     Korpelevich 1976, "The extragradient method for finding saddle points and other problems"; for GANs Gidel et al.
     2019 (arXiv:1802.10551), section 3.2. In the method itself η is the learning rate.
     """
+    _checked("the step size of extragradient", step_size)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -53,6 +55,7 @@ def extragradient(step_size: Rates, inner: Transform = gradients) -> Transform:
 
 def consensus(strength: Rates, inner: Transform = gradients) -> Transform:
     """ξ + γ Jᵀξ = ξ + γ ∇ ½‖ξ‖². Mescheder, Nowozin & Geiger 2017 (arXiv:1705.10461), eq. 11."""
+    _checked("the strength of consensus", strength)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -71,6 +74,7 @@ def sga(strength: Rates, align: bool = False, inner: Transform = gradients) -> T
 
     With `align` λ has the sign of ⟨ξ, Jᵀξ⟩ ⟨Aᵀξ, Jᵀξ⟩ / d + 1/10, for d parameters (their section 3.5, algorithm 1).
     """
+    _checked("the strength of sga", strength, -math.inf)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -94,8 +98,10 @@ def sga(strength: Rates, align: bool = False, inner: Transform = gradients) -> T
 def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
     """(I + η J_o)⁻¹ ξ: each player's best answer to the steps of the others, in the bilinear model of the losses.
 
-    η is the learning rate. Schäfer & Anandkumar 2019 (arXiv:1905.12103), eq. 4.
+    η is the learning rate. Schäfer & Anandkumar 2019 (arXiv:1905.12103), eq. 4. The system is solved by conjugate
+    gradients of its normal equations: with the condition κ of I + η J_o, the relative error is below CGD_ERROR.
     """
+    _checked("the step size of cgd", step_size)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -127,6 +133,7 @@ def lola(opponent_step_size: Rates) -> Transform:
     Foerster et al. 2018 (arXiv:1709.04326), section 4.2, in the form of Letcher et al. 2019 (arXiv:1811.08469), section
     2.2. α is the `opponent_step_size`.
     """
+    _checked("the opponent step size of lola", opponent_step_size)
 
     def adjusted(losses: Losses) -> Field:
         def direction(players: Any) -> Any:
@@ -145,6 +152,7 @@ def sos(opponent_step_size: Rates, a: jax.Array | float = 0.5, b: jax.Array | fl
 
     Letcher et al. 2019 (arXiv:1811.08469), algorithm 1: stable opponent shaping.
     """
+    _checked("the opponent step size of sos", opponent_step_size)
 
     def adjusted(losses: Losses) -> Field:
         def direction(players: Any) -> Any:
@@ -170,10 +178,10 @@ def unrolled(steps: int, step_size: ArrayLike) -> Transform:
     section 2.2.
 
     Raises:
-      ValueError: `steps` is negative.
+      ValueError: `steps` is not a whole number of at least 0.
     """
-    if steps < 0:
-        raise ValueError(f"unrolled by {steps} steps: give 0 or more")
+    check_count("the number of unrolled steps", steps, 0)
+    _checked("the step size of unrolled", step_size)
 
     def adjusted(losses: Losses) -> Field:
         def surrogate(players: Any) -> Any:
@@ -192,6 +200,7 @@ def heun(step_size: Rates, inner: Transform = gradients) -> Transform:
 
     Qin et al. 2020 (arXiv:2010.15040), section 3 ("RK2").
     """
+    _checked("the step size of heun", step_size)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -211,6 +220,7 @@ def rk4(step_size: Rates, inner: Transform = gradients) -> Transform:
 
     k₁ = ξ(ω), k₂ = ξ(ω - ½ h k₁), k₃ = ξ(ω - ½ h k₂), k₄ = ξ(ω - h k₃). Qin et al. 2020 (arXiv:2010.15040), section 3.
     """
+    _checked("the step size of rk4", step_size)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -276,10 +286,14 @@ def _each(rates: Rates, players: Any) -> tuple[Any, ...]:
 
 
 def _times(rates: Rates, tree: Any) -> Any:
-    return _like(
-        tree,
-        (jax.tree.map(lambda x, rate=rate: rate * x, own) for rate, own in zip(_each(rates, tree), tree, strict=True)),
-    )
+    """Each player's part of `tree` times its own rate, in the precision of the part."""
+    pairs = zip(_each(rates, tree), tree, strict=True)
+    return _like(tree, (jax.tree.map(lambda x, rate=rate: (rate * x).astype(x.dtype), own) for rate, own in pairs))
+
+
+def _checked(what: str, rates: Rates, least: float = 0.0) -> None:
+    for rate in rates if isinstance(rates, tuple) else (rates,):
+        check_number(what, rate, least)
 
 
 def _rounding(tree: Any) -> float:

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from slantgan_jax.numerics import check_number
+
 LogitLoss = Callable[[jax.Array, jax.Array], jax.Array]
 """`(ℓ_real, ℓ_fake) -> loss`, scalars; a term may ignore one of the two."""
 
@@ -130,8 +132,10 @@ def smoothed(objective: Objective, amount: jax.Array | float) -> Objective:
     Salimans et al. 2016 (arXiv:1606.03498), section 3.4.
 
     Raises:
-      ValueError: D's loss is not one term for the real and one for the fake image.
+      ValueError: D's loss is not one term for the real and one for the fake image; an `amount` beyond ½, with which D
+        would learn that real images are generated.
     """
+    check_number("the amount of smoothing", amount, 0, 0.5)
     if len(objective.discriminator) != 2:
         raise ValueError(
             f"label smoothing mixes the loss of a real with that of a fake image, but this objective has "

@@ -1,10 +1,39 @@
-"""Arithmetic that several modules share: the precision of a trace, norms, the Runge-Kutta step."""
+"""Arithmetic that several modules share: the precision of a trace, norms, the Runge-Kutta step; checks of numbers."""
 
+import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+
+def shown(value: Any) -> str:
+    """`value` as a message shows it: one line of at most 60 letters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def check_count(what: str, value: Any, least: int = 1) -> int:
+    """`value` as an int. Raises `ValueError` unless it is a whole number, known when traced, of at least `least`."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = least - 1
+    if isinstance(value, bool | np.bool_) or count < least:
+        raise ValueError(f"{what} is {shown(value)}: give a whole number of at least {least}, which is not traced")
+    return count
+
+
+def check_number(what: str, value: Any, least: float = -math.inf, most: float = math.inf) -> None:
+    """Raises `ValueError` if a number that is known when traced is not finite, or not from `least` to `most`."""
+    if isinstance(value, int | float | np.number | np.ndarray) and not np.all(
+        np.isfinite(value) & (least <= np.asarray(value)) & (np.asarray(value) <= most)
+    ):
+        bounds = [f"{word} {bound:g}" for word, bound in (("from", least), ("to", most)) if math.isfinite(bound)]
+        raise ValueError(f"{what} is {shown(value)}: give a finite number{' ' if bounds else ''}{' '.join(bounds)}")
 
 
 def as_float(values: Any) -> jax.Array:

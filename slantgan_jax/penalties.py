@@ -5,6 +5,7 @@ norm is over the pixels of one image, and its gradient is finite where ∇ℓ = 
 `clipped`. docs/methods.md#penalties-and-constraints compares them, and states which are the same on slanted land.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,8 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from slantgan_jax.networks import Discriminator
-from slantgan_jax.numerics import safe_norm, squared_norm
+from slantgan_jax.numerics import check_number, safe_norm, squared_norm
 from slantgan_jax.types import Image
 
 
@@ -44,16 +44,20 @@ class Penalty(NamedTuple):
 
 def r1(gamma: jax.Array | float) -> Penalty:
     """γ/2 ‖∇ℓ(x)‖² at real images x. Mescheder et al. 2018 (arXiv:1801.04406), eq. 9."""
+    check_number("the strength of r1", gamma, 0)
     return Penalty(lambda logit, inputs: gamma / 2 * squared_norm(jax.grad(logit)(inputs.real)))
 
 
 def r2(gamma: jax.Array | float) -> Penalty:
     """γ/2 ‖∇ℓ(G(z))‖² at generated images. Mescheder et al. 2018 (arXiv:1801.04406), eq. 10."""
+    check_number("the strength of r2", gamma, 0)
     return Penalty(lambda logit, inputs: gamma / 2 * squared_norm(jax.grad(logit)(inputs.fake)))
 
 
 def wgan_gp(strength: jax.Array | float, norm: jax.Array | float = 1.0) -> Penalty:
     """λ (‖∇ℓ(x̂)‖ - k)² at x̂ = ε x + (1 - ε) G(z). Gulrajani et al. 2017 (arXiv:1704.00028), eq. 3, with k = 1."""
+    check_number("the strength of wgan_gp", strength, 0)
+    check_number("the norm of wgan_gp", norm, 0)
     return Penalty(
         lambda logit, inputs: strength * (safe_norm(jax.grad(logit)(_mixed(inputs))) - norm) ** 2, ("epsilon",)
     )
@@ -61,11 +65,14 @@ def wgan_gp(strength: jax.Array | float, norm: jax.Array | float = 1.0) -> Penal
 
 def zero_centered(strength: jax.Array | float) -> Penalty:
     """λ ‖∇ℓ(x̂)‖² at x̂ = ε x + (1 - ε) G(z). The "0-GP" of Thanh-Tung et al. 2019 (arXiv:1902.03984)."""
+    check_number("the strength of zero_centered", strength, 0)
     return Penalty(lambda logit, inputs: strength * squared_norm(jax.grad(logit)(_mixed(inputs))), ("epsilon",))
 
 
 def dragan(strength: jax.Array | float, variance: jax.Array | float = 0.01, norm: jax.Array | float = 1.0) -> Penalty:
     """λ (‖∇ℓ(x + δ)‖ - k)² at real images x, δ ~ N(0, c I). Kodali et al. 2017 (arXiv:1705.07215), section 2.3."""
+    for name, value in (("strength", strength), ("variance", variance), ("norm", norm)):
+        check_number(f"the {name} of dragan", value, 0)
 
     def loss(logit: Callable[[Image], jax.Array], inputs: PenaltyInputs) -> jax.Array:
         moved = jax.tree.map(lambda x, n: x + jnp.sqrt(variance) * n, inputs.real, inputs.noise)
@@ -75,15 +82,27 @@ def dragan(strength: jax.Array | float, variance: jax.Array | float = 0.01, norm
 
 
 def spectral(logit: Callable[[Any, Image], jax.Array]) -> Callable[[Any, Image], jax.Array]:
-    """`logit` with D's weights divided by their largest singular value: of one row u, ‖u‖₂, so ‖∇ℓ‖ = 1.
+    """`logit` with the weights of each layer of D divided by their largest singular value σ(W).
 
-    At u = 0 the quotient is 0, with the derivative 0. Miyato et al. 2018 (arXiv:1802.05957), eq. 8.
+        W / σ(W);   one row u: u / ‖u‖₂, so ‖∇ℓ‖ = 1
+
+    Layers are all NamedTuples with `weights` in D. A pytree of pixels is one row. An array of more than two axes is the
+    matrix `[first axis, all others]`. At W = 0 the quotient is 0, with the derivative 0. Miyato et al. 2018
+    (arXiv:1802.05957), eq. 8. The singular value of a matrix is LAPACK's.
     """
 
-    def normalized(discriminator: Discriminator, image: Image) -> jax.Array:
-        length = safe_norm(discriminator.weights)
-        scale = jnp.where(length > 0, 1 / jnp.where(length > 0, length, 1), 0)
-        return logit(discriminator._replace(weights=jax.tree.map(lambda u: u * scale, discriminator.weights)), image)
+    def is_layer(part: Any) -> bool:
+        return hasattr(part, "weights") and hasattr(part, "_replace")
+
+    def normalized_layer(layer: Any) -> Any:
+        if not is_layer(layer):
+            return layer
+        size = _largest_singular_value(layer.weights)
+        scale = jnp.where(size > 0, 1 / jnp.where(size > 0, size, 1), 0)
+        return layer._replace(weights=jax.tree.map(lambda w: w * scale, layer.weights))
+
+    def normalized(discriminator: Any, image: Image) -> jax.Array:
+        return logit(jax.tree.map(normalized_layer, discriminator, is_leaf=is_layer), image)
 
     return normalized
 
@@ -96,16 +115,34 @@ def clipped(optimizer: optax.GradientTransformation, bound: jax.Array | float) -
     Raises:
       ValueError: `bound` is a number that is not positive.
     """
-    if isinstance(bound, int | float) and not bound > 0:
-        raise ValueError(f"the bound of clipping is {bound}: give a positive number")
+    if isinstance(bound, int | float) and not 0 < bound < math.inf:
+        raise ValueError(f"the bound of clipping is {bound}: give a positive, finite number")
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         if params is None:
             raise ValueError("clipped needs the parameters: call update(updates, state, params)")
         steps, state = optimizer.update(updates, state, params)
-        return jax.tree.map(lambda p, step: jnp.clip(p + step, -bound, bound) - p, params, steps), state
+        return jax.tree.map(lambda p, step: _step_to(p, jnp.clip(p + step, -bound, bound)), params, steps), state
 
     return optax.GradientTransformation(optimizer.init, update)
+
+
+def _step_to(start: jax.Array, end: jax.Array) -> jax.Array:
+    """The s with start + s = end after rounding, or else the nearest such sum towards 0."""
+    step = end - start
+    for _ in range(2):
+        step = jnp.where(jnp.abs(start + step) > jnp.abs(end), jnp.nextafter(step, -jnp.sign(end) * jnp.inf), step)
+    return step
+
+
+def _largest_singular_value(weights: Any) -> jax.Array:
+    """σ of a matrix of weights; a pytree of more leaves, or of a vector, is one row."""
+    leaves = jax.tree.leaves(weights)
+    if len(leaves) > 1 or jnp.ndim(leaves[0]) < 2:
+        return safe_norm(weights)
+    matrix = leaves[0].reshape(leaves[0].shape[0], -1)
+    zero = jnp.all(matrix == 0)
+    return jnp.where(zero, 0, jnp.linalg.norm(jnp.where(zero, jnp.eye(*matrix.shape), matrix), 2))
 
 
 def _mixed(inputs: PenaltyInputs) -> Image:

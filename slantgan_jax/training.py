@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
+from slantgan_jax.distributions import check_key
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, check_count, shown
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import PRNGKey
 
@@ -25,7 +27,8 @@ class TrainResult(NamedTuple):
     Attributes:
       players: the final parameters, as the rule offers them.
       state: the final `State`. `train(..., state=result.state)` continues the run.
-      finite: a boolean scalar, `is_finite` of the final players. Divergence is this value, never an exception.
+      finite: a boolean scalar: `is_finite` of the final and of the present players, and whether all else that the rule
+        keeps is finite. Divergence is this value, never an exception.
       history: `record` after every `record_every` steps, stacked along a leading axis `[steps // record_every]`.
     """
 
@@ -82,15 +85,39 @@ def train(
       record_every: static; divides `steps`.
 
     Raises:
-      ValueError: `steps` or `record_every` below 1; `record_every` does not divide `steps`; both `players` and `state`;
-        a state or players of another structure than the game and the rule have.
+      ValueError: a key, game or rule that is none; `steps` or `record_every` that is not a positive whole number;
+        `record_every` does not divide `steps`; more steps than a draw of the game has values; both `players` and
+        `state`; a state or players of another structure than the game and the rule have.
     """
-    if steps < 1:
-        raise ValueError(f"steps is {steps}: train for at least one step")
-    if record_every < 1 or steps % record_every:
+    check_key(key)
+    for what, value, kind in (("game", game, Game), ("rule", rule, Rule)):
+        if not isinstance(value, kind):
+            raise ValueError(f"{what} is {shown(value)}: give a {kind.__name__}, and call the function that makes one")
+    steps, record_every = check_count("steps", steps), check_count("record_every", record_every)
+    if steps % record_every:
         raise ValueError(f"record_every is {record_every}: it must be a positive divisor of the {steps} steps")
     if players is not None and state is not None:
         raise ValueError("both players and state are given: start from players, or continue from a state")
+    _check_lengths(game, rule, steps, state)
+    with jax.threefry_partitionable(True):  # the contract of the latents holds whatever the default is
+        return _train(key, game, rule, steps, players, state, record, record_every)
+
+
+def is_finite(players: Any) -> jax.Array:
+    """Whether every parameter is a number of size at most `DIVERGENCE_BOUND`: a boolean scalar."""
+    return jnp.stack([(jnp.abs(leaf) <= DIVERGENCE_BOUND).all() for leaf in jax.tree.leaves(players)]).all()
+
+
+def _train(
+    key: PRNGKey,
+    game: Game,
+    rule: Rule,
+    steps: int,
+    players: Any,
+    state: State | None,
+    record: Callable[[StepInfo], Any] | None,
+    record_every: int,
+) -> TrainResult:
     key_init, key_latent = jax.random.split(key)
     if state is None:
         state = rule.init(game.init(key_init) if players is None else jax.tree.map(as_float, players))
@@ -113,12 +140,25 @@ def train(
     else:
         state, history = jax.lax.scan(chunk, state, length=steps // record_every)
     players = rule.players(state)
-    return TrainResult(players, state, is_finite(players), history)
+    finite = is_finite((players, state.players))
+    for leaf in jax.tree.leaves(state.extra):
+        finite &= jnp.isfinite(leaf).all()
+    return TrainResult(players, state, finite, history)
 
 
-def is_finite(players: Any) -> jax.Array:
-    """Whether every parameter is a number of size at most `DIVERGENCE_BOUND`: a boolean scalar."""
-    return jnp.stack([(jnp.abs(leaf) <= DIVERGENCE_BOUND).all() for leaf in jax.tree.leaves(players)]).all()
+def _check_lengths(game: Game, rule: Rule, steps: int, state: State | None) -> None:
+    """Raises `ValueError` if a run would need more draws than there are; of a traced state nothing is known."""
+    made = 0 if state is None else state.step
+    if isinstance(made, Tracer):
+        return
+    last = int(made) + steps - 1
+    for name, draw in zip(getattr(game.draws, "_fields", ()), game.draws, strict=True):
+        needed = 1 + max(last * stride + offset for stride, offset in rule.reads)
+        if draw is not None and draw.length is not None and draw.length < needed:
+            raise ValueError(
+                f"steps is {steps}, which needs {needed} values of the draw {name!r}, but there are {draw.length}: "
+                "make fewer steps, or give a longer sequence"
+            )
 
 
 def _check_state(state: State, wanted: State) -> None:

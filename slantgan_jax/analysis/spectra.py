@@ -4,8 +4,9 @@
     step of a rule    modes μⁿ, μ an eigenvalue of its Jacobian M   decays if |μ| < 1
 
 Along a surface of equilibria λ = 0 or μ = 1. These zero modes are divided out exactly, with the help of the surface's
-`tangents`. All functions can be vmapped and need the scope of `jax.enable_x64`. Eigenvalues of matrices that are not
-symmetric are LAPACK's, for a CPU. See docs/theory/stability.md.
+`tangents`; without tangents they are found by the singular values. All functions can be vmapped and raise `ValueError`
+outside of the scope of `jax.enable_x64`. Eigenvalues of matrices that are not symmetric are LAPACK's, for a CPU. See
+docs/theory/stability.md.
 """
 
 from collections.abc import Callable, Collection
@@ -21,6 +22,7 @@ from slantgan_jax import fields, games
 from slantgan_jax.analysis.lyapunov import carried
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
+from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -29,7 +31,10 @@ Over = str | Collection[str] | None
 
 
 class Stability(IntEnum):
-    """What a `Spectrum` says of a place: see docs/theory/stability.md#modes-of-a-flow-and-of-a-step."""
+    """What a `Spectrum` says of a place: see docs/theory/stability.md#modes-of-a-flow-and-of-a-step.
+
+    `Stability(int(spectrum.verdict)).name` is the name of a verdict.
+    """
 
     STABLE = 0
     MARGINAL = 1
@@ -45,6 +50,13 @@ IMAGINARY_TOLERANCE = 1e-7
 
 MAX_NEWTON_STEP = 0.5
 """The longest step of Newton's method, in units of a parameter; it saturates no sigmoid."""
+
+
+class FixedPoint(NamedTuple):
+    """What `fixed_point` returns: a `state`, and the `residual`, the distance to which the steps move it."""
+
+    state: State
+    residual: jax.Array
 
 
 class Spectrum(NamedTuple):
@@ -85,6 +97,8 @@ def flow_eigenvalues(
       tangents: directions of zero modes, `Players` with a leading axis (`equilibria.tangents`). Their eigenvalues are
         exactly 0. If the field changes along them, all others are NaN.
     """
+    _check_precision()
+    players = jax.tree.map(as_float, players)
     values = eigenvalues_modulo(-fields.jacobian(expected_field(game, transform), players), tangents)
     return values[jnp.lexsort((-values.imag, -values.real))]
 
@@ -97,6 +111,8 @@ def update_map(
     Returns:
       The map, the numbers at `players` or at the given state, and the function from numbers to their state.
     """
+    _check_precision()
+    players = jax.tree.map(_in_doubles, players)
     full = games.expected(game, over)
 
     def advanced(state: State) -> State:
@@ -159,15 +175,21 @@ def eigenvalues_modulo(matrix: jax.Array, tangents: Players | None = None) -> ja
     """Eigenvalues of A `[n, n]`, `[n]` complex and not sorted; first an exact 0 for each of the k `tangents`.
 
     The tangents' coordinates are the first of the n. The other eigenvalues are those of A on what is orthogonal to V of
-    `neutral_directions`. They are NaN if A V is not 0 up to rounding. See docs/theory/stability.md#zero-modes.
+    `neutral_directions`. They are NaN if A V is not 0 up to rounding.
+
+    Without tangents, as many of the smallest eigenvalues are exactly 0 as A has singular values that are 0 up to
+    rounding: one for each direction that A itself does not move. A Jordan block of zeros has more eigenvalues than such
+    directions, and the others keep their errors. See docs/theory/stability.md#zero-modes.
     """
+    rounding = 4096 * jnp.finfo(matrix.dtype).eps * jnp.maximum(1, jnp.max(jnp.abs(matrix)))
     if tangents is None:
-        return jnp.linalg.eigvals(matrix)
+        values, singular = jnp.linalg.eigvals(matrix), jnp.linalg.svd(matrix, compute_uv=False)
+        rank_of_size = jnp.argsort(jnp.argsort(jnp.abs(values)))
+        return jnp.where(rank_of_size < jnp.sum(singular <= rounding), 0, values)
     neutral, _ = neutral_directions(matrix, tangents)
     count = neutral.shape[1]
     rest = jnp.linalg.qr(neutral, mode="complete")[0][:, count:]
     values = jnp.linalg.eigvals(rest.T @ matrix @ rest)
-    rounding = 4096 * jnp.finfo(matrix.dtype).eps * jnp.maximum(1, jnp.max(jnp.abs(matrix)))
     annihilated = jnp.max(jnp.abs(matrix @ neutral)) <= rounding
     return jnp.concatenate([jnp.zeros(count, values.dtype), jnp.where(annihilated, values, jnp.nan)])
 
@@ -217,7 +239,7 @@ def fixed_point(
     tangents: Players | None = None,
     iterations: int = 10,
     over: Over = None,
-) -> State:
+) -> FixedPoint:
     """The state that `steps` steps of `rule` on the expected game leave unchanged, by Newton's method from `players`.
 
     An equilibrium is a fixed point of most rules, but not of the tutorial's order: see
@@ -231,7 +253,8 @@ def fixed_point(
       iterations: of Newton's method, each as costly as `update_jacobian`. From a place nearby 5 are enough.
 
     Returns:
-      The whole state. If Newton's method does not converge, or the map is singular, it is that of the last iteration.
+      The whole state, and how far the steps still move it. If Newton's method does not converge, or the map is
+      singular, it is the state of the last iteration, and the residual is not near 0.
     """
     update, flat, state_of = update_map(rule, game, players, steps, over)
     known = jnp.zeros((0, flat.size)) if tangents is None else _padded(tangents, flat.size)
@@ -243,7 +266,18 @@ def fixed_point(
         step = jnp.linalg.lstsq(jnp.concatenate([matrix, scale * known]), wanted)[0]
         return x + step * jnp.minimum(1, MAX_NEWTON_STEP / jnp.maximum(jnp.linalg.norm(step), MAX_NEWTON_STEP))
 
-    return state_of(jax.lax.fori_loop(0, iterations, newton, flat))
+    found = jax.lax.fori_loop(0, iterations, newton, flat)
+    return FixedPoint(state_of(found), jnp.linalg.norm(update(found) - found))
+
+
+def _check_precision() -> None:
+    if jnp.result_type(float) != jnp.float64:
+        raise ValueError("spectra need float64, in which a zero mode is one: call this inside of jax.enable_x64(True)")
+
+
+def _in_doubles(leaf: Any) -> Any:
+    """A floating-point number of players or of a state, in the precision of the trace; counts as they are."""
+    return as_float(leaf) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else leaf
 
 
 def _padded(tangents: Players, size: int) -> jax.Array:

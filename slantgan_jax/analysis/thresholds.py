@@ -15,7 +15,7 @@ from slantgan_jax import fields
 from slantgan_jax.analysis import spectra
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, check_count
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -65,10 +65,12 @@ def largest_stable_rate(
       counts as growth.
     """
 
+    check_count("points", points)
+
     def grows(rate: jax.Array, near: State) -> tuple[jax.Array, State]:
         rule, state = rule_of_rate(rate), near
         if fixed_point_iterations:
-            state = spectra.fixed_point(rule, game, near, steps, tangents, fixed_point_iterations)
+            state = spectra.fixed_point(rule, game, near, steps, tangents, fixed_point_iterations).state
         values = spectra.update_eigenvalues(rule, game, state, steps, tangents)
         return ~(spectra.summarize_map(values).growth <= tolerance), state
 

@@ -40,10 +40,10 @@ class Progress:
 
 
 class First(NamedTuple):
-    """A batch that was computed to see how long it takes: its arguments `[count]` and its results `[count, ...]`."""
+    """A batch that was computed to see how long it takes: its arguments `[runs]` and its results `[runs, ...]`."""
 
     arguments: list[np.ndarray]
-    count: int
+    runs: int
     results: dict[str, np.ndarray]
 
 
@@ -109,7 +109,7 @@ def computed(
     arguments = [argument[wanted.ravel()] for argument in _arguments(layout, place)]
     ahead = 0
     if first is not None and all(map(_begins_with, arguments, first.arguments)):
-        ahead = first.count
+        ahead = first.runs
         advance(ahead)
     found = _programs.evaluate(program, [part[ahead:] for part in arguments], int(wanted.sum()) - ahead, advance)
     values = {}

@@ -1,9 +1,13 @@
 """What a user gets who sets no flags: each test is a new process without `use_every_core`."""
 
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import slantgan_jax
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,3 +56,43 @@ def test_a_sweep_in_memory_and_in_a_store_needs_no_flags(tmp_path):
         "print(np.array_equal(one.bias, other.bias), one.bias.shape)\n"
     )
     assert found == "True (3, 2)\n"
+
+
+def test_asking_for_the_revision_starts_no_program_of_a_foreign_repository(tmp_path):
+    """A copy of the package in a repository whose configuration names programs, and one whose git does not answer."""
+    package = shutil.copytree(Path(slantgan_jax.__file__).parent, tmp_path / "slantgan_jax")
+    marker, program = tmp_path / "started", tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {marker}\ncat\n")
+    program.chmod(0o755)
+
+    def git(*arguments):
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True, capture_output=True)
+
+    def revision(**environment):
+        command = "from slantgan_jax import provenance; print(provenance.revision())"
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)} | environment
+        done = subprocess.run(
+            [sys.executable, "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    git("init")
+    assert revision() == "None"  # the package is not tracked there
+    git("add", "slantgan_jax")
+    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-m", "copy")
+    (tmp_path / ".gitattributes").write_text("* filter=x\n")
+    for name, value in (("filter.x.clean", program), ("core.fsmonitor", program), ("core.pager", program)):
+        git("config", name, str(value))
+    clean = revision()
+    assert len(clean) == 40
+    with (package / "faces.py").open("a") as file:
+        file.write("# changed\n")
+    assert revision() == f"{clean}-dirty"
+    assert not marker.exists()
+    slow = tmp_path / "bin"
+    slow.mkdir()
+    (slow / "git").write_text("#!/bin/sh\nsleep 60\n")
+    (slow / "git").chmod(0o755)
+    start = time.monotonic()
+    assert revision(PATH=f"{slow}:{os.environ['PATH']}") == "None"
+    assert time.monotonic() - start < 30

@@ -106,9 +106,12 @@ def test_a_worker_that_would_compute_other_bits_refuses(tmp_path):
     (store / "total/c/0/0").unlink()
     options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
     flags = {"XLA_FLAGS": "--xla_cpu_enable_fast_math=false"}
-    with distributed.LocalCluster(**options, env=flags) as cluster, distributed.Client(cluster) as client:
-        with pytest.raises(ValueError, match=r"another sweep \(xla_flags"):
-            sweep(run, axes, dims=DIMS, store=store, executor=client.get_executor())
+    with (
+        distributed.LocalCluster(**options, env=flags) as cluster,
+        distributed.Client(cluster) as client,
+        pytest.raises(ValueError, match=r"another sweep \(xla_flags"),
+    ):
+        sweep(run, axes, dims=DIMS, store=store, executor=client.get_executor())
     payload = _executors.packed(_checks.task(run, axes, (), DIMS, {}, {}))
     layout = _store.matching(store, _executors.prepared(Here(), payload, measure=False)[0])[0]
     for name in ("platform", "processor", "xla_flags"):

@@ -21,11 +21,11 @@ def draw(key):
 
 
 def drawn(**settings):
-    with contextlib_settings(**settings):
+    with changed(**settings):
         return sweep(draw, AXES, dims={"x": ("i",)})
 
 
-class contextlib_settings:
+class changed:
     def __init__(self, **settings):
         self.settings = settings
 
@@ -40,11 +40,12 @@ class contextlib_settings:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"jax_default_prng_impl": "rbg"}, {"jax_default_prng_impl": "unsafe_rbg"}, {"jax_threefry_partitionable": False}]
-)  # fmt: skip
-def test_seeds_are_the_same_threefry_keys_whatever_the_defaults_are(settings):
+    "name, value",
+    [("default_prng_impl", "rbg"), ("default_prng_impl", "unsafe_rbg"), ("threefry_partitionable", False)],
+)
+def test_seeds_are_the_same_threefry_keys_whatever_the_defaults_are(name, value):
     expected = drawn()
-    found = drawn(**settings)
+    found = drawn(**{f"jax_{name}": value})
     for name in ("x", "y"):
         assert found[name].values.tobytes() == expected[name].values.tobytes()
 
@@ -69,7 +70,7 @@ def test_captured_arrays_are_part_of_a_program(simplified, tmp_path):
     def of(table):
         return functools.partial(run, table=np.asarray(table, np.float32))
 
-    with contextlib_settings(jax_use_simplified_jaxpr_constants=simplified):
+    with changed(jax_use_simplified_jaxpr_constants=simplified):
         sweep(of([1, 2, 3]), {"rate": [1.0]}, store=tmp_path / "s.zarr")
         with pytest.raises(ValueError, match="another program"):
             sweep(of([1, 4, 3]), {"rate": [1.0]}, store=tmp_path / "s.zarr")
@@ -95,7 +96,7 @@ def test_the_number_of_lanes_and_the_processor_are_part_of_the_identity(tmp_path
     for name in _programs.SETTINGS:
         old = jax.config.values[name]
         new = not old if isinstance(old, bool) else old + 1 if isinstance(old, int | float) else "O1"
-        with contextlib_settings(**{name: new}), pytest.raises(ValueError, match=name):
+        with changed(**{name: new}), pytest.raises(ValueError, match=name):
             sweep(run, {"rate": [1.0]}, store=tmp_path / "s.zarr")
 
 
@@ -135,7 +136,10 @@ def test_a_mesh_of_the_caller_does_no_harm():
     assert found.x.values.tobytes() == expected.x.values.tobytes()
 
 
-@pytest.mark.parametrize("returned", [{}, {"x": 1.0}, [1], {"x": {"y": jnp.ones(())}}, {"x": jnp.ones((), jnp.bfloat16)}, {"x": 1j * jnp.ones(())}])  # fmt: skip
+@pytest.mark.parametrize(
+    "returned",
+    [{}, {"x": 1.0}, [1], {"x": {"y": jnp.ones(())}}, {"x": jnp.ones((), jnp.bfloat16)}, {"x": 1j * jnp.ones(())}],
+)
 def test_what_is_no_result_is_refused(returned):
     with pytest.raises(ValueError, match="the run returns"):
         sweep(lambda rate: returned, {"rate": [1.0]})

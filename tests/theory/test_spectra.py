@@ -221,7 +221,7 @@ def test_the_tutorials_order_stands_still_beside_the_equilibrium(x64, place):
     @functools.partial(jax.vmap, out_axes=0)
     def found(rate):
         rule = rules.tutorial(sgd(rate))
-        state = spectra.fixed_point(rule, GAME, players, 1, tangents, 5)
+        state = spectra.fixed_point(rule, GAME, players, 1, tangents, 5).state
         after = rule.step(games.expected(GAME), state, ())
         generator = state.players.generator
         shift = distances.mean_image(generator) - mean
@@ -244,7 +244,8 @@ def test_momentum_and_memory_have_a_fixed_point_too(x64):
     """Two quadratic players, each pulled to its own number: any rule stands still there, its momenta at 0."""
     game = games.two_player(lambda p: (p.generator - 2) ** 2, lambda p: (p.discriminator + p.generator) ** 2)
     rule = rules.alternating(sgd(0.1, 0.9))
-    state = quick(lambda: spectra.fixed_point(rule, game, Players(jnp.asarray(1.5), jnp.asarray(-1.5))))()
+    state, residual = quick(lambda: spectra.fixed_point(rule, game, Players(jnp.asarray(1.5), jnp.asarray(-1.5))))()
+    assert residual < 1e-14
     np.testing.assert_allclose(ravel_pytree(state)[0][:2], [2, -2], atol=1e-14)
     for leaf in jax.tree.leaves(state.optimizer_states):
         np.testing.assert_allclose(leaf, 0, atol=1e-14)

@@ -127,7 +127,7 @@ def test_the_quadratic_game_turns_its_field(x64):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: slanted_land(noise=-0.1), "not negative"),
+        (lambda: slanted_land(noise=-0.1), "standard deviation, is -0.1"),
         (lambda: games.expected(slanted_land(np.zeros((3, 9)), noise=0.1)), "'real_noise' has no exact expectation"),
         (lambda: games.expected(slanted_land(objective=losses.relativistic, noise=0.1)), "can only be sampled"),
         (lambda: slanted_land(np.zeros((0, 4))), "leading axis"),

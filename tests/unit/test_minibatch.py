@@ -141,7 +141,7 @@ def test_two_perceptrons_learn_where_the_data_are():
 
 
 def test_what_cannot_be_a_minibatch_is_refused():
-    with pytest.raises(ValueError, match="0 samples"):
+    with pytest.raises(ValueError, match="size of the minibatch is 0"):
         games.minibatch(slanted_land(), 0)
     with pytest.raises(ValueError, match="draws nothing"):
         games.minibatch(games.expected(slanted_land()), 5)

@@ -231,14 +231,14 @@ def test_past_extragradient_looks_ahead_to_the_iterates_of_optimistic_gradient_d
 
 
 def test_more_steps_of_a_player_see_more_samples():
-    """n_D = 2, n_G = 1 by hand: D on samples 2t and 2t + 1, then G on 2t."""
+    """n_D = 2, n_G = 1 by hand: in step t D sees samples 2t and 2t + 1, then G sees sample t."""
     players, _ = start()
     key = jax.random.key(2)
     rule = rules.alternating(OPTIMIZERS, order=("discriminator", "discriminator", "generator"))
     sample = rule.sample(GAME, key, 3)
     found = rule.step(GAME, rule.init(players), sample).players
     expected = players
-    for number, player in ((6, 1), (7, 1), (6, 0)):
+    for number, player in ((6, 1), (7, 1), (3, 0)):
         seen = GAME.sample(key, number)
         gradient = jax.grad(lambda p, s=seen, i=player: games.total_losses(GAME, p, s)[i])(expected)
         moved = jax.tree.map(lambda p, g, r=RATES[player]: p - r * g, expected[player], gradient[player])

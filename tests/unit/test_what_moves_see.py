@@ -1,0 +1,72 @@
+"""Which samples a move sees: each player goes through the data by itself."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from slantgan_jax import Players, distributions, faces, games, losses, rules, slanted_land, train
+
+FIVE = np.arange(1.0, 6.0)
+
+
+def seen(n_discriminator, n_generator, order, steps):
+    """For each player the data that its moves saw, `[steps, moves]`: each has one parameter for each item it saw."""
+    game = games.gan(
+        lambda key: Players(jnp.zeros(5), jnp.zeros(5)),
+        lambda generator, latent: generator,
+        lambda discriminator, image: image,
+        distributions.cyclic(FIVE),
+    )
+    losses = Players(
+        (lambda players, sample: -jnp.sum(jnp.where(sample.real == FIVE, players.generator, 0)),),
+        (lambda players, sample: -jnp.sum(jnp.where(sample.real == FIVE, players.discriminator, 0)),),
+    )
+    moves = {"d": ("discriminator",) * n_discriminator, "g": ("generator",) * n_generator}
+    names = [name for letter in order for name in moves[letter]]
+    rule = rules.alternating(optax.sgd(1.0), order=names)
+    return jax.jit(lambda key: train(key, game._replace(losses=losses), rule, steps).players)(jax.random.key(0))
+
+
+@pytest.mark.parametrize("order", ["dg", "gd"])
+@pytest.mark.parametrize("counts", [(1, 1), (5, 1), (1, 5), (2, 3), (10, 7), (12, 12)])
+def test_every_player_sees_all_data_equally_often(counts, order):
+    players = seen(*counts, order, steps=5)
+    for player, moves in zip(players, reversed(counts), strict=True):
+        np.testing.assert_array_equal(player, np.full(5, moves))
+
+
+@pytest.mark.slow
+def test_every_player_sees_all_data_equally_often_for_all_counts():
+    for n_discriminator, n_generator in itertools.product(range(1, 13), repeat=2):
+        players = seen(n_discriminator, n_generator, "dg", steps=5)
+        np.testing.assert_array_equal(players.generator, np.full(5, n_generator))
+        np.testing.assert_array_equal(players.discriminator, np.full(5, n_discriminator))
+
+
+def test_the_mean_gradient_of_a_paired_loss_is_that_of_the_expectation():
+    """G's mean step over the five faces, with five steps of a D that stands still, is its full-batch step."""
+    still = Players(optax.sgd(1e-6), optax.sgd(0.0))
+    rule = rules.alternating(still, order=("discriminator",) * len(faces.FACES) + ("generator",))
+    with jax.enable_x64(True):
+        game = slanted_land(objective=losses.relativistic, latent=distributions.cyclic(np.full(1, 0.3)))
+        start = game.init(jax.random.key(1))
+        moves = []
+        for played in (game, games.expected(game)):
+            end = train(jax.random.key(0), played, rule, len(faces.FACES), players=start).players
+            moves.append(jax.tree.map(jnp.subtract, end.generator, start.generator))
+        np.testing.assert_allclose(*(jnp.stack(jax.tree.leaves(move)) for move in moves), rtol=1e-5)
+
+
+def test_optimizers_count_the_moves_of_their_own_player():
+    """D steps twice in the tutorial's order, so its schedule of 10 moves ends after 5 steps."""
+    rule = rules.tutorial(optax.sgd(optax.linear_schedule(0.1, 0.0, 10)))
+    history = train(
+        jax.random.key(0), slanted_land(), rule, 12, record=lambda info: info.players.discriminator.bias
+    ).history
+    moves = np.abs(np.diff(np.asarray(history)))
+    assert (moves[:3] > 0).all()
+    assert (moves[5:] == 0).all()
