@@ -10,6 +10,8 @@ from slantgan_jax import (
     Discriminator,
     Players,
     distributions,
+    faces,
+    fields,
     games,
     mlp,
     penalties,
