@@ -99,7 +99,8 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
     """(I + η J_o)⁻¹ ξ: each player's best answer to the steps of the others, in the bilinear model of the losses.
 
     η is the learning rate. Schäfer & Anandkumar 2019 (arXiv:1905.12103), eq. 4. The system is solved by conjugate
-    gradients of its normal equations: with the condition κ of I + η J_o, the relative error is below CGD_ERROR.
+    gradients of its normal equations. The relative error is at most four times the condition of I + η J_o times the
+    precision, for bilinear games with a condition of up to 10 and η up to 1000.
     """
     _checked("the step size of cgd", step_size)
 
@@ -118,9 +119,7 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
 
             transposed = jax.linear_transpose(model, xi)
             count = sum(leaf.size for leaf in jax.tree.leaves(xi))
-            return cg(
-                lambda v: transposed(model(v))[0], transposed(xi)[0], x0=xi, tol=_rounding(xi), maxiter=2 * count
-            )[0]
+            return cg(lambda v: transposed(model(v))[0], transposed(xi)[0], tol=_rounding(xi), maxiter=2 * count)[0]
 
         return direction
 

@@ -50,6 +50,9 @@ SETTINGS = (
 VECTOR_UNITS = ("fma", "avx", "avx2", "avx512f", "asimd", "sve")
 """The features of a processor for which XLA compiles different arithmetic, as Linux names them."""
 
+EVALUATION = 1
+"""The way in which a run becomes a batch. Raise it whenever a change of this module can change the bits of a result."""
+
 CALLBACKS = ("pure_callback", "io_callback")
 
 
@@ -58,7 +61,7 @@ class Program:
     """A traced run.
 
     Attributes:
-      digest: of the mapped program and its constants; equal digests mean equal programs.
+      digest: of the program, its constants and the lanes; equal digests mean equal results.
       lanes: runs at a time on one device.
       types: of the arguments.
       outputs: names to the shape and type that one run returns.
@@ -114,15 +117,15 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
             ) from error
         outputs, closed = traced.out_info, traced.jaxpr
         structure = jax.tree.structure(outputs)
-        lanes, digest = _lanes(outputs), hashlib.sha256()
-        for constant in _constants(closed):
-            digest.update(constant)
+        text = traced.lower().as_text()
+    lanes = _lanes(outputs)
+    digest = hashlib.sha256(f"{EVALUATION} {lanes} {text}".encode())
+    for constant in _constants(closed):
+        digest.update(constant)
 
-        def mapped(*numbers: jax.Array) -> dict[str, jax.Array]:
-            return structure.unflatten(jax.vmap(core.jaxpr_as_fun(closed), axis_size=lanes)(*numbers))
+    def mapped(*numbers: jax.Array) -> dict[str, jax.Array]:
+        return structure.unflatten(jax.vmap(core.jaxpr_as_fun(closed), axis_size=lanes)(*numbers))
 
-        text = jax.jit(mapped).lower(*(jax.ShapeDtypeStruct((lanes,), scalar.dtype) for scalar in scalars)).as_text()
-    digest.update(text.encode())
     types = tuple(value.dtype for value in arguments.values())
     return Program(digest.hexdigest(), lanes, types, outputs, "lapack_" in text, mapped)
 
