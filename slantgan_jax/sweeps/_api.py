@@ -17,6 +17,7 @@ import xarray as xr
 
 from slantgan_jax.sweeps import _checks, _chunks, _executors, _store
 from slantgan_jax.sweeps._chunks import Progress
+from slantgan_jax.sweeps._layout import Layout
 from slantgan_jax.sweeps._programs import Program, RunFn
 
 
@@ -105,7 +106,7 @@ def load(store: Path | str) -> xr.Dataset:
     return _store.dataset(where)
 
 
-def _in_memory(layout: _store.Layout, programs: Mapping[str, Program]) -> xr.Dataset:
+def _in_memory(layout: Layout, programs: Mapping[str, Program]) -> xr.Dataset:
     """The sweep without a store."""
     layout = layout._replace(block=_checks.block_of(layout, math.prod(layout.shape)))
     results = {name: np.empty(variable.shape, variable.dtype) for name, variable in layout.variables.items()}
@@ -122,7 +123,7 @@ def _in_memory(layout: _store.Layout, programs: Mapping[str, Program]) -> xr.Dat
 
 
 @contextlib.contextmanager
-def _progress(layout: _store.Layout, where: Path | str | None) -> Iterator[Progress]:
+def _progress(layout: Layout, where: Path | str | None) -> Iterator[Progress]:
     """A progress bar of runs; what ends the work early says how to go on."""
     again = f"call it again with the same arguments to go on from {where}" if where else "it had no store"
     progress = Progress(math.prod(layout.shape))

@@ -14,6 +14,7 @@ import xarray as xr
 
 from slantgan_jax import provenance
 from slantgan_jax.sweeps import _programs, _store
+from slantgan_jax.sweeps._layout import Layout, Variable
 from slantgan_jax.sweeps._programs import Program, RunFn
 
 ENCODING = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "coordinates", "grid_mapping")
@@ -66,7 +67,7 @@ def choices(task: Task, axes: Mapping[str, np.ndarray]) -> dict[str, RunFn]:
     }  # fmt: skip
 
 
-def layout_of(task: Task) -> tuple[_store.Layout, dict[str, Program]]:
+def layout_of(task: Task) -> tuple[Layout, dict[str, Program]]:
     """Traces one run of each choice, for its shapes and its program. The block of the layout is still empty."""
     values = {name: value for name, value in task.axes.items() if name not in task.static}
     arguments = _programs.traced_arguments(values)
@@ -93,7 +94,7 @@ def layout_of(task: Task) -> tuple[_store.Layout, dict[str, Program]]:
     for name, out in one.outputs.items():
         _check_dims(name, out, task, labels)
         shape, own = (*sizes, *out.shape), tuple(task.dims.get(name, ()))
-        variables[name] = _store.Variable((*axes, *own), shape, np.dtype(out.dtype), dict(task.attrs.get(name, {})))
+        variables[name] = Variable((*axes, *own), shape, np.dtype(out.dtype), dict(task.attrs.get(name, {})))
     used = {dim for variable in variables.values() for dim in variable.dims}
     _check_names(task, variables, used)
     about = {
@@ -106,12 +107,12 @@ def layout_of(task: Task) -> tuple[_store.Layout, dict[str, Program]]:
     }
     attrs = {name: dict(task.attrs[name]) for name in labels if name in task.attrs}
     digests = {choice: program.digest for choice, program in programs.items()}
-    layout = _store.Layout(axes, labels, attrs, variables, digests, task.static, (), about)
+    layout = Layout(axes, labels, attrs, variables, digests, task.static, (), about)
     _check_labels(layout)
     return layout, programs
 
 
-def block_of(layout: _store.Layout, chunk_size: int) -> tuple[int, ...]:
+def block_of(layout: Layout, chunk_size: int) -> tuple[int, ...]:
     """The shape of a chunk of at most `chunk_size` runs of one choice that covers the grid in the fewest chunks."""
     static = [name in layout.static for name in layout.axes]
     best: tuple[float, tuple[int, ...]] = (math.inf, ())
@@ -172,7 +173,7 @@ def _check_dims(name: str, out: Any, task: Task, labels: Mapping[str, np.ndarray
             raise ValueError(f"{name!r} has the dimension {dim!r} of size {size}, but {dim!r} is {taken}: rename one")
 
 
-def _check_names(task: Task, variables: Mapping[str, _store.Variable], used: set[str]) -> None:
+def _check_names(task: Task, variables: Mapping[str, Variable], used: set[str]) -> None:
     """Raises `ValueError` for names that no store can keep, or that name nothing."""
     known = {*task.axes, *task.coords, *variables}
     for name in sorted({*known, *used}, key=str):
@@ -194,7 +195,7 @@ def _check_names(task: Task, variables: Mapping[str, _store.Variable], used: set
             raise ValueError(f"attrs of {name!r} cannot be kept ({error}): give texts and finite numbers") from None
 
 
-def _check_labels(layout: _store.Layout) -> None:
+def _check_labels(layout: Layout) -> None:
     """Builds the labeled result from zeros that take no memory: what cannot be labeled raises a `ValueError`."""
     for name, variable in layout.variables.items():
         if len(set(variable.dims)) < len(variable.dims) or name in {

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from slantgan_jax.sweeps import _checks, _programs, _store
+from slantgan_jax.sweeps._layout import Layout
 from slantgan_jax.sweeps._programs import Program
 
 CHUNK_SECONDS = 20.0
@@ -47,7 +48,7 @@ class First(NamedTuple):
     results: dict[str, np.ndarray]
 
 
-def preferred_size(layout: _store.Layout, programs: Mapping[str, Program]) -> tuple[int, First]:
+def preferred_size(layout: Layout, programs: Mapping[str, Program]) -> tuple[int, First]:
     """The number of runs for a chunk, and the batch that was computed for this."""
     program = next(iter(programs.values()))
     bytes_of_run = sum(math.prod(out.shape) * out.dtype.itemsize for out in program.outputs.values())
@@ -66,8 +67,8 @@ def compute_all(
     programs: Mapping[str, Program],
     first: First | None,
     where: Path | str,
-    layout: _store.Layout,
-    before: _store.Layout,
+    layout: Layout,
+    before: Layout,
     progress: Progress,
 ) -> None:
     """Computes and writes every chunk of a store that is not done."""
@@ -82,7 +83,7 @@ def compute_all(
 
 
 def known_part(
-    group: Any, before: _store.Layout, index: tuple[int, ...]
+    group: Any, before: Layout, index: tuple[int, ...]
 ) -> tuple[tuple[slice, ...], dict[str, np.ndarray]] | None:
     """Where a chunk had runs before its store grew, and their results."""
     if all(i < count for i, count in zip(index, before.counts, strict=True)) and _store.is_done(group, before, index):
@@ -92,7 +93,7 @@ def known_part(
 
 
 def computed(
-    layout: _store.Layout,
+    layout: Layout,
     programs: Mapping[str, Program],
     place: tuple[slice, ...],
     advance: Callable[[int], Any],
@@ -122,7 +123,7 @@ def computed(
     return values
 
 
-def _arguments(layout: _store.Layout, place: tuple[slice, ...]) -> list[np.ndarray]:
+def _arguments(layout: Layout, place: tuple[slice, ...]) -> list[np.ndarray]:
     """The arguments `[runs]` of the runs in a place, for each axis that is traced."""
     parts = {name: layout.labels[name][part] for name, part in zip(layout.axes, place, strict=True)}
     traced = _programs.traced_arguments({name: part for name, part in parts.items() if name not in layout.static})

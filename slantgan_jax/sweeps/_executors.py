@@ -17,9 +17,10 @@ import jax
 import jax.numpy as jnp
 
 from slantgan_jax import cpu
-from slantgan_jax.sweeps import _checks, _chunks, _store
+from slantgan_jax.sweeps import _checks, _chunks, _layout, _store
 from slantgan_jax.sweeps._checks import Task
 from slantgan_jax.sweeps._chunks import Progress
+from slantgan_jax.sweeps._layout import Layout
 from slantgan_jax.sweeps._programs import Program
 
 POLL_SECONDS = 0.05
@@ -41,7 +42,7 @@ def packed(task: Task) -> bytes:
         ) from error
 
 
-def prepared(executor: Executor, payload: bytes, measure: bool) -> tuple[_store.Layout, int | None]:
+def prepared(executor: Executor, payload: bytes, measure: bool) -> tuple[Layout, int | None]:
     """The layout, as a process of the executor finds it, and if asked for the number of runs for a chunk."""
     return executor.submit(_prepared, payload, measure).result()
 
@@ -50,8 +51,8 @@ def compute_all(
     executor: Executor,
     payload: bytes,
     where: Path | str,
-    layout: _store.Layout,
-    before: _store.Layout,
+    layout: Layout,
+    before: Layout,
     progress: Progress,
 ) -> None:
     """Computes and writes every chunk of a store that is not done."""
@@ -71,18 +72,16 @@ def compute_all(
             future.cancel()
 
 
-def _prepared(payload: bytes, measure: bool) -> tuple[_store.Layout, int | None]:
+def _prepared(payload: bytes, measure: bool) -> tuple[Layout, int | None]:
     x64, layout, programs = _traced(payload)
     with jax.enable_x64(x64):
         return layout, _chunks.preferred_size(layout, programs)[0] if measure else None
 
 
-def _compute(
-    payload: bytes, where: Path | str, layout: _store.Layout, before: _store.Layout, index: tuple[int, ...]
-) -> int:
+def _compute(payload: bytes, where: Path | str, layout: Layout, before: Layout, index: tuple[int, ...]) -> int:
     """Computes and writes one chunk; returns its number of runs."""
     x64, own, programs = _traced(payload)
-    if found := list(_store.other_identity(layout, own)):
+    if found := list(_layout.other_identity(layout, own)):
         raise ValueError(f"a process of the executor would compute other bits than {where} has: {'; '.join(found)}")
     reading, writing = _store.open_group(where, complete=True), _store.open_group(where)
     with jax.enable_x64(x64):
@@ -93,7 +92,7 @@ def _compute(
 
 
 @functools.lru_cache(maxsize=4)
-def _traced(payload: bytes) -> tuple[bool, _store.Layout, dict[str, Program]]:
+def _traced(payload: bytes) -> tuple[bool, Layout, dict[str, Program]]:
     """Whether a task is in 64 bits, its layout and its programs, as this process traces it."""
     every_core, x64, task = pickle.loads(payload)
     if every_core:

@@ -12,14 +12,12 @@ each of them, and one of themselves, the `seal`. See docs/sweeps.md#a-store.
 import contextlib
 import functools
 import hashlib
-import itertools
 import json
-import math
 import os
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -29,81 +27,14 @@ from zarr.codecs import Crc32cCodec
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, WrapperStore
 
 from slantgan_jax import folders
+from slantgan_jax.sweeps import _layout
+from slantgan_jax.sweeps._layout import Layout, Variable
 
 DIGESTS = "digests"
 """The name of the group of digests, which no variable or coordinate may have."""
 
-SURROUNDINGS = ("platform", "processor", "xla_flags", "settings", "versions")
-"""The attributes that, beside the program, decide each bit of a result."""
-
 INTERNAL = ("description", "contents", "seal")
 """The attributes by which a store is checked. They say nothing to a reader."""
-
-
-KEPT_TWICE = 1000
-"""Up to so many labels are attributes, too, so that a store that was killed while it grew can be mended."""
-
-
-class Variable(NamedTuple):
-    """A result of the runs: all its dimensions, its full `shape`, `dtype` and attributes."""
-
-    dims: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    attrs: Mapping[str, Any]
-
-
-class Layout(NamedTuple):
-    """What a store holds.
-
-    Attributes:
-      axes: the names of the sweep's axes, in the order of the dimensions.
-      labels: by name, the labels of each axis and of each other coordinate.
-      attrs: the attributes of axes and coordinates, by name.
-      variables: what runs return, by name; their first dimensions are the axes.
-      programs: `choice` to the digest of the program. There is one program for each combination of the static axes.
-      static: the names of the static axes.
-      block: the number of runs along each axis in a chunk.
-      about: the attributes of the whole: `SURROUNDINGS`, and what else is worth knowing.
-    """
-
-    axes: tuple[str, ...]
-    labels: Mapping[str, np.ndarray]
-    attrs: Mapping[str, Mapping[str, Any]]
-    variables: Mapping[str, Variable]
-    programs: Mapping[str, str]
-    static: tuple[str, ...]
-    block: tuple[int, ...]
-    about: Mapping[str, str]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The number of runs along each axis."""
-        return tuple(len(self.labels[name]) for name in self.axes)
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """The number of chunks along each axis."""
-        return tuple(math.ceil(size / length) for size, length in zip(self.shape, self.block, strict=True))
-
-    def chunks(self) -> list[tuple[int, ...]]:
-        """The index of every chunk in the grid of chunks."""
-        return list(itertools.product(*map(range, self.counts)))
-
-    def place(self, index: tuple[int, ...]) -> tuple[slice, ...]:
-        """Where a chunk is on the grid of runs."""
-        starts = [i * length for i, length in zip(index, self.block, strict=True)]
-        ends = zip(starts, self.block, self.shape, strict=True)
-        return tuple(slice(start, min(start + length, size)) for start, length, size in ends)
-
-    def runs(self, index: tuple[int, ...]) -> int:
-        """The number of runs in a chunk."""
-        return math.prod(part.stop - part.start for part in self.place(index))
-
-    def choice(self, place: tuple[slice, ...]) -> str:
-        """The labels of the static axes in a place, as JSON; a chunk has one of each."""
-        parts = dict(zip(self.axes, place, strict=True))
-        return json.dumps([self.labels[name][parts[name]][0].item() for name in self.static])
 
 
 class Missing(OSError):
@@ -182,9 +113,9 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
       ValueError: another sweep made the store, which is left as it was.
     """
     about = _about(where)
-    theirs, ours, damaged = json.loads(about["description"]), _description(layout), _damaged(where, about)
-    found = [*other_identity(layout._replace(about=about, programs=theirs["programs"]), layout)]
-    found += _other_shapes(theirs, ours)
+    theirs, ours, damaged = json.loads(about["description"]), _layout.description(layout), _damaged(where, about)
+    found = [*_layout.other_identity(layout._replace(about=about, programs=theirs["programs"]), layout)]
+    found += _layout.other_shapes(theirs, ours)
     kept = {name: layout.labels[name] for name in layout.axes}
     for name in kept if not found else ():
         old, new = theirs["axes"][name], ours["axes"][name]
@@ -209,7 +140,7 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
         name: own._replace(shape=(*stored.shape, *own.shape[len(layout.axes) :]))
         for name, own in layout.variables.items()
     })  # fmt: skip
-    if damaged or _description(stored) != theirs:
+    if damaged or _layout.description(stored) != theirs:
         _put(where, stored, grown=not damaged)
     return stored, before
 
@@ -247,25 +178,11 @@ def open_group(where: Path | str, complete: bool = False) -> zarr.Group:
     return zarr.open_group(_Complete(store) if complete else store, mode="r" if complete else "r+")
 
 
-def other_identity(theirs: Layout, ours: Layout) -> Iterator[str]:
-    """In words, every difference between two layouts in what decides the bits of their results."""
-    for name in ("settings", "versions"):
-        old, new = json.loads(theirs.about[name]), json.loads(ours.about[name])
-        yield from (
-            f"{part} {old.get(part)}, now {new.get(part)}" for part in {**old, **new} if old.get(part) != new.get(part)
-        )
-    for name in ("platform", "processor", "xla_flags"):
-        if theirs.about[name] != ours.about[name]:
-            yield f"{name} {theirs.about[name]}, now {ours.about[name]}"
-    if any(ours.programs.get(choice) != digest for choice, digest in theirs.programs.items()):
-        yield f"run {theirs.about['run']}, now {ours.about['run']}: another program"
-
-
 def is_done(group: zarr.Group, layout: Layout, index: tuple[int, ...]) -> bool:
     """Whether a chunk is there, whole, and the one that belongs there; `group` is one for reading."""
     try:
         wanted, place = np.asarray(_array(group, f"{DIGESTS}/chunks")[index]), layout.place(index)
-        return bool(np.array_equal(wanted, _digests(layout, place, read(group, layout, place))))
+        return bool(np.array_equal(wanted, _layout.digests_of(layout, place, read(group, layout, place))))
     except Exception:  # whatever a damaged file makes of the codecs that read it
         return False
 
@@ -287,7 +204,7 @@ def write(group: zarr.Group, layout: Layout, index: tuple[int, ...], values: Map
     with _every_chunk_written():
         for name, value in values.items():
             _array(group, name)[place] = value
-        _array(group, f"{DIGESTS}/chunks")[index] = _digests(layout, place, values)
+        _array(group, f"{DIGESTS}/chunks")[index] = _layout.digests_of(layout, place, values)
 
 
 def dataset(where: Path | str) -> xr.Dataset:
@@ -305,11 +222,11 @@ def _put(where: Path | str, layout: Layout, grown: bool = False) -> None:
     """Writes everything but the chunks. The group itself is last, so an unfinished store is none; in a store that has
     `grown` it is first, so that from then on all other files can be mended from it."""
     files = _files(layout)
-    about = {**layout.about, "description": json.dumps(_description(layout))}
+    about = {**layout.about, "description": json.dumps(_layout.description(layout))}
     about["contents"] = json.dumps({key: hashlib.sha256(data).hexdigest() for key, data in files.items()})
     group: dict[str, Any] = {}
     zarr.create_group(MemoryStore(group), attributes={**about, "seal": _seal(about)}, zarr_format=3)
-    root = {"zarr.json": group["zarr.json"].to_bytes()}
+    root = {"zarr.json": group["zarr.json"].to_layout.bytes_of()}
     for key, data in ({**root, **files} if grown else {**files, **root}).items():
         _write(where, key, data)
 
@@ -346,30 +263,7 @@ def _files(layout: Layout) -> dict[str, bytes]:
     row = len(layout.variables), hashlib.sha256().digest_size
     group.create_group(DIGESTS)
     create(f"{DIGESTS}/chunks", shape=(*layout.counts, *row), dtype=np.uint8, chunks=(*(1 for _ in layout.axes), *row))
-    return {key: data.to_bytes() for key, data in files.items() if key != "zarr.json"}
-
-
-def _description(layout: Layout) -> dict[str, Any]:
-    """What a layout has beside its values and its identity, for comparing and for people."""
-
-    def of_labels(name: str) -> dict[str, Any]:
-        values = layout.labels[name]
-        described = {"summary": _summary(values), "digest": hashlib.sha256(_bytes(values)).hexdigest()}
-        return described | ({"values": values.tolist()} if len(values) <= KEPT_TWICE else {})
-
-    described = {
-        "axes": {name: of_labels(name) for name in layout.axes},
-        "coordinates": {name: of_labels(name) for name in layout.labels if name not in layout.axes},
-        "variables": {
-            name: {"dims": own.dims, "shape": own.shape, "dtype": str(own.dtype), "attrs": dict(own.attrs)}
-            for name, own in layout.variables.items()
-        },
-        "attrs": layout.attrs,
-        "programs": layout.programs,
-        "static": layout.static,
-        "block": layout.block,
-    }
-    return json.loads(json.dumps(described))
+    return {key: data.to_layout.bytes_of() for key, data in files.items() if key != "zarr.json"}
 
 
 def _about(where: Path | str) -> dict[str, str]:
@@ -382,7 +276,7 @@ def _about(where: Path | str) -> dict[str, str]:
             raise FileNotFoundError("no zarr.json")
         root = json.loads(data)
         about = root.pop("attributes")
-        if not {*SURROUNDINGS, *INTERNAL, "created", "revision"} <= set(about):
+        if not {*_layout.SURROUNDINGS, *INTERNAL, "created", "revision"} <= set(about):
             raise ValueError("attributes are missing")
         if about.pop("seal") != _seal(about) or root != {"zarr_format": 3, "node_type": "group"}:
             raise ValueError("zarr.json was altered")
@@ -406,52 +300,9 @@ def _damaged(where: Path | str, about: Mapping[str, str]) -> list[str]:
     ]  # fmt: skip
 
 
-def _other_shapes(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
-    """In words, every difference of axes, coordinates and variables, apart from the labels of axes."""
-    old, new = list(theirs["axes"]), list(ours["axes"])
-    if old != new:
-        yield f"axes {', '.join(old)}, now {', '.join(new)}"
-    for kind in ("coordinates", "variables"):
-        for name in {**theirs[kind], **ours[kind]}:
-            before, now = (_outline(side[kind].get(name), len(old)) for side in (theirs, ours))
-            if before != now:
-                yield f"{name} {before}, now {now}"
-
-
-def _outline(described: Mapping[str, Any] | None, axes: int) -> str:
-    if described is None:
-        return "none"
-    if "dims" not in described:
-        return f"{described['summary']} ({described['digest'][:8]})"
-    return f"{described['dtype']} of {', '.join(described['dims'])}, {tuple(described['shape'][axes:])}"
-
-
-def _digests(layout: Layout, place: tuple[slice, ...], values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The digest of each variable of a chunk, `[variables, 32]`: of what made the values, of their place, of them."""
-    rows, made_by = [], [layout.programs[layout.choice(place)], *(layout.about[part] for part in SURROUNDINGS)]
-    for name, variable in layout.variables.items():
-        digest = hashlib.sha256(json.dumps([*made_by, name]).encode())
-        for axis, part in zip(layout.axes, place, strict=True):
-            digest.update(f"{axis}:".encode() + _bytes(layout.labels[axis][part]))
-        digest.update(_bytes(np.asarray(values[name], variable.dtype)))
-        rows.append(np.frombuffer(digest.digest(), np.uint8))
-    return np.stack(rows)
-
-
-def _bytes(values: np.ndarray) -> bytes:
-    """What an array is, without ambiguity."""
-    if values.dtype.kind == "U":
-        return json.dumps(values.tolist()).encode()
-    return f"{values.dtype.str}{values.shape}".encode() + np.ascontiguousarray(values).tobytes()
-
-
 def _read_labels(where: Path | str, name: str) -> np.ndarray:
     values = np.asarray(_array(open_group(where), name)[:])
     return values.astype(object).astype(str) if values.dtype.kind in "OT" else values
-
-
-def _summary(values: np.ndarray) -> str:
-    return str(values.tolist()) if values.size <= 6 else f"{values.size} values from {values[0]} to {values[-1]}"
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array:

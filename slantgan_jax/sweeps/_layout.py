@@ -1,0 +1,158 @@
+"""What a sweep computes and a store holds: labels, variables, programs, chunks, and how two of them differ."""
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SURROUNDINGS = ("platform", "processor", "xla_flags", "settings", "versions")
+"""The attributes that, beside the program, decide each bit of a result."""
+
+KEPT_TWICE = 1000
+"""Up to so many labels are attributes, too, so that a store that was killed while it grew can be mended."""
+
+
+class Variable(NamedTuple):
+    """A result of the runs: all its dimensions, its full `shape`, `dtype` and attributes."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    attrs: Mapping[str, Any]
+
+
+class Layout(NamedTuple):
+    """What a store holds.
+
+    Attributes:
+      axes: the names of the sweep's axes, in the order of the dimensions.
+      labels: by name, the labels of each axis and of each other coordinate.
+      attrs: the attributes of axes and coordinates, by name.
+      variables: what runs return, by name; their first dimensions are the axes.
+      programs: `choice` to the digest of the program. There is one program for each combination of the static axes.
+      static: the names of the static axes.
+      block: the number of runs along each axis in a chunk.
+      about: the attributes of the whole: `SURROUNDINGS`, and what else is worth knowing.
+    """
+
+    axes: tuple[str, ...]
+    labels: Mapping[str, np.ndarray]
+    attrs: Mapping[str, Mapping[str, Any]]
+    variables: Mapping[str, Variable]
+    programs: Mapping[str, str]
+    static: tuple[str, ...]
+    block: tuple[int, ...]
+    about: Mapping[str, str]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of runs along each axis."""
+        return tuple(len(self.labels[name]) for name in self.axes)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The number of chunks along each axis."""
+        return tuple(math.ceil(size / length) for size, length in zip(self.shape, self.block, strict=True))
+
+    def chunks(self) -> list[tuple[int, ...]]:
+        """The index of every chunk in the grid of chunks."""
+        return list(itertools.product(*map(range, self.counts)))
+
+    def place(self, index: tuple[int, ...]) -> tuple[slice, ...]:
+        """Where a chunk is on the grid of runs."""
+        starts = [i * length for i, length in zip(index, self.block, strict=True)]
+        ends = zip(starts, self.block, self.shape, strict=True)
+        return tuple(slice(start, min(start + length, size)) for start, length, size in ends)
+
+    def runs(self, index: tuple[int, ...]) -> int:
+        """The number of runs in a chunk."""
+        return math.prod(part.stop - part.start for part in self.place(index))
+
+    def choice(self, place: tuple[slice, ...]) -> str:
+        """The labels of the static axes in a place, as JSON; a chunk has one of each."""
+        parts = dict(zip(self.axes, place, strict=True))
+        return json.dumps([self.labels[name][parts[name]][0].item() for name in self.static])
+
+
+def other_identity(theirs: Layout, ours: Layout) -> Iterator[str]:
+    """In words, every difference between two layouts in what decides the bits of their results."""
+    for name in ("settings", "versions"):
+        old, new = json.loads(theirs.about[name]), json.loads(ours.about[name])
+        yield from (
+            f"{part} {old.get(part)}, now {new.get(part)}" for part in {**old, **new} if old.get(part) != new.get(part)
+        )
+    for name in ("platform", "processor", "xla_flags"):
+        if theirs.about[name] != ours.about[name]:
+            yield f"{name} {theirs.about[name]}, now {ours.about[name]}"
+    if any(ours.programs.get(choice) != digest for choice, digest in theirs.programs.items()):
+        yield f"run {theirs.about['run']}, now {ours.about['run']}: another program"
+
+
+def description(layout: Layout) -> dict[str, Any]:
+    """What a layout has beside its values and its identity, for comparing and for people."""
+
+    def of_labels(name: str) -> dict[str, Any]:
+        values = layout.labels[name]
+        described = {"summary": _summary(values), "digest": hashlib.sha256(bytes_of(values)).hexdigest()}
+        return described | ({"values": values.tolist()} if len(values) <= KEPT_TWICE else {})
+
+    described = {
+        "axes": {name: of_labels(name) for name in layout.axes},
+        "coordinates": {name: of_labels(name) for name in layout.labels if name not in layout.axes},
+        "variables": {
+            name: {"dims": own.dims, "shape": own.shape, "dtype": str(own.dtype), "attrs": dict(own.attrs)}
+            for name, own in layout.variables.items()
+        },
+        "attrs": layout.attrs,
+        "programs": layout.programs,
+        "static": layout.static,
+        "block": layout.block,
+    }
+    return json.loads(json.dumps(described))
+
+
+def other_shapes(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
+    """In words, every difference of axes, coordinates and variables, apart from the labels of axes."""
+    old, new = list(theirs["axes"]), list(ours["axes"])
+    if old != new:
+        yield f"axes {', '.join(old)}, now {', '.join(new)}"
+    for kind in ("coordinates", "variables"):
+        for name in {**theirs[kind], **ours[kind]}:
+            before, now = (_outline(side[kind].get(name), len(old)) for side in (theirs, ours))
+            if before != now:
+                yield f"{name} {before}, now {now}"
+
+
+def _outline(described: Mapping[str, Any] | None, axes: int) -> str:
+    if described is None:
+        return "none"
+    if "dims" not in described:
+        return f"{described['summary']} ({described['digest'][:8]})"
+    return f"{described['dtype']} of {', '.join(described['dims'])}, {tuple(described['shape'][axes:])}"
+
+
+def digests_of(layout: Layout, place: tuple[slice, ...], values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The digest of each variable of a chunk, `[variables, 32]`: of what made the values, of their place, of them."""
+    rows, made_by = [], [layout.programs[layout.choice(place)], *(layout.about[part] for part in SURROUNDINGS)]
+    for name, variable in layout.variables.items():
+        digest = hashlib.sha256(json.dumps([*made_by, name]).encode())
+        for axis, part in zip(layout.axes, place, strict=True):
+            digest.update(f"{axis}:".encode() + bytes_of(layout.labels[axis][part]))
+        digest.update(bytes_of(np.asarray(values[name], variable.dtype)))
+        rows.append(np.frombuffer(digest.digest(), np.uint8))
+    return np.stack(rows)
+
+
+def _summary(values: np.ndarray) -> str:
+    return str(values.tolist()) if values.size <= 6 else f"{values.size} values from {values[0]} to {values[-1]}"
+
+
+def bytes_of(values: np.ndarray) -> bytes:
+    """What an array is, without ambiguity."""
+    if values.dtype.kind == "U":
+        return json.dumps(values.tolist()).encode()
+    return f"{values.dtype.str}{values.shape}".encode() + np.ascontiguousarray(values).tobytes()
