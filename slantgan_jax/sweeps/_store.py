@@ -226,7 +226,7 @@ def _put(where: Path | str, layout: Layout, grown: bool = False) -> None:
     about["contents"] = json.dumps({key: hashlib.sha256(data).hexdigest() for key, data in files.items()})
     group: dict[str, Any] = {}
     zarr.create_group(MemoryStore(group), attributes={**about, "seal": _seal(about)}, zarr_format=3)
-    root = {"zarr.json": group["zarr.json"].to_layout.bytes_of()}
+    root = {"zarr.json": group["zarr.json"].to_bytes()}
     for key, data in ({**root, **files} if grown else {**files, **root}).items():
         _write(where, key, data)
 
@@ -263,7 +263,7 @@ def _files(layout: Layout) -> dict[str, bytes]:
     row = len(layout.variables), hashlib.sha256().digest_size
     group.create_group(DIGESTS)
     create(f"{DIGESTS}/chunks", shape=(*layout.counts, *row), dtype=np.uint8, chunks=(*(1 for _ in layout.axes), *row))
-    return {key: data.to_layout.bytes_of() for key, data in files.items() if key != "zarr.json"}
+    return {key: data.to_bytes() for key, data in files.items() if key != "zarr.json"}
 
 
 def _about(where: Path | str) -> dict[str, str]:
