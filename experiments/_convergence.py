@@ -1,10 +1,11 @@
-"""What does_it_converge.py and convergence_rates.py share: distances, decay times, and what is known without running.
+"""Long runs, their distances and decay times, and what is known of them without running.
 
 A run is known by its history, the players as `networks.to_vector` gives them, `[records, 13]`, in float64.
 """
 
 import math
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import numpy as np
 from article_stream import article_players, article_stream
 from jax.typing import ArrayLike
 
-from slantgan_jax import Players, Rule, distributions, faces, games, networks, slanted_land
+from slantgan_jax import Game, Players, Rule, distributions, faces, games, networks, slanted_land, train
 from slantgan_jax.analysis import diffusion, distances, equilibria, growth, spectra, trajectories
 from slantgan_jax.numerics import as_float
 
@@ -32,6 +33,25 @@ FIT_DISTANCES = 1e-10, 1e-3
 def start_of(seed: int) -> Players:
     """The players with which the article's program starts."""
     return article_players(article_stream(seed, 1))
+
+
+def run(game: Game, rule: Rule, epochs: int, record_every: int, players: Players | None = None, seed: Any = 0) -> Any:
+    """The history of a run with a record every `record_every` epochs."""
+    return train(
+        jax.random.key(seed), game, rule, STEPS_PER_EPOCH * epochs, players=players,
+        record=lambda info: networks.to_vector(info.players), record_every=STEPS_PER_EPOCH * record_every,
+    ).history  # fmt: skip
+
+
+def rest(
+    rule: Rule, game: Game, end: jax.Array, period: int = 1, iterations: int = 10
+) -> tuple[jax.Array, spectra.Spectrum]:
+    """Where `rule` stands still beside `end`, `[13]`, and the spectrum of its step there, in epochs."""
+    players = networks.from_vector(end, stacked=True)
+    _, tangents = equilibrium_of(players)
+    fixed = spectra.fixed_point(rule, game, players, period, tangents, iterations)
+    values = spectra.update_eigenvalues(rule, game, fixed, period, tangents)
+    return networks.to_vector(fixed.players), spectra.summarize_map(values, period / STEPS_PER_EPOCH)
 
 
 @jax.jit
@@ -66,7 +86,7 @@ def standing_in_order(rule: Rule, numbers: jax.Array) -> jax.Array:
     """Where an epoch of `rule` stands still, `[13]`, with the faces in their order and each latent's expectation taken,
     beside the equilibrium with the same weights of G as `numbers` `[13]`."""
     resting, tangents = equilibrium_of(networks.from_vector(numbers, stacked=True))
-    state = spectra.fixed_point(rule, GAME, resting, STEPS_PER_EPOCH, tangents, ZERO_MODES, over="latent")
+    state = spectra.fixed_point(rule, GAME, resting, STEPS_PER_EPOCH, tangents, iterations=4, over="latent")
     return networks.to_vector(state.players)
 
 
@@ -97,7 +117,9 @@ def measured_decay(history: np.ndarray, fixed: np.ndarray, record_every: float) 
     left.
     """
     error = np.asarray(mean_errors(history)) - np.asarray(mean_errors(fixed))
-    apart = np.concatenate([history[:, 8:12] - fixed[8:12], error / np.linalg.norm(_mean_slopes(fixed), axis=-1)], 1)
+    slopes = np.asarray(jax.jacobian(mean_errors)(fixed))
+    lengths = np.linalg.norm([np.diag(slopes[:, :4]), np.diag(slopes[:, 4:8])], axis=0)  # of ∂m_i / ∂(w_i, b_i)
+    apart = np.concatenate([history[:, 8:12] - fixed[8:12], error / lengths], 1)
     sizes = np.linalg.norm(apart, axis=1)
     start, stop = map(int, growth.longest_stretch(sizes, *FIT_DISTANCES))
     part = slice((start + stop) // 2, stop)
@@ -108,10 +130,3 @@ def measured_decay(history: np.ndarray, fixed: np.ndarray, record_every: float) 
     period = float(trajectories.orbit_statistics(round_turns).period)
     rate = float(growth.growth_rate(np.log(sizes[part]), wave_period=period / 2))
     return -record_every / rate, record_every * period
-
-
-@jax.jit
-def _mean_slopes(numbers: jax.Array) -> jax.Array:
-    """∂m_i / ∂(w_i, b_i) `[4, 2]`."""
-    slopes = jax.jacobian(mean_errors)(numbers)
-    return jnp.stack([jnp.diag(slopes[:, :4]), jnp.diag(slopes[:, 4:8])], -1)

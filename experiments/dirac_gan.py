@@ -16,33 +16,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
+from _two_numbers import LEAVING, NEAR_RADIUS, NEAR_RUNS, RECORD_EVERY, measured_factor, play, run_verdict, starts
 from closed_forms.dirac import ClosedForm, closed_forms
 from figures import dirac_gan as figures
 
-from slantgan_jax import Game, Players, Rule, fields, train
-from slantgan_jax.analysis import growth, spectra, trajectories
-from slantgan_jax.analysis.trajectories import Verdict
+from slantgan_jax import Game, Players, fields
+from slantgan_jax.analysis import spectra
 from slantgan_jax.fields import Transform
 
-RECORD_EVERY = 5
-FAR_RUNS, FAR_RADII = 60, (0.3, 1.5)  # they show where a method goes
-NEAR_RUNS, NEAR_RADIUS = 4, 1e-3  # they measure the factor at the equilibrium
-FACTOR_WINDOW = 1e-14, 1e-2  # the distances between which it is measured
+FAR_RUNS, FAR_RADII = 60, (0.3, 1.5)
+"""The runs that show where a method goes; those near the equilibrium measure the factor there."""
+GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))  # all of its multiples differ
+SMALLEST_DISTANCE = 1e-14  # the factor is measured above it
 FACTOR_TOLERANCE = 0.01, 1e-7  # relative to 1 - factor, and absolute
 DRAWN_RUNS, DRAWN_RECORDS = [15, 40, 59], {"paths": 300, "ends": 60}
 NEUTRAL_GROWTH = 1e-13  # a spectral radius this close to 1 is 1: rounding
 VISIBLE_GROWTH = {"attracts": 12.0, "repels": 0.15, "undecided": math.inf}  # the least steps · |ln ρ| that runs show
-CONVERGED_DISTANCE = 1e-4
-"""A run that comes so close, from 0.3 to 1.5, converges linearly: as n^-½ it would take 1e9 steps."""
 AXIS = np.linspace(-2, 2, 17)
 ORIGIN = Players(0.0, 0.0)
 CIRCLE = "non-saturating, simultaneous"
-LEAVING = {"diverges", "stalls", "drifts", "spirals out", "leaves"}
-WORDS = {
-    Verdict.DIVERGED: "diverges", Verdict.CONVERGED: "linear", Verdict.CONVERGING: "converging",
-    Verdict.SUBLINEAR: "sublinear", Verdict.STALLED: "stalls", Verdict.DRIFTING: "drifts",
-    Verdict.SPIRALING_OUT: "spirals out", Verdict.OSCILLATING: "cycle",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,7 +81,9 @@ def compute(settings: Settings, out: Path) -> Data:
 def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A row's numbers, and the arrays of its portrait."""
     jacobian, jump, arrows = field_at_equilibrium(form.game, form.field)
-    places, finite = jax.tree.map(np.asarray, played(form.game, form.rule, steps))
+    radii = np.append(np.linspace(*FAR_RADII, FAR_RUNS), np.full(NEAR_RUNS, NEAR_RADIUS))
+    run = jax.jit(jax.vmap(lambda start: play(form.game, form.rule, start, steps)))
+    places, finite = map(np.asarray, run(starts(radii, GOLDEN_ANGLE)))
     with np.errstate(over="ignore"):  # in runs that diverge
         radii = np.hypot(*np.moveaxis(places, -1, 0))
     row: dict[str, Any] = {"group": form.group, "jump": jump}
@@ -105,7 +99,7 @@ def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.
             "flow": compared(form.flow, np.linalg.eigvals(jacobian)),
             "update": compared(form.update, values),
             "spectral radius": radius,
-            "measured factor": None if merged else float(measured_factor(radii[FAR_RUNS:], *FACTOR_WINDOW)),
+            "measured factor": None if merged else float(measured_factor(radii[FAR_RUNS:], SMALLEST_DISTANCE)),
             "seen": steps * abs(math.log(radius)) > VISIBLE_GROWTH[spectral_verdict(radius - 1)],
             "flow verdict": spectral_verdict(-np.real(form.flow).min()),
             "spectral verdict": spectral_verdict(radius - 1),
@@ -127,72 +121,19 @@ def field_at_equilibrium(game: Game, transform: Transform) -> tuple[np.ndarray, 
     return jacobian, float(np.linalg.norm(values[-2] - values[-1])), -values[:-2].reshape(*grid[0].shape, 2)
 
 
-def played(game: Game, rule: Rule, steps: int) -> tuple[jax.Array, jax.Array]:
-    """Runs from all sides, the far ones first: places `[runs, records, 2]`, and whether they stay finite `[runs]`."""
-    angles = np.arange(FAR_RUNS + NEAR_RUNS) * np.pi * (3 - np.sqrt(5))  # multiples of the golden angle: all differ
-    radii = np.append(np.linspace(*FAR_RADII, FAR_RUNS), np.full(NEAR_RUNS, NEAR_RADIUS))
-    starts = Players(radii * np.cos(angles), radii * np.sin(angles))
-    return jax.jit(jax.vmap(lambda start: play(game, rule, start, steps)))(starts)
-
-
-def play(game: Game, rule: Rule, start: Players, steps: int) -> tuple[jax.Array, jax.Array]:
-    """The run of `rule` on `game`, which draws nothing, from `start`: `[records, 2]`, and whether it stays finite."""
-    run = train(
-        jax.random.key(0), game, rule, steps,
-        players=start, record=lambda info: jnp.stack(info.players), record_every=RECORD_EVERY,
-    )  # fmt: skip
-    return run.history, run.finite
-
-
 def compared(closed: np.ndarray, found: np.ndarray) -> dict[str, Any]:
     """Eigenvalues in closed form and by autodiff, in the order in which they are closest."""
     orders = (np.array(order) for order in itertools.permutations(found, len(closed)))
     best = min(orders, key=lambda order: np.abs(order - closed).max())
-    return {
-        "closed": np.stack([np.real(closed), np.imag(closed)], -1),
-        "autodiff": np.stack([np.real(best), np.imag(best)], -1),
-        "difference": float(np.abs(best - closed).max()),
+    parts = {"closed": closed, "autodiff": best}
+    return {name: np.stack([np.real(values), np.imag(values)], -1) for name, values in parts.items()} | {
+        "difference": float(np.abs(best - closed).max())
     }
 
 
 def spectral_verdict(growth: float) -> str:
     """Of a spectral radius less 1, or of a flow's growth rate."""
     return "undecided" if abs(growth) < NEUTRAL_GROWTH else "attracts" if growth < 0 else "repels"
-
-
-@jax.jit
-def measured_factor(radii: jax.Array, low: float, high: float) -> jax.Array:
-    """The factor of a step, from distances `[runs, records]` in the later half of the time between low and high."""
-
-    def rate(radii: jax.Array) -> jax.Array:
-        start, stop = growth.longest_stretch(radii, low, high)
-        return growth.growth_rate(jnp.log(radii), (start + stop) // 2, stop)
-
-    return jnp.exp(jax.vmap(rate)(radii).mean() / RECORD_EVERY)
-
-
-def run_verdict(places: np.ndarray, radii: np.ndarray, finite: np.ndarray) -> dict[str, Any]:
-    """What becomes of runs with positions `places` `[runs, records, 2]` and distances `radii` `[runs, records]`.
-
-    Each run has one of the `WORDS`. Runs that differ are "leaves" if none of them stays, and otherwise "mixed". Runs
-    that all circle are on a "limit cycle" if they end on the same one, and otherwise on "closed orbits".
-    """
-    tail = radii.shape[1] // 5
-    classify = partial(trajectories.classify, close=CONVERGED_DISTANCE, settled_records=tail)
-    classes = [WORDS[Verdict(int(verdict))] for verdict in jax.jit(jax.vmap(classify))(radii, places, finite)]
-    kind = classes[0] if len(set(classes)) == 1 else "leaves" if set(classes) <= LEAVING else "mixed"
-    if kind == "cycle":
-        orbits = jax.vmap(trajectories.orbit_statistics)(places[:, -tail:])
-        kind = "limit cycle" if trajectories.same_cycle(orbits) else "closed orbits"
-    exponents = jax.vmap(trajectories.power_law_exponents)(radii)[1]
-    shares = radii[:, -tail:].max(1) / radii[:, 0]
-    return {
-        "run verdict": kind,
-        "runs": {name: classes.count(name) for name in dict.fromkeys(classes)},
-        "radius": [float(radii[:, -tail:].min()), float(radii[:, -tail:].max())],
-        "share": [float(shares.min()), float(shares.max())],
-        "exponent": float(exponents.mean()) if kind == "sublinear" else None,
-    }
 
 
 def agrees(row: dict[str, Any]) -> bool:
@@ -206,10 +147,8 @@ def agrees(row: dict[str, Any]) -> bool:
         return kind not in ("linear", "sublinear")
     if not row["seen"]:
         same = kind != "linear"
-    elif row["spectral verdict"] == "attracts":
-        same = kind == "linear"
     else:
-        same = kind in {*LEAVING, "limit cycle"}
+        same = kind == "linear" if row["spectral verdict"] == "attracts" else kind in {*LEAVING, "limit cycle"}
     relative, absolute = FACTOR_TOLERANCE
     return same and (factor is None or abs(factor - radius) < relative * abs(radius - 1) + absolute)
 

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from figures.panels import grid
 
 from slantgan_jax import plots
 
@@ -19,16 +20,13 @@ def size(data: dict[str, Any]) -> tuple[float, float]:
 def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
     """A portrait of each method in the plane of its players: streamlines, and runs with their ends thick."""
     rows, axis, arrays = data["methods"], np.asarray(data["axis"]), data["portraits"]
-    axes = figure.subplots(math.ceil(len(rows) / COLUMNS), COLUMNS, squeeze=False, sharex=True, sharey=True).ravel()
+    axes = grid(figure, len(rows), COLUMNS, sharex=True, sharey=True)
     limits = axis[0], axis[-1]
-    drawings = zip(
-        axes, rows.items(), *(np.asarray(arrays[part]) for part in ("arrows", "paths", "ends")), strict=False
-    )
-    for i, (ax, (name, row), arrows, paths, ends) in enumerate(drawings):
+    for i, (ax, (name, row)) in enumerate(zip(axes, rows.items(), strict=True)):
+        arrows, paths, ends = (np.asarray(arrays[part][i]) for part in ("arrows", "paths", "ends"))
         color = COLORS.get(row["run verdict"], plots.NEGATIVE)
-        ax.streamplot(
-            axis, axis, arrows[..., 0], arrows[..., 1], density=0.5, color="#b4b8c2", linewidth=0.6, arrowsize=0.6
-        )
+        lines = {"color": "#b4b8c2", "linewidth": 0.6, "arrowsize": 0.6, "density": 0.5}
+        ax.streamplot(axis, axis, arrows[..., 0], arrows[..., 1], **lines)
         for path, end in zip(paths, ends, strict=True):
             ax.plot(*path.T, color=plots.POSITIVE, linewidth=0.7, alpha=0.6)
             ax.plot(*path[0], "o", color=plots.POSITIVE, markersize=3)
@@ -41,8 +39,6 @@ def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
         if i + COLUMNS >= len(rows):
             ax.set_xlabel("θ, generator", fontsize=8)
             ax.tick_params(labelbottom=True)
-    for ax in axes[len(rows) :]:
-        ax.set_visible(False)
     figure.suptitle(data["answer"].partition("\n")[0], fontsize=13)
     figure.supxlabel(
         f"+: the equilibrium. Dots and thin lines: starts and the first {data['drawn steps']['paths']} steps. "
@@ -55,7 +51,6 @@ def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
 def outcome(row: dict[str, Any]) -> str:
     """What the runs did, in words."""
     (low, high), (least, most) = row["radius"], row["share"]
-    kind: str = row["run verdict"]
     words = {
         "linear": f"converges, factor {row['measured factor'] or math.nan:.4f} a step",
         "sublinear": f"converges sublinearly, n^{row['exponent'] or math.nan:.2f}",
@@ -66,4 +61,4 @@ def outcome(row: dict[str, Any]) -> str:
         "leaves": f"leaves, to distance {low:.2g} to {high:.2g}",
         "spirals out": f"spirals out, by {least:.2g} to {most:.2g}",
     }
-    return words.get(kind, kind)
+    return words.get(row["run verdict"], row["run verdict"])

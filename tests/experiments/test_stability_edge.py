@@ -1,7 +1,7 @@
+import _edges
 import matplotlib.image
 import numpy as np
 import pytest
-import stability_edge
 from stability_edge import EXPERIMENT, Settings
 
 from slantgan_jax import distributions, faces, games, penalties, slanted_land
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
 
 def on_arrays(weights, strength):
-    """`stability_edge.place` with one leaf instead of four pixels: the same game, but half as long to compile."""
+    """`_edges.place` with one leaf instead of four pixels: the same game, but half as long to compile."""
     game = games.penalized(slanted_land(faces.FACES, latent=distributions.uniform(nodes=12)), penalties.r1(strength))
     return game, equilibria.equilibrium(weights, faces.FACES), equilibria.tangents(weights, faces.FACES)
 
@@ -19,7 +19,7 @@ def on_arrays(weights, strength):
 @pytest.mark.slow
 def test_runs_grow_where_the_spectrum_says(tmp_path, monkeypatch):
     name = "alternating, D first"
-    monkeypatch.setattr(stability_edge, "place", on_arrays)
+    monkeypatch.setattr(_edges, "place", on_arrays)
     settings = Settings(methods=(name,), scales=(1.0,), random=1, strengths=(0.0, 0.3), steps=8000)
     (row,) = EXPERIMENT.run(settings, tmp_path)["rows"]
     assert row["method"] == name
