@@ -1,5 +1,6 @@
 """The curves of does_it_converge.py: what its long runs do over parts of the time."""
 
+import itertools
 from typing import Any
 
 import jax
@@ -20,22 +21,17 @@ Histories = dict[str, np.ndarray]
 def curves(histories: Histories) -> dict[str, Any]:
     """Root mean squares over parts of the time, which are equally long on a log axis, and the first turns in full."""
     every = RECORD_EVERY["article"]
-    epochs = every * len(histories["article"])
-    edges = np.unique(np.geomspace(every, epochs, 121).astype(int) // every * every)
+    edges = np.unique(np.geomspace(every, every * len(histories["article"]), 121).astype(int) // every * every)
     found: dict[str, Any] = {"epochs": np.sqrt(edges[:-1] * edges[1:])}
     for name, history in histories.items():
-        starts, ends = edges[:-1] // RECORD_EVERY[name], edges[1:] // RECORD_EVERY[name]
-        parts = [slice(start, max(end, start + 1)) for start, end in zip(starts, ends, strict=True)]
-        squares = {"mean gap": mean_errors(history), "slopes": history[..., 8:12]}
-        binned = {
-            key: np.sqrt(_means(np.sum(np.asarray(values) ** 2, axis=-1), parts)) for key, values in squares.items()
-        }
+        parts = edges // RECORD_EVERY[name]
+        vectors = {"mean gap": np.asarray(mean_errors(history)), "slopes": history[..., 8:12]}
+        binned = {key: np.sqrt(_means(np.sum(values**2, axis=-1), parts)) for key, values in vectors.items()}
         binned["bias"] = _means(history[..., 12], parts)
-        binned = {key: np.where(starts == 0, np.nan, values) for key, values in binned.items()}  # before any record
         if name == "replicas":
             found[name] = {key: np.quantile(values, [0.1, 0.5, 0.9], axis=0) for key, values in binned.items()}
         else:
-            gaps, separable = map(np.asarray, nikaido_isoda(history[ends - 1]))
+            gaps, separable = map(np.asarray, nikaido_isoda(history[parts[1:] - 1]))
             found[name] = binned | {"Nikaido-Isoda gap": gaps, "separable": separable}
     first = {name: histories[name][: FIRST_TURNS_EPOCHS // every] for name in ("article", "full batch")}
     found["first turns"] = {
@@ -46,8 +42,11 @@ def curves(histories: Histories) -> dict[str, Any]:
     return found
 
 
-def _means(values: np.ndarray, parts: list[slice]) -> np.ndarray:
-    return np.stack([np.mean(values[..., part], axis=-1) for part in parts], -1)
+def _means(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Means of `values` `[..., records]` between edges, NaN before any record."""
+    parts = itertools.pairwise(edges)
+    means = np.stack([np.mean(values[..., start : max(end, start + 1)], axis=-1) for start, end in parts], -1)
+    return np.where(edges[:-1] == 0, np.nan, means)
 
 
 @jax.jit

@@ -75,7 +75,11 @@ def measure(form: ClosedForm, steps: int, points: int = POINTS) -> dict[str, Any
     # In the first quarter of a run the lesser modes die out.
     rate = partial(growth.growth_rate, start=steps // 4)
     factors = np.exp(jax.vmap(rate)(np.cumsum(growths, axis=1)))
-    closed, threshold = form.factor(sizes), measured_threshold(form)
+    search = partial(
+        thresholds.largest_stable_rate, form.rule, GAME, EQUILIBRIUM,
+        steps=form.period, lowest=SMALLEST_STEP, highest=LARGEST_STEP, tolerance=GROWTH_TOLERANCE,
+    )  # fmt: skip
+    closed, threshold = form.factor(sizes), float(jax.jit(search)())
     drawn = math.hypot(*START) * np.exp(np.cumsum(growths[-1, :DRAWN_STEPS]))
     fine = np.linspace(1e-3, sizes[-1], 600)
     return {
@@ -118,15 +122,6 @@ def rescale(state: State, sample: Any) -> State:
     return jax.tree.map(lambda leaf: factor * leaf if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, state)
 
 
-def measured_threshold(form: ClosedForm) -> float:
-    """The step size from which on a mode of the rule's map grows at the equilibrium."""
-    search = partial(
-        thresholds.largest_stable_rate, form.rule, GAME, EQUILIBRIUM,
-        steps=form.period, lowest=SMALLEST_STEP, highest=LARGEST_STEP, tolerance=GROWTH_TOLERANCE,
-    )  # fmt: skip
-    return float(jax.jit(search)())
-
-
 def drift(discriminator_first: bool, steps: int) -> float:
     """The largest relative change of x² + y² ± η x y along a run of alternating steps: a rounding."""
     order = ORDERS["alternating" if discriminator_first else "alternating, G first"]
@@ -138,18 +133,14 @@ def drift(discriminator_first: bool, steps: int) -> float:
 def report(data: Data) -> None:
     print(f"{'':43} {'factor: largest':>15}   {'unstable above η*':^27}")
     print(f"{'':43} {'difference':>15}   {'closed form':>13} {'measured':>13}   factor per step")
+    words = {0.0: "never stable", math.inf: "always stable"}
     for row in data["methods"]:
-        closed, measured = (step_size(row["threshold"][kind]) for kind in ("closed", "measured"))
+        closed, measured = (words.get(eta, f"{eta:.10f}") for eta in map(row["threshold"].get, ("closed", "measured")))
         bound = f"   η* = {row['threshold']['formula']}" if row["factors_beside_threshold"] else ""
         difference = f"{row['largest_difference']:15.1e}"
         print(f"{row['method']:43} {difference}   {closed:>13} {measured:>13}   {row['formula']}{bound}")
     drifts = ", ".join(f"{order} {value:.0e}" for order, value in data["drift_of_conserved"].items())
-    steps = data["settings"]["steps"]
-    print(f"\nAlternating steps conserve x² + y² ± η x y (+: D first) in {steps} steps, except for rounding: {drifts}")
-
-
-def step_size(value: float) -> str:
-    return "never stable" if value == 0 else "always stable" if value == math.inf else f"{value:.10f}"
+    print(f"\nAlternating steps conserve x² + y² ± η x y (+: D first) except for rounding: {drifts}")
 
 
 def answer(data: Data) -> str:
@@ -167,7 +158,7 @@ def answer(data: Data) -> str:
 EXPERIMENT = Experiment(
     "bilinear", Settings, compute, answer,
     {"factors.png": Figure(figures.factors, 15, 10.5), "trajectories.png": Figure(figures.trajectories, 16, 15)},
-    report=report, stale=("trajectories.npz",),
+    report,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -170,18 +170,6 @@ def resting_place(histories: Histories) -> dict[str, Any]:
     return places | {f"{name}, end": histories[name][-1, :4] for name in ("full batch", "article")}
 
 
-def report(data: Data) -> None:
-    for name in ("spectrum", "bias of the order", "noise"):
-        print(f"\n{name}:")
-        for key, value in data[name].items():
-            parts = value.items() if isinstance(value, dict) else [("", value)]
-            print(f"  {key:36} " + "  ".join(f"{part} {_short(number)}".strip() for part, number in parts))
-
-
-def _short(number: Any) -> str:
-    return np.array2string(np.asarray(number), precision=6, max_line_width=200).replace("\n", "")
-
-
 def answer(data: Data) -> str:
     then, end, quiet = data["article"][0], data["full batch"][-1], data["noise"]["mean image, article"]
     period, fold = (data["spectrum"][name]["step"] for name in ("period in epochs", "e-folding time in epochs"))
@@ -196,9 +184,8 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "does_it_converge", Settings, compute, answer, {"does_it_converge.png": Figure(figures.draw, 15, 14)}, report,
-    devices=0,
-)  # fmt: skip
+    "does_it_converge", Settings, compute, answer, {"does_it_converge.png": Figure(figures.draw, 15, 14)}, devices=0
+)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -1,12 +1,7 @@
 """How does the noise of the latents move a run along the equilibria? Measured on many runs, against theory.
 
-All runs start at one equilibrium and differ only in their latents. The point at which a run's steepest lines meet the
-surface of equilibria tells where on the surface it is, however it swings. The mean of this point over the runs and its
-covariance P are compared with the theory of docs/theory/diffusion.md, integrated in the time τ = η² n of n steps:
-
-    dw/dτ = V(w),   dP/dτ = 2 η D(w) + V' P + P V'ᵀ
-
-See docs/results/which_equilibrium.md.
+All runs start at one equilibrium and differ only in their latents. Where they are on the surface of equilibria, however
+they swing, is compared with the theory of docs/theory/diffusion.md. See docs/results/which_equilibrium.md.
 """
 
 import math
@@ -21,7 +16,6 @@ import numpy as np
 from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
 from _methods import METHODS, OBJECTIVES, ORDERS
 from figures import latent_noise as figures
-from jax.typing import ArrayLike
 
 from slantgan_jax import Generator, Players, faces, networks, slanted_land, sweep, train
 from slantgan_jax.analysis import diffusion, equilibria, steepest_lines
@@ -56,19 +50,16 @@ CASES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """How does the noise of the latents move a run along the equilibria?
-
-    Attributes:
-        replicas: the number of runs for each case and each rate; they differ in their latents.
-        steps: of every run; a multiple of 50.
-        learning_rates: both players'.
-        cases: which kinds of noise.
-    """
+    """How does the noise of the latents move a run along the equilibria?"""
 
     replicas: int = 512
+    """The number of runs for each case and each rate; they differ in their latents."""
     steps: int = 1_000_000
+    """Of every run; a multiple of 50."""
     learning_rates: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    """Both players'."""
     cases: tuple[str, ...] = tuple(CASES)
+    """Which kinds of noise."""
 
     def check(self) -> None:
         check_whole("--replicas", self.replicas, 2)
@@ -80,11 +71,11 @@ class Settings:
 
 
 def compute(settings: Settings, out: Path) -> Data:
-    noise, steps = {}, float(settings.steps)
+    noise = {}
     for name in progress(settings.cases, "cases"):
-        theory = [predicted(rate, steps, CASES[name]) for rate in settings.learning_rates]
-        theory = {f"predicted_{key}": np.stack([each[key] for each in theory]) for key in theory[0]}
-        noise[name] = measured(CASES[name], settings) | theory
+        theory = jax.lax.map(partial(predicted, float(settings.steps), CASES[name]), np.array(settings.learning_rates))
+        noise[name] = measured(CASES[name], settings)
+        noise[name] |= {f"predicted_{key}": np.asarray(value) for key, value in theory.items()}
     return {"noise": noise, "summary": {name: summary(found, settings) for name, found in noise.items()}}
 
 
@@ -131,38 +122,33 @@ def landings(numbers: jax.Array) -> jax.Array:
     )
 
 
-@partial(jax.jit, static_argnames="case")
-def predicted(rate: ArrayLike, steps: ArrayLike, case: Case) -> dict[str, jax.Array]:
-    """What `measured` gives for one rate, by the module's equations, and the drift at the start. They are solved by the
-    method of Adams and Bashforth of order two."""
+@partial(jax.jit, static_argnames=("steps", "case"))
+def predicted(steps: float, case: Case, rate: jax.Array) -> dict[str, jax.Array]:
+    """What `measured` gives for one rate, and the drift at the start: dw/dτ = V(w) and dP/dτ = 2 η D(w) + V' P + P V'ᵀ
+    in the time τ = η² n of n steps, solved by the method of Adams and Bashforth of order two."""
 
-    def slopes(weights: jax.Array, covariance: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-        def motion(weights: jax.Array) -> tuple[jax.Array, diffusion.SlowDiffusion]:
-            here = diffusion.slow_diffusion(
-                weights, faces.FACES, OBJECTIVES[case.objective],
-                shared_latent=case.shared_latent, discriminator_first=case.discriminator_first,
-            )  # fmt: skip
-            return here.drift, here
-
-        turn, here = jax.jacfwd(motion, has_aux=True)(weights)
-        spread = 2 * rate * here.diffusion + turn @ covariance + covariance @ turn.T
-        return (here.drift, spread), jnp.diag(here.fast_covariance)
+    def slow(weights: jax.Array) -> diffusion.SlowDiffusion:
+        return diffusion.slow_diffusion(
+            weights, faces.FACES, OBJECTIVES[case.objective],
+            shared_latent=case.shared_latent, discriminator_first=case.discriminator_first,
+        )  # fmt: skip
 
     def step(carry, number):
-        state, before = carry
-        now, fluctuation = slopes(*state)
+        (weights, covariance), before = carry
+        here, turn = slow(weights), jax.jacfwd(lambda weights: slow(weights).drift)(weights)
+        now = here.drift, 2 * rate * here.diffusion + turn @ covariance + covariance @ turn.T
         before = jax.tree.map(partial(jnp.where, number == 0), now, before)
-        after = jax.tree.map(lambda x, a, b: x + size * (1.5 * a - 0.5 * b), state, now, before)
-        return (after, now), (*state, fluctuation, now[0])
+        after = jax.tree.map(lambda x, a, b: x + size * (1.5 * a - 0.5 * b), carry[0], now, before)
+        return (after, now), (weights, jnp.diag(covariance), jnp.diag(here.fast_covariance), here.drift)
 
     size = rate**2 * steps / (RECORDS * SUBSTEPS)
     start = jnp.array(START_WEIGHTS), jnp.zeros((4, 4))
     numbers = jnp.arange(RECORDS * SUBSTEPS + 1)
-    _, (mean, covariance, fluctuation, velocity) = jax.lax.scan(step, (start, start), numbers)
+    _, (mean, variance, fluctuation, velocity) = jax.lax.scan(step, (start, start), numbers)
     return {
         "mean": mean[::SUBSTEPS],
-        "deviation": jnp.sqrt(jax.vmap(jnp.diag)(covariance))[::SUBSTEPS],
-        "fluctuation": jnp.asarray(rate) * fluctuation[len(numbers) // 2 : -1].mean(0),
+        "deviation": jnp.sqrt(variance)[::SUBSTEPS],
+        "fluctuation": rate * fluctuation[len(numbers) // 2 : -1].mean(0),
         "velocity": velocity[0],
     }
 
@@ -203,9 +189,8 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "latent_noise", Settings, compute, answer, {"latent_noise.png": Figure(figures.draw, 11, 5.3)},
-    devices=None,
-)  # fmt: skip
+    "latent_noise", Settings, compute, answer, {"latent_noise.png": Figure(figures.draw, 11, 5.3)}, devices=None
+)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -9,7 +9,6 @@ from slantgan_jax import networks
 pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
 
-@pytest.mark.slow
 def test_the_spectrum_predicts_how_fast_a_run_converges(tmp_path):
     data = EXPERIMENT.run(Settings(("R1, γ = 0.1",), (0.3,), epochs=2000), tmp_path)
     (row,) = data["methods"]
@@ -32,20 +31,3 @@ def test_decay_is_measured_on_a_spiral_that_is_not_round(x64):
     fold, period = measured_decay(history, fixed, record_every=10)
     # Half-turns are not whole steps.
     np.testing.assert_allclose([fold, period], [1000, 10 * 2 * np.pi / 0.2], rtol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"epochs": 1000}, "--epochs is 1000"),
-        ({"epochs": 2500}, "--epochs is 2500"),
-        ({"seed": -1}, "--seed is -1"),
-        ({"methods": ("plain",)}, "--methods has 'plain'"),
-        ({"methods": ()}, "--methods names none"),
-        ({"learning_rates": (0.1, 0.0)}, "--learning-rates is 0"),
-        ({"learning_rates": ()}, "--learning-rates has none"),
-    ],
-)
-def test_wrong_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        Settings(**settings).check()

@@ -6,7 +6,6 @@ pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 SHARED = next(iter(CASES))
 
 
-@pytest.mark.slow
 def test_all_runs_start_at_one_equilibrium(tmp_path):
     settings = Settings(replicas=3, steps=100, learning_rates=(0.1, 0.3), cases=(SHARED,))
     data = EXPERIMENT.run(settings, tmp_path)
@@ -22,22 +21,3 @@ def test_all_runs_start_at_one_equilibrium(tmp_path):
 def test_the_time_to_half_is_read_between_records():
     assert time_to_half(np.array([0.0, 1.0, 2.0, 3.0]), np.array([4.0, 3.0, 1.0, 0.5])) == 1.5
     assert time_to_half(np.array([0.0, 1.0]), np.array([4.0, 3.0])) == np.inf
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"replicas": 0}, "--replicas is 0"),
-        ({"steps": 0}, "multiple of 50"),
-        ({"steps": 70}, "multiple of 50"),
-        ({"steps": 100_000_050}, "--steps is 100000050"),
-        ({"learning_rates": (0.1, -1.0)}, "--learning-rates is -1.0"),
-        ({"learning_rates": (float("nan"),)}, "--learning-rates is nan"),
-        ({"learning_rates": ()}, "at least one"),
-        ({"learning_rates": (0.1, 0.1)}, "each once"),
-        ({"cases": ("none",)}, "--cases has 'none'"),
-    ],
-)
-def test_wrong_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        Settings(**settings).check()

@@ -9,7 +9,6 @@ from slantgan_jax.analysis import distances
 pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
 
-@pytest.mark.slow
 def test_nothing_is_better_than_the_least(tmp_path, monkeypatch):
     monkeypatch.setattr(script, "DESCENT_STEPS", 3)  # quick to run
     data = script.EXPERIMENT.run(script.Settings(starts=4, flow_steps=300, orders=(0,)), tmp_path)
@@ -25,17 +24,3 @@ def test_the_cheap_energy_distance_is_the_exact_one(x64):
     exact = jax.jit(jax.vmap(lambda v: distances.energy_distance(Generator(v[:4], v[4:]), faces.FACES)))(rows)
     # |x - y| has near kinks where the curve comes close to a face: 1e-7 at 48 nodes.
     np.testing.assert_allclose(jax.jit(jax.vmap(script.smooth_energy))(rows), exact, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"starts": 1}, "--starts is 1"),
-        ({"flow_steps": 0}, "--flow-steps is 0"),
-        ({"orders": (3,)}, "--orders are"),
-        ({"orders": ()}, "--orders are"),
-    ],
-)
-def test_wrong_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        script.Settings(**settings).check()

@@ -16,7 +16,6 @@ def on_arrays(weights, strength):
     return game, equilibria.equilibrium(weights, faces.FACES), equilibria.tangents(weights, faces.FACES)
 
 
-@pytest.mark.slow
 def test_runs_grow_where_the_spectrum_says(tmp_path, monkeypatch):
     name = "alternating, D first"
     monkeypatch.setattr(_edges, "place", on_arrays)
@@ -30,22 +29,3 @@ def test_runs_grow_where_the_spectrum_says(tmp_path, monkeypatch):
     assert np.all(predicted[:, 1] < predicted[:, 0])  # what R1 adds to D's fastest mode makes its edge come earlier
     assert np.all(row["resolution"] < 2e-4)
     assert matplotlib.image.imread(tmp_path / "stability_edge.png")[..., :3].std() > 0.05  # something is drawn
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("--methods magic", "choose from"),
-        ("--methods", "give at least one"),
-        ("--scales 7", "from -6 to 6"),
-        ("--scales nan", "from -6 to 6"),
-        ("--strengths -1", "from 0 up"),
-        ("--strengths 0.1 nan", "from 0 up"),
-        ("--random -1", "from 0 up"),
-        ("--steps 0", "multiple of 40"),
-        ("--steps 430", "multiple of 40"),
-    ],
-)
-def test_a_wrong_option_is_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        EXPERIMENT.parse(arguments.split())

@@ -5,7 +5,6 @@ from which_equilibrium import EXPERIMENT, Settings
 pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
 
-@pytest.mark.slow
 def test_the_flow_and_a_method_start_alike_and_end_on_the_surface_of_the_laws(tmp_path):
     settings = Settings(starts=4, flow_steps=300, methods=("R1, γ = 0.1",), method_steps=500)
     data = EXPERIMENT.run(settings, tmp_path)
@@ -18,17 +17,3 @@ def test_the_flow_and_a_method_start_alike_and_end_on_the_surface_of_the_laws(tm
     # R1 has nearly come to rest, close to where the steepest lines say: 0.02 of a spread of 1.
     assert method["residual"].max() < 0.1
     np.testing.assert_allclose(method["landing"], flow["steepest"], atol=0.1)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"starts": 1}, "--starts is 1"),
-        ({"flow_steps": 15}, "--flow-steps is 15"),
-        ({"methods": ("plain",)}, "--methods has 'plain'"),
-        ({"method_steps": 0}, "--method-steps is 0"),
-    ],
-)
-def test_wrong_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        Settings(**settings).check()
