@@ -3,18 +3,16 @@
 A run is known by its history, the players as `networks.to_vector` gives them, `[records, 13]`, in float64.
 """
 
+import itertools
 import math
-from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from article_stream import article_players, article_stream
-from jax.typing import ArrayLike
 
-from slantgan_jax import Game, Players, Rule, distributions, faces, games, networks, slanted_land, train
-from slantgan_jax.analysis import diffusion, distances, equilibria, growth, spectra, trajectories
+from slantgan_jax import Game, Players, Rule, distributions, faces, networks, slanted_land, train
+from slantgan_jax.analysis import best_response, distances, equilibria, growth, spectra, trajectories
 from slantgan_jax.numerics import as_float
 
 STEPS_PER_EPOCH = len(faces.FACES)
@@ -25,9 +23,15 @@ LATENT = distributions.uniform(nodes=12)
 """|w| stays below 3, where these nodes give E σ(w z + b) with an error of 1e-9."""
 
 GAME = slanted_land(IMAGES, latent=LATENT)
-ZERO_MODES = 4
+FIRST_TURNS_EPOCHS = 12_500
+RECORD_EVERY = {"article": 10, "full batch": 10, "replicas": 100}
+"""Epochs between two records of does_it_converge.py."""
 FIT_DISTANCES = 1e-10, 1e-3
 """Decay is measured between these distances: small enough to be linear, and above rounding."""
+
+
+Histories = dict[str, np.ndarray]
+"""For each kind of run its history; of the replicas `[replicas, records, 13]`."""
 
 
 def start_of(seed: int) -> Players:
@@ -80,34 +84,6 @@ def equilibrium_of(players: Players) -> tuple[Players, Players]:
     return resting, equilibria.tangents(resting.generator.weights, IMAGES)
 
 
-@partial(jax.jit, static_argnums=0)
-@partial(jax.vmap, in_axes=(None, 0))
-def standing_in_order(rule: Rule, numbers: jax.Array) -> jax.Array:
-    """Where an epoch of `rule` stands still, `[13]`, with the faces in their order and each latent's expectation taken,
-    beside the equilibrium with the same weights of G as `numbers` `[13]`."""
-    resting, tangents = equilibrium_of(networks.from_vector(numbers, stacked=True))
-    state = spectra.fixed_point(rule, GAME, resting, STEPS_PER_EPOCH, tangents, iterations=4, over="latent")
-    return networks.to_vector(state.players)
-
-
-@partial(jax.jit, static_argnums=0)
-@partial(jax.vmap, in_axes=(None, 0))
-def stationary_variances(rule: Rule, numbers: jax.Array) -> jax.Array:
-    """The variances that sampling leaves of u, c and the mean image, `[9]`: of C = M C Mᵀ + Σ at the equilibrium with
-    the same weights of G as `numbers` `[13]`, with the mean of Σ over the faces."""
-    resting, _ = equilibrium_of(networks.from_vector(numbers, stacked=True))
-    latents, weights = distributions.uniform_quadrature()
-
-    def added(face: ArrayLike) -> jax.Array:
-        samples = games.Sample(latent=latents, real=jnp.tile(face, (len(latents), 1)))
-        return diffusion.update_noise(rule, GAME, resting, samples, weights)
-
-    steps, jacobian = jax.vmap(added)(IMAGES).mean(0), spectra.update_jacobian(rule, GAME, resting)
-    covariance = diffusion.stationary_covariance(jacobian, steps, ZERO_MODES)
-    across = jax.jacobian(mean_errors)(networks.to_vector(resting))
-    return jnp.concatenate([jnp.diag(covariance)[8:], jnp.diag(across @ covariance @ across.T)])
-
-
 def measured_decay(history: np.ndarray, fixed: np.ndarray, record_every: float) -> tuple[float, float]:
     """The time in which a run comes nearer to `fixed` `[13]` by a factor of e, and the time of a turn.
 
@@ -130,3 +106,42 @@ def measured_decay(history: np.ndarray, fixed: np.ndarray, record_every: float) 
     period = float(trajectories.orbit_statistics(round_turns).period)
     rate = float(growth.growth_rate(np.log(sizes[part]), wave_period=period / 2))
     return -record_every / rate, record_every * period
+
+
+def curves(histories: Histories) -> dict[str, Any]:
+    """Root mean squares over parts of the time, which are equally long on a log axis, and the first turns in full."""
+    every = RECORD_EVERY["article"]
+    edges = np.unique(np.geomspace(every, every * len(histories["article"]), 121).astype(int) // every * every)
+    found: dict[str, Any] = {"epochs": np.sqrt(edges[:-1] * edges[1:])}
+    for name, history in histories.items():
+        parts = edges // RECORD_EVERY[name]
+        vectors = {"mean gap": np.asarray(mean_errors(history)), "slopes": history[..., 8:12]}
+        binned = {key: np.sqrt(_means(np.sum(values**2, axis=-1), parts)) for key, values in vectors.items()}
+        binned["bias"] = _means(history[..., 12], parts)
+        if name == "replicas":
+            found[name] = {key: np.quantile(values, [0.1, 0.5, 0.9], axis=0) for key, values in binned.items()}
+        else:
+            gaps, separable = map(np.asarray, nikaido_isoda(history[parts[1:] - 1]))
+            found[name] = binned | {"Nikaido-Isoda gap": gaps, "separable": separable}
+    first = {name: histories[name][: FIRST_TURNS_EPOCHS // every] for name in ("article", "full batch")}
+    found["first turns"] = {
+        "epochs": every * (np.arange(len(first["article"])) + 1),
+        **{name: np.asarray(mean_errors(history)) for name, history in first.items()},
+        **{f"u, {name}": history[:, 8:12] for name, history in first.items()},
+    }
+    return found
+
+
+def _means(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Means of `values` `[..., records]` between edges, NaN before any record."""
+    parts = itertools.pairwise(edges)
+    means = np.stack([np.mean(values[..., start : max(end, start + 1)], axis=-1) for start, end in parts], -1)
+    return np.where(edges[:-1] == 0, np.nan, means)
+
+
+@jax.jit
+@jax.vmap
+def nikaido_isoda(numbers: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The Nikaido-Isoda gap, and whether a plane separates real from generated images: then D's gain saturates."""
+    players = networks.from_vector(numbers, stacked=True)
+    return best_response.nikaido_isoda_gap(players, IMAGES), best_response.separable(players.generator, IMAGES)

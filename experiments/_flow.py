@@ -50,9 +50,10 @@ def follow_flow(settings: FlowSettings) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(start), np.asarray(history)
 
 
-def landing(numbers: jax.Array) -> jax.Array:
+def landing(numbers: jax.Array, steps: int = steepest_lines.LINE_STEPS) -> jax.Array:
     """The weights `[4]` at which the steepest lines through G meet the equilibria, of players `[13]`."""
-    return steepest_lines.endpoint(networks.from_vector(numbers, stacked=True).generator, faces.FACES).weights
+    generator = networks.from_vector(numbers, stacked=True).generator
+    return steepest_lines.endpoint(generator, faces.FACES, steps).weights
 
 
 def on_surface(weights: ArrayLike) -> jax.Array:

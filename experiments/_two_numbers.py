@@ -1,15 +1,17 @@
 """Runs of a rule on a game of two numbers: what becomes of them, and the factor of a step near the equilibrium."""
 
-from functools import partial
+import itertools
+from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from slantgan_jax import Game, Players, Rule, train
-from slantgan_jax.analysis import growth, trajectories
+from slantgan_jax import Game, Players, Rule, fields, train
+from slantgan_jax.analysis import growth, spectra, trajectories
 from slantgan_jax.analysis.trajectories import Verdict
+from slantgan_jax.fields import Transform
 
 RECORD_EVERY = 5
 NEAR_RUNS, NEAR_RADIUS = 4, 1e-3
@@ -24,6 +26,10 @@ WORDS = {
     Verdict.SUBLINEAR: "sublinear", Verdict.STALLED: "stalls", Verdict.DRIFTING: "drifts",
     Verdict.SPIRALING_OUT: "spirals out", Verdict.OSCILLATING: "cycle",
 }  # fmt: skip
+
+FIELD_AXIS = np.linspace(-2, 2, 17)
+NEUTRAL_GROWTH = 1e-13
+"""A spectral radius this close to 1 is 1: rounding."""
 
 
 def play(
@@ -41,6 +47,32 @@ def starts(radii: Any, turn: float) -> Players:
     """Starts at distances `radii` `[runs]` from the equilibrium, each turned from the one before by an angle."""
     angles = np.arange(len(radii)) * turn
     return Players(radii * np.cos(angles), radii * np.sin(angles))
+
+
+@cache
+def field_at_origin(game: Game, transform: Transform) -> tuple[np.ndarray, float, np.ndarray]:
+    """J at (0, 0); how far ξ jumps there across ψ = 0; and -ξ on the grid. Many rows have the same field."""
+    field = spectra.expected_field(game, transform)
+    grid, sides = np.meshgrid(FIELD_AXIS, FIELD_AXIS), ([0, 0], [1e-12, -1e-12])
+    points = Players(*(np.append(*numbers) for numbers in zip(grid, sides, strict=True)))
+    at_points = jax.jit(lambda origin, points: (fields.jacobian(field, origin), jnp.stack(jax.vmap(field)(points), -1)))
+    jacobian, values = map(np.asarray, at_points(Players(0.0, 0.0), points))
+    return jacobian, float(np.linalg.norm(values[-2] - values[-1])), -values[:-2].reshape(*grid[0].shape, 2)
+
+
+def compared(closed: np.ndarray, found: np.ndarray) -> dict[str, Any]:
+    """Eigenvalues in closed form and by autodiff, in the order in which they are closest."""
+    orders = (np.array(order) for order in itertools.permutations(found, len(closed)))
+    best = min(orders, key=lambda order: np.abs(order - closed).max())
+    parts = {"closed": closed, "autodiff": best}
+    return {name: np.stack([np.real(values), np.imag(values)], -1) for name, values in parts.items()} | {
+        "difference": float(np.abs(best - closed).max())
+    }
+
+
+def spectral_verdict(growth: float) -> str:
+    """Of a spectral radius less 1, or of a flow's growth rate."""
+    return "undecided" if abs(growth) < NEUTRAL_GROWTH else "attracts" if growth < 0 else "repels"
 
 
 @jax.jit

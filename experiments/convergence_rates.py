@@ -1,8 +1,6 @@
 """How fast do methods converge, and does the spectrum predict it? Seven methods at two learning rates.
 
-Each method runs from the article's start with exact expectations, so without noise. The e-folding time is measured on
-the run, and predicted from the eigenvalues of the method's step where the run ends. See
-docs/results/does_it_converge.md#other-methods.
+Each method runs from the article's start with exact expectations. See docs/results/does_it_converge.md#other-methods.
 """
 
 import math
@@ -15,7 +13,7 @@ import jax
 import numpy as np
 from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
 from _methods import METHODS, ORDERS
-from figures import convergence_rates as figures
+from figures import does_it_converge as figures
 
 from slantgan_jax import Players, games
 from slantgan_jax.analysis import trajectories
@@ -127,7 +125,7 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "convergence_rates", Settings, compute, answer, {"convergence_rates.png": Figure(figures.draw, 9, 5.5)}, report,
+    "convergence_rates", Settings, compute, answer, {"convergence_rates.png": Figure(figures.rates, 9, 5.5)}, report,
     devices=0,
 )  # fmt: skip
 

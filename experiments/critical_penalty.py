@@ -15,7 +15,7 @@ from _two_numbers import NEAR_RADIUS, NEAR_RUNS, RECORD_EVERY, measured_factor, 
 from closed_forms import steps as closed
 from closed_forms.dirac import dirac, kappa_and_curvature
 from dirac_gan import check_rate
-from figures import critical_penalty as figures
+from figures import dirac_gan as figures
 
 from slantgan_jax import Players, Rule, losses, penalties
 
@@ -48,7 +48,7 @@ def compute(settings: Settings, out: Path) -> Data:
     flow, alternating = closed.pair(strengths, kappa), closed.alternating(rate, kappa, strengths)
     curves = {  # a step of fourth order stands for the flow
         "flow": ("rk4", "simultaneous", np.real(flow).min(0), critical),
-        "simultaneous": ("plain", "simultaneous", np.abs(closed.simultaneous(rate, flow)).max(0), critical),
+        "simultaneous": ("plain", "simultaneous", np.abs(1 - rate * flow).max(0), critical),
         "alternating": ("plain", "alternating", np.abs(alternating).max(0), critical - rate * kappa),
     }
     data: Data = {"strengths": strengths, "measured strengths": strengths[MEASURED], "kappa": kappa}
@@ -77,7 +77,7 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "critical_penalty", Settings, compute, answer, {"critical_penalty.png": Figure(figures.draw, 11, 4.6)}
+    "critical_penalty", Settings, compute, answer, {"critical_penalty.png": Figure(figures.critical_penalty, 11, 4.6)}
 )
 
 if __name__ == "__main__":

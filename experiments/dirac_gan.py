@@ -4,24 +4,21 @@ Sixty runs of each method from all sides say what becomes of it; four runs near 
 step, which the largest eigenvalue of the step predicts. See docs/results/dirac_gan.md.
 """
 
-import itertools
 import math
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import _two_numbers as runs
 import jax
-import jax.numpy as jnp
 import numpy as np
 from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
-from _two_numbers import LEAVING, NEAR_RADIUS, NEAR_RUNS, RECORD_EVERY, measured_factor, play, run_verdict, starts
 from closed_forms.dirac import ClosedForm, closed_forms
 from figures import dirac_gan as figures
 
-from slantgan_jax import Game, Players, fields
+from slantgan_jax import Players
 from slantgan_jax.analysis import spectra
-from slantgan_jax.fields import Transform
 
 FAR_RUNS, FAR_RADII = 60, (0.3, 1.5)
 """The runs that show where a method goes; those near the equilibrium measure the factor there."""
@@ -29,9 +26,7 @@ GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))  # all of its multiples differ
 SMALLEST_DISTANCE = 1e-14  # the factor is measured above it
 FACTOR_TOLERANCE = 0.01, 1e-7  # relative to 1 - factor, and absolute
 DRAWN_RUNS, DRAWN_RECORDS = [15, 40, 59], {"paths": 300, "ends": 60}
-NEUTRAL_GROWTH = 1e-13  # a spectral radius this close to 1 is 1: rounding
 VISIBLE_GROWTH = {"attracts": 12.0, "repels": 0.15, "undecided": math.inf}  # the least steps · |ln ρ| that runs show
-AXIS = np.linspace(-2, 2, 17)
 ORIGIN = Players(0.0, 0.0)
 CIRCLE = "non-saturating, simultaneous"
 
@@ -69,8 +64,8 @@ def compute(settings: Settings, out: Path) -> Data:
     data = {
         "methods": rows,
         "portraits": jax.tree.map(lambda *arrays: np.stack(arrays), *portraits),
-        "axis": AXIS,
-        "drawn steps": {part: records * RECORD_EVERY for part, records in DRAWN_RECORDS.items()},
+        "axis": runs.FIELD_AXIS,
+        "drawn steps": {part: records * runs.RECORD_EVERY for part, records in DRAWN_RECORDS.items()},
     }
     if CIRCLE in rows:
         data["limit cycle"] = {"predicted": math.sqrt(2 * rate), "measured": float(np.mean(rows[CIRCLE]["radius"]))}
@@ -79,10 +74,10 @@ def compute(settings: Settings, out: Path) -> Data:
 
 def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A row's numbers, and the arrays of its portrait."""
-    jacobian, jump, arrows = field_at_equilibrium(form.game, form.field)
-    radii = np.append(np.linspace(*FAR_RADII, FAR_RUNS), np.full(NEAR_RUNS, NEAR_RADIUS))
-    run = jax.jit(jax.vmap(lambda start: play(form.game, form.rule, start, steps)))
-    places, finite = map(np.asarray, run(starts(radii, GOLDEN_ANGLE)))
+    jacobian, jump, arrows = runs.field_at_origin(form.game, form.field)
+    radii = np.append(np.linspace(*FAR_RADII, FAR_RUNS), np.full(runs.NEAR_RUNS, runs.NEAR_RADIUS))
+    run = jax.jit(jax.vmap(lambda start: runs.play(form.game, form.rule, start, steps)))
+    places, finite = map(np.asarray, run(runs.starts(radii, GOLDEN_ANGLE)))
     with np.errstate(over="ignore"):  # in runs that diverge
         radii = np.hypot(*np.moveaxis(places, -1, 0))
     row: dict[str, Any] = {"group": form.group, "jump": jump}
@@ -95,44 +90,18 @@ def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.
         radius = float(np.abs(values).max() ** (1 / form.period))
         merged = np.abs(np.subtract(*form.flow)) < 1e-6  # then runs grow by a power of n, too
         row |= {
-            "flow": compared(form.flow, np.linalg.eigvals(jacobian)),
-            "update": compared(form.update, values),
+            "flow": runs.compared(form.flow, np.linalg.eigvals(jacobian)),
+            "update": runs.compared(form.update, values),
             "spectral radius": radius,
-            "measured factor": None if merged else float(measured_factor(radii[FAR_RUNS:], SMALLEST_DISTANCE)),
-            "seen": steps * abs(math.log(radius)) > VISIBLE_GROWTH[spectral_verdict(radius - 1)],
-            "flow verdict": spectral_verdict(-np.real(form.flow).min()),
-            "spectral verdict": spectral_verdict(radius - 1),
+            "measured factor": None if merged else float(runs.measured_factor(radii[FAR_RUNS:], SMALLEST_DISTANCE)),
+            "seen": steps * abs(math.log(radius)) > VISIBLE_GROWTH[runs.spectral_verdict(radius - 1)],
+            "flow verdict": runs.spectral_verdict(-np.real(form.flow).min()),
+            "spectral verdict": runs.spectral_verdict(radius - 1),
         }
-    row |= run_verdict(places[:FAR_RUNS], radii[:FAR_RUNS], finite[:FAR_RUNS])
+    row |= runs.run_verdict(places[:FAR_RUNS], radii[:FAR_RUNS], finite[:FAR_RUNS])
     row["agrees"] = agrees(row)
     drawn, (first, last) = places[DRAWN_RUNS], DRAWN_RECORDS.values()
     return row, {"arrows": arrows, "paths": drawn[:, :first], "ends": drawn[:, -last:]}
-
-
-@cache
-def field_at_equilibrium(game: Game, transform: Transform) -> tuple[np.ndarray, float, np.ndarray]:
-    """J at (0, 0); how far ξ jumps there across ψ = 0; and -ξ on the grid. Many rows have the same field."""
-    field = spectra.expected_field(game, transform)
-    grid, sides = np.meshgrid(AXIS, AXIS), ([0, 0], [1e-12, -1e-12])
-    points = Players(*(np.append(*numbers) for numbers in zip(grid, sides, strict=True)))
-    at_points = jax.jit(lambda origin, points: (fields.jacobian(field, origin), jnp.stack(jax.vmap(field)(points), -1)))
-    jacobian, values = map(np.asarray, at_points(ORIGIN, points))
-    return jacobian, float(np.linalg.norm(values[-2] - values[-1])), -values[:-2].reshape(*grid[0].shape, 2)
-
-
-def compared(closed: np.ndarray, found: np.ndarray) -> dict[str, Any]:
-    """Eigenvalues in closed form and by autodiff, in the order in which they are closest."""
-    orders = (np.array(order) for order in itertools.permutations(found, len(closed)))
-    best = min(orders, key=lambda order: np.abs(order - closed).max())
-    parts = {"closed": closed, "autodiff": best}
-    return {name: np.stack([np.real(values), np.imag(values)], -1) for name, values in parts.items()} | {
-        "difference": float(np.abs(best - closed).max())
-    }
-
-
-def spectral_verdict(growth: float) -> str:
-    """Of a spectral radius less 1, or of a flow's growth rate."""
-    return "undecided" if abs(growth) < NEUTRAL_GROWTH else "attracts" if growth < 0 else "repels"
 
 
 def agrees(row: dict[str, Any]) -> bool:
@@ -145,7 +114,7 @@ def agrees(row: dict[str, Any]) -> bool:
     if radius is None:
         return kind not in ("linear", "sublinear")
     if row["seen"] and row["spectral verdict"] == "repels":
-        same = kind in {*LEAVING, "limit cycle"}
+        same = kind in {*runs.LEAVING, "limit cycle"}
     else:
         same = (kind == "linear") == row["seen"]
     relative, absolute = FACTOR_TOLERANCE

@@ -6,11 +6,9 @@ All runs are in float64 and in the tutorial's order:
     replicas     the same from other starts, with other latents: `jax.random.key(0)`, ...
     full batch   the article's start, and each move with the exact expectation of its loss: no noise
 
-They are compared with what is known without running. See docs/results/does_it_converge.md for the derivations. Other
-methods are in convergence_rates.py.
+They are compared with what is known without running. See docs/results/does_it_converge.md.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,10 @@ import _convergence as convergence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _convergence import GAME, IMAGES, LATENT, STEPS_PER_EPOCH, mean_errors
-from _convergence_curves import RECORD_EVERY, Histories, curves
+from _convergence import GAME, IMAGES, LATENT, RECORD_EVERY, STEPS_PER_EPOCH, Histories, mean_errors
 from _experiment import Data, Experiment, Figure, check_positive, check_whole, progress
 from _methods import METHODS, ORDERS
+from _tutorial_order import noise_left, order_bias
 from article_stream import article_stream, replayed
 from figures import does_it_converge as figures
 from jax.typing import ArrayLike
@@ -65,7 +63,7 @@ def compute(settings: Settings, out: Path) -> Data:
         "bias of the order": order_bias(rule, fixed, histories, rate),
         "noise": noise_left(rule, histories),
         "where it comes to rest": resting_place(histories),
-        "curves": curves(histories),
+        "curves": convergence.curves(histories),
     }
 
 
@@ -116,49 +114,6 @@ def spectrum_of(rule: Rule, history: np.ndarray, rate: float) -> tuple[np.ndarra
         "period in epochs": {"flow": float(flow.period), "step": float(step.period), "measured": period},
         "e-folding time in epochs": {"flow": float(flow.efold), "step": float(step.efold), "measured": fold},
     }
-
-
-def order_bias(rule: Rule, fixed: np.ndarray, histories: Histories, rate: float) -> dict[str, Any]:
-    """Where runs stand still, or move about in the mean, less the equilibrium: u, c and the mean image."""
-    late, mean = _later_half(histories["replicas"]), IMAGES.mean(0)
-    means = _with_errors(late).mean(1)
-    biased = {
-        "order of moves": _with_errors(fixed),
-        "full batch, measured": _with_errors(histories["full batch"][-1]),
-        "order of moves and faces": _with_errors(np.asarray(convergence.standing_in_order(rule, late[:, -1]))).mean(0),
-        "sampled, mean over time": means.mean(0),
-        "its standard error": means.std(0, ddof=1) / math.sqrt(len(means)),
-    }
-    return {"first order: c = -η/4 (1 + |m|²)": -rate / 4 * (1 + mean @ mean)} | {
-        name: {"c": float(row[12]), "u": row[8:12], "mean image": row[13:], "gap": np.linalg.norm(row[13:])}
-        for name, row in biased.items()
-    }
-
-
-def noise_left(rule: Rule, histories: Histories) -> dict[str, Any]:
-    """Root mean squares about the mean over the later half of the time, against C = M C Mᵀ + Σ at five times in it."""
-    rows = {}
-    for name, runs in (("article", histories["article"][None]), ("replicas", histories["replicas"])):
-        late = _later_half(runs)
-        times = late[:, np.linspace(0, late.shape[1] - 1, 5).astype(int)].reshape(-1, 13)
-        predicted = np.asarray(convergence.stationary_variances(rule, times))
-        measured = _with_errors(late)[..., 8:].var(1)
-        for what, part in (("u", slice(4)), ("c", slice(4, 5)), ("mean image", slice(5, 9))):
-            totals = measured[:, part].sum(-1)
-            size = math.sqrt(totals.mean())
-            error = totals.std(ddof=1) / math.sqrt(len(runs)) / (2 * size) if len(runs) > 1 else math.nan
-            expected = math.sqrt(predicted[:, part].sum(-1).mean())
-            rows[f"{what}, {name}"] = {"predicted": expected, "measured": size, "standard error": error}
-    return rows
-
-
-def _later_half(runs: np.ndarray) -> np.ndarray:
-    return runs[:, runs.shape[1] // 2 :]
-
-
-def _with_errors(history: np.ndarray) -> np.ndarray:
-    """The players and their mean image's error, `[..., 17]`."""
-    return np.concatenate([history, mean_errors(history)], -1)
 
 
 def resting_place(histories: Histories) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How does the noise of the latents move a run along the equilibria? Measured on many runs, against theory.
 
-All runs start at one equilibrium and differ only in their latents. Where they are on the surface of equilibria, however
-they swing, is compared with the theory of docs/theory/diffusion.md. See docs/results/which_equilibrium.md.
+All runs start at one equilibrium and differ only in their latents. See
+docs/results/which_equilibrium.md#does-noise-move-it.
 """
 
 import math
@@ -14,11 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
+from _flow import landing
 from _methods import METHODS, OBJECTIVES, ORDERS
-from figures import latent_noise as figures
+from figures import which_equilibrium as figures
 
-from slantgan_jax import Generator, Players, faces, networks, slanted_land, sweep, train
-from slantgan_jax.analysis import diffusion, equilibria, steepest_lines
+from slantgan_jax import Players, faces, networks, slanted_land, sweep, train
+from slantgan_jax.analysis import diffusion, equilibria
 
 START_WEIGHTS = (1.5, 1.0, -1.0, -1.5)
 """Of the equilibrium at which all runs start: about as large as those that the flow reaches."""
@@ -80,12 +81,12 @@ def compute(settings: Settings, out: Path) -> Data:
 
 
 def noisy_run(key: jax.Array, learning_rate: jax.Array, start: Players, case: Case, steps: int) -> dict[str, jax.Array]:
-    """`RECORDS` records of w, b and u, `[RECORDS, 12]`, of a run that starts at an equilibrium."""
+    """`RECORDS` records of the players, `[RECORDS, 13]`, of a run that starts at an equilibrium."""
     game = slanted_land(objective=OBJECTIVES[case.objective], independent_latents=not case.shared_latent)
     rule = METHODS["plain"].rule(ORDERS[case.order], learning_rate)
     outcome = train(
         key, game, rule, steps, players=start,
-        record=lambda info: networks.to_vector(info.players)[:12], record_every=steps // RECORDS,
+        record=lambda info: networks.to_vector(info.players), record_every=steps // RECORDS,
     )  # fmt: skip
     return {"history": outcome.history}
 
@@ -103,23 +104,14 @@ def measured(case: Case, settings: Settings) -> dict[str, np.ndarray]:
             dims={"history": ("record", "number")},
         )
     history = runs.history.transpose("learning_rate", "record", "seed", "number").values.astype(float)
-    places = np.asarray(landings(history.reshape(-1, 12)[:, :8])).reshape(*history.shape[:3], 4)
+    near = partial(landing, steps=8)
+    places = np.asarray(jax.lax.map(near, history.reshape(-1, 13), batch_size=8192)).reshape(*history.shape[:3], 4)
     at_start = np.broadcast_to(np.array(START_WEIGHTS), (len(rates), 1, 4))
     return {
         "mean": np.concatenate([at_start, places.mean(2)], axis=1),
         "deviation": np.concatenate([0 * at_start, places.std(2, ddof=1)], axis=1),
-        "fluctuation": history[:, RECORDS // 2 :, :, 8:].var(axis=(1, 2)),
+        "fluctuation": history[:, RECORDS // 2 :, :, 8:12].var(axis=(1, 2)),
     }
-
-
-@jax.jit
-def landings(numbers: jax.Array) -> jax.Array:
-    """The weights `[n, 4]` at which steepest lines meet the equilibria, from w and b `[n, 8]` near by."""
-    return jax.lax.map(
-        lambda wb: steepest_lines.endpoint(Generator(wb[:4], wb[4:]), faces.FACES, steps=8).weights,
-        numbers,
-        batch_size=8192,
-    )
 
 
 @partial(jax.jit, static_argnames=("steps", "case"))
@@ -189,7 +181,7 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "latent_noise", Settings, compute, answer, {"latent_noise.png": Figure(figures.draw, 11, 5.3)}, devices=None
+    "latent_noise", Settings, compute, answer, {"latent_noise.png": Figure(figures.noise, 11, 5.3)}, devices=None
 )
 
 if __name__ == "__main__":

@@ -1,9 +1,6 @@
 """How good are the equilibria that training reaches? Their distances from the faces, over the least of the family.
 
-The Wasserstein distances of order 1 and 2 and the energy distance are taken of the equilibria at which the flow of
-which_equilibrium.py ends, of generators after the tutorial's 1000 epochs at the rate 0.01, and of a constant image. The
-least distance that any generator of this family has is found by L-BFGS from several starts. See
-docs/results/which_equilibrium.md.
+See docs/results/which_equilibrium.md#how-good-is-it.
 """
 
 from dataclasses import dataclass
@@ -17,7 +14,7 @@ import optax
 from _experiment import Data, Experiment, Figure, progress
 from _flow import MEAN, FlowSettings, follow_flow, on_surface
 from _methods import METHODS, ORDERS
-from figures import quality_of_equilibria as figures
+from figures import which_equilibrium as figures
 
 from slantgan_jax import Generator, distributions, faces, networks, slanted_land, sweep, train
 from slantgan_jax.analysis import distances, transport
@@ -176,7 +173,7 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "quality_of_equilibria", Settings, compute, answer, {"quality_of_equilibria.png": Figure(figures.draw, 8, 5.5)},
+    "quality_of_equilibria", Settings, compute, answer, {"quality_of_equilibria.png": Figure(figures.quality, 8, 5.5)},
     devices=None,
 )  # fmt: skip
 

@@ -1,8 +1,7 @@
 """How large may the learning rate be? The largest stable rate that the spectrum predicts, against runs.
 
-The prediction is the rate at which the first eigenvalue of a step leaves the unit circle. It is made along equilibria
-of slanted land, with and without R1, for the non-saturating game with expected losses. Runs that start next to the
-fixed point of a rule tell at which rate a small deviation begins to grow. See docs/results/stability_edge.md.
+The game is the non-saturating one with expected losses, at equilibria of slanted land, with and without R1. See
+docs/results/stability_edge.md.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,7 @@
 """Which equilibrium does training reach? The equilibria are a surface, one for each w of the generator.
 
-Standard-normal starts follow the flow of the expected game to rest. Four laws say from the start, or from where the run
-is a little later, which w that is. Other methods begin at some of the same starts, and their ends are compared. See
-docs/results/which_equilibrium.md.
+Standard-normal starts follow the flow of the expected game to rest. Laws say which w that is, and other methods begin
+at the same starts. See docs/results/which_equilibrium.md.
 """
 
 from dataclasses import dataclass

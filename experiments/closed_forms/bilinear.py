@@ -83,15 +83,6 @@ FIELDS = {
 }
 """By name: the entry of `steps.FIELDS` and its strength."""
 
-WAYS = {
-    "simultaneous": steps.simultaneous,
-    "alternating": steps.alternating_alike,
-    "past extragradient": steps.past_extragradient,
-    "optimistic": steps.past_extragradient,
-    "lookahead": lambda rate, value: steps.lookahead(steps.simultaneous(rate, value)),
-}
-"""By the order of moves, or by the method: from the field's eigenvalue to those of a step."""
-
 
 def form(
     name: str, group: str, formula: str, bound: str, threshold: float | None,
@@ -101,13 +92,13 @@ def form(
     """A method of the catalog, with what is replaced of it, in the order of moves at the end of its name.
 
     What comes before the order is the family, and the field if it is one of the `FIELDS`. A threshold of None is found
-    as the root of the factor, and eigenvalues that are not given by the `WAYS`.
+    as the root of the factor, and eigenvalues that are not given by `steps.WAYS`.
     """
     order = next((order for order in ORDERS if name.endswith(f", {order}")), "simultaneous")
     stem = name.removesuffix(f", {order}")
     known, size = FIELDS.get(transform or stem, FIELDS["gradients"])
     field, eigenvalue = steps.FIELDS[known]
-    way = WAYS.get(method) or WAYS[order.partition(",")[0]]
+    way = steps.WAYS.get(method) or steps.WAYS[order.partition(",")[0]]
     chosen = METHODS[method]._replace(**{"field": lambda rate, _: field(rate, size)} | replaced)
     found = ClosedForm(
         name, group, family or transform or stem, formula, bound, threshold or 0.0,
@@ -132,8 +123,9 @@ PLAIN, MOMENTUM, AHEAD = "plain gradients", "momentum", "extrapolation"
 JACOBIAN, OPPONENT, INTEGRATION = "adjusted by the Jacobian", "aware of the opponent", "Runge-Kutta and lookahead"
 CIRCLES, ROOT = "1 up to η*; λ²-(2-η²)λ+1=0", "root of factor=1"
 POPOV: dict[str, Any] = {"family": "past extragradient = optimistic"}
-TWO_RATES = {"optimizer": lambda rate, _: Players(optax.sgd(rate), optax.sgd(4 * rate))}
-UNROLLED, AHEAD_BY = {"field": lambda *_: fields.unrolled(2, 0.3)}, 2 * 0.3
+TWO_RATES: dict[str, Any] = {"optimizer": lambda rate, _: Players(optax.sgd(rate), optax.sgd(4 * rate))}
+AHEAD_BY = 2 * 0.3
+UNROLLED: dict[str, Any] = {"field": lambda *_: fields.unrolled(2, 0.3)}
 D_STEPS, G_STEPS = 3, 2
 THREE_AND_TWO = ("discriminator",) * D_STEPS + ("generator",) * G_STEPS
 UNIT_ROOT = ((2 - steps.SLOW_STEP) / steps.SLOW_STEP) ** (1 / steps.SYNC_PERIOD)
@@ -150,7 +142,7 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
         whole_rule=lambda optimizer, rate, field: rules.alternating(optimizer, order=THREE_AND_TWO),
     ),
     form(
-        "rates η and 4η, simultaneous", PLAIN, "√(1+cη²)", "", 0.0, partial(steps.simultaneous, value=2 * ROTATION),
+        "rates η and 4η, simultaneous", PLAIN, "√(1+cη²)", "", 0.0, lambda sizes: 1 - 2 * sizes * ROTATION,
         **TWO_RATES,
     ),
     form(
@@ -164,7 +156,7 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
             method="momentum", strength=beta,
         )
         for order, formula, bound, eigenvalues in (
-            ("simultaneous", "λ²-(1+β+iη)λ+β=0", "", partial(steps.momentum, value=ROTATION)),
+            ("simultaneous", "λ²-(1+β+iη)λ+β=0", "", lambda sizes, beta: steps.pair(1 + beta - sizes * ROTATION, beta)),
             ("alternating", "(λ-1)²(λ-β)²+η²λ³=0", "2(1+β)", partial(steps.alternating_momentum, kappa=1.0)),
         )
         for beta in (-0.75, -0.5, -0.25, 0.5)
@@ -197,7 +189,7 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
     *damped("SOS 0.3", OPPONENT, "α", 0.3),
     form(
         "unrolled 2×0.3, simultaneous", OPPONENT, "c=kαη: λ²-(2-2c)λ+1-2c+η²=0", "2kα if kα≤1", 2 * AHEAD_BY,
-        partial(steps.simultaneous, value=steps.pair(2 * AHEAD_BY, 1)[:, None]), **UNROLLED,
+        lambda sizes: 1 - sizes * steps.pair(2 * AHEAD_BY, 1)[:, None], **UNROLLED,
     ),
     form(
         "unrolled 2×0.3, alternating", OPPONENT, "c=kαη: λ²-(2-2c-η²)λ+1-2c=0", "2√(1+k²α²)-2kα",

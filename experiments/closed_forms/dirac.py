@@ -61,12 +61,13 @@ def closed_forms(rate: float) -> dict[str, ClosedForm]:
     r1, r2 = (dirac(losses.saturating, penalty(STRENGTH)) for penalty in (penalties.r1, penalties.r2))
     noisy = games.expected(games.dirac(losses.saturating, noise=1.0))
     turning = steps.alternating(rate, kappa)
-    optimistic = np.concatenate(steps.past_extragradient(rate, free).T)
+    optimistic = np.concatenate(steps.WAYS["optimistic"](rate, free).T)
+    heavy = np.concatenate(steps.pair(1 + MOMENTUM - rate * free, MOMENTUM).T)
 
     def simultaneous(
         game: Game, flow: np.ndarray | None, group: str = "paper", field: Transform = fields.gradients
     ) -> ClosedForm:
-        update = None if flow is None else steps.simultaneous(rate, flow)
+        update = None if flow is None else 1 - rate * flow
         return ClosedForm(group, game, field, rules.simultaneous(optax.sgd(rate), field), flow, update)
 
     def alternating(game: Game, kappa: float, damping: float = 0.0, group: str = "paper") -> ClosedForm:
@@ -111,16 +112,14 @@ def closed_forms(rate: float) -> dict[str, ClosedForm]:
         "Heun": adjusted("heun"),
         "RK4": adjusted("rk4"),
         "tutorial's order": ruled(turning, "plain", "tutorial"),
-        "negative momentum, simultaneous": ruled(
-            np.concatenate(steps.momentum(rate, free, MOMENTUM).T), "negative momentum", "simultaneous", MOMENTUM
-        ),
+        "negative momentum, simultaneous": ruled(heavy, "negative momentum", "simultaneous", MOMENTUM),
         "negative momentum, alternating": ruled(
             steps.alternating_momentum(rate, kappa, MOMENTUM), "negative momentum", "alternating", MOMENTUM
         ),
         "past extragradient": ruled(optimistic, "past extragradient", "simultaneous"),
         "optimistic": ruled(optimistic, "optimistic", "simultaneous"),
         "lookahead": ruled(  # the slow players are replaced: 0, 0
-            np.append(steps.lookahead(1 - rate * free), [0, 0]),
+            np.append(steps.WAYS["lookahead"](rate, free), [0, 0]),
             "lookahead", "simultaneous", steps.SLOW_STEP, SYNC_PERIOD,
         ),
         "averaged, alternating": ruled(  # the moments decay, and what the rule offers is replaced: 0, 0

@@ -1,7 +1,7 @@
 """What methods make of the eigenvalues of a game of two numbers, in closed form.
 
 The field's Jacobian at the equilibrium is [[0, a], [b, d]], with κ = -a b, so its eigenvalues λ are `pair(d, κ)`. A
-transform of the field gives others, `FIELDS`, and a rule turns them into those of its step, the functions below. See
+transform of the field gives others, `FIELDS`, and a rule turns them into those of its step, `WAYS`. See
 docs/results/dirac_gan.md#spectra and docs/results/bilinear.md.
 """
 
@@ -71,10 +71,6 @@ def roots(*coefficients: Any) -> np.ndarray:
     return np.moveaxis(np.apply_along_axis(lambda row: np.roots(row).astype(complex), -1, rows), -1, 0)
 
 
-def simultaneous(rate: Any, value: Any) -> Any:
-    return 1 - rate * value
-
-
 def alternating(rate: Any, kappa: Any, damping: Any = 0.0) -> np.ndarray:
     """D's step, then G's, by gradients: μ² - (2 - η d - η² κ) μ + 1 - η d."""
     return pair(2 - rate * damping - rate**2 * kappa, 1 - rate * damping)
@@ -86,14 +82,6 @@ def alternating_alike(rate: Any, value: Any) -> np.ndarray:
     return pair(2 * step.real - step.imag**2, step.real**2)
 
 
-def past_extragradient(rate: Any, value: Any) -> np.ndarray:
-    return pair(1 - 2 * rate * value, -rate * value)
-
-
-def momentum(rate: Any, value: Any, beta: float) -> np.ndarray:
-    return pair(1 + beta - rate * value, beta)
-
-
 def alternating_momentum(rate: Any, kappa: float, beta: float) -> np.ndarray:
     """(μ - 1)² (μ - β)² + η² κ μ³."""
     quartic = np.poly([1, 1, beta, beta])
@@ -103,3 +91,13 @@ def alternating_momentum(rate: Any, kappa: float, beta: float) -> np.ndarray:
 def lookahead(values: Any) -> Any:
     """Of k steps: 1 - α + α μᵏ for eigenvalues μ of a step of the inner rule."""
     return 1 - SLOW_STEP + SLOW_STEP * values**SYNC_PERIOD
+
+
+WAYS: dict[str, Callable[[Any, Any], Any]] = {
+    "simultaneous": lambda rate, value: 1 - rate * value,
+    "alternating": alternating_alike,
+    "past extragradient": lambda rate, value: pair(1 - 2 * rate * value, -rate * value),
+    "optimistic": lambda rate, value: pair(1 - 2 * rate * value, -rate * value),
+    "lookahead": lambda rate, value: lookahead(1 - rate * value),
+}
+"""By the order of moves, or by the method: from the field's eigenvalue λ to those of a step."""

@@ -1,14 +1,16 @@
-"""The figure of dirac_gan.py."""
+"""The figures of dirac_gan.py and critical_penalty.py."""
 
 import math
 from typing import Any
 
 import numpy as np
 from figures.panels import grid
+from matplotlib.axes import Axes
 
 from slantgan_jax import plots
 
 COLORS = {"linear": plots.GENERATOR, "sublinear": plots.DISCRIMINATOR}
+CURVES = {"flow": plots.GENERATOR, "simultaneous": plots.POSITIVE, "alternating": plots.DISCRIMINATOR}
 COLUMNS = 6
 
 
@@ -51,6 +53,7 @@ def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
 def outcome(row: dict[str, Any]) -> str:
     """What the runs did, in words."""
     (low, high), (least, most) = row["radius"], row["share"]
+    kind: str = row["run verdict"]
     words = {
         "linear": f"converges, factor {row['measured factor'] or math.nan:.4f} a step",
         "sublinear": f"converges sublinearly, n^{row['exponent'] or math.nan:.2f}",
@@ -61,4 +64,28 @@ def outcome(row: dict[str, Any]) -> str:
         "leaves": f"leaves, to distance {low:.2g} to {high:.2g}",
         "spirals out": f"spirals out, by {least:.2g} to {most:.2g}",
     }
-    return words.get(row["run verdict"], row["run verdict"])
+    return words.get(kind, kind)
+
+
+def critical_penalty(figure: plots.Figure, data: dict[str, Any]) -> None:
+    """Against the penalty's strength: left the decay rate of the flow, right the factor of a step."""
+    left, right = figure.subplots(1, 2)
+    curves(left, data, "flow")
+    left.set(ylabel="decay rate: smallest real part of an eigenvalue", ylim=(0, None))
+    left.set_title(f"The flow is fastest at γ = {data['flow']['best']:.3g}, where the eigenvalues meet", fontsize=10)
+    curves(right, data, "simultaneous", "alternating")
+    right.set(ylabel="factor of the distance in a step: spectral radius")
+    right.set_title("Updates are fastest there, or just below if players alternate", fontsize=10)
+    figure.suptitle(data["answer"], fontsize=12)
+
+
+def curves(ax: Axes, data: dict[str, Any], *names: str) -> None:
+    for name in names:
+        curve, color = data[name], CURVES[name]
+        ax.plot(data["strengths"], curve["closed"], color=color, label=f"{name}: closed form")
+        ax.plot(
+            data["measured strengths"], curve["measured"], "o", color=color, markersize=3.5, label=f"{name}: measured"
+        )
+        ax.axvline(curve["best"], color=color, linestyle=":", linewidth=1)
+    ax.set_xlabel("strength γ of the penalty R1")
+    ax.legend(fontsize=9)
