@@ -34,11 +34,10 @@ class Case(NamedTuple):
     Attributes:
       rule: `rate -> rule`.
       steps: the length of a run. Modes of nearly the same pace that cross the edge slowly need more steps to be told
-        apart; competitive gradient descent, which solves linear equations in each step, has a sharp edge.
+        apart.
       period: the number of steps after which the rule's map is the same again.
       newton: iterations to the fixed point, 0 if that is the equilibrium.
-      waves: a growth in a step of this size or less may be what the averages leave of waves. Below the edge of the
-        tutorial's order, where modes hardly decay, up to 2e-5 was seen.
+      waves: a growth in a step of this size or less may be what the averages leave of waves.
     """
 
     rule: Callable[[Any], Rule]

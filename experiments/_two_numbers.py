@@ -44,8 +44,8 @@ def play(
 
 
 def starts(radii: Any, turn: float) -> Players:
-    """Starts at distances `radii` `[runs]` from the equilibrium, each turned from the one before by an angle."""
-    angles = np.arange(len(radii)) * turn
+    """Starts at distances `radii` `[runs]` from the equilibrium, each turned from the one before by `turn` π."""
+    angles = np.arange(len(radii)) * np.pi * turn
     return Players(radii * np.cos(angles), radii * np.sin(angles))
 
 

@@ -65,7 +65,7 @@ def factors(rule: Rule, strengths: np.ndarray, steps: int) -> np.ndarray:
     def run(strength: jax.Array, start: Players) -> jax.Array:
         return play(dirac(losses.saturating, penalties.r1(strength)), rule, start, steps)[0]
 
-    near = starts(np.full(NEAR_RUNS, NEAR_RADIUS), np.pi / NEAR_RUNS)
+    near = starts(np.full(NEAR_RUNS, NEAR_RADIUS), 1 / NEAR_RUNS)
     history = jax.jit(jax.vmap(jax.vmap(run, (None, 0)), (0, None)))(strengths, near)
     radii = np.hypot(history[..., 0], history[..., 1])
     return np.array([measured_factor(runs, SMALLEST_DISTANCE) for runs in radii])

@@ -22,7 +22,7 @@ from slantgan_jax.analysis import spectra
 
 FAR_RUNS, FAR_RADII = 60, (0.3, 1.5)
 """The runs that show where a method goes; those near the equilibrium measure the factor there."""
-GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))  # all of its multiples differ
+GOLDEN_ANGLE = 3 - np.sqrt(5)  # over π; all of its multiples differ
 SMALLEST_DISTANCE = 1e-14  # the factor is measured above it
 FACTOR_TOLERANCE = 0.01, 1e-7  # relative to 1 - factor, and absolute
 DRAWN_RUNS, DRAWN_RECORDS = [15, 40, 59], {"paths": 300, "ends": 60}

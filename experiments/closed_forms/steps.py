@@ -20,7 +20,6 @@ SLOW_STEP = 0.5
 RUNGE_KUTTA = (1 / 24, 1 / 6, 1 / 2, 1, 0)
 """Taylor's polynomial of exp(ζ) - 1, by which a step of Runge-Kutta 4 moves."""
 
-
 Field = tuple[Callable[[Any, Any], Transform], Callable[[Any, Any, Any], Any]]
 """A transform, of `(rate, strength)`, and what it makes of an eigenvalue of a Jacobian with JᵀJ = κ I, of `(λ, rate,
 strength)`."""
