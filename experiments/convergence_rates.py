@@ -101,15 +101,6 @@ def rates_of(run: Run, rate: float, settings: Settings) -> dict[str, Any]:
     }
 
 
-def report(data: Data) -> None:
-    print("Epochs in which the distance falls by e:")
-    for row in data["methods"]:
-        print(
-            f"  {row['method']:18} rate {row['learning rate']:<5g} predicted {row['predicted']:8.1f}, measured "
-            f"{row['measured']:8.1f}; epochs to 1 %: {row['epochs to 1 %']:g}; {row['verdict']}"
-        )
-
-
 def answer(data: Data) -> str:
     """The fastest method at the first learning rate, and how well the spectrum predicts."""
     first = [row for row in data["methods"] if row["learning rate"] == data["methods"][0]["learning rate"]]
@@ -125,9 +116,8 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "convergence_rates", Settings, compute, answer, {"convergence_rates.png": Figure(figures.rates, 9, 5.5)}, report,
-    devices=0,
-)  # fmt: skip
+    "convergence_rates", Settings, compute, answer, {"convergence_rates.png": Figure(figures.rates, 9, 5.5)}, devices=0
+)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

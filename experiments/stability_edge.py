@@ -88,15 +88,6 @@ def compute(settings: Settings, out: Path) -> Data:
     return {"rows": rows, "weights": weights, "nodes": NODES, "amplitude": AMPLITUDE}
 
 
-def report(data: Data) -> None:
-    print(f"{'':36} {'predicted, lowest to highest':>30}   {'difference':>10} {'resolution':>10}")
-    for row in data["rows"]:
-        low, high = row["predicted"].min(), row["predicted"].max()
-        lost = f"   no fixed point above, in {row['lost'].sum()}" if row["lost"].any() else ""
-        worst, resolution = row["difference"].max(), np.nanmax(row["resolution"])
-        print(f"{row['method']:36} {low:14.6g} to {high:12.6g}   {worst:10.1e} {resolution:10.1e}{lost}")
-
-
 def answer(data: Data) -> str:
     rows, strengths = data["rows"], data["settings"]["strengths"]
     names = [row["method"] for row in rows]
@@ -120,7 +111,7 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "stability_edge", Settings, compute, answer, {"stability_edge.png": Figure(figures.draw, 17, 9.5)}, report
+    "stability_edge", Settings, compute, answer, {"stability_edge.png": Figure(figures.draw, 17, 9.5)}
 )
 
 if __name__ == "__main__":
