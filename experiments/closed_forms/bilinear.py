@@ -13,9 +13,8 @@ import optax
 from _methods import METHODS, ORDERS
 from scipy.optimize import root_scalar
 
+from closed_forms import steps
 from slantgan_jax import Players, Rule, fields, rules
-
-from . import steps
 
 SMALLEST_STEP, LARGEST_STEP = 0.0625, 6.0
 """The step sizes between which thresholds are searched."""

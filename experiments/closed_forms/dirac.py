@@ -12,11 +12,10 @@ import numpy as np
 import optax
 from _methods import METHODS, ORDERS, SYNC_PERIOD
 
+from closed_forms import steps
 from slantgan_jax import Game, Objective, Rule, fields, games, losses, penalties, rules
 from slantgan_jax.fields import Transform
 from slantgan_jax.penalties import Penalty
-
-from . import steps
 
 STRENGTH = 0.5
 """Of R1, R2, consensus, SGA and opponent shaping."""
