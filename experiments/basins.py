@@ -9,13 +9,14 @@ one converges. See docs/results/basins.md.
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import figures.basins as figures
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _boundaries import CELLS, FACTOR, MOST_ZOOMS, Plane, described, known_curves
+from _boundaries import CELLS, MOST_ZOOMS, Plane, described, known_curves
 from _experiment import Data, Experiment, Figure, check_whole
 
 from slantgan_jax import Players, distributions, faces, games, rules, slanted_land, train
@@ -39,20 +40,14 @@ PLANES = {
 class Settings:
     """Map which runs converge over both learning rates and over two directions of the start; zoom in."""
 
-    resolution: int = 1024
+    resolution: Annotated[int, partial(check_whole, least=4 * CELLS, multiple=CELLS)] = 1024
     """Pixels along each side of a picture; a multiple of 16, at least 64."""
-    steps: int = 250
+    steps: Annotated[int, partial(check_whole, least=RECORDS, multiple=RECORDS)] = 250
     """Steps of each run; a multiple of 50."""
-    zooms: int = 4
+    zooms: Annotated[int, partial(check_whole, least=0, most=MOST_ZOOMS)] = 4
     """How often a plane is enlarged, by 8 each time."""
-    pairs: int = 32768
+    pairs: Annotated[int, partial(check_whole, least=1)] = 32768
     """Pairs of points whose fates are compared, at each of eight distances."""
-
-    def check(self) -> None:
-        check_whole("--resolution", self.resolution, 4 * CELLS, multiple=CELLS)
-        check_whole("--steps", self.steps, RECORDS, multiple=RECORDS)
-        check_whole("--zooms", self.zooms, 0, MOST_ZOOMS)
-        check_whole("--pairs", self.pairs, 1)
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -98,13 +93,6 @@ def fate(
     }
 
 
-def report(data: Data) -> None:
-    for plane, about in data["planes"].items():
-        for level, picture in enumerate(about["pictures"]):
-            share, dimension = picture["shares"][0], picture["dimension"]
-            print(f"{plane}, {FACTOR**level} times: {share:.1%} converge, dimension {dimension}")
-
-
 def answer(data: Data) -> str:
     planes, koch, line = data["planes"], data["checks"]["snowflake"], data["checks"]["line"]
     rates, starts = (
@@ -131,10 +119,8 @@ EXPERIMENT = Experiment(
     compute,
     answer,
     {"basins.png": Figure(figures.sheet, 18, 12.6)},
-    report,
-    PICTURES,
+    exports=PICTURES,
     devices=None,
-    stale=tuple(PICTURES),
 )
 
 if __name__ == "__main__":

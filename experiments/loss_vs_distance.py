@@ -9,7 +9,7 @@ does; rank correlations answer it. See docs/results/loss_vs_distance.md.
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import figures.loss_vs_distance as figures
 import jax
@@ -39,14 +39,10 @@ QUANTILES = (0, 0.05, 0.5, 0.95, 1)
 class Settings:
     """Train with four methods at six rates; rank runs by loss and by distance; draw and write what that shows."""
 
-    seeds: int = 176
+    seeds: Annotated[int, partial(check_whole, least=2)] = 176
     """The number of runs for each method and rate."""
-    transported: int = 1056
+    transported: Annotated[int, partial(check_whole, least=RANKED)] = 1056
     """The number of runs whose W1, W2 and energy distance are found, 10 or more. Each takes 35 ms at each look."""
-
-    def check(self) -> None:
-        check_whole("--seeds", self.seeds, 2)
-        check_whole("--transported", self.transported, RANKED)
 
 
 def compute(settings: Settings, out: Path) -> Data:

@@ -10,16 +10,13 @@ from typing import Annotated, Any, NamedTuple
 import tyro
 from _experiment import command_line
 from _methods import METHODS, Method
+from figures.compare_methods import FATES
 
 EXPERIMENTS = ("bilinear", "dirac_gan", "compare_methods", "benchmark")
 FASTEST = 12
 """Rows of the ranking."""
 DIRAC_WORDS = {
     "closed orbits": "orbits", "spirals out": "leaves", "diverges": "leaves", "stalls": "leaves", "drifts": "leaves",
-}  # fmt: skip
-SLANTED_LAND_WORDS = {
-    "converged": "some", "converging": "nears", "oscillating": "circles", "stalled": "rests away",
-    "drifting": "drifts", "diverged": "diverges",
 }  # fmt: skip
 ORDER, SMOOTHING = "tutorial's order", "one-sided smoothing"
 OTHERS = {
@@ -160,7 +157,7 @@ def steps(entry: dict[str, Any] | None) -> str:
     if entry is None:
         return "–"
     median = entry["steps"][1]
-    return SLANTED_LAND_WORDS[entry["verdict"]] if median is None else f"{median:,.0f}"
+    return FATES[entry["verdict"]][0] if median is None else f"{median:,.0f}"
 
 
 def ranking(entries: list[dict[str, Any]]) -> str:

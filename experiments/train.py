@@ -7,6 +7,7 @@ format that `analyze.py` and `spectrum.py` read.
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from _experiment import Data, Experiment, check_whole
 from _tutorial_run import DIMS, EPOCHS, SCALARS, one_rate
@@ -22,11 +23,8 @@ class Settings:
     """S of the run's key, jax.random.key(S)."""
     learning_rate: float = 0.01
     """The learning rate of both players' gradient descent."""
-    epochs: int = 1000
+    epochs: Annotated[int, partial(check_whole, least=1, most=EPOCHS)] = 1000
     """Passes over the five faces."""
-
-    def check(self) -> None:
-        check_whole("--epochs", self.epochs, 1, EPOCHS)
 
 
 def compute(settings: Settings, out: Path) -> Data:
