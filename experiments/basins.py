@@ -114,13 +114,7 @@ PICTURES = {
 }
 
 EXPERIMENT = Experiment(
-    "basins",
-    Settings,
-    compute,
-    answer,
-    {"basins.png": Figure(figures.sheet, 18, 12.6)},
-    exports=PICTURES,
-    devices=None,
+    "basins", Settings, compute, answer, {"basins.png": Figure(figures.sheet, 18, 12.6)}, exports=PICTURES, devices=None
 )
 
 if __name__ == "__main__":

@@ -41,42 +41,30 @@ METHOD_RUNS, METHOD_STEPS = 4096, 1000
 
 
 class Timed(NamedTuple):
-    """A method of the catalog as it is timed."""
+    """A method of the catalog as it is timed, with a strength from the middle of those that it has."""
 
     method: Method = METHODS["plain"]
-    strength: float = 0.0
     order: str = "simultaneous"
     objective: str = "non-saturating"
 
 
+NAMES = {
+    "plain": "simultaneous",
+    "negative momentum": "momentum",
+    "averaging": "averaged",
+    "unrolled": "unrolled 5",
+    "spectral norm": "spectral normalization",
+}
+"""Names in the data where they are not those of the catalog."""
+
 TIMED = {
     "tutorial": Timed(order="tutorial"),
-    "simultaneous": Timed(),
     "alternating": Timed(order="alternating"),
-    "momentum": Timed(METHODS["negative momentum"], -0.5),
-    "Adam": Timed(METHODS["Adam"], 0.9),
-    "optimistic": Timed(METHODS["optimistic"]),
-    "past extragradient": Timed(METHODS["past extragradient"]),
-    "lookahead": Timed(METHODS["lookahead"], 0.5),
-    "averaged": Timed(METHODS["averaging"], 0.99),
-    "extragradient": Timed(METHODS["extragradient"], 1.0),
-    "consensus": Timed(METHODS["consensus"], 1.0),
-    "sga": Timed(METHODS["sga"], 1.0),
-    "sga aligned": Timed(METHODS["sga"]._replace(field=lambda _, strength: fields.sga(strength, align=True)), 1.0),
-    "cgd": Timed(METHODS["cgd"]),
-    "lola": Timed(METHODS["lola"], 1.0),
-    "sos": Timed(METHODS["sos"], 1.0),
-    "unrolled 5": Timed(METHODS["unrolled"], 5.0),
-    "heun": Timed(METHODS["heun"]),
-    "rk4": Timed(METHODS["rk4"]),
-    "R1": Timed(METHODS["R1"], 0.1),
-    "WGAN-GP": Timed(METHODS["WGAN-GP"], 0.1),
-    "DRAGAN": Timed(METHODS["WGAN-GP"]._replace(penalty=penalties.dragan), 0.1),
-    "instance noise": Timed(METHODS["instance noise"], 0.1),
-    "spectral normalization": Timed(METHODS["spectral norm"]),
+    **{NAMES.get(name, name): Timed(method) for name, method in METHODS.items() if name != "momentum"},
+    "sga aligned": Timed(METHODS["sga"]._replace(field=lambda _, strength: fields.sga(strength, align=True))),
+    "DRAGAN": Timed(METHODS["WGAN-GP"]._replace(penalty=penalties.dragan)),
     "smoothing": Timed(objective="smoothed"),
     "relativistic": Timed(objective="relativistic"),
-    "weight clipping": Timed(METHODS["weight clipping"], 1.0),
 }
 
 
@@ -179,7 +167,8 @@ def adam_run(key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
 
 
 def method_run(name: str, key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
-    method, strength, order, objective = TIMED[name]
+    method, order, objective = TIMED[name]
+    strength = method.strengths[len(method.strengths) // 2]
     game, rule = method.game(OBJECTIVES[objective], strength), method.rule(ORDERS[order], learning_rate, strength)
     return {"bias": train(key, game, rule, METHOD_STEPS).players.discriminator.bias}
 

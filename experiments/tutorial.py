@@ -7,14 +7,14 @@ ours. Figures and numbers are computed from the players before and after each st
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import figures.tutorial as figures
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _experiment import Data, Experiment, check_positive, check_whole
+from _experiment import Data, Experiment, check_known, check_positive, check_whole
 from _tutorial_text import report
 from article_stream import article_players, article_stream, replayed
 
@@ -37,7 +37,7 @@ class Settings:
     """The learning rate of both players' gradient descent."""
     epochs: Annotated[int, partial(check_whole, least=1, most=1_000_000)] = 1000
     """Passes over the five faces."""
-    source: Literal["numpy", "jax"] = "numpy"
+    source: Annotated[str, partial(check_known, known=("numpy", "jax"))] = "numpy"
     """The source of random numbers: numpy replays the article's program in float64, jax uses jax.random in float32."""
 
 

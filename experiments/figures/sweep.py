@@ -128,7 +128,8 @@ def _closest(gap: xr.DataArray) -> str:
     if np.isinf(medians).all():
         return "most runs diverged at every rate"
     nearest = medians.isel(medians.argmin(...))
-    return "closest at " + ", ".join(f"{dim} {nearest[dim].item():.3g}".replace("_", " ") for dim in medians.dims)
+    rates = ", ".join(f"{dim} {nearest[dim].item():.3g}" for dim in medians.dims)
+    return f"closest at {rates.replace('learning_', '').replace('_', ' ')}"
 
 
 def _labels(of: xr.Dataset | xr.DataArray) -> list[str]:

@@ -21,7 +21,6 @@ CURVES = {
 """The color of each curve, and its value in units of ln 2 where D is undecided."""
 
 PLAYERS = {"discriminator_loss": "discriminator", "generator_error": "generator"}
-UNITS = "(nats; dotted: D undecided)"
 LARGEST_ERROR = 1e30
 """Larger errors, of a run that diverges, are not drawn."""
 
@@ -81,7 +80,7 @@ def error_functions(figure: Panel, data: Data) -> None:
 
 
 def generator_error(figure: Panel, data: Data) -> None:
-    error_curve(figure.subplots(), data, "generator_error", "Generator error function", f"-ln D(G(z))  {UNITS}")
+    error_curve(figure.subplots(), data, "generator_error", "Generator error function", "-ln D(G(z))  (nats)")
 
 
 def discriminator_error(figure: Panel, data: Data) -> None:
@@ -89,7 +88,7 @@ def discriminator_error(figure: Panel, data: Data) -> None:
     left, right = figure.subplots(1, 2)
     formula = r"$\sum_i\,[-\ln D(x) - \ln(1 - \sigma(u_i z + c))]$"
     error_curve(left, data, "discriminator_error", "as published: four broadcast values summed", formula)
-    error_curve(right, data, "discriminator_loss", "true loss", f"-ln D(x) - ln(1 - D(G(z)))  {UNITS}")
+    error_curve(right, data, "discriminator_loss", "true loss", "-ln D(x) - ln(1 - D(G(z)))  (nats)")
     figure.suptitle("Discriminator error function", fontsize=11)
     figure.supxlabel(
         "The published curve feeds the number z itself, not the image G(z), to the discriminator: it is not the loss.",
@@ -108,7 +107,7 @@ def overview(figure: Panel, data: Data) -> None:
     ax = panel.subplots()
     for name in PLAYERS:
         error_curve(ax, data, name)
-    ax.set_ylabel(f"loss {UNITS}")
+    ax.set_ylabel("loss (nats); dotted: D undecided")
     ax.legend(ax.lines[1::3], PLAYERS.values(), fontsize=9, loc="center right")
 
 
@@ -124,7 +123,8 @@ def error_curve(ax: Axes, data: Data, name: str, title: str = "", formula: str =
     if level:
         ax.axhline(level * math.log(2), color=QUIET, linestyle=":", linewidth=1)
     if title:
-        ax.set_title(f"{title}{' (diverged)' if data['diverged'] else ''}", fontsize=10)
+        notes = [*(["dotted: D undecided"] if level else []), *(["diverged"] if data["diverged"] else [])]
+        ax.set_title(f"{title} ({', '.join(notes)})" if notes else title, fontsize=10)
 
 
 def animation(data: Data) -> bytes | None:
