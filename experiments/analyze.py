@@ -38,14 +38,13 @@ def parse(arguments: list[str] | None = None) -> Data:
     It is no `Experiment`, as its data.json would replace that of the run in the same folder.
     """
     settings = tyro.cli(Settings, args=arguments)
+    folder = settings.out or settings.run.parent
     with jax.enable_x64(True):
         analysis = analysis_of(players_of(settings.run))
     data = analysis | {"run": settings.run} | origin()
-    folder = settings.out or settings.run.parent
     with atomic_folder(folder) as unfinished:
         write(unfinished / "analysis.json", data)
-    for name, value in analysis.items():
-        print(f"{name:25} {value}")
+    print(*(f"{name:25} {value}" for name, value in analysis.items()), sep="\n")
     print(f"Written to {folder / 'analysis.json'}.")
     return data
 

@@ -1,15 +1,12 @@
 """Where does training work? The boundary in the plane of both learning rates, and in a plane of starting points.
 
-The game is slanted land, non-saturating, in the tutorial's order with optimism. Training is full batch, so nothing is
-random and all fine structure is that of the method. Each pixel is a run: it converged, it diverged, or neither. The
-dimension of the boundary is found by counting boxes in pictures that zoom in, and from pairs of nearby points of which
-one converges. See docs/results/basins.md.
+Training is full batch, so nothing is random. See docs/results/basins.md.
 """
 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import figures.basins as figures
 import jax
@@ -63,12 +60,7 @@ def compute(settings: Settings, out: Path) -> Data:
 
 
 def fate(
-    log_rate_g: jax.Array | float = 0.0,
-    log_rate_d: jax.Array | float = 0.0,
-    along: jax.Array | float = 0.0,
-    across: jax.Array | float = 0.0,
-    *,
-    steps: int,
+    log_rate_g: Any = 0.0, log_rate_d: Any = 0.0, along: Any = 0.0, across: Any = 0.0, *, steps: int
 ) -> dict[str, jax.Array]:
     """What becomes of one run: its verdict, a number of `figures.FATES`, and the intensity of its color.
 

@@ -1,9 +1,7 @@
 """How fast is a GAN step? Every way of training the tutorial GAN, timed side by side in one run.
 
-One step is two updates of the discriminator and one of the generator, in float32, except for the NumPy program, which
-uses float64. The rows take turns, so that a slow moment of the machine affects all of them. Numbers are medians over
-the rounds, and ratios are medians of the ratios of each round. A sweep is the public `sweep` with its store, without
-the first compilation. See docs/performance.md.
+The rows take turns, so that a slow moment of the machine affects all of them. Numbers are medians over the rounds, and
+ratios are medians of the ratios of each round. See docs/performance.md.
 """
 
 import platform

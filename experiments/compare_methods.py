@@ -1,9 +1,7 @@
 """Which training methods reach the equilibrium of slanted land? Every objective, order and method at many rates.
 
-The game has expected losses, so there is no sampling noise, and convergence means convergence. Runs start at
-standard-normal parameters. A run has converged if its distance to equilibrium, `distances.to_equilibrium`, is below
-0.01 from some record to the last. A method is judged at the best of its rates and strengths: where most runs converged,
-then by the fewest steps in the median. See docs/results/compare_methods.md.
+A method is judged at the best of its rates and strengths: where most runs converged, then by the fewest steps in the
+median. See docs/results/compare_methods.md.
 """
 
 import itertools

@@ -92,23 +92,26 @@ def load(folder: Path, name: str) -> dict[str, Any]:
 
 
 def replaced(path: Path, tables: dict[str, str], measured: dict[str, tuple[str, ...]]) -> str:
-    """The text of a page with its tables replaced; the table of methods keeps its first four columns."""
+    """The text of a page with its tables replaced."""
     text = path.read_text()
     there = [name for name in tables if f"<!-- {name} -->\n" in text and f"<!-- end of {name} -->" in text]
     if not there:
         raise ValueError(f"{path} has no <!-- lab --> and <!-- end of lab -->, nor other markers: name another --page")
     for name in there:
         before, begin, rest = text.partition(f"<!-- {name} -->\n")
-        table, end, after = rest.partition(f"\n<!-- end of {name} -->")
-        if name == "lab":
-            head, _, *rows = (tuple(line.strip("| ").split(" | ")) for line in table.splitlines())
-            if unknown := [row[0] for row in rows if row[0] not in measured]:
-                raise ValueError(f"{path} has the method {unknown[0]!r}, which is not measured: remove its row")
-            table = markdown(head, *((*row[:4], *measured[row[0]]) for row in rows))
-        else:
-            table = tables[name]
-        text = f"{before}{begin}{table}{end}{after}"
+        table, end, after = rest.partition(f"<!-- end of {name} -->")
+        text = f"{before}{begin}{by_hand(path, table, measured) if name == 'lab' else tables[name]}\n{end}{after}"
     return text
+
+
+def by_hand(path: Path, table: str, measured: dict[str, tuple[str, ...]]) -> str:
+    """The table of methods that the page has, whose first four columns are written by hand, with what is measured."""
+    if table.count("\n") < 3:
+        raise ValueError(f"{path} has no rows of methods after <!-- lab -->: write their first four columns")
+    head, _, *rows = (tuple(line.strip("| ").split(" | ")) for line in table.splitlines())
+    if unknown := [row[0] for row in rows if row[0] not in measured]:
+        raise ValueError(f"{path} has the method {unknown[0]!r}, which is not measured: remove its row")
+    return markdown(head, *((*row[:4], *measured[row[0]]) for row in rows))
 
 
 def markdown(*lines: tuple[str, ...]) -> str:

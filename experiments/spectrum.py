@@ -1,8 +1,7 @@
 """Which modes does an equilibrium of slanted land have? Do they decay, how fast, and up to which learning rate?
 
-The equilibrium is the one whose generator has the given weights. The flow has modes exp(λ t), with λ the eigenvalues of
--J for the expected, penalized and transformed field; a step takes a time of one learning rate. A step of a rule has
-modes μⁿ, at the rule's own fixed point. An epoch has five steps. See docs/theory/stability.md for the derivation.
+The equilibrium is the one whose generator has the given weights. A mode of the flow is exp(λ t), and a mode of a rule
+is μⁿ; an epoch has five steps. See docs/theory/stability.md for the derivation.
 """
 
 import math
@@ -26,7 +25,7 @@ from slantgan_jax.fields import Transform
 IMAGES = faces.unstack(faces.FACES)
 STEPS_PER_EPOCH = len(faces.FACES)
 LARGEST_WEIGHT = 100.0
-"""The largest weight for which `nodes_for` was tried."""
+"""The largest weight for which the number of nodes was tried."""
 LARGEST_NUMBER = 1e4
 """The largest rate and strength, which is also the largest that `thresholds` looks at."""
 
@@ -42,9 +41,7 @@ STEP_TRANSFORMS = ("extragradient", "cgd", "heun", "rk4")
 ADJUSTMENTS = ("extragradient", "consensus", "sga", "cgd", "sos", "heun", "rk4")
 """Transforms of one number. All leave the equilibria where they are, unlike `fields.lola`."""
 RULES = {
-    "tutorial": ("tutorial", "plain", 0.0),
-    "simultaneous": ("simultaneous", "plain", 0.0),
-    "alternating": ("alternating", "plain", 0.0),
+    **{order: (order, "plain", 0.0) for order in ("tutorial", "simultaneous", "alternating")},
     "alternating-generator-first": ("alternating, G first", "plain", 0.0),
     "past-extragradient": ("simultaneous", "past extragradient", 0.0),
     "optimistic": ("simultaneous", "optimistic", 0.0),
@@ -89,7 +86,7 @@ class Settings:
 
     def check(self) -> None:
         if not np.all(np.abs(self.weights) <= LARGEST_WEIGHT):
-            bound = f"-{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}"
+            bound = f"{-LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}"
             raise ValueError(f"--weights are {self.weights}: give four numbers from {bound}")
         for option, number in (("penalty", "strength"), ("adjustment", "adjustment_strength")):
             name, value, number = getattr(self, option), getattr(self, number), number.replace("_", "-")
@@ -111,8 +108,8 @@ def is_playable(rule: str, objective: str) -> bool:
 def compute(settings: Settings, out: Path) -> Data:
     names = dict.fromkeys(("simultaneous", "alternating", settings.rule))
     compared = [name for name in names if is_playable(name, settings.objective)]
-    found = jax.tree.map(np.asarray, jax.jit(lambda: modes(settings, compared))())
-    rates, (steps, _) = found["rates"], period_and_iterations(settings.rule)
+    found = jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), jax.jit(lambda: modes(settings, compared))())
+    rates, shift = {name: found["rates"][name] for name in compared}, found["shift"]
     if found["flow"].verdict == Stability.NO_EQUILIBRIUM:
         raise ValueError(
             f"--weights are {settings.weights}: there the field of {settings.objective}, {settings.penalty} and "
@@ -121,13 +118,11 @@ def compute(settings: Settings, out: Path) -> Data:
     if found["update"].verdict == Stability.NO_EQUILIBRIUM:
         # The rate that was found is where the residual of a surface without fixed points exceeds rounding.
         rates[settings.rule] = math.nan
-    shift = {
-        "generator_biases": np.array(found["shift"].generator.biases).tolist(),
-        "discriminator_bias": float(found["shift"].discriminator.bias),
-    }
+    shift = {"generator_biases": shift.generator.biases, "discriminator_bias": shift.discriminator.bias}
+    steps, _ = period_and_iterations(settings.rule)
     return described(found["flow"], "eigenvalues") | {
-        "largest_stable_learning_rate": {name: float(rates[name]) for name in compared},
-        "critical_strength": {name: float(value) for name, value in found["critical"].items()},
+        "largest_stable_learning_rate": rates,
+        "critical_strength": found["critical"],
         "update": described(found["update"], "multipliers") | {"steps": steps, "fixed_point_shift": shift},
     }
 
@@ -138,8 +133,7 @@ def modes(settings: Settings, compared: list[str]) -> Data:
     pixels = faces.unstack(np.array(settings.weights, np.float64))
     players = equilibria.equilibrium(pixels, IMAGES, objective)
     tangents = equilibria.tangents(pixels, IMAGES, equilibria.logit_is_free(objective))
-
-    latent = distributions.uniform(nodes=20 + 4 * math.ceil(max(map(abs, settings.weights))))  # leaves but rounding
+    latent = distributions.uniform(nodes=20 + 4 * math.ceil(max(map(abs, settings.weights))))  # rounding is left
 
     def game_of(strength: Any) -> Game:
         game = slanted_land(objective=objective, latent=latent)
@@ -187,13 +181,13 @@ def period_and_iterations(name: str) -> tuple[int, int]:
 
 
 def described(spectrum: spectra.Spectrum, name: str) -> Data:
-    """A spectrum as Python numbers: each eigenvalue, below `name`, is a pair of its real and its imaginary part."""
+    """A spectrum of Python numbers: each eigenvalue, below `name`, is a pair of its real and its imaginary part."""
     return {
-        name: np.stack([spectrum.eigenvalues.real, spectrum.eigenvalues.imag], -1).tolist(),
-        "zero_modes": int(spectrum.zero_modes),
-        "verdict": Stability(int(spectrum.verdict)).name.lower().replace("_", " "),
-        "period_epochs": float(spectrum.period),
-        "efold_epochs": float(spectrum.efold),
+        name: [[value.real, value.imag] for value in spectrum.eigenvalues],
+        "zero_modes": spectrum.zero_modes,
+        "verdict": Stability(spectrum.verdict).name.lower().replace("_", " "),
+        "period_epochs": spectrum.period,
+        "efold_epochs": spectrum.efold,
     }
 
 

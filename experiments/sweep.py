@@ -59,18 +59,14 @@ class Settings:
     """The number of this process, from 0."""
 
     def check(self) -> None:
-        if self.record_every is not None and (self.record_every < 1 or self.epochs % self.record_every):
-            raise ValueError(
-                f"--record-every is {self.record_every}: give a positive divisor of the {self.epochs} epochs"
-            )
-        if not self.distributed and (self.coordinator or self.num_processes is not None or self.process_id is not None):
+        every, (low, high, count) = self.record_every, self.learning_rate_range or (1, 2, 2)
+        if every is not None and (every < 1 or self.epochs % every):
+            raise ValueError(f"--record-every is {every}: give a positive divisor of the {self.epochs} epochs")
+        if not self.distributed and (self.coordinator, self.num_processes, self.process_id) != (None, None, None):
             raise ValueError("--coordinator, --num-processes and --process-id need --distributed: add it")
-        if self.learning_rate_range is not None:
-            low, high, count = self.learning_rate_range
-            if not (0 < low < high < np.inf and count >= 2):
-                raise ValueError(
-                    f"--learning-rate-range is {low} {high} {count}: give 0 < LOW < HIGH and COUNT of at least 2"
-                )
+        if not (0 < low < high < np.inf and count >= 2):
+            given = f"--learning-rate-range is {low} {high} {count}"
+            raise ValueError(f"{given}: give 0 < LOW < HIGH and COUNT of at least 2")
 
 
 def parse(arguments: list[str] | None = None) -> xr.Dataset:

@@ -1,7 +1,6 @@
 """The whole tutorial, in the order of the article: its worked examples, its training run, its figures, its numbers.
 
-The run replays the random numbers of the article's NumPy program, so that its 29 published numbers can be compared with
-ours. Figures and numbers are computed from the players before and after each step. See docs/tutorial.md.
+The run replays the random numbers of the article's NumPy program. See docs/tutorial.md.
 """
 
 from dataclasses import asdict, dataclass
@@ -130,9 +129,9 @@ def divergence(parameters: np.ndarray) -> str | None:
 
 def run_json(data: Data) -> Data:
     """The run as `analyze.py` and `spectrum.py` read it."""
-    about = {name: data[name] for name in ("command", "precision", "diverged")}
+    settings = data["settings"] | {name: data[name] for name in ("command", "precision", "diverged")}
     parts = ("generator", "discriminator", "generated", "versions")
-    return {name: data[name] for name in parts} | {"settings": data["settings"] | about}
+    return {name: data[name] for name in parts} | {"settings": settings}
 
 
 def answer(data: Data) -> str:
@@ -145,17 +144,9 @@ def answer(data: Data) -> str:
     )
 
 
+FILES = {"run.json": run_json, "errors.npz": lambda data: data["curves"], "training.gif": figures.animation}
 EXPERIMENT = Experiment(
-    "tutorial",
-    Settings,
-    compute,
-    answer,
-    figures.of,
-    report,
-    {"run.json": run_json, "errors.npz": lambda data: data["curves"], "training.gif": figures.animation},
-    x64=False,
-    devices=0,
-    stale=("generated.png", "network.png", "overview.png"),
+    "tutorial", Settings, compute, answer, figures.of, report, FILES, x64=False, devices=0, stale=figures.OF_TRAINED
 )
 
 if __name__ == "__main__":

@@ -24,23 +24,23 @@ PLAYERS = {"discriminator_loss": "discriminator", "generator_error": "generator"
 LARGEST_ERROR = 1e30
 """Larger errors, of a run that diverges, are not drawn."""
 
+OF_TRAINED = ("generated.png", "network.png", "overview.png")
+"""The figures that there are not if the run diverged."""
+
 
 def of(data: Data) -> Mapping[str, Figure]:
-    """The figures of a run. If it diverged, there are none of a trained network."""
+    """The figures of a run."""
     figures = {
         "faces.png": Figure(real_faces, 9, 2.4),
         "noise.png": Figure(noise, 7, 6.2),
         "error_functions.png": Figure(error_functions, 8, 3.6),
         "generator_error.png": Figure(generator_error, 7, 4),
         "discriminator_error.png": Figure(discriminator_error, 10, 4.2),
-    }
-    if data["diverged"]:
-        return figures
-    return figures | {
         "generated.png": Figure(generated, 8, 2.7),
         "network.png": Figure(network, 9, 6),
         "overview.png": Figure(overview, 11, 6),
     }
+    return {name: figure for name, figure in figures.items() if not data["diverged"] or name not in OF_TRAINED}
 
 
 def real_faces(figure: Panel, data: Data) -> None:
@@ -62,18 +62,16 @@ def network(figure: Panel, data: Data, title: str = "The trained GAN") -> None:
 
 def error_functions(figure: Panel, data: Data) -> None:
     """Section 8: the error -ln(p) where the label is 1, and -ln(1 - p) where it is 0."""
-    probability = np.linspace(0.001, 0.999, 999)
+    predictions, shown = np.linspace(0.001, 0.999, 999), np.array([0.1, 0.9])
     axes = figure.subplots(1, 2, sharey=True)
-    for ax, label, formula in zip(axes, (1, 0), ("-ln(p)", "-ln(1 - p)"), strict=True):
-        curve = -np.log(probability if label else 1 - probability)
-        ax.plot(probability, curve, color=POSITIVE if label else NEGATIVE)
-        for p in (0.1, 0.9):
-            error = -math.log(p if label else 1 - p)
-            side, align = (8, "left") if p < 0.5 else (-8, "right")
-            style = {"textcoords": "offset points", "ha": align, "fontsize": 9}
+    for ax, label, color, title in zip(
+        axes, (1, 0), (POSITIVE, NEGATIVE), ("label 1 (a face): -ln(p)", "label 0 (no face): -ln(1 - p)"), strict=True
+    ):
+        ax.plot(predictions, -np.log(predictions if label else 1 - predictions), color=color)
+        for p, error, align in zip(shown, -np.log(shown if label else 1 - shown), ("left", "right"), strict=True):
             ax.plot([p], [error], "o", color="black", markersize=4)
-            ax.annotate(f"p = {p}: {error:.2f}", (p, error), (side, 12), **style)
-        ax.set_title(f"label {label} ({'a face' if label else 'no face'}): {formula}", fontsize=10)
+            ax.annotate(f" p = {p}: {error:.2f} ", (p, error + 0.2), ha=align, fontsize=9)
+        ax.set_title(title, fontsize=10)
         ax.set(xlim=(0, 1), ylim=(0, 5), xlabel="prediction p, a probability")
     axes[0].set_ylabel("error (nats)")
     figure.suptitle("The error is small where the prediction is right", fontsize=11)

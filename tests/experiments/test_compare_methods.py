@@ -46,15 +46,9 @@ def test_every_verdict_has_one_name():
     assert sorted(named) == list(Verdict)
 
 
-@pytest.mark.parametrize(
-    ("objective", "order", "method", "playable"),
-    [
-        ("hinge", "tutorial", "R1", True),
-        ("relativistic", "tutorial", "R1", False),
-        ("relativistic", "alternating", "instance noise", False),
-        ("hinge", "alternating", "past extragradient", False),
-        ("hinge", "simultaneous", "past extragradient", True),
-    ],
-)
-def test_combinations_that_do_not_exist_are_left_out(objective, order, method, playable):
-    assert compare_methods.is_playable(objective, order, method) == playable
+def test_combinations_that_do_not_exist_are_left_out():
+    assert compare_methods.is_playable("hinge", "tutorial", "R1")
+    assert not compare_methods.is_playable("relativistic", "tutorial", "R1")
+    assert not compare_methods.is_playable("relativistic", "alternating", "instance noise")
+    assert not compare_methods.is_playable("hinge", "alternating", "past extragradient")
+    assert compare_methods.is_playable("hinge", "simultaneous", "past extragradient")

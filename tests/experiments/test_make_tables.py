@@ -38,15 +38,11 @@ def test_numbers_stand_where_they_belong(tmp_path, capsys):
         for rule in ORDERS for name, median in (("plain", None), ("sga", 1234.0))
     ]  # fmt: skip
     bounds = {"gradients, simultaneous": 0.0, "CGD, simultaneous": None}
+    thresholds = {form.name: {"closed": bounds.get(form.name, 0.75)} for form in CLOSED_FORMS}
+    verdicts = {name: {"run verdict": "linear"} for _, _, *dirac in rows for name in dirac}
     data = {
-        "bilinear/data.json": {
-            "methods": [
-                {"method": form.name, "threshold": {"closed": bounds.get(form.name, 0.75)}} for form in CLOSED_FORMS
-            ]
-        },
-        "dirac_gan/data.json": {
-            "methods": {name: {"run verdict": "linear"} for _, _, *dirac in rows for name in dirac}
-        },
+        "bilinear/data.json": {"methods": [{"method": name, "threshold": row} for name, row in thresholds.items()]},
+        "dirac_gan/data.json": {"methods": verdicts},
         "compare_methods/data.json": {"ranking": entries},
         "benchmark/data.json": {
             "methods_ns_per_gan_and_step": methods,
@@ -76,7 +72,7 @@ def test_numbers_stand_where_they_belong(tmp_path, capsys):
     assert rows["symplectic gradient adjustment"][2] == "1,234 / 1,234 / 1,234"
     assert rows["competitive gradient descent"][0] == "always / 0.75"
     assert "| 2 | non-saturating | tutorial | sga | 3 | 0.5 | 1234 [10, ∞] |" in text
-    assert "| JAX sweep, 4096 GANs | 8.35 | 5,880 |" in performance.read_text()
+    assert performance.read_text().endswith("\n| JAX sweep, 4096 GANs | 8.35 | 5,880 |\n<!-- end of benchmark -->\n")
     assert "gradient descent" in capsys.readouterr().out
     without = tmp_path / "without.md"
     without.write_text("no markers")
