@@ -70,7 +70,7 @@ def error_functions(figure: Panel, data: Data) -> None:
         ax.plot(predictions, -np.log(predictions if label else 1 - predictions), color=color)
         for p, error, align in zip(shown, -np.log(shown if label else 1 - shown), ("left", "right"), strict=True):
             ax.plot([p], [error], "o", color="black", markersize=4)
-            ax.annotate(f" p = {p}: {error:.2f} ", (p, error + 0.2), ha=align, fontsize=9)
+            ax.annotate(f" p = {p}: {error:.2f} ", (p, error + 0.35), ha=align, fontsize=9)
         ax.set_title(title, fontsize=10)
         ax.set(xlim=(0, 1), ylim=(0, 5), xlabel="prediction p, a probability")
     axes[0].set_ylabel("error (nats)")
