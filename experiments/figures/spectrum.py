@@ -75,7 +75,4 @@ def half_planes(ax: Axes, growth: np.ndarray, turn: np.ndarray, zeros: int) -> N
         ax.annotate(text, (0, 0), xytext=(-8, 14), textcoords="offset points", fontsize=8, ha="right")
     ax.text(0.02, 0.98, "decays", transform=ax.transAxes, fontsize=9, color=STABLE, va="top")
     ax.text(0.98, 0.98, "grows", transform=ax.transAxes, fontsize=9, color=UNSTABLE, va="top", ha="right")
-    exponents = np.arange(round(math.log10(smallest)), round(math.log10(largest)) + 1)
-    ticks = 10.0 ** exponents[:: max(1, math.ceil(len(exponents) / 4))]
-    ax.set_xticks([*-ticks[::-1], 0, *(ticks if reach[1] > largest else [])])
     ax.set_xlim(*reach)

@@ -43,8 +43,8 @@ def of(data: Data) -> Mapping[str, Figure]:
     return {name: figure for name, figure in figures.items() if not data["diverged"] or name not in OF_TRAINED}
 
 
-def real_faces(figure: Panel, data: Data) -> None:
-    plots.faces(figure, data["faces"], 5, title="The five faces of slanted land")
+def real_faces(figure: Panel, data: Data, numbers: bool = True) -> None:
+    plots.faces(figure, data["faces"], 5, title="The five faces of slanted land", numbers=numbers)
 
 
 def noise(figure: Panel, data: Data) -> None:
@@ -98,7 +98,7 @@ def overview(figure: Panel, data: Data) -> None:
     """The whole tutorial in one picture: data, trained networks, losses, what the generator draws."""
     top, bottom = figure.subfigures(2, 1, height_ratios=(1, 2.2), squeeze=False)[:, 0]
     left, right = top.subfigures(1, 2, width_ratios=(5, 4))
-    plots.faces(left, data["faces"], 5, title="The faces of slanted land", numbers=False)
+    real_faces(left, data, numbers=False)
     generated(right, data, numbers=False)
     graph, panel = bottom.subfigures(1, 2, width_ratios=(1.5, 1))
     network(graph, data, title="")
@@ -130,14 +130,9 @@ def animation(data: Data) -> bytes | None:
     if data["diverged"]:
         return None
     count = len(data["frames"]["epochs"])
-    drawn = [Image.fromarray(frame) for frame in progress(animation_frames(data), "animation", count)]
-    colors = drawn[-1].copy()
-    for i, name in enumerate((NEGATIVE, POSITIVE, GENERATOR, DISCRIMINATOR)):
-        colors.paste(name, (colors.width // 4, 40 * i, colors.width // 2, 40 * i + 40))
-    for row in range(256):  # the last frame has few of the grays that the first ones need
-        colors.paste((row, row, row), (0, row, colors.width // 4, row + 1))
-    palette = colors.quantize(224)
-    first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in drawn)
+    drawn = list(progress(animation_frames(data), "animation", count))
+    palette = Image.fromarray(np.vstack([drawn[0], drawn[count // 2], drawn[-1]])).quantize(224)
+    first, *rest = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in drawn)
     durations = [600, *[110] * (count - 2), 2500]
     file = io.BytesIO()
     first.save(file, "GIF", save_all=True, append_images=rest, loop=0, duration=durations)
