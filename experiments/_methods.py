@@ -19,8 +19,8 @@ from slantgan_jax.fields import Transform
 from slantgan_jax.penalties import Penalty
 from slantgan_jax.rules import Optimizer
 
-SYNC_PERIOD, SLOW_STEP_SIZE = 5, 0.5
-"""Of lookahead: the steps between two returns, and how far it returns if no strength says otherwise."""
+SYNC_PERIOD = 5
+"""Of lookahead: the steps between two returns."""
 
 UNROLLED_STEPS = 5
 
@@ -59,7 +59,6 @@ class Method(NamedTuple):
       noisy: whether the strength is the deviation of instance noise.
       whole_rule: `(optimizer, rate, field) -> Rule` if the method is a rule of its own, which has no order of moves.
       period: the number of steps after which the rule's map is the same again.
-      keeps_equilibria: whether each equilibrium of the plain game is a fixed point.
     """
 
     strengths: tuple[float, ...] = (0.0,)
@@ -71,14 +70,12 @@ class Method(NamedTuple):
     noisy: bool = False
     whole_rule: Callable[[Optimizer, Any, Transform], Rule] | None = None
     period: int = 1
-    keeps_equilibria: bool = True
 
     def rule(self, order: Order, rate: Any, strength: Any = 0.0) -> Rule:
         """The rule of this method that moves the players in this order."""
         optimizer, field = self.optimizer(rate, strength), self.field(rate, strength)
-        if self.whole_rule is not None:
-            return self.wrap(self.whole_rule(optimizer, rate, field), strength)
-        return self.wrap(order(optimizer, field), strength)
+        rule = self.whole_rule(optimizer, rate, field) if self.whole_rule else order(optimizer, field)
+        return self.wrap(rule, strength)
 
     def game(self, objective: Objective = losses.non_saturating, strength: Any = 0.0, **options: Any) -> Game:
         """Slanted land as this method plays it; `options` are those of `slanted_land`."""
@@ -94,22 +91,20 @@ The strengths of the penalties have the critical one, twice the rotation, in the
 METHODS: dict[str, Method] = {
     "plain": Method(),
     "R1": Method((0.03, 0.1, 0.3), penalty=penalties.r1),
-    "WGAN-GP": Method((0.01, 0.1, 1.0), penalty=penalties.wgan_gp, keeps_equilibria=False),
+    "WGAN-GP": Method((0.01, 0.1, 1.0), penalty=penalties.wgan_gp),
     "instance noise": Method((0.3, 1.0), noisy=True),
     "weight clipping": Method(
         (0.01, 0.1, 1.0),
         optimizer=lambda rate, bound: Players(optax.sgd(rate), penalties.clipped(optax.sgd(rate), bound)),
     ),
-    "spectral norm": Method(logit=penalties.spectral(networks.logit), keeps_equilibria=False),
+    "spectral norm": Method(logit=penalties.spectral(networks.logit)),
     "negative momentum": Method((-0.2, -0.5, -0.8), lambda rate, beta: optax.sgd(rate, momentum=beta)),
     "momentum": Method((0.5, 0.9), lambda rate, beta: optax.sgd(rate, momentum=beta)),
     "Adam": Method((0.0, 0.5, 0.9), lambda rate, b1: optax.adam(rate / 10, b1=b1)),
     "optimistic": Method(optimizer=lambda rate, _: optax.optimistic_gradient_descent(rate)),
     "past extragradient": Method(whole_rule=rules.past_extragradient),
     "lookahead": Method(
-        (0.2, 0.5, 0.8),
-        wrap=lambda rule, fraction: rules.lookahead(rule, SYNC_PERIOD, fraction),
-        period=SYNC_PERIOD,
+        (0.2, 0.5, 0.8), wrap=lambda rule, fraction: rules.lookahead(rule, SYNC_PERIOD, fraction), period=SYNC_PERIOD
     ),
     "averaging": Method((0.99, 0.999), wrap=lambda rule, decay: rules.averaged(rule, optax.ema(decay))),
     "extragradient": Method((1.0, 3.0), field=lambda rate, multiple: fields.extragradient(multiple * rate)),
@@ -117,13 +112,9 @@ METHODS: dict[str, Method] = {
     "rk4": Method(field=lambda rate, _: fields.rk4(rate)),
     "consensus": Method(_PRODUCTS, field=lambda rate, strength: fields.consensus(strength)),
     "sga": Method(_PRODUCTS, field=lambda rate, strength: fields.sga(strength)),
-    "lola": Method(_PRODUCTS, field=lambda rate, ahead: fields.lola(ahead), keeps_equilibria=False),
+    "lola": Method(_PRODUCTS, field=lambda rate, ahead: fields.lola(ahead)),
     "sos": Method(_PRODUCTS, field=lambda rate, ahead: fields.sos(ahead)),
-    "unrolled": Method(
-        _PRODUCTS,
-        field=lambda rate, ahead: fields.unrolled(UNROLLED_STEPS, ahead / UNROLLED_STEPS),
-        keeps_equilibria=False,
-    ),
+    "unrolled": Method(_PRODUCTS, field=lambda rate, ahead: fields.unrolled(UNROLLED_STEPS, ahead / UNROLLED_STEPS)),
     "cgd": Method(field=lambda rate, _: fields.cgd(rate)),
 }
 """docs/methods.md has the formula and the source of each."""
