@@ -197,13 +197,12 @@ def atomic_folder(out: Path, stale: Iterable[str] = ()) -> Iterator[Path]:
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
     except OSError as error:
         raise ValueError(f"{out} is not a folder that can be written ({error.strerror}): name another") from None
-    written: list[str] = []
     try:
         yield unfinished
-        for file in sorted(unfinished.iterdir(), key=lambda file: file.suffix == ".json"):
+        files = sorted(unfinished.iterdir(), key=lambda file: file.suffix == ".json")
+        for file in files:
             os.replace(file, out / file.name)  # the .json last: where it is new, the rest is
-            written.append(file.name)
-        for name in set(stale) - set(written):
+        for name in set(stale) - {file.name for file in files}:
             (out / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
