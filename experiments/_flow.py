@@ -1,6 +1,8 @@
 """The flow of the expected game from standard-normal starts, and the surface of equilibria on which it ends."""
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -23,14 +25,10 @@ LATER_TIME = 2000
 
 @dataclass(frozen=True)
 class FlowSettings:
-    starts: int = 256
+    starts: Annotated[int, partial(check_whole, least=2)] = 256
     """The number of starts."""
-    flow_steps: int = 30_000
+    flow_steps: Annotated[int, partial(check_whole, least=RECORD_EVERY, multiple=RECORD_EVERY)] = 30_000
     """Of the flow, each of size 1; a multiple of 10."""
-
-    def check(self) -> None:
-        check_whole("--starts", self.starts, 2)
-        check_whole("--flow-steps", self.flow_steps, RECORD_EVERY, multiple=RECORD_EVERY)
 
 
 def follow_flow(settings: FlowSettings) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -43,13 +43,12 @@ LEAST_STEPS = 3000
 class Settings:
     """Every method on min max x y: its contraction factor and its largest stable step size, measured and exact."""
 
-    steps: int = 8000
+    steps: Annotated[int, partial(check_whole, least=LEAST_STEPS, most=1_000_000)] = 8000
     """Steps of each run; the more, the more exact are the measured factors."""
     methods: tuple[str, ...] = ()
     """Names of methods, as the printed table has them; all if none is given."""
 
     def check(self) -> None:
-        check_whole("--steps", self.steps, LEAST_STEPS, 1_000_000)
         if self.methods:
             check_known("--methods", self.methods, (form.name for form in CLOSED_FORMS))
 

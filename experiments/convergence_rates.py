@@ -5,8 +5,9 @@ Each method runs from the article's start with exact expectations. See docs/resu
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import _convergence as convergence
 import jax
@@ -47,22 +48,14 @@ RUNS = {
 class Settings:
     """How fast do methods converge, measured and predicted?"""
 
-    methods: tuple[str, ...] = tuple(RUNS)
+    methods: Annotated[tuple[str, ...], partial(check_known, known=RUNS)] = tuple(RUNS)
     """Which methods run."""
-    learning_rates: tuple[float, ...] = (0.01, 0.3)
+    learning_rates: Annotated[tuple[float, ...], check_positive] = (0.01, 0.3)
     """Of both players' gradient descent."""
-    epochs: int = 1_000_000
+    epochs: Annotated[int, partial(check_whole, least=2000, most=10_000_000, multiple=1000)] = 1_000_000
     """Of a run at the rate 0.01, a multiple of 1000; at other rates as many in the time of the flow."""
-    seed: int = 42
+    seed: Annotated[int, partial(check_whole, least=0, most=2**32 - 1)] = 42
     """Of the article's random numbers, from which all runs have their start; 42 is the article."""
-
-    def check(self) -> None:
-        check_known("--methods", self.methods, RUNS)
-        check_positive("--learning-rates", *self.learning_rates)
-        if not self.learning_rates:
-            raise ValueError("--learning-rates has none: give at least one")
-        check_whole("--epochs", self.epochs, 2000, 10_000_000, multiple=1000)
-        check_whole("--seed", self.seed, 0, 2**32 - 1)
 
 
 def compute(settings: Settings, out: Path) -> Data:

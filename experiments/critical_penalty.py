@@ -5,16 +5,17 @@ See docs/results/dirac_gan.md#a-critical-penalty.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import numpy as np
-from _experiment import Data, Experiment, Figure, progress
+from _experiment import Data, Experiment, Figure, check_within, progress
 from _methods import METHODS, ORDERS
 from _two_numbers import NEAR_RADIUS, NEAR_RUNS, RECORD_EVERY, measured_factor, play, starts
 from closed_forms import steps as closed
 from closed_forms.dirac import dirac, kappa_and_curvature
-from dirac_gan import check_rate
 from figures import dirac_gan as figures
 
 from slantgan_jax import Players, Rule, losses, penalties
@@ -33,11 +34,8 @@ window ends, the less n matters."""
 class Settings:
     """R1 on the Dirac-GAN over its strength: rates of decay in closed form and from runs."""
 
-    learning_rate: float = 0.1
+    learning_rate: Annotated[float, partial(check_within, least=0.001, most=1)] = 0.1
     """Of both players' gradient descent, from 0.001 to 1."""
-
-    def check(self) -> None:
-        check_rate(self.learning_rate)
 
 
 def compute(settings: Settings, out: Path) -> Data:

@@ -8,12 +8,12 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import _two_numbers as runs
 import jax
 import numpy as np
-from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
+from _experiment import Data, Experiment, Figure, check_known, check_whole, check_within, progress
 from closed_forms.dirac import ClosedForm, closed_forms
 from figures import dirac_gan as figures
 
@@ -35,23 +35,16 @@ CIRCLE = "non-saturating, simultaneous"
 class Settings:
     """Which GAN training methods converge, on the Dirac-GAN: from spectra and from runs."""
 
-    learning_rate: float = 0.1
+    learning_rate: Annotated[float, partial(check_within, least=0.001, most=1)] = 0.1
     """Of both players' gradient descent, from 0.001 to 1."""
-    steps: int = 40_000
+    steps: Annotated[int, partial(check_whole, least=100, most=10_000_000, multiple=100)] = 40_000
     """Of each run, a multiple of 100; slow methods need about 400 / learning_rate²."""
     methods: tuple[str, ...] = ()
     """Names of methods, as the printed table has them; all if none is given."""
 
     def check(self) -> None:
-        check_rate(self.learning_rate)
-        check_whole("--steps", self.steps, 100, 10_000_000, multiple=100)
         if self.methods:
             check_known("--methods", self.methods, closed_forms(self.learning_rate))
-
-
-def check_rate(rate: float) -> None:
-    if not 0.001 <= rate <= 1:
-        raise ValueError(f"--learning-rate is {rate}: give a number from 0.001 to 1")
 
 
 def compute(settings: Settings, out: Path) -> Data:

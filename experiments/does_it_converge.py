@@ -10,8 +10,9 @@ They are compared with what is known without running. See docs/results/does_it_c
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import _convergence as convergence
 import jax
@@ -35,20 +36,14 @@ ARTICLE_EPOCHS = 1000
 class Settings:
     """Has the article's GAN converged? It runs on, and is compared with what is known exactly."""
 
-    epochs: int = 1_000_000
+    epochs: Annotated[int, partial(check_whole, least=2000, most=10_000_000, multiple=1000)] = 1_000_000
     """Of the long runs, a multiple of 1000."""
-    seed: int = 42
+    seed: Annotated[int, partial(check_whole, least=0, most=2**32 - 1)] = 42
     """Of the article's random numbers; 42 is the article."""
-    replicas: int = 16
+    replicas: Annotated[int, partial(check_whole, least=2, most=100)] = 16
     """The number of runs from other starts."""
-    learning_rate: float = 0.01
+    learning_rate: Annotated[float, check_positive] = 0.01
     """Of both players' gradient descent."""
-
-    def check(self) -> None:
-        check_positive("--learning-rate", self.learning_rate)
-        check_whole("--epochs", self.epochs, 2000, 10_000_000, multiple=1000)
-        check_whole("--seed", self.seed, 0, 2**32 - 1)
-        check_whole("--replicas", self.replicas, 2, 100)
 
 
 def compute(settings: Settings, out: Path) -> Data:

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -53,22 +53,18 @@ CASES = {
 class Settings:
     """How does the noise of the latents move a run along the equilibria?"""
 
-    replicas: int = 512
+    replicas: Annotated[int, partial(check_whole, least=2)] = 512
     """The number of runs for each case and each rate; they differ in their latents."""
-    steps: int = 1_000_000
+    steps: Annotated[int, partial(check_whole, least=RECORDS, most=MOST_STEPS, multiple=RECORDS)] = 1_000_000
     """Of every run; a multiple of 50."""
-    learning_rates: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    learning_rates: Annotated[tuple[float, ...], check_positive] = (0.01, 0.03, 0.1, 0.3)
     """Both players'."""
-    cases: tuple[str, ...] = tuple(CASES)
+    cases: Annotated[tuple[str, ...], partial(check_known, known=CASES)] = tuple(CASES)
     """Which kinds of noise."""
 
     def check(self) -> None:
-        check_whole("--replicas", self.replicas, 2)
-        check_whole("--steps", self.steps, RECORDS, MOST_STEPS, multiple=RECORDS)
-        check_positive("--learning-rates", *self.learning_rates)
-        if len(set(self.learning_rates)) < max(1, len(self.learning_rates)):
-            raise ValueError(f"--learning-rates are {self.learning_rates}: give each once, at least one")
-        check_known("--cases", self.cases, CASES)
+        if len(set(self.learning_rates)) < len(self.learning_rates):
+            raise ValueError(f"--learning-rates are {self.learning_rates}: give each once")
 
 
 def compute(settings: Settings, out: Path) -> Data:

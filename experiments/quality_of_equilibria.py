@@ -39,7 +39,6 @@ class Settings(FlowSettings):
     """Of the Wasserstein distances; 0 stands for the energy distance."""
 
     def check(self) -> None:
-        super().check()
         if not self.orders or not set(self.orders) <= set(ORDERS_OF_DISTANCE):
             raise ValueError(f"--orders are {self.orders}: give at least one of 0, 1 and 2")
 

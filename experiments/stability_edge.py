@@ -7,7 +7,7 @@ docs/results/stability_edge.md.
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import optax
@@ -56,26 +56,22 @@ CASES = {
 class Settings:
     """The largest stable learning rate of each rule along the equilibria: predicted, measured by runs, drawn."""
 
-    methods: tuple[str, ...] = tuple(CASES)
+    methods: Annotated[tuple[str, ...], partial(check_known, known=CASES)] = tuple(CASES)
     """The names of the rules."""
     scales: tuple[float, ...] = (0.0, 2.0, 4.0, 6.0)
     """s of the weights s (1, -1, -1, 1), from -6 to 6."""
-    random: int = 2
+    random: Annotated[int, partial(check_whole, least=0)] = 2
     """The number of further equilibria, with standard-normal weights."""
     strengths: tuple[float, ...] = (0.0, 0.1, 1.0)
     """The strengths of R1."""
-    steps: int | None = None
+    steps: Annotated[int | None, partial(check_whole, least=2 * growth.MIN_RECORDS * CHUNK, multiple=4 * CHUNK)] = None
     """Steps of each run, a multiple of 40 from 400 up; by default 20000, for simultaneous 320000, for CGD 2000."""
 
     def check(self) -> None:
-        check_known("--methods", self.methods, CASES)
         if not self.scales or not np.all(np.abs(self.scales) <= LARGEST_SCALE):
             raise ValueError(f"--scales are {self.scales}: give numbers from -{LARGEST_SCALE:g} to {LARGEST_SCALE:g}")
         if not self.strengths or not all(0 <= strength < np.inf for strength in self.strengths):
             raise ValueError(f"--strengths are {self.strengths}: give numbers from 0 up")
-        check_whole("--random", self.random, 0)
-        if self.steps is not None:
-            check_whole("--steps", self.steps, 2 * growth.MIN_RECORDS * CHUNK, multiple=4 * CHUNK)
 
 
 def compute(settings: Settings, out: Path) -> Data:

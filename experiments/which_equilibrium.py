@@ -5,8 +5,9 @@ at the same starts. See docs/results/which_equilibrium.md.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -62,15 +63,10 @@ ELSEWHERE = ("R1, γ = 0.1", "saturating loss", "Adam, R1")
 class Settings(FlowSettings):
     """Which equilibrium does training reach, from which start, and by which method?"""
 
-    methods: tuple[str, ...] = tuple(RUNS)
+    methods: Annotated[tuple[str, ...], partial(check_known, known=RUNS)] = tuple(RUNS)
     """Which methods run."""
-    method_steps: int | None = None
+    method_steps: Annotated[int | None, partial(check_whole, least=1)] = None
     """Of every method; by default as many as each needs to come to rest."""
-
-    def check(self) -> None:
-        super().check()
-        check_known("--methods", self.methods, RUNS)
-        check_whole("--method-steps", 1 if self.method_steps is None else self.method_steps, 1)
 
 
 def compute(settings: Settings, out: Path) -> Data:
