@@ -1,10 +1,9 @@
 """The boundary in a plane of runs: pictures that zoom into it, and its dimension by boxes and by pairs of points.
 
-A run is a function of two numbers that returns a `verdict`, which is 0 if the run converged, and an `intensity`.
+A run is a function of two numbers that returns a `verdict`, 0 (converged), 1 or 2, and an `intensity`.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,9 +13,6 @@ from _experiment import Data, progress
 
 from slantgan_jax import sweep
 from slantgan_jax.analysis import fractals
-
-VERDICTS = 3
-"""The number of verdicts: 0 is converged."""
 
 CELLS = 16
 """A zoom looks at one of 16×16 cells."""
@@ -30,17 +26,14 @@ MOST_ZOOMS = 10
 PAIR_DISTANCES = 2.0 ** -np.arange(8.0, 30.0, 3.0)
 """The distances of two points, in units of the side of the whole plane."""
 
-Window = tuple[float, float, float, float]
-"""(left, right, bottom, top)."""
-
 Run = Callable[..., dict[str, jax.Array]]
 
 
 class Plane(NamedTuple):
-    """A rectangle in which runs are looked at: the names of the horizontal and of the vertical axis, and its sides."""
+    """A rectangle in which runs are looked at: the names of its axes, x first, and (left, right, bottom, top)."""
 
     axes: tuple[str, str]
-    window: Window
+    window: tuple[float, float, float, float]
 
 
 def described(run: Run, plane: Plane, resolution: int, zooms: int, pairs: int) -> tuple[Data, Data]:
@@ -63,15 +56,19 @@ def described(run: Run, plane: Plane, resolution: int, zooms: int, pairs: int) -
 
 
 def zoomed(run: Run, plane: Plane, resolution: int, zooms: int) -> tuple[list[Data], Data]:
-    """What is to be said of each picture of a plane, and its pixels by `<level>_verdict` and `<level>_intensity`."""
+    """What is to be said of each picture of a plane, and its pixels from below, see `described`."""
     sizes, pictures, pixels = fractals.box_sizes(resolution), [], {}
+    places = (np.arange(resolution) + 0.5) / resolution
     for level in progress(range(zooms + 1), "pictures over {} and {}".format(*plane.axes)):
-        verdict, intensity = pictured(run, plane, resolution)
-        pixels |= {f"{level}_verdict": verdict, f"{level}_intensity": intensity}
+        (x, y), (left, right, bottom, top) = plane
+        axes = {y: bottom + (top - bottom) * places, x: left + (right - left) * places}
+        ds = sweep(run, axes).transpose(y, x)
+        pixels[f"{level}_verdict"] = verdict = ds.verdict.values.astype(np.uint8)
+        pixels[f"{level}_intensity"] = ds.intensity.values.astype(np.float32)
         edge = fractals.boundary(verdict == 0)
         counts = fractals.box_counts(edge, sizes)
         found = fractals.box_dimension(sizes, counts)._asdict() if counts.min() else None
-        shares = [float(np.mean(verdict == number)) for number in range(VERDICTS)]
+        shares = [float(np.mean(verdict == number)) for number in range(3)]
         pictures.append({"window": plane.window, "counts": counts, "dimension": found, "shares": shares})
         if not edge.any():
             break
@@ -79,16 +76,7 @@ def zoomed(run: Run, plane: Plane, resolution: int, zooms: int) -> tuple[list[Da
     return pictures, pixels
 
 
-def pictured(run: Run, plane: Plane, resolution: int) -> tuple[np.ndarray, np.ndarray]:
-    """The verdict (below `VERDICTS`) and intensity of each pixel `[resolution, resolution]`, from below."""
-    (horizontal, vertical), (left, right, bottom, top) = plane
-    places = (np.arange(resolution) + 0.5) / resolution
-    across, along = bottom + (top - bottom) * places, left + (right - left) * places
-    ds = sweep(run, {vertical: across, horizontal: along}).transpose(vertical, horizontal)
-    return ds.verdict.values.astype(np.uint8), ds.intensity.values.astype(np.float32)
-
-
-def richest(edge: np.ndarray, window: Window) -> Window:
+def richest(edge: np.ndarray, window: tuple[float, ...]) -> tuple[float, ...]:
     """The window `FACTOR` times as small around the center of the cell that has most of the boundary `edge`."""
     left, right, bottom, top = window
     side = (len(edge) + 1) // CELLS
@@ -101,18 +89,17 @@ def richest(edge: np.ndarray, window: Window) -> Window:
 
 def differing_pairs(run: Run, plane: Plane, pairs: int) -> np.ndarray:
     """The number of random pairs of points in the plane of which one converges, at each of `PAIR_DISTANCES`."""
-    one = partial(pair_member, run=run, plane=plane)
-    ds = sweep(one, {"seed": np.arange(pairs), "distance": [0.0, *PAIR_DISTANCES]}).transpose("distance", "seed")
-    return np.sum(ds.converged.values[1:] != ds.converged.values[:1], axis=1)
-
-
-def pair_member(key: jax.Array, distance: jax.Array, run: Run, plane: Plane) -> dict[str, jax.Array]:
-    """Whether the point converges that lies at `distance` (in sides of the plane) from a random point."""
     left, right, bottom, top = plane.window
-    x, y, turn = jax.random.uniform(key, (3,))
-    x, y = x + distance * jnp.cos(2 * jnp.pi * turn), y + distance * jnp.sin(2 * jnp.pi * turn)
-    values = (left + (right - left) * x, bottom + (top - bottom) * y)
-    return {"converged": run(**dict(zip(plane.axes, values, strict=True)))["verdict"] == 0}
+
+    def member(key: jax.Array, distance: jax.Array) -> dict[str, jax.Array]:
+        """Whether the point converges that lies at `distance` (in sides of the plane) from a random point."""
+        x, y, turn = jax.random.uniform(key, (3,))
+        x, y = x + distance * jnp.cos(2 * jnp.pi * turn), y + distance * jnp.sin(2 * jnp.pi * turn)
+        values = (left + (right - left) * x, bottom + (top - bottom) * y)
+        return {"converged": run(**dict(zip(plane.axes, values, strict=True)))["verdict"] == 0}
+
+    ds = sweep(member, {"seed": np.arange(pairs), "distance": [0.0, *PAIR_DISTANCES]}).transpose("distance", "seed")
+    return np.sum(ds.converged.values[1:] != ds.converged.values[:1], axis=1)
 
 
 def known_curves(resolution: int) -> Data:

@@ -1,19 +1,18 @@
-"""What does_it_converge.py and convergence_rates.py share: distances, decay times, and what is known without running.
+"""Long runs, their distances and decay times, and what is known of them without running.
 
 A run is known by its history, the players as `networks.to_vector` gives them, `[records, 13]`, in float64.
 """
 
+import itertools
 import math
-from functools import partial
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from article_stream import article_players, article_stream
-from jax.typing import ArrayLike
 
-from slantgan_jax import Players, Rule, distributions, faces, games, networks, slanted_land
-from slantgan_jax.analysis import diffusion, distances, equilibria, growth, spectra, trajectories
+from slantgan_jax import Game, Players, Rule, distributions, faces, networks, slanted_land, train
+from slantgan_jax.analysis import best_response, distances, equilibria, growth, spectra, trajectories
 from slantgan_jax.numerics import as_float
 
 STEPS_PER_EPOCH = len(faces.FACES)
@@ -24,14 +23,39 @@ LATENT = distributions.uniform(nodes=12)
 """|w| stays below 3, where these nodes give E σ(w z + b) with an error of 1e-9."""
 
 GAME = slanted_land(IMAGES, latent=LATENT)
-ZERO_MODES = 4
+FIRST_TURNS_EPOCHS = 12_500
+RECORD_EVERY = {"article": 10, "full batch": 10, "replicas": 100}
+"""Epochs between two records of does_it_converge.py."""
 FIT_DISTANCES = 1e-10, 1e-3
 """Decay is measured between these distances: small enough to be linear, and above rounding."""
+
+
+Histories = dict[str, np.ndarray]
+"""For each kind of run its history; of the replicas `[replicas, records, 13]`."""
 
 
 def start_of(seed: int) -> Players:
     """The players with which the article's program starts."""
     return article_players(article_stream(seed, 1))
+
+
+def run(game: Game, rule: Rule, epochs: int, record_every: int, players: Players | None = None, seed: Any = 0) -> Any:
+    """The history of a run with a record every `record_every` epochs."""
+    return train(
+        jax.random.key(seed), game, rule, STEPS_PER_EPOCH * epochs, players=players,
+        record=lambda info: networks.to_vector(info.players), record_every=STEPS_PER_EPOCH * record_every,
+    ).history  # fmt: skip
+
+
+def rest(
+    rule: Rule, game: Game, end: jax.Array, period: int = 1, iterations: int = 10
+) -> tuple[jax.Array, spectra.Spectrum]:
+    """Where `rule` stands still beside `end`, `[13]`, and the spectrum of its step there, in epochs."""
+    players = networks.from_vector(end, stacked=True)
+    _, tangents = equilibrium_of(players)
+    fixed = spectra.fixed_point(rule, game, players, period, tangents, iterations)
+    values = spectra.update_eigenvalues(rule, game, fixed, period, tangents)
+    return networks.to_vector(fixed.players), spectra.summarize_map(values, period / STEPS_PER_EPOCH)
 
 
 @jax.jit
@@ -60,34 +84,6 @@ def equilibrium_of(players: Players) -> tuple[Players, Players]:
     return resting, equilibria.tangents(resting.generator.weights, IMAGES)
 
 
-@partial(jax.jit, static_argnums=0)
-@partial(jax.vmap, in_axes=(None, 0))
-def standing_in_order(rule: Rule, numbers: jax.Array) -> jax.Array:
-    """Where an epoch of `rule` stands still, `[13]`, with the faces in their order and each latent's expectation taken,
-    beside the equilibrium with the same weights of G as `numbers` `[13]`."""
-    resting, tangents = equilibrium_of(networks.from_vector(numbers, stacked=True))
-    state = spectra.fixed_point(rule, GAME, resting, STEPS_PER_EPOCH, tangents, ZERO_MODES, over="latent")
-    return networks.to_vector(state.players)
-
-
-@partial(jax.jit, static_argnums=0)
-@partial(jax.vmap, in_axes=(None, 0))
-def stationary_variances(rule: Rule, numbers: jax.Array) -> jax.Array:
-    """The variances that sampling leaves of u, c and the mean image, `[9]`: of C = M C Mᵀ + Σ at the equilibrium with
-    the same weights of G as `numbers` `[13]`, with the mean of Σ over the faces."""
-    resting, _ = equilibrium_of(networks.from_vector(numbers, stacked=True))
-    latents, weights = distributions.uniform_quadrature()
-
-    def added(face: ArrayLike) -> jax.Array:
-        samples = games.Sample(latent=latents, real=jnp.tile(face, (len(latents), 1)))
-        return diffusion.update_noise(rule, GAME, resting, samples, weights)
-
-    steps, jacobian = jax.vmap(added)(IMAGES).mean(0), spectra.update_jacobian(rule, GAME, resting)
-    covariance = diffusion.stationary_covariance(jacobian, steps, ZERO_MODES)
-    across = jax.jacobian(mean_errors)(networks.to_vector(resting))
-    return jnp.concatenate([jnp.diag(covariance)[8:], jnp.diag(across @ covariance @ across.T)])
-
-
 def measured_decay(history: np.ndarray, fixed: np.ndarray, record_every: float) -> tuple[float, float]:
     """The time in which a run comes nearer to `fixed` `[13]` by a factor of e, and the time of a turn.
 
@@ -97,7 +93,9 @@ def measured_decay(history: np.ndarray, fixed: np.ndarray, record_every: float) 
     left.
     """
     error = np.asarray(mean_errors(history)) - np.asarray(mean_errors(fixed))
-    apart = np.concatenate([history[:, 8:12] - fixed[8:12], error / np.linalg.norm(_mean_slopes(fixed), axis=-1)], 1)
+    slopes = np.asarray(jax.jacobian(mean_errors)(fixed))
+    lengths = np.linalg.norm([np.diag(slopes[:, :4]), np.diag(slopes[:, 4:8])], axis=0)  # of ∂m_i / ∂(w_i, b_i)
+    apart = np.concatenate([history[:, 8:12] - fixed[8:12], error / lengths], 1)
     sizes = np.linalg.norm(apart, axis=1)
     start, stop = map(int, growth.longest_stretch(sizes, *FIT_DISTANCES))
     part = slice((start + stop) // 2, stop)
@@ -110,8 +108,40 @@ def measured_decay(history: np.ndarray, fixed: np.ndarray, record_every: float) 
     return -record_every / rate, record_every * period
 
 
+def curves(histories: Histories) -> dict[str, Any]:
+    """Root mean squares over parts of the time, which are equally long on a log axis, and the first turns in full."""
+    every = RECORD_EVERY["article"]
+    edges = np.unique(np.geomspace(every, every * len(histories["article"]), 121).astype(int) // every * every)
+    found: dict[str, Any] = {"epochs": np.sqrt(edges[:-1] * edges[1:])}
+    for name, history in histories.items():
+        parts = edges // RECORD_EVERY[name]
+        vectors = {"mean gap": np.asarray(mean_errors(history)), "slopes": history[..., 8:12]}
+        binned = {key: np.sqrt(_means(np.sum(values**2, axis=-1), parts)) for key, values in vectors.items()}
+        binned["bias"] = _means(history[..., 12], parts)
+        if name == "replicas":
+            found[name] = {key: np.quantile(values, [0.1, 0.5, 0.9], axis=0) for key, values in binned.items()}
+        else:
+            gaps, separable = map(np.asarray, nikaido_isoda(history[parts[1:] - 1]))
+            found[name] = binned | {"Nikaido-Isoda gap": gaps, "separable": separable}
+    first = {name: histories[name][: FIRST_TURNS_EPOCHS // every] for name in ("article", "full batch")}
+    found["first turns"] = {
+        "epochs": every * (np.arange(len(first["article"])) + 1),
+        **{name: np.asarray(mean_errors(history)) for name, history in first.items()},
+        **{f"u, {name}": history[:, 8:12] for name, history in first.items()},
+    }
+    return found
+
+
+def _means(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Means of `values` `[..., records]` between edges, NaN before any record."""
+    parts = itertools.pairwise(edges)
+    means = np.stack([np.mean(values[..., start : max(end, start + 1)], axis=-1) for start, end in parts], -1)
+    return np.where(edges[:-1] == 0, np.nan, means)
+
+
 @jax.jit
-def _mean_slopes(numbers: jax.Array) -> jax.Array:
-    """∂m_i / ∂(w_i, b_i) `[4, 2]`."""
-    slopes = jax.jacobian(mean_errors)(numbers)
-    return jnp.stack([jnp.diag(slopes[:, :4]), jnp.diag(slopes[:, 4:8])], -1)
+@jax.vmap
+def nikaido_isoda(numbers: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The Nikaido-Isoda gap, and whether a plane separates real from generated images: then D's gain saturates."""
+    players = networks.from_vector(numbers, stacked=True)
+    return best_response.nikaido_isoda_gap(players, IMAGES), best_response.separable(players.generator, IMAGES)

@@ -22,7 +22,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 import jax
 import numpy as np
@@ -56,17 +56,15 @@ class Experiment:
 
     Attributes:
       name: of the folder below `results/`.
-      settings: a dataclass; its docstring is the description, its fields are the options, and its method `check`, if it
-        has one, refuses wrong values by a `ValueError`.
+      settings: a dataclass; its docstring is the description, its fields are the options, see `checked`.
       compute: `(settings, out) -> data`. It may keep stores of its own in the folder `out`, to be resumed.
       answer: `data -> text` of one or two lines: printed last, saved, and there for the figures as `data["answer"]`.
       figures: file names to `Figure`s, or a function of the data to such a mapping.
       report: `data -> None`, prints tables. By default nothing is printed but the answer.
       exports: names of further files to functions of the data, whose results `write` writes.
-      out: `settings -> folder`, where results go without `--out`.
       x64: whether everything is computed in float64.
       devices: how many CPU devices to use; None for one on each core, 0 to leave JAX as it is.
-      stale: names of files of earlier results that these results replace by none.
+      stale: names of files of earlier results, besides the exports, that these results replace by none.
     """
 
     name: str
@@ -76,7 +74,6 @@ class Experiment:
     figures: Mapping[str, Figure] | Callable[[Data], Mapping[str, Figure]] = field(default_factory=dict)
     report: Callable[[Data], None] | None = None
     exports: Mapping[str, Callable[[Data], Any]] = field(default_factory=dict)
-    out: Callable[[Any], Path] | None = None
     x64: bool = True
     devices: int | None = 1
     stale: tuple[str, ...] = ()
@@ -87,47 +84,34 @@ class Experiment:
 
     def parse(self, arguments: list[str] | None = None) -> Data:
         """Runs the experiment on `arguments`, by default those of this process; returns the data."""
-        default = "by default that of the run" if self.out else f"by default results/{self.name}"
 
         @dataclass(frozen=True)
         class Options:
             settings: tyro.conf.OmitArgPrefixes[self.settings]  # type: ignore[name-defined]
-            out: Path | None = None
+            """What is computed."""
+            out: Path = Path("results") / self.name
+            """The folder for data and figures; earlier results are replaced when the new ones are complete."""
             plot_only: bool = False
+            """Draw the data that the folder has once more, without computing."""
 
-        Options.__doc__ = f"""{(self.settings.__doc__ or "").partition(chr(10))[0]}
-
-        Attributes:
-            settings: the settings.
-            out: folder for data and figures, {default}; earlier results are replaced when the new ones are complete.
-            plot_only: draw the data that the folder has once more, without computing.
-        """
-        options = tyro.cli(Options, args=arguments, description=Options.__doc__.partition("\n")[0])
+        options = tyro.cli(Options, args=arguments, description=(self.settings.__doc__ or "").partition("\n")[0])
         return self.run(options.settings, options.out, options.plot_only)
 
-    def run(self, settings: Any, out: Path | None = None, plot_only: bool = False) -> Data:
+    def run(self, settings: Any, out: Path, plot_only: bool = False) -> Data:
         """Computes and saves, or draws the saved data again; returns the data."""
-        if out is None:
-            out = self.out(settings) if self.out else Path("results") / self.name
         if plot_only and not (out / "data.json").exists():
             raise ValueError(f"--out {out} has no data.json to plot: run without --plot-only first")
         if not plot_only and self.devices != 0:
             with contextlib.suppress(RuntimeError):  # JAX is running already, as in a test
                 use_every_core(self.devices)
-        if hasattr(settings, "check"):
-            settings.check()
-        with atomic_folder(out, self.stale) as folder, jax.enable_x64(self.x64):
-            if plot_only:
-                data = load(out)
-            else:
-                data = self.compute(settings, out)
-                data |= {"settings": asdict(settings), "command": invocation(), "versions": versions()}
+        checked(settings)
+        with atomic_folder(out, (*self.stale, *self.exports)) as folder, jax.enable_x64(self.x64):
+            data = load(out) if plot_only else self.compute(settings, out) | {"settings": asdict(settings)} | origin()
             data["answer"] = self.answer(data)
             save(folder, data)
             for name, export in self.exports.items():
                 write(folder / name, export(data))
-            figures = self.figures(data) if callable(self.figures) else self.figures
-            for name, figure in figures.items():
+            for name, figure in (self.figures(data) if callable(self.figures) else self.figures).items():
                 draw(folder / name, figure, data)
             if self.report:
                 self.report(data)
@@ -138,23 +122,36 @@ class Experiment:
 def command_line(main: Callable[[], Any]) -> None:
     """Runs `main` and exits with the status of the module's text."""
     try:
-        main()
+        return main()
     except ValueError as error:
-        sys.exit(_complain(f"error: {error}", 2))
+        message, status = f"error: {error}", 2
     except OSError as error:
-        sys.exit(_complain(f"error: {error}", 1))
+        message, status = f"error: {error}", 1
     except KeyboardInterrupt as interrupt:
-        sys.exit(_complain(f"interrupted: {interrupt or 'the same command starts again where it can'}", 130))
-
-
-def _complain(message: str, status: int) -> int:
+        message, status = f"interrupted: {interrupt or 'the same command starts again where it can'}", 130
     print(message, file=sys.stderr)
-    return status
+    sys.exit(status)
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
     """`items` with a progress bar on a terminal, for whatever takes longer than five seconds."""
     return tqdm(items, what, total, disable=None, leave=False)
+
+
+def checked(settings: Any) -> None:
+    """Raises `ValueError` unless the settings pass the checks in their annotations, and their method `check` if any.
+
+    A check is called with the option's name and a value, as in `Annotated[int, partial(check_whole, least=1)]`. It sees
+    each entry of a tuple, of which there must be one. None, for an option that is not given, passes.
+    """
+    for name, hint in get_type_hints(type(settings), include_extras=True).items():
+        option, value = f"--{name.replace('_', '-')}", getattr(settings, name)
+        for check in getattr(hint, "__metadata__", ()):
+            if value == ():
+                raise ValueError(f"{option} names none: give at least one")
+            for entry in value if isinstance(value, tuple) else () if value is None else (value,):
+                check(option, entry)
+    getattr(settings, "check", lambda: None)()
 
 
 def check_positive(name: str, *values: float) -> None:
@@ -171,9 +168,15 @@ def check_whole(name: str, value: int, least: int, most: int | None = None, mult
         raise ValueError(f"{name} is {value}: give a {what} from {least}" + (f" to {most}" if most else " up"))
 
 
-def check_known(name: str, given: Iterable[str], known: Iterable[str]) -> None:
+def check_within(name: str, value: float, least: float, most: float) -> None:
+    """Raises `ValueError` unless the option `name` is a number from `least` to `most`."""
+    if not least <= value <= most:
+        raise ValueError(f"{name} is {value}: give a number from {least:g} to {most:g}")
+
+
+def check_known(name: str, given: str | Iterable[str], known: Iterable[str]) -> None:
     """Raises `ValueError` unless the option `name` has at least one entry and all are among the `known`."""
-    given, known = list(given), list(known)
+    given, known = [given] if isinstance(given, str) else list(given), list(known)
     if not given:
         raise ValueError(f"{name} names none: give at least one of {', '.join(map(repr, known))}")
     if unknown := [entry for entry in given if entry not in known]:
@@ -194,26 +197,21 @@ def atomic_folder(out: Path, stale: Iterable[str] = ()) -> Iterator[Path]:
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
     except OSError as error:
         raise ValueError(f"{out} is not a folder that can be written ({error.strerror}): name another") from None
-    written: list[str] = []
     try:
         yield unfinished
-        for file in sorted(unfinished.iterdir(), key=lambda file: file.suffix == ".json"):
+        files = sorted(unfinished.iterdir(), key=lambda file: file.suffix == ".json")
+        for file in files:
             os.replace(file, out / file.name)  # the .json last: where it is new, the rest is
-            written.append(file.name)
-        for name in set(stale) - set(written):
+        for name in set(stale) - {file.name for file in files}:
             (out / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def invocation() -> str:
-    """The command line of this process, to be saved with a result."""
-    return shlex.join(["python", *sys.argv])
-
-
-def versions() -> dict[str, Any]:
-    """What every data file says of its origin: the versions and the source revision."""
-    return provenance.versions() | {"revision": provenance.revision()}
+def origin() -> Data:
+    """What every data file says of its origin: the command line, the versions and the source revision."""
+    versions = provenance.versions() | {"revision": provenance.revision()}
+    return {"command": shlex.join(["python", *sys.argv]), "versions": versions}
 
 
 def draw(path: Path, figure: Figure, data: Data) -> None:
@@ -226,9 +224,8 @@ def draw(path: Path, figure: Figure, data: Data) -> None:
 
 def save(folder: Path, data: Data) -> None:
     """Writes `data` to data.json (for people) and data.npz (arrays, and numbers that JSON does not have)."""
-    arrays = dict(_arrays("", data))
-    np.savez_compressed(folder / "data.npz", allow_pickle=False, **arrays)
-    write_json(folder / "data.json", _short(data))
+    np.savez_compressed(folder / "data.npz", allow_pickle=False, **dict(_arrays("", data)))
+    write(folder / "data.json", data, LISTED)
 
 
 def load(folder: Path) -> Data:
@@ -244,19 +241,17 @@ def load(folder: Path) -> Data:
     return data
 
 
-def write(path: Path, content: Any) -> None:
-    """Writes bytes as they are, arrays by name to an .npz, and all else as JSON. None makes no file."""
+def write(path: Path, content: Any, listed: float = math.inf) -> None:
+    """Writes bytes as they are, arrays by name to an .npz, and all else as JSON. None makes no file.
+
+    In JSON, numbers that are not finite become null. Arrays become lists, or their shape beyond `listed` numbers.
+    """
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif path.suffix == ".npz":
         np.savez(path, allow_pickle=False, **content)
     elif content is not None:
-        write_json(path, content)
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Writes `data` to `path`: arrays become lists, numbers that are not finite null, as JSON has none."""
-    path.write_text(json.dumps(_plain(data), indent=2, allow_nan=False) + "\n")
+        path.write_text(json.dumps(_plain(content, listed), indent=2, allow_nan=False) + "\n")
 
 
 def _arrays(path: str, data: Any) -> Iterator[tuple[str, np.ndarray]]:
@@ -270,22 +265,13 @@ def _arrays(path: str, data: Any) -> Iterator[tuple[str, np.ndarray]]:
             yield path, array
 
 
-def _short(data: Any) -> Any:
-    """`data` for people to read: long arrays are named by their shape."""
+def _plain(data: Any, listed: float) -> Any:
     if isinstance(data, Mapping):
-        return {name: _short(value) for name, value in data.items()}
+        return {str(name): _plain(value, listed) for name, value in data.items()}
     if isinstance(data, list | tuple):
-        return [_short(value) for value in data]
-    return f"{np.shape(data)}, in data.npz" if np.size(data) > LISTED and not isinstance(data, str) else data
-
-
-def _plain(data: Any) -> Any:
-    if isinstance(data, Mapping):
-        return {str(name): _plain(value) for name, value in data.items()}
+        return [_plain(value, listed) for value in data]
     if hasattr(data, "tolist"):
-        data = data.tolist()
-    if isinstance(data, list | tuple):
-        return [_plain(value) for value in data]
+        return f"{np.shape(data)}, in data.npz" if np.size(data) > listed else _plain(data.tolist(), listed)
     if isinstance(data, Path):
         return str(data)
     return None if isinstance(data, float) and not math.isfinite(data) else data

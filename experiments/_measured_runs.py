@@ -1,12 +1,8 @@
 """Runs of several methods at several rates: their losses as they are plotted, and their true distances from the faces.
 
-A run is looked at after some numbers of epochs. Its truths and indicators, by name:
-
-    plotted_*_loss               the losses of the samples that training drew, averaged over the last epoch
-    generator_loss, ...          the exact expected losses
-    off_undecided                how far both are from their values at equilibrium, as a share
-    duality_gap, ...             what a best reply shows, with and without a ridge
-    wasserstein_1, ...           the true distances
+A run is looked at after some numbers of epochs. `plotted_*_loss` are the losses of the samples that training drew,
+averaged over the last epoch; the other losses are expected. `off_undecided` is how far both are from their values at
+equilibrium, as a share.
 """
 
 from collections.abc import Callable

@@ -19,8 +19,8 @@ from slantgan_jax.fields import Transform
 from slantgan_jax.penalties import Penalty
 from slantgan_jax.rules import Optimizer
 
-SYNC_PERIOD, SLOW_STEP_SIZE = 5, 0.5
-"""Of lookahead: the steps between two returns, and how far it returns if no strength says otherwise."""
+SYNC_PERIOD = 5
+"""Of lookahead: the steps between two returns."""
 
 UNROLLED_STEPS = 5
 
@@ -51,10 +51,6 @@ class Method(NamedTuple):
     """One way to train.
 
     Attributes:
-      label: its full name.
-      formula: what it puts in the place of ξ, L_D or the step, in the symbols of `fields`, `penalties` and `rules`.
-      source: the paper.
-      call: how it is written with this library.
       strengths: the strengths that a comparison tries, and a single 0 if the method has none.
       optimizer, field: of `(rate, strength)`.
       wrap: `(rule, strength) -> rule`.
@@ -63,13 +59,8 @@ class Method(NamedTuple):
       noisy: whether the strength is the deviation of instance noise.
       whole_rule: `(optimizer, rate, field) -> Rule` if the method is a rule of its own, which has no order of moves.
       period: the number of steps after which the rule's map is the same again.
-      keeps_equilibria: whether each equilibrium of the plain game is a fixed point.
     """
 
-    label: str
-    formula: str
-    source: str
-    call: str
     strengths: tuple[float, ...] = (0.0,)
     optimizer: Callable[[Any, Any], Optimizer] = lambda rate, strength: optax.sgd(rate)
     field: Callable[[Any, Any], Transform] = lambda rate, strength: fields.gradients
@@ -79,14 +70,12 @@ class Method(NamedTuple):
     noisy: bool = False
     whole_rule: Callable[[Optimizer, Any, Transform], Rule] | None = None
     period: int = 1
-    keeps_equilibria: bool = True
 
     def rule(self, order: Order, rate: Any, strength: Any = 0.0) -> Rule:
         """The rule of this method that moves the players in this order."""
         optimizer, field = self.optimizer(rate, strength), self.field(rate, strength)
-        if self.whole_rule is not None:
-            return self.wrap(self.whole_rule(optimizer, rate, field), strength)
-        return self.wrap(order(optimizer, field), strength)
+        rule = self.whole_rule(optimizer, rate, field) if self.whole_rule else order(optimizer, field)
+        return self.wrap(rule, strength)
 
     def game(self, objective: Objective = losses.non_saturating, strength: Any = 0.0, **options: Any) -> Game:
         """Slanted land as this method plays it; `options` are those of `slanted_land`."""
@@ -100,89 +89,32 @@ _PRODUCTS = (1.0, 10.0, 100.0)
 The strengths of the penalties have the critical one, twice the rotation, in their middle."""
 
 METHODS: dict[str, Method] = {
-    "plain": Method(
-        "gradient descent", "ξ", "Goodfellow 2014", "rules.simultaneous(o)`, `rules.alternating(o)",
-    ),
-    "R1": Method(
-        "R1 (= R2)", "L_D + γ/2 ‖∇ℓ‖²", "Mescheder 2018", "games.penalized(game, penalties.r1(γ))",
-        (0.03, 0.1, 0.3), penalty=penalties.r1,
-    ),
-    "WGAN-GP": Method(
-        "WGAN-GP (= DRAGAN)", "L_D + λ(‖∇ℓ‖ - 1)²", "Gulrajani 2017, Kodali 2017",
-        "penalties.wgan_gp(λ)`, `penalties.dragan(λ)", (0.01, 0.1, 1.0),
-        penalty=penalties.wgan_gp, keeps_equilibria=False,
-    ),
-    "instance noise": Method(
-        "instance noise", "D sees x + ς n", "Sønderby 2017", "slanted_land(noise=ς)", (0.3, 1.0), noisy=True,
-    ),
+    "plain": Method(),
+    "R1": Method((0.03, 0.1, 0.3), penalty=penalties.r1),
+    "WGAN-GP": Method((0.01, 0.1, 1.0), penalty=penalties.wgan_gp),
+    "instance noise": Method((0.3, 1.0), noisy=True),
     "weight clipping": Method(
-        "weight clipping", "ψ in a box", "Arjovsky 2017", "penalties.clipped(optax.sgd(η), c)", (0.01, 0.1, 1.0),
+        (0.01, 0.1, 1.0),
         optimizer=lambda rate, bound: Players(optax.sgd(rate), penalties.clipped(optax.sgd(rate), bound)),
     ),
-    "spectral norm": Method(
-        "spectral normalization", "ℓ with u / ‖u‖", "Miyato 2018", "slanted_land(logit=penalties.spectral(logit))",
-        logit=penalties.spectral(networks.logit), keeps_equilibria=False,
-    ),
-    "negative momentum": Method(
-        "negative momentum", "heavy ball, β < 0", "Gidel 2019b", "optax.sgd(η, momentum=β)", (-0.2, -0.5, -0.8),
-        optimizer=lambda rate, beta: optax.sgd(rate, momentum=beta),
-    ),
-    "momentum": Method(
-        "momentum", "heavy ball, β > 0", "Polyak 1964", "optax.sgd(η, momentum=β)", (0.5, 0.9),
-        optimizer=lambda rate, beta: optax.sgd(rate, momentum=beta),
-    ),
-    "Adam": Method(
-        "Adam", "ξ over its own size", "Kingma 2015", "optax.adam(η, b1=β)", (0.0, 0.5, 0.9),
-        optimizer=lambda rate, b1: optax.adam(rate / 10, b1=b1),
-    ),
-    "optimistic": Method(
-        "optimistic", "2 ξ(ω) - ξ(ω₋)", "Daskalakis 2018", "optax.optimistic_gradient_descent(η)",
-        optimizer=lambda rate, _: optax.optimistic_gradient_descent(rate),
-    ),
-    "past extragradient": Method(
-        "past extragradient", "ξ(ω - η v₋)", "Popov 1980", "rules.past_extragradient(o, η)",
-        whole_rule=rules.past_extragradient,
-    ),
+    "spectral norm": Method(logit=penalties.spectral(networks.logit)),
+    "negative momentum": Method((-0.2, -0.5, -0.8), lambda rate, beta: optax.sgd(rate, momentum=beta)),
+    "momentum": Method((0.5, 0.9), lambda rate, beta: optax.sgd(rate, momentum=beta)),
+    "Adam": Method((0.0, 0.5, 0.9), lambda rate, b1: optax.adam(rate / 10, b1=b1)),
+    "optimistic": Method(optimizer=lambda rate, _: optax.optimistic_gradient_descent(rate)),
+    "past extragradient": Method(whole_rule=rules.past_extragradient),
     "lookahead": Method(
-        "lookahead", "every 5 steps half-way back", "Chavdarova 2021", "rules.lookahead(rule, 5, 0.5)", (0.2, 0.5, 0.8),
-        wrap=lambda rule, fraction: rules.lookahead(rule, SYNC_PERIOD, fraction), period=SYNC_PERIOD,
+        (0.2, 0.5, 0.8), wrap=lambda rule, fraction: rules.lookahead(rule, SYNC_PERIOD, fraction), period=SYNC_PERIOD
     ),
-    "averaging": Method(
-        "averaging", "EMA of the players", "Yazici 2019", "rules.averaged(rule, optax.ema(β))", (0.99, 0.999),
-        wrap=lambda rule, decay: rules.averaged(rule, optax.ema(decay)),
-    ),
-    "extragradient": Method(
-        "extragradient", "ξ(ω - η ξ)", "Korpelevich 1976", "fields.extragradient(η)", (1.0, 3.0),
-        field=lambda rate, multiple: fields.extragradient(multiple * rate),
-    ),
-    "heun": Method(
-        "Heun", "(k₁ + k₂)/2", "Qin 2020", "fields.heun(η)", field=lambda rate, _: fields.heun(rate),
-    ),
-    "rk4": Method(
-        "Runge-Kutta 4", "(k₁ + 2k₂ + 2k₃ + k₄)/6", "Qin 2020", "fields.rk4(η)", field=lambda rate, _: fields.rk4(rate),
-    ),
-    "consensus": Method(
-        "consensus", "ξ + γ Jᵀξ", "Mescheder 2017", "fields.consensus(γ)", _PRODUCTS,
-        field=lambda rate, strength: fields.consensus(strength),
-    ),
-    "sga": Method(
-        "symplectic gradient adjustment", "ξ + λ Aᵀξ", "Balduzzi 2018", "fields.sga(λ)", _PRODUCTS,
-        field=lambda rate, strength: fields.sga(strength),
-    ),
-    "lola": Method(
-        "LOLA", "(I - α J_o) ξ - α χ", "Foerster 2018", "fields.lola(α)", _PRODUCTS,
-        field=lambda rate, ahead: fields.lola(ahead), keeps_equilibria=False,
-    ),
-    "sos": Method(
-        "stable opponent shaping", "(I - α J_o) ξ - p α χ", "Letcher 2019", "fields.sos(α)", _PRODUCTS,
-        field=lambda rate, ahead: fields.sos(ahead),
-    ),
-    "unrolled": Method(
-        "unrolled generator", "∇_θ L_G(θ, ψ_k(θ))", "Metz 2017", "fields.unrolled(k, η)", _PRODUCTS,
-        field=lambda rate, ahead: fields.unrolled(UNROLLED_STEPS, ahead / UNROLLED_STEPS), keeps_equilibria=False,
-    ),
-    "cgd": Method(
-        "competitive gradient descent", "(I + η J_o)⁻¹ ξ", "Schäfer 2019", "fields.cgd(η)",
-        field=lambda rate, _: fields.cgd(rate),
-    ),
-}  # fmt: skip
+    "averaging": Method((0.99, 0.999), wrap=lambda rule, decay: rules.averaged(rule, optax.ema(decay))),
+    "extragradient": Method((1.0, 3.0), field=lambda rate, multiple: fields.extragradient(multiple * rate)),
+    "heun": Method(field=lambda rate, _: fields.heun(rate)),
+    "rk4": Method(field=lambda rate, _: fields.rk4(rate)),
+    "consensus": Method(_PRODUCTS, field=lambda rate, strength: fields.consensus(strength)),
+    "sga": Method(_PRODUCTS, field=lambda rate, strength: fields.sga(strength)),
+    "lola": Method(_PRODUCTS, field=lambda rate, ahead: fields.lola(ahead)),
+    "sos": Method(_PRODUCTS, field=lambda rate, ahead: fields.sos(ahead)),
+    "unrolled": Method(_PRODUCTS, field=lambda rate, ahead: fields.unrolled(UNROLLED_STEPS, ahead / UNROLLED_STEPS)),
+    "cgd": Method(field=lambda rate, _: fields.cgd(rate)),
+}
+"""docs/methods.md has the formula and the source of each."""

@@ -28,16 +28,10 @@ def rank_correlations(
     resamples: int,
     correlation: Correlation = spearman,
 ) -> dict[str, dict[str, list[float]]]:
-    """For each truth and indicator the correlation and both ends of its 95 % interval.
+    """The correlation and both ends of its 95 % interval, for each truth and indicator: values `[runs]` by name.
 
-    Runs of one seed share their start, so the interval comes from drawing seeds anew. It is NaN without resamples.
-
-    Args:
-      truths, indicators: values `[runs]` by name.
-      seeds: the seed of each run, `[runs]`, a number below `seed_count`.
-      seed_count: the number of seeds, those without a run included.
-      resamples: how often seeds are drawn anew.
-      correlation: `spearman` or `kendall`.
+    Runs of one seed, a number below `seed_count`, share their start, so the interval comes from drawing seeds anew, so
+    often as `resamples` says. It is NaN without resamples.
     """
     table, random, again = np.stack([*truths.values(), *indicators.values()]), np.random.default_rng(1), []
     value = correlation(table, len(truths))

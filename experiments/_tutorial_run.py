@@ -13,9 +13,8 @@ from slantgan_jax.training import is_finite
 EPOCHS = 100_000_000
 """The most epochs whose steps can be counted in 32 bits."""
 
-DIMS: dict[str, Sequence[str]] = dict.fromkeys(
-    ("generator_weights", "generator_biases", "discriminator_weights"), ("pixel",)
-)
+IMAGES = ("generator_weights", "generator_biases", "discriminator_weights")
+DIMS: dict[str, Sequence[str]] = dict.fromkeys(IMAGES, ("pixel",))
 SCALARS = {
     "generator_loss": {"units": "nat", "long_name": "expected generator loss"},
     "discriminator_loss": {"units": "nat", "long_name": "expected discriminator loss"},
@@ -51,12 +50,7 @@ def two_rates(
 ) -> dict[str, Any]:
     """The final parameters and `scalars` of a run in the tutorial's order with plain gradient descent.
 
-    Args:
-      key: the key of the run.
-      generator_learning_rate, discriminator_learning_rate: the rate of each player.
-      epochs: passes over the five faces.
-      record_every: the number of epochs between records of the scalars, which are returned as `..._history`
-        `[epochs // record_every]`. By default there are none.
+    If `record_every` is given, the scalars after each so many epochs, too, as `..._history` `[epochs // record_every]`.
     """
     rule = rules.tutorial(Players(optax.sgd(generator_learning_rate), optax.sgd(discriminator_learning_rate)))
     count = len(faces.FACES)

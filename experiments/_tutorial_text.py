@@ -30,13 +30,11 @@ PUBLISHED = {
 def report(data: Data) -> None:
     report_examples()
     report_training(data)
-    if not data["diverged"]:
-        report_result(data)
-        if data["settings"] == ARTICLE:
-            report_published(data)
-    else:
+    if data["diverged"]:
         print(f"\nThis run DIVERGED: {data['diverged']}.")
         print("Its error curves are drawn, the figures of a trained network are not. Try a smaller --learning-rate.")
+    else:
+        report_result(data)
     print()
 
 
@@ -48,16 +46,14 @@ def report_examples() -> None:
     print("Add the diagonal, subtract the rest, compare with 1: weights (1, -1, -1, 1) and bias -1.")
     print("  image                               score  logit  verdict")
     for name, image in (("face    ", faces.FACES[0]), ("non-face", NON_FACE)):
-        score = logit(DETECTOR._replace(bias=0.0), tuple(image))
         value = logit(DETECTOR, tuple(image))
-        print(f"  {name} {numbers(image)}  {score:5.1f}  {value:5.1f}  {verdict(value)}")
+        print(f"  {name} {numbers(image)}  {value - DETECTOR.bias:5.1f}  {value:5.1f}  {verdict(value)}")
     print(f"The article leaves out the bias in its last line: σ(-0.5) = {jax.nn.sigmoid(-0.5):.2f}, not a face either.")
 
     heading("Section 7: a generator made by hand")
     print("Weights (1, -1, -1, 1), biases (1, -1, -1, 1), and the random number z = 0.7:")
-    latent = 0.7
-    image = generate(PAINTER, latent)
-    print(f"  pixel scores w z + b   {numbers(pixel_scores(PAINTER, latent))}")
+    image = generate(PAINTER, 0.7)
+    print(f"  pixel scores w z + b   {numbers(pixel_scores(PAINTER, 0.7))}")
     print(f"  pixels σ(w z + b)      {numbers(image)}   {verdict(logit(DETECTOR, image))}")
 
     heading("Section 8: error functions")
@@ -73,34 +69,32 @@ def report_training(data: Data) -> None:
     stream = "the article's NumPy stream, in float64" if settings["source"] == "numpy" else "jax.random, in float32"
     print(f"Random numbers: {stream}.")
     for name, curve, undecided in (
-        ("generator", "generator_error", "ln 2 = 0.693: D undecided"),
-        ("discriminator", "discriminator_loss", "2 ln 2 = 1.386: D undecided"),
+        ("generator loss    ", "generator_error", "ln 2 = 0.693: D undecided"),
+        ("discriminator loss", "discriminator_loss", "2 ln 2 = 1.386: D undecided"),
     ):
         with np.errstate(over="ignore"):  # of a run that diverges
             first, last = np.mean(data["curves"][curve][:5]), np.mean(data["curves"][curve][-5:])
-        print(f"  {name + ' loss':18}  {first:.4g} in the first epoch, {last:.4g} in the last ({undecided})")
+        print(f"  {name}  {first:.4g} in the first epoch, {last:.4g} in the last ({undecided})")
 
 
 def report_result(data: Data) -> None:
+    """The trained generator's images and all parameters; if the run is the article's, beside its published numbers."""
     heading("Section 16: the result")
     print("Four images from the trained generator, and its parameters:")
     for latent, image in zip(data["latents"], data["generated"], strict=True):
         print(f"  z = {latent:.2f}   {numbers(image, 8)}")
-    print(f"  generator weights      {numbers(data['generator']['weights'], 8)}")
-    print(f"  generator biases       {numbers(data['generator']['biases'], 8)}")
-    print(f"  discriminator weights  {numbers(data['discriminator']['weights'], 8)}")
-    print(f"  discriminator bias     {data['discriminator']['bias']:.8f}")
-
-
-def report_published(data: Data) -> None:
-    heading("Published and ours")
-    ours = (data["generated"], *data["generator"].values(), *data["discriminator"].values())
-    largest, count = 0.0, 0
-    for (name, published), found in zip(PUBLISHED.items(), ours, strict=True):
-        for i, (theirs, mine) in enumerate(zip(np.ravel(published), np.ravel(found), strict=True)):
-            print(f"  {name if i == 0 else '':22} {theirs:14.8f} {mine:14.8f}   {mine - theirs:+.0e}")
-            largest, count = max(largest, abs(mine - theirs)), count + 1
-    print(f"Largest difference of the {count} numbers: {largest:.1e} (half a unit of the last printed digit is 5e-09).")
+    found = (data["generated"], *data["generator"].values(), *data["discriminator"].values())
+    for name, values in list(zip(PUBLISHED, found, strict=True))[1:]:
+        print(f"  {name:21}  {numbers(np.atleast_1d(values), 8)}")
+    if data["settings"] == ARTICLE:
+        heading("Published and ours")
+        differences = []
+        for (name, published), ours in zip(PUBLISHED.items(), found, strict=True):
+            for i, (theirs, mine) in enumerate(zip(np.ravel(published), np.ravel(ours), strict=True)):
+                print(f"  {name if i == 0 else '':22} {theirs:14.8f} {mine:14.8f}   {mine - theirs:+.0e}")
+                differences.append(abs(mine - theirs))
+        half_unit = "(half a unit of the last printed digit is 5e-09)"
+        print(f"Largest difference of the {len(differences)} numbers: {max(differences):.1e} {half_unit}.")
 
 
 def verdict(value: jax.Array) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import tyro
-from _experiment import Data, atomic_folder, command_line, invocation, versions, write_json
+from _experiment import Data, atomic_folder, command_line, origin, write
 
-from slantgan_jax import Discriminator, Generator, Players, faces, fields, games, slanted_land
+from slantgan_jax import Players, faces, fields, games, slanted_land
 from slantgan_jax.analysis import best_response, distances, quadrature, spectra, transport
+from slantgan_jax.networks import from_vector
 from slantgan_jax.numerics import as_float, safe_norm
 from slantgan_jax.training import DIVERGENCE_BOUND
 
@@ -37,14 +38,13 @@ def parse(arguments: list[str] | None = None) -> Data:
     It is no `Experiment`, as its data.json would replace that of the run in the same folder.
     """
     settings = tyro.cli(Settings, args=arguments)
+    folder = settings.out or settings.run.parent
     with jax.enable_x64(True):
         analysis = analysis_of(players_of(settings.run))
-    data = analysis | {"run": settings.run, "command": invocation(), "versions": versions()}
-    folder = settings.out or settings.run.parent
+    data = analysis | {"run": settings.run} | origin()
     with atomic_folder(folder) as unfinished:
-        write_json(unfinished / "analysis.json", data)
-    for name, value in analysis.items():
-        print(f"{name:25} {value}")
+        write(unfinished / "analysis.json", data)
+    print(*(f"{name:25} {value}" for name, value in analysis.items()), sep="\n")
     print(f"Written to {folder / 'analysis.json'}.")
     return data
 
@@ -57,23 +57,19 @@ def players_of(path: Path) -> Players:
     """
     try:
         run = json.loads(path.read_text())
-        pixels = [run["generator"]["weights"], run["generator"]["biases"], run["discriminator"]["weights"]]
-        w, b, u = (np.array(values, np.float64) for values in pixels)
-        c = np.float64(run["discriminator"]["bias"])
+        w, b = (np.array(run["generator"][name], float) for name in ("weights", "biases"))
+        u, c = (np.array(run["discriminator"][name], float) for name in ("weights", "bias"))
     except (OSError, KeyError, TypeError, ValueError) as error:
         what = type(error).__name__
         raise ValueError(f"{path} is not a run.json of tutorial.py or train.py ({what}): name one") from None
     if not (w.shape == b.shape == u.shape == (4,) and c.shape == ()):
         shapes = ", ".join(str(x.shape) for x in (w, b, u, c))
         raise ValueError(f"{path} has players of the shapes {shapes}: the faces to compare with have 4 pixels")
-    if not np.all(np.abs([*w, *b, *u, c]) <= DIVERGENCE_BOUND):
-        raise ValueError(
-            f"{path} has parameters that are not finite, or beyond {DIVERGENCE_BOUND:g}: the run diverged, and "
-            "there is nothing to analyze"
-        )
-    return jax.tree.map(
-        as_float, Players(Generator(faces.unstack(w), faces.unstack(b)), Discriminator(faces.unstack(u), c))
-    )
+    vector = np.array([*w, *b, *u, c])
+    if not np.all(np.abs(vector) <= DIVERGENCE_BOUND):
+        what = f"that are not finite, or beyond {DIVERGENCE_BOUND:g}"
+        raise ValueError(f"{path} has parameters {what}: the run diverged, and there is nothing to analyze")
+    return from_vector(vector)
 
 
 def analysis_of(players: Players) -> Data:

@@ -11,14 +11,10 @@ from slantgan_jax import Discriminator, Game, Generator, Players, distributions,
 class ArticleStream(NamedTuple):
     """What the article's program draws from NumPy's legacy generator, in its order, as float64 arrays.
 
-    `discriminator_weights` `[4]`, `discriminator_bias` `[]`, `generator_weights` `[4]` and `generator_biases` `[4]` are
-    standard normal; `latents` `[steps]` and `shown` `[4]` are uniform on [0, 1).
+    `parameters` `[13]` (u, c, w, b) are standard normal; `latents` `[steps]` and `shown` `[4]` are uniform.
     """
 
-    discriminator_weights: np.ndarray
-    discriminator_bias: np.ndarray
-    generator_weights: np.ndarray
-    generator_biases: np.ndarray
+    parameters: np.ndarray
     latents: np.ndarray
     shown: np.ndarray
 
@@ -34,16 +30,13 @@ def article_stream(seed: int, steps: int) -> ArticleStream:
     if steps < 1:
         raise ValueError(f"steps is {steps}: train for at least one step")
     legacy = np.random.RandomState(seed)
-    u, c, w, b = np.split(legacy.normal(size=13), [4, 5, 9])
-    return ArticleStream(u, c[0], w, b, legacy.uniform(size=steps), legacy.uniform(size=4))
+    return ArticleStream(legacy.normal(size=13), legacy.uniform(size=steps), legacy.uniform(size=4))
 
 
 def article_players(stream: ArticleStream) -> Players:
     """The article's starting parameters, with scalar leaves."""
-    return Players(
-        Generator(faces.unstack(stream.generator_weights), faces.unstack(stream.generator_biases)),
-        Discriminator(faces.unstack(stream.discriminator_weights), stream.discriminator_bias),
-    )
+    u, c, w, b = np.split(stream.parameters, [4, 5, 9])
+    return Players(Generator(faces.unstack(w), faces.unstack(b)), Discriminator(faces.unstack(u), c[0]))
 
 
 def replayed(latents: chex.Array) -> Game:

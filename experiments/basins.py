@@ -1,21 +1,19 @@
 """Where does training work? The boundary in the plane of both learning rates, and in a plane of starting points.
 
-The game is slanted land, non-saturating, in the tutorial's order with optimism. Training is full batch, so nothing is
-random and all fine structure is that of the method. Each pixel is a run: it converged, it diverged, or neither. The
-dimension of the boundary is found by counting boxes in pictures that zoom in, and from pairs of nearby points of which
-one converges. See docs/results/basins.md.
+Training is full batch, so nothing is random. See docs/results/basins.md.
 """
 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Any
 
 import figures.basins as figures
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _boundaries import CELLS, FACTOR, MOST_ZOOMS, Plane, described, known_curves
+from _boundaries import CELLS, MOST_ZOOMS, Plane, described, known_curves
 from _experiment import Data, Experiment, Figure, check_whole
 
 from slantgan_jax import Players, distributions, faces, games, rules, slanted_land, train
@@ -39,20 +37,14 @@ PLANES = {
 class Settings:
     """Map which runs converge over both learning rates and over two directions of the start; zoom in."""
 
-    resolution: int = 1024
+    resolution: Annotated[int, partial(check_whole, least=4 * CELLS, multiple=CELLS)] = 1024
     """Pixels along each side of a picture; a multiple of 16, at least 64."""
-    steps: int = 250
+    steps: Annotated[int, partial(check_whole, least=RECORDS, multiple=RECORDS)] = 250
     """Steps of each run; a multiple of 50."""
-    zooms: int = 4
+    zooms: Annotated[int, partial(check_whole, least=0, most=MOST_ZOOMS)] = 4
     """How often a plane is enlarged, by 8 each time."""
-    pairs: int = 32768
+    pairs: Annotated[int, partial(check_whole, least=1)] = 32768
     """Pairs of points whose fates are compared, at each of eight distances."""
-
-    def check(self) -> None:
-        check_whole("--resolution", self.resolution, 4 * CELLS, multiple=CELLS)
-        check_whole("--steps", self.steps, RECORDS, multiple=RECORDS)
-        check_whole("--zooms", self.zooms, 0, MOST_ZOOMS)
-        check_whole("--pairs", self.pairs, 1)
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -68,12 +60,7 @@ def compute(settings: Settings, out: Path) -> Data:
 
 
 def fate(
-    log_rate_g: jax.Array | float = 0.0,
-    log_rate_d: jax.Array | float = 0.0,
-    along: jax.Array | float = 0.0,
-    across: jax.Array | float = 0.0,
-    *,
-    steps: int,
+    log_rate_g: Any = 0.0, log_rate_d: Any = 0.0, along: Any = 0.0, across: Any = 0.0, *, steps: int
 ) -> dict[str, jax.Array]:
     """What becomes of one run: its verdict, a number of `figures.FATES`, and the intensity of its color.
 
@@ -98,13 +85,6 @@ def fate(
     }
 
 
-def report(data: Data) -> None:
-    for plane, about in data["planes"].items():
-        for level, picture in enumerate(about["pictures"]):
-            share, dimension = picture["shares"][0], picture["dimension"]
-            print(f"{plane}, {FACTOR**level} times: {share:.1%} converge, dimension {dimension}")
-
-
 def answer(data: Data) -> str:
     planes, koch, line = data["planes"], data["checks"]["snowflake"], data["checks"]["line"]
     rates, starts = (
@@ -126,15 +106,7 @@ PICTURES = {
 }
 
 EXPERIMENT = Experiment(
-    "basins",
-    Settings,
-    compute,
-    answer,
-    {"basins.png": Figure(figures.sheet, 18, 12.6)},
-    report,
-    PICTURES,
-    devices=None,
-    stale=tuple(PICTURES),
+    "basins", Settings, compute, answer, {"basins.png": Figure(figures.sheet, 18, 12.6)}, exports=PICTURES, devices=None
 )
 
 if __name__ == "__main__":

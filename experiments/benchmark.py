@@ -1,12 +1,11 @@
 """How fast is a GAN step? Every way of training the tutorial GAN, timed side by side in one run.
 
-One step is two updates of the discriminator and one of the generator, in float32, except for the NumPy program, which
-uses float64. The rows take turns, so that a slow moment of the machine affects all of them. Numbers are medians over
-the rounds, and ratios are medians of the ratios of each round. A sweep is the public `sweep` with its store, without
-the first compilation. See docs/performance.md.
+The rows take turns, so that a slow moment of the machine affects all of them. Numbers are medians over the rounds, and
+ratios are medians of the ratios of each round. See docs/performance.md.
 """
 
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import _tutorial_run as tutorial
 import jax
@@ -40,113 +39,107 @@ METHOD_RUNS, METHOD_STEPS = 4096, 1000
 
 
 class Timed(NamedTuple):
-    """A method of the catalog as it is timed."""
+    """A method of the catalog as it is timed, with a strength from the middle of those that it has."""
 
     method: Method = METHODS["plain"]
-    strength: float = 0.0
     order: str = "simultaneous"
     objective: str = "non-saturating"
 
 
+NAMES = {
+    "plain": "simultaneous",
+    "negative momentum": "momentum",
+    "averaging": "averaged",
+    "unrolled": "unrolled 5",
+    "spectral norm": "spectral normalization",
+}
+"""Names in the data where they are not those of the catalog."""
+
 TIMED = {
     "tutorial": Timed(order="tutorial"),
-    "simultaneous": Timed(),
     "alternating": Timed(order="alternating"),
-    "momentum": Timed(METHODS["negative momentum"], -0.5),
-    "Adam": Timed(METHODS["Adam"], 0.9),
-    "optimistic": Timed(METHODS["optimistic"]),
-    "past extragradient": Timed(METHODS["past extragradient"]),
-    "lookahead": Timed(METHODS["lookahead"], 0.5),
-    "averaged": Timed(METHODS["averaging"], 0.99),
-    "extragradient": Timed(METHODS["extragradient"], 1.0),
-    "consensus": Timed(METHODS["consensus"], 1.0),
-    "sga": Timed(METHODS["sga"], 1.0),
-    "sga aligned": Timed(METHODS["sga"]._replace(field=lambda _, strength: fields.sga(strength, align=True)), 1.0),
-    "cgd": Timed(METHODS["cgd"]),
-    "lola": Timed(METHODS["lola"], 1.0),
-    "sos": Timed(METHODS["sos"], 1.0),
-    "unrolled 5": Timed(METHODS["unrolled"], 5.0),
-    "heun": Timed(METHODS["heun"]),
-    "rk4": Timed(METHODS["rk4"]),
-    "R1": Timed(METHODS["R1"], 0.1),
-    "WGAN-GP": Timed(METHODS["WGAN-GP"], 0.1),
-    "DRAGAN": Timed(METHODS["WGAN-GP"]._replace(penalty=penalties.dragan), 0.1),
-    "instance noise": Timed(METHODS["instance noise"], 0.1),
-    "spectral normalization": Timed(METHODS["spectral norm"]),
+    **{NAMES.get(name, name): Timed(method) for name, method in METHODS.items() if name != "momentum"},
+    "sga aligned": Timed(METHODS["sga"]._replace(field=lambda _, strength: fields.sga(strength, align=True))),
+    "DRAGAN": Timed(METHODS["WGAN-GP"]._replace(penalty=penalties.dragan)),
     "smoothing": Timed(objective="smoothed"),
     "relativistic": Timed(objective="relativistic"),
-    "weight clipping": Timed(METHODS["weight clipping"], 1.0),
 }
 
 
 class Row(NamedTuple):
-    """One way of training: `work` advances `runs` GANs by `steps` steps. If there are no runs, the `name` says why."""
+    """One way of training: `work` advances `runs` GANs by `steps` steps."""
 
     name: str
-    runs: int = 0
-    steps: int = 0
-    work: Callable[[], object] = object
+    runs: int
+    steps: int
+    work: Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Settings:
     """Time every way of training side by side; print a table and draw it."""
 
-    repeats: int = 5
+    repeats: Annotated[int, partial(check_whole, least=1)] = 5
     """The number of rounds."""
-    largest: int = 262_144
+    largest: Annotated[int, partial(check_whole, least=4096)] = 262_144
     """The number of runs in the largest sweep."""
     methods: bool = True
     """Time every order, transform and penalty, too, as sweeps of 4096 runs without a store."""
 
-    def check(self) -> None:
-        check_whole("--repeats", self.repeats, 1)
-        check_whole("--largest", self.largest, 4096)
-
 
 def compute(settings: Settings, out: Path) -> Data:
+    axes = {"seed": np.arange(METHOD_RUNS), "learning_rate": [0.1]}  # the rate is also the step size of the fields
+    methods = [Row(name, METHOD_RUNS, METHOD_STEPS, partial(sweep, partial(method_run, name), axes)) for name in TIMED]
     with tempfile.TemporaryDirectory() as scratch:
         store = Path(scratch) / "sweep.zarr"
         cold = seconds(partial(swept, store, tutorial_run, 20_000))
         rows = all_rows(store, settings.largest)
-        timed = [row for row in rows if row.runs]
-        for row in progress(timed, "compiling"):
-            row.work()
-        rounds = np.array([
-            [seconds(row.work) / row.runs / row.steps * 1e9 for row in timed]
-            for _ in progress(range(settings.repeats), "rounds")
-        ])  # fmt: skip
-        return medians(timed, rounds) | {
-            "methods_ns_per_gan_and_step": cost_of_methods(settings.repeats) if settings.methods else {},
+        times = timed([row for row in rows if isinstance(row, Row)], settings.repeats)
+        costs = timed(methods, settings.repeats) if settings.methods else {}
+        return medians(times) | {
+            "methods_ns_per_gan_and_step": {name: float(np.median(values)) for name, values in costs.items()},
             "cold_sweep_of_20000_seconds": cold,
             "peak_memory_mib": peak_memory(store, settings.largest),
             "machine": {"processor": processor(), "devices": jax.device_count(), "system": platform.platform()},
-            "missing": [row.name for row in rows if not row.runs],
+            "missing": [row for row in rows if isinstance(row, str)],
         }
 
 
-def all_rows(store: Path, largest: int) -> list[Row]:
-    counts = sorted({4096, 32_768, largest})
+def timed(rows: list[Row], repeats: int) -> dict[str, np.ndarray]:
+    """Nanoseconds per GAN and step of each row in each round: `[repeats]`. The rows take turns."""
+    for row in progress(rows, "compiling"):
+        row.work()
+    rounds = [
+        [seconds(row.work) / row.runs / row.steps * 1e9 for row in rows] for _ in progress(range(repeats), "rounds")
+    ]
+    return dict(zip((row.name for row in rows), np.transpose(rounds), strict=True))
+
+
+def all_rows(store: Path, largest: int) -> list[Row | str]:
+    """All ways to train, in the order of the table; a text says why one is missing."""
     train_one = jax.jit(tutorial_run)
     return [
         Row("NumPy program", 1, NUMPY_EPOCHS * 5, partial(numpy_gan.train, epochs=NUMPY_EPOCHS)),
         torch_row(),
         Row("JAX, one GAN", 1, STEPS, lambda: jax.block_until_ready(train_one(jax.random.key(0), 0.01))),
         c_row(store.parent),
-        *(Row(f"JAX sweep, {n} GANs", n, STEPS, partial(swept, store, tutorial_run, n)) for n in counts),
+        *(
+            Row(f"JAX sweep, {count} GANs", count, STEPS, partial(swept, store, tutorial_run, count))
+            for count in sorted({4096, 32_768, largest})
+        ),
         Row("JAX sweep, Adam", 32_768, STEPS, partial(swept, store, adam_run, 32_768)),
     ]
 
 
-def torch_row() -> Row:
+def torch_row() -> Row | str:
     try:
         from peers import torch_gan
     except ImportError:
-        return Row("PyTorch, compiled: not installed")
+        return "PyTorch, compiled: not installed"
     return Row("PyTorch, compiled", TORCH_RUNS, TORCH_EPOCHS * 5, torch_gan.trainer(TORCH_RUNS, TORCH_EPOCHS))
 
 
-def c_row(folder: Path) -> Row:
+def c_row(folder: Path) -> Row | str:
     """The C program from the players and keys of the sweep, whose result is checked against the sweep's."""
     keys = jax.vmap(lambda seed: jax.random.split(jax.random.key(seed)))(jnp.arange(C_RUNS))
     (w, b), (u, c) = jax.vmap(slanted_land().init)(keys[:, 0])
@@ -155,7 +148,7 @@ def c_row(folder: Path) -> Row:
     try:
         work = handwritten_gan.trainer(folder, words, rates, start, STEPS, jax.device_count())
     except (OSError, subprocess.CalledProcessError):
-        return Row("C, by hand: no compiler here")
+        return "C, by hand: no compiler here"
     ours = sweep(tutorial_run, {"seed": np.arange(64), "learning_rate": [0.01]}, dims=tutorial.DIMS)
     difference = np.max(np.abs(work()[:4, :64].T - ours.generator_weights.values[:, 0]))
     if not difference < 1e-4:  # 5000 steps of float32 rounding in another order
@@ -172,7 +165,8 @@ def adam_run(key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
 
 
 def method_run(name: str, key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
-    method, strength, order, objective = TIMED[name]
+    method, order, objective = TIMED[name]
+    strength = method.strengths[len(method.strengths) // 2]
     game, rule = method.game(OBJECTIVES[objective], strength), method.rule(ORDERS[order], learning_rate, strength)
     return {"bias": train(key, game, rule, METHOD_STEPS).players.discriminator.bias}
 
@@ -183,20 +177,8 @@ def swept(store: Path, run: Callable[..., dict[str, jax.Array]], count: int) -> 
     sweep(run, {"seed": np.arange(count), "learning_rate": [0.01]}, dims=dims, store=store)
 
 
-def cost_of_methods(repeats: int) -> dict[str, float]:
-    """Median ns per GAN and step of each method, taking turns; the rate 0.1 is also the step size of the fields."""
-    axes = {"seed": np.arange(METHOD_RUNS), "learning_rate": [0.1]}
-    work = {name: partial(sweep, partial(method_run, name), axes) for name in TIMED}
-    for name in progress(work, "compiling methods"):
-        work[name]()
-    rounds = [[seconds(one) for one in work.values()] for _ in progress(range(repeats), "rounds of methods")]
-    costs = np.median(rounds, axis=0) / METHOD_RUNS / METHOD_STEPS * 1e9
-    return dict(zip(work, costs.tolist(), strict=True))
-
-
-def medians(rows: list[Row], rounds: np.ndarray) -> Data:
+def medians(column: dict[str, np.ndarray]) -> Data:
     """Medians of the rows, and the ratios that matter, each the median of the rounds' ratios."""
-    column = {row.name: rounds[:, i] for i, row in enumerate(rows)}
     sweeps = [name for name in column if name.startswith("JAX sweep,") and "Adam" not in name]
     largest = column[sweeps[-1]]
     ratios = {
@@ -223,17 +205,15 @@ def peak_memory(store: Path, largest: int) -> dict[str, float]:
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
     python = [sys.executable, "-c", program, str(Path(__file__).parent), str(store)]
-
-    def measured(size: int) -> float:
-        return float(subprocess.run([*python, str(size)], check=True, capture_output=True, text=True).stdout)
-
-    return {str(size): measured(size) for size in progress(sorted({largest // 4, largest}), "memory")}
+    return {
+        str(size): float(subprocess.run([*python, str(size)], check=True, capture_output=True, text=True).stdout)
+        for size in progress(sorted({largest // 4, largest}), "memory")
+    }
 
 
 def processor() -> str:
-    lines = handwritten_gan.processor_flags().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    found = re.search(r"model name\s*: (.*\S)", handwritten_gan.processor_flags())
+    return found[1] if found else platform.processor()
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -243,11 +223,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def report(data: Data) -> None:
-    tables = ("ns_per_gan_and_step", "methods_ns_per_gan_and_step", "ratios", "peak_memory_mib")
-    for table in tables:
+    for table in ("ns_per_gan_and_step", "methods_ns_per_gan_and_step", "ratios", "peak_memory_mib"):
         print(f"{table} ({data['machine']['devices']} devices)")
-        for name, value in data[table].items():
-            print(f"  {name:34} {value:12.4g}")
+        print(*(f"  {name:34} {value:12.4g}" for name, value in data[table].items()), sep="\n")
     print(*data["missing"], f"20,000 runs, cold, stored: {data['cold_sweep_of_20000_seconds']:.3g} s", sep="\n")
 
 

@@ -1,27 +1,24 @@
 """Which methods contract on min max x y? The factor of a step and the largest stable step size, against closed forms.
 
-Factors are measured on runs of the rule itself. Every step starts at the same small distance from the equilibrium, in
-the direction that the step before has reached: the map is linear, so the growth is the same, and nothing overflows.
-Thresholds are measured on the Jacobian of the rule's step, with all optimizer states. See docs/results/bilinear.md for
-the derivations.
+Factors are measured on runs of the rule itself, thresholds on the Jacobian of its step. See docs/results/bilinear.md.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
+from _methods import METHODS, ORDERS
+from _two_numbers import play
 from closed_forms.bilinear import CLOSED_FORMS, LARGEST_STEP, SMALLEST_STEP, ClosedForm, perturbed_energy
 from figures import bilinear as figures
 
-from slantgan_jax import Players, Rule, games, rules, train
+from slantgan_jax import Players, games
 from slantgan_jax.analysis import growth, thresholds
 from slantgan_jax.rules import State
 
@@ -46,13 +43,12 @@ LEAST_STEPS = 3000
 class Settings:
     """Every method on min max x y: its contraction factor and its largest stable step size, measured and exact."""
 
-    steps: int = 8000
+    steps: Annotated[int, partial(check_whole, least=LEAST_STEPS, most=1_000_000)] = 8000
     """Steps of each run; the more, the more exact are the measured factors."""
     methods: tuple[str, ...] = ()
     """Names of methods, as the printed table has them; all if none is given."""
 
     def check(self) -> None:
-        check_whole("--steps", self.steps, LEAST_STEPS, 1_000_000)
         if self.methods:
             check_known("--methods", self.methods, (form.name for form in CLOSED_FORMS))
 
@@ -72,13 +68,17 @@ def measure(form: ClosedForm, steps: int, points: int = POINTS) -> dict[str, Any
     crosses = 0 < form.threshold < math.inf
     sizes = np.linspace(SMALLEST_STEP, RANGE * form.threshold if crosses else RANGE_WITHOUT_THRESHOLD, points)
     sides = form.threshold * np.array([1 - THRESHOLD_MARGIN, 1 + THRESHOLD_MARGIN]) if crosses else []
-    reached = np.asarray(rescaled_runs(form.rule, jnp.asarray([*sizes, *sides, DRAWN_STEP_SIZE]), steps))
+    reached = np.asarray(rescaled_runs(form, jnp.asarray([*sizes, *sides, DRAWN_STEP_SIZE]), steps))
     distances = np.hypot(*reached)
     growths = np.log(distances / START_DISTANCE)
     # In the first quarter of a run the lesser modes die out.
     rate = partial(growth.growth_rate, start=steps // 4)
     factors = np.exp(jax.vmap(rate)(np.cumsum(growths, axis=1)))
-    closed, threshold = form.factor(sizes), float(measured_threshold(form.rule, form.period))
+    search = partial(
+        thresholds.largest_stable_rate, form.rule, GAME, EQUILIBRIUM,
+        steps=form.period, lowest=SMALLEST_STEP, highest=LARGEST_STEP, tolerance=GROWTH_TOLERANCE,
+    )  # fmt: skip
+    closed, threshold = form.factor(sizes), float(jax.jit(search)())
     drawn = math.hypot(*START) * np.exp(np.cumsum(growths[-1, :DRAWN_STEPS]))
     fine = np.linspace(1e-3, sizes[-1], 600)
     return {
@@ -99,17 +99,19 @@ def measure(form: ClosedForm, steps: int, points: int = POINTS) -> dict[str, Any
     }
 
 
-@partial(jax.jit, static_argnames=("rule", "steps"))
-def rescaled_runs(rule: Callable[[Any], Rule], step_sizes: jax.Array, steps: int) -> jax.Array:
-    """Where each step leads that starts at `START_DISTANCE`: `[2, step sizes, steps]`, x and y."""
+@partial(jax.jit, static_argnames=("form", "steps"))
+def rescaled_runs(form: ClosedForm, step_sizes: jax.Array, steps: int) -> jax.Array:
+    """Where each step leads that starts at `START_DISTANCE`: `[2, step sizes, steps]`, x and y.
 
-    def run(step_size: jax.Array) -> Players:
-        inner = rule(step_size)
+    It starts in the direction that the step before has reached. The map is linear, so the growth is the same.
+    """
+
+    def run(step_size: jax.Array) -> jax.Array:
+        inner = form.rule(step_size)
         rescaled = inner._replace(moves=lambda game: (rescale, *inner.moves(game)))
-        key = jax.random.key(0)  # nothing is drawn
-        return train(key, GAME, rescaled, steps, players=START, record=lambda info: info.players).history
+        return play(GAME, rescaled, START, steps, record_every=1)[0]
 
-    return jnp.stack(jax.vmap(run)(step_sizes))
+    return jnp.moveaxis(jax.vmap(run)(step_sizes), -1, 0)
 
 
 def rescale(state: State, sample: Any) -> State:
@@ -119,39 +121,25 @@ def rescale(state: State, sample: Any) -> State:
     return jax.tree.map(lambda leaf: factor * leaf if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, state)
 
 
-@partial(jax.jit, static_argnames=("rule", "period"))
-def measured_threshold(rule: Callable[[Any], Rule], period: int) -> jax.Array:
-    """The step size from which on a mode of the rule's map grows at the equilibrium."""
-    return thresholds.largest_stable_rate(
-        rule, GAME, EQUILIBRIUM,
-        steps=period, lowest=SMALLEST_STEP, highest=LARGEST_STEP, tolerance=GROWTH_TOLERANCE,
-    )  # fmt: skip
-
-
 def drift(discriminator_first: bool, steps: int) -> float:
     """The largest relative change of x² + y² ± η x y along a run of alternating steps: a rounding."""
-    order = ("discriminator", "generator") if discriminator_first else ("generator", "discriminator")
-    rule = rules.alternating(optax.sgd(CONSERVED_STEP_SIZE), order=order)
-    paths = train(jax.random.key(0), GAME, rule, steps, players=START, record=lambda info: info.players).history
+    order = ORDERS["alternating" if discriminator_first else "alternating, G first"]
+    path, _ = play(GAME, METHODS["plain"].rule(order, CONSERVED_STEP_SIZE), START, steps, record_every=1)
     conserved = partial(perturbed_energy, learning_rate=CONSERVED_STEP_SIZE, discriminator_first=discriminator_first)
-    return float(jnp.abs(conserved(paths) / conserved(START) - 1).max())
+    return float(jnp.abs(conserved(Players(*path.T)) / conserved(START) - 1).max())
 
 
 def report(data: Data) -> None:
     print(f"{'':43} {'factor: largest':>15}   {'unstable above η*':^27}")
     print(f"{'':43} {'difference':>15}   {'closed form':>13} {'measured':>13}   factor per step")
+    words = {0.0: "never stable", math.inf: "always stable"}
     for row in data["methods"]:
-        closed, measured = (step_size(row["threshold"][kind]) for kind in ("closed", "measured"))
+        closed, measured = (words.get(eta, f"{eta:.10f}") for eta in map(row["threshold"].get, ("closed", "measured")))
         bound = f"   η* = {row['threshold']['formula']}" if row["factors_beside_threshold"] else ""
         difference = f"{row['largest_difference']:15.1e}"
         print(f"{row['method']:43} {difference}   {closed:>13} {measured:>13}   {row['formula']}{bound}")
     drifts = ", ".join(f"{order} {value:.0e}" for order, value in data["drift_of_conserved"].items())
-    steps = data["settings"]["steps"]
-    print(f"\nAlternating steps conserve x² + y² ± η x y (+: D first) in {steps} steps, except for rounding: {drifts}")
-
-
-def step_size(value: float) -> str:
-    return "never stable" if value == 0 else "always stable" if value == math.inf else f"{value:.10f}"
+    print(f"\nAlternating steps conserve x² + y² ± η x y (+: D first) except for rounding: {drifts}")
 
 
 def answer(data: Data) -> str:
@@ -169,7 +157,7 @@ def answer(data: Data) -> str:
 EXPERIMENT = Experiment(
     "bilinear", Settings, compute, answer,
     {"factors.png": Figure(figures.factors, 15, 10.5), "trajectories.png": Figure(figures.trajectories, 16, 15)},
-    report=report, stale=("trajectories.npz",),
+    report,
 )  # fmt: skip
 
 if __name__ == "__main__":

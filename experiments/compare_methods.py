@@ -1,15 +1,14 @@
 """Which training methods reach the equilibrium of slanted land? Every objective, order and method at many rates.
 
-The game has expected losses, so there is no sampling noise, and convergence means convergence. Runs start at
-standard-normal parameters. A run has converged if its distance to equilibrium, `distances.to_equilibrium`, is below
-0.01 from some record to the last. A method is judged at the best of its rates and strengths: where most runs converged,
-then by the fewest steps in the median. See docs/results/compare_methods.md.
+A method is judged at the best of its rates and strengths: where most runs converged, then by the fewest steps in the
+median. See docs/results/compare_methods.md.
 """
 
 import itertools
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -39,8 +38,6 @@ VERDICTS = {
     "diverged": (Verdict.DIVERGED,),
 }
 """What becomes of runs, the better the earlier."""
-PRINTED = 20
-"""Rows of the ranking that are printed; ranking.txt has all."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +47,16 @@ class Settings:
     An interrupted comparison continues where it stopped.
     """
 
-    seeds: int = 100
+    seeds: Annotated[int, partial(check_whole, least=1)] = 100
     """Runs for each method, rate and strength."""
-    rates: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+    rates: Annotated[tuple[float, ...], check_positive] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
     """Learning rates of both players (Adam has a tenth of them)."""
-    steps: int = 3000
+    steps: Annotated[int, partial(check_whole, least=100, multiple=100)] = 3000
     """Steps of each run, a multiple of 100."""
-    objectives: tuple[str, ...] = tuple(OBJECTIVES)
+    objectives: Annotated[tuple[str, ...], partial(check_known, known=OBJECTIVES)] = tuple(OBJECTIVES)
     """The objectives."""
-    methods: tuple[str, ...] = tuple(METHODS)
+    methods: Annotated[tuple[str, ...], partial(check_known, known=METHODS)] = tuple(METHODS)
     """The methods."""
-
-    def check(self) -> None:
-        check_known("--objectives", self.objectives, OBJECTIVES)
-        check_known("--methods", self.methods, METHODS)
-        check_whole("--seeds", self.seeds, 1)
-        check_whole("--steps", self.steps, 100, multiple=100)
-        check_positive("--rates", *self.rates)
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -159,14 +149,15 @@ def judged(ds: xr.Dataset) -> Data:
     }
 
 
-def lines_of(data: Data) -> list[str]:
+def ranking_txt(data: Data) -> bytes:
     """The ranking, a line for each combination: at its best rate and strength, the quartiles of its steps."""
-    return [
+    lines = [
         f"{place:4}  {e['objective']:15} {e['rule']:13} {e['method']:18} rate {e['rate']:<6g} "
         f"strength {e['strength']:<5g} converged {e['converged']:4.0%}  steps {e['steps'][1]:6g} "
-        f"[{e['steps'][0]:g}, {e['steps'][2]:g}]  mostly {e['verdict']}"
+        f"[{e['steps'][0]:g}, {e['steps'][2]:g}]  mostly {e['verdict']}\n"
         for place, e in enumerate(data["ranking"], 1)
     ]
+    return "".join(lines).encode()
 
 
 def answer(data: Data) -> str:
@@ -182,8 +173,7 @@ def answer(data: Data) -> str:
 EXPERIMENT = Experiment(
     "compare_methods", Settings, compute, answer,
     {"compare_methods.png": Figure(figures.draw, size=figures.size)},
-    lambda data: print("The first of the ranking:", *lines_of(data)[:PRINTED], sep="\n"),
-    {"ranking.txt": lambda data: "".join(f"{line}\n" for line in lines_of(data)).encode()},
+    exports={"ranking.txt": ranking_txt},
     x64=False, devices=None,
 )  # fmt: skip
 

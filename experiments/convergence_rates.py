@@ -1,25 +1,23 @@
 """How fast do methods converge, and does the spectrum predict it? Seven methods at two learning rates.
 
-Each method runs from the article's start with exact expectations, so without noise, until its distance to the fixed
-point is rounding. The e-folding time is the number of epochs in which this distance falls by a factor of e. It is
-measured on the run, and predicted from the eigenvalues of the method's step where the run ends. See
-docs/results/does_it_converge.md.
+Each method runs from the article's start with exact expectations. See docs/results/does_it_converge.md#other-methods.
 """
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import _convergence as convergence
 import jax
 import numpy as np
 from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
 from _methods import METHODS, ORDERS
-from figures import convergence_rates as figures
+from figures import does_it_converge as figures
 
-from slantgan_jax import Players, games, networks, train
-from slantgan_jax.analysis import spectra, trajectories
+from slantgan_jax import Players, games
+from slantgan_jax.analysis import trajectories
 
 RECORDS = 2000
 CONVERGED_DISTANCE = 0.01
@@ -48,27 +46,16 @@ RUNS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """How fast do methods converge, measured and predicted?
+    """How fast do methods converge, measured and predicted?"""
 
-    Attributes:
-        methods: which methods run.
-        learning_rates: of both players' gradient descent.
-        epochs: of a run at the rate 0.01, a multiple of 1000; at other rates as many in the time of the flow.
-        seed: of the article's random numbers, from which all runs have their start; 42 is the article.
-    """
-
-    methods: tuple[str, ...] = tuple(RUNS)
-    learning_rates: tuple[float, ...] = (0.01, 0.3)
-    epochs: int = 1_000_000
-    seed: int = 42
-
-    def check(self) -> None:
-        check_known("--methods", self.methods, RUNS)
-        check_positive("--learning-rates", *self.learning_rates)
-        if not self.learning_rates:
-            raise ValueError("--learning-rates has none: give at least one")
-        check_whole("--epochs", self.epochs, 2000, 10_000_000, multiple=1000)
-        check_whole("--seed", self.seed, 0, 2**32 - 1)
+    methods: Annotated[tuple[str, ...], partial(check_known, known=RUNS)] = tuple(RUNS)
+    """Which methods run."""
+    learning_rates: Annotated[tuple[float, ...], check_positive] = (0.01, 0.3)
+    """Of both players' gradient descent."""
+    epochs: Annotated[int, partial(check_whole, least=2000, most=10_000_000, multiple=1000)] = 1_000_000
+    """Of a run at the rate 0.01, a multiple of 1000; at other rates as many in the time of the flow."""
+    seed: Annotated[int, partial(check_whole, least=0, most=2**32 - 1)] = 42
+    """Of the article's random numbers, from which all runs have their start; 42 is the article."""
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -85,24 +72,16 @@ def rates_of(run: Run, rate: float, settings: Settings) -> dict[str, Any]:
     method = METHODS[run.method]
     rule = method.rule(ORDERS[run.order], rate, run.strength)
     epochs = max(RECORDS, int(run.share * settings.epochs * ARTICLE_RATE / rate) // RECORDS * RECORDS)
-    record_every, per_epoch = epochs // RECORDS, convergence.STEPS_PER_EPOCH
+    record_every = epochs // RECORDS
     game = games.expected(method.game(strength=run.strength, latent=convergence.LATENT))
     game_in_arrays = method.game(strength=run.strength, latent=convergence.LATENT, images=convergence.IMAGES)
 
     @jax.jit
     def played(start: Players) -> tuple[Any, ...]:
-        history = train(
-            jax.random.key(0), game, rule, per_epoch * epochs, players=start,
-            record=lambda info: networks.to_vector(info.players), record_every=per_epoch * record_every,
-        ).history  # fmt: skip
-        end = networks.from_vector(history[-1], stacked=True)
-        _, tangents = convergence.equilibrium_of(end)
-        fixed = spectra.fixed_point(rule, game_in_arrays, end, method.period, tangents, iterations=4)
-        values = spectra.update_eigenvalues(rule, game_in_arrays, fixed, method.period, tangents)
-        spectrum = spectra.summarize_map(values, method.period / per_epoch)
-        return history, spectrum, networks.to_vector(fixed.players)
+        history = convergence.run(game, rule, epochs, record_every, start)
+        return history, *convergence.rest(rule, game_in_arrays, history[-1], method.period, iterations=4)
 
-    history, predicted, fixed = jax.tree.map(np.asarray, played(convergence.start_of(settings.seed)))
+    history, fixed, predicted = jax.tree.map(np.asarray, played(convergence.start_of(settings.seed)))
     fold, period = convergence.measured_decay(history, fixed, record_every)
     settled = int(trajectories.first_settled_record(convergence.distance(history), CONVERGED_DISTANCE))
     return {
@@ -113,15 +92,6 @@ def rates_of(run: Run, rate: float, settings: Settings) -> dict[str, Any]:
         "epochs run": epochs,
         "verdict": convergence.verdict(history[RECORDS // 100 - 1 :: RECORDS // 100]),
     }
-
-
-def report(data: Data) -> None:
-    print("Epochs in which the distance falls by e:")
-    for row in data["methods"]:
-        print(
-            f"  {row['method']:18} rate {row['learning rate']:<5g} predicted {row['predicted']:8.1f}, measured "
-            f"{row['measured']:8.1f}; epochs to 1 %: {row['epochs to 1 %']:g}; {row['verdict']}"
-        )
 
 
 def answer(data: Data) -> str:
@@ -139,9 +109,8 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "convergence_rates", Settings, compute, answer, {"convergence_rates.png": Figure(figures.draw, 9, 5.5)}, report,
-    devices=0,
-)  # fmt: skip
+    "convergence_rates", Settings, compute, answer, {"convergence_rates.png": Figure(figures.rates, 9, 5.5)}, devices=0
+)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

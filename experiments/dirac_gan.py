@@ -1,71 +1,50 @@
 """Which methods converge on the Dirac-GAN? Spectra, in closed form and by autodiff, against runs.
 
 Sixty runs of each method from all sides say what becomes of it; four runs near the equilibrium measure the factor of a
-step, which the largest eigenvalue of the step predicts. The game is expected, so nothing in it is random. See
-docs/results/dirac_gan.md for the derivations, and for the limit cycle of radius √(2 η).
+step, which the largest eigenvalue of the step predicts. See docs/results/dirac_gan.md.
 """
 
-import itertools
 import math
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import _two_numbers as runs
 import jax
-import jax.numpy as jnp
 import numpy as np
-from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
+from _experiment import Data, Experiment, Figure, check_known, check_whole, check_within, progress
 from closed_forms.dirac import ClosedForm, closed_forms
 from figures import dirac_gan as figures
 
-from slantgan_jax import Game, Players, Rule, fields, train
-from slantgan_jax.analysis import growth, spectra, trajectories
-from slantgan_jax.analysis.trajectories import Verdict
-from slantgan_jax.fields import Transform
+from slantgan_jax import Players
+from slantgan_jax.analysis import spectra
 
-RECORD_EVERY = 5
-FAR_RUNS, FAR_RADII = 60, (0.3, 1.5)  # they show where a method goes
-NEAR_RUNS, NEAR_RADIUS = 4, 1e-3  # they measure the factor at the equilibrium
-FACTOR_WINDOW = 1e-14, 1e-2  # the distances between which it is measured
+FAR_RUNS, FAR_RADII = 60, (0.3, 1.5)
+"""The runs that show where a method goes; those near the equilibrium measure the factor there."""
+GOLDEN_ANGLE = 3 - np.sqrt(5)  # over π; all of its multiples differ
+SMALLEST_DISTANCE = 1e-14  # the factor is measured above it
 FACTOR_TOLERANCE = 0.01, 1e-7  # relative to 1 - factor, and absolute
 DRAWN_RUNS, DRAWN_RECORDS = [15, 40, 59], {"paths": 300, "ends": 60}
-NEUTRAL_GROWTH = 1e-13  # a spectral radius this close to 1 is 1: rounding
 VISIBLE_GROWTH = {"attracts": 12.0, "repels": 0.15, "undecided": math.inf}  # the least steps · |ln ρ| that runs show
-CONVERGED_DISTANCE = 1e-4
-"""A run that comes so close, from 0.3 to 1.5, converges linearly: as n^-½ it would take 1e9 steps."""
-AXIS = np.linspace(-2, 2, 17)
 ORIGIN = Players(0.0, 0.0)
 CIRCLE = "non-saturating, simultaneous"
-LEAVING = {"diverges", "stalls", "drifts", "spirals out", "leaves"}
-WORDS = {
-    Verdict.DIVERGED: "diverges", Verdict.CONVERGED: "linear", Verdict.CONVERGING: "converging",
-    Verdict.SUBLINEAR: "sublinear", Verdict.STALLED: "stalls", Verdict.DRIFTING: "drifts",
-    Verdict.SPIRALING_OUT: "spirals out", Verdict.OSCILLATING: "cycle",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Settings:
     """Which GAN training methods converge, on the Dirac-GAN: from spectra and from runs."""
 
-    learning_rate: float = 0.1
+    learning_rate: Annotated[float, partial(check_within, least=0.001, most=1)] = 0.1
     """Of both players' gradient descent, from 0.001 to 1."""
-    steps: int = 40_000
+    steps: Annotated[int, partial(check_whole, least=100, most=10_000_000, multiple=100)] = 40_000
     """Of each run, a multiple of 100; slow methods need about 400 / learning_rate²."""
     methods: tuple[str, ...] = ()
     """Names of methods, as the printed table has them; all if none is given."""
 
     def check(self) -> None:
-        check_rate(self.learning_rate)
-        check_whole("--steps", self.steps, 100, 10_000_000, multiple=100)
         if self.methods:
             check_known("--methods", self.methods, closed_forms(self.learning_rate))
-
-
-def check_rate(rate: float) -> None:
-    if not 0.001 <= rate <= 1:
-        raise ValueError(f"--learning-rate is {rate}: give a number from 0.001 to 1")
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -78,8 +57,8 @@ def compute(settings: Settings, out: Path) -> Data:
     data = {
         "methods": rows,
         "portraits": jax.tree.map(lambda *arrays: np.stack(arrays), *portraits),
-        "axis": AXIS,
-        "drawn steps": {part: records * RECORD_EVERY for part, records in DRAWN_RECORDS.items()},
+        "axis": runs.FIELD_AXIS,
+        "drawn steps": {part: records * runs.RECORD_EVERY for part, records in DRAWN_RECORDS.items()},
     }
     if CIRCLE in rows:
         data["limit cycle"] = {"predicted": math.sqrt(2 * rate), "measured": float(np.mean(rows[CIRCLE]["radius"]))}
@@ -88,8 +67,10 @@ def compute(settings: Settings, out: Path) -> Data:
 
 def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A row's numbers, and the arrays of its portrait."""
-    jacobian, jump, arrows = field_at_equilibrium(form.game, form.field)
-    places, finite = jax.tree.map(np.asarray, played(form.game, form.rule, steps))
+    jacobian, jump, arrows = runs.field_at_origin(form.game, form.field)
+    radii = np.append(np.linspace(*FAR_RADII, FAR_RUNS), np.full(runs.NEAR_RUNS, runs.NEAR_RADIUS))
+    run = jax.jit(jax.vmap(lambda start: runs.play(form.game, form.rule, start, steps)))
+    places, finite = map(np.asarray, run(runs.starts(radii, GOLDEN_ANGLE)))
     with np.errstate(over="ignore"):  # in runs that diverge
         radii = np.hypot(*np.moveaxis(places, -1, 0))
     row: dict[str, Any] = {"group": form.group, "jump": jump}
@@ -102,97 +83,18 @@ def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.
         radius = float(np.abs(values).max() ** (1 / form.period))
         merged = np.abs(np.subtract(*form.flow)) < 1e-6  # then runs grow by a power of n, too
         row |= {
-            "flow": compared(form.flow, np.linalg.eigvals(jacobian)),
-            "update": compared(form.update, values),
+            "flow": runs.compared(form.flow, np.linalg.eigvals(jacobian)),
+            "update": runs.compared(form.update, values),
             "spectral radius": radius,
-            "measured factor": None if merged else float(measured_factor(radii[FAR_RUNS:], *FACTOR_WINDOW)),
-            "seen": steps * abs(math.log(radius)) > VISIBLE_GROWTH[spectral_verdict(radius - 1)],
-            "flow verdict": spectral_verdict(-np.real(form.flow).min()),
-            "spectral verdict": spectral_verdict(radius - 1),
+            "measured factor": None if merged else float(runs.measured_factor(radii[FAR_RUNS:], SMALLEST_DISTANCE)),
+            "seen": steps * abs(math.log(radius)) > VISIBLE_GROWTH[runs.spectral_verdict(radius - 1)],
+            "flow verdict": runs.spectral_verdict(-np.real(form.flow).min()),
+            "spectral verdict": runs.spectral_verdict(radius - 1),
         }
-    row |= run_verdict(places[:FAR_RUNS], radii[:FAR_RUNS], finite[:FAR_RUNS])
+    row |= runs.run_verdict(places[:FAR_RUNS], radii[:FAR_RUNS], finite[:FAR_RUNS])
     row["agrees"] = agrees(row)
     drawn, (first, last) = places[DRAWN_RUNS], DRAWN_RECORDS.values()
     return row, {"arrows": arrows, "paths": drawn[:, :first], "ends": drawn[:, -last:]}
-
-
-@cache
-def field_at_equilibrium(game: Game, transform: Transform) -> tuple[np.ndarray, float, np.ndarray]:
-    """J at (0, 0); how far ξ jumps there across ψ = 0; and -ξ on the grid. Many rows have the same field."""
-    field = spectra.expected_field(game, transform)
-    grid, sides = np.meshgrid(AXIS, AXIS), ([0, 0], [1e-12, -1e-12])
-    points = Players(*(np.append(*numbers) for numbers in zip(grid, sides, strict=True)))
-    at_points = jax.jit(lambda origin, points: (fields.jacobian(field, origin), jnp.stack(jax.vmap(field)(points), -1)))
-    jacobian, values = map(np.asarray, at_points(ORIGIN, points))
-    return jacobian, float(np.linalg.norm(values[-2] - values[-1])), -values[:-2].reshape(*grid[0].shape, 2)
-
-
-def played(game: Game, rule: Rule, steps: int) -> tuple[jax.Array, jax.Array]:
-    """Runs from all sides, the far ones first: places `[runs, records, 2]`, and whether they stay finite `[runs]`."""
-    angles = np.arange(FAR_RUNS + NEAR_RUNS) * np.pi * (3 - np.sqrt(5))  # multiples of the golden angle: all differ
-    radii = np.append(np.linspace(*FAR_RADII, FAR_RUNS), np.full(NEAR_RUNS, NEAR_RADIUS))
-    starts = Players(radii * np.cos(angles), radii * np.sin(angles))
-    return jax.jit(jax.vmap(lambda start: play(game, rule, start, steps)))(starts)
-
-
-def play(game: Game, rule: Rule, start: Players, steps: int) -> tuple[jax.Array, jax.Array]:
-    """The run of `rule` on `game`, which draws nothing, from `start`: `[records, 2]`, and whether it stays finite."""
-    run = train(
-        jax.random.key(0), game, rule, steps,
-        players=start, record=lambda info: jnp.stack(info.players), record_every=RECORD_EVERY,
-    )  # fmt: skip
-    return run.history, run.finite
-
-
-def compared(closed: np.ndarray, found: np.ndarray) -> dict[str, Any]:
-    """Eigenvalues in closed form and by autodiff, in the order in which they are closest."""
-    orders = (np.array(order) for order in itertools.permutations(found, len(closed)))
-    best = min(orders, key=lambda order: np.abs(order - closed).max())
-    return {
-        "closed": np.stack([np.real(closed), np.imag(closed)], -1),
-        "autodiff": np.stack([np.real(best), np.imag(best)], -1),
-        "difference": float(np.abs(best - closed).max()),
-    }
-
-
-def spectral_verdict(growth: float) -> str:
-    """Of a spectral radius less 1, or of a flow's growth rate."""
-    return "undecided" if abs(growth) < NEUTRAL_GROWTH else "attracts" if growth < 0 else "repels"
-
-
-@jax.jit
-def measured_factor(radii: jax.Array, low: float, high: float) -> jax.Array:
-    """The factor of a step, from distances `[runs, records]` in the later half of the time between low and high."""
-
-    def rate(radii: jax.Array) -> jax.Array:
-        start, stop = growth.longest_stretch(radii, low, high)
-        return growth.growth_rate(jnp.log(radii), (start + stop) // 2, stop)
-
-    return jnp.exp(jax.vmap(rate)(radii).mean() / RECORD_EVERY)
-
-
-def run_verdict(places: np.ndarray, radii: np.ndarray, finite: np.ndarray) -> dict[str, Any]:
-    """What becomes of runs with positions `places` `[runs, records, 2]` and distances `radii` `[runs, records]`.
-
-    Each run has one of the `WORDS`. Runs that differ are "leaves" if none of them stays, and otherwise "mixed". Runs
-    that all circle are on a "limit cycle" if they end on the same one, and otherwise on "closed orbits".
-    """
-    tail = radii.shape[1] // 5
-    classify = partial(trajectories.classify, close=CONVERGED_DISTANCE, settled_records=tail)
-    classes = [WORDS[Verdict(int(verdict))] for verdict in jax.jit(jax.vmap(classify))(radii, places, finite)]
-    kind = classes[0] if len(set(classes)) == 1 else "leaves" if set(classes) <= LEAVING else "mixed"
-    if kind == "cycle":
-        orbits = jax.vmap(trajectories.orbit_statistics)(places[:, -tail:])
-        kind = "limit cycle" if trajectories.same_cycle(orbits) else "closed orbits"
-    exponents = jax.vmap(trajectories.power_law_exponents)(radii)[1]
-    shares = radii[:, -tail:].max(1) / radii[:, 0]
-    return {
-        "run verdict": kind,
-        "runs": {name: classes.count(name) for name in dict.fromkeys(classes)},
-        "radius": [float(radii[:, -tail:].min()), float(radii[:, -tail:].max())],
-        "share": [float(shares.min()), float(shares.max())],
-        "exponent": float(exponents.mean()) if kind == "sublinear" else None,
-    }
 
 
 def agrees(row: dict[str, Any]) -> bool:
@@ -204,34 +106,24 @@ def agrees(row: dict[str, Any]) -> bool:
     radius, factor, kind = row["spectral radius"], row["measured factor"], row["run verdict"]
     if radius is None:
         return kind not in ("linear", "sublinear")
-    if not row["seen"]:
-        same = kind != "linear"
-    elif row["spectral verdict"] == "attracts":
-        same = kind == "linear"
+    if row["seen"] and row["spectral verdict"] == "repels":
+        same = kind in {*runs.LEAVING, "limit cycle"}
     else:
-        same = kind in {*LEAVING, "limit cycle"}
+        same = (kind == "linear") == row["seen"]
     relative, absolute = FACTOR_TOLERANCE
     return same and (factor is None or abs(factor - radius) < relative * abs(radius - 1) + absolute)
 
 
 def report(data: Data) -> None:
-    columns = "{:32} {:>18} {:>12} {:>12}  {:15} {}"
-    print(columns.format("method", "field's λ", "update's ρ", "measured", "spectrum", "runs"))
+    columns = "{:32} {:>12} {:>12}  {:15} {}"
+    print(columns.format("method", "update's ρ", "measured", "spectrum", "runs"))
     for name, row in data["methods"].items():
-        radius, factor, spectrum = row["spectral radius"], row["measured factor"], row["spectral verdict"]
-        unseen = " *" if spectrum in ("attracts", "repels") and not row["seen"] else ""
-        values = "none" if radius is None else eigenvalues(row["flow"]["closed"])
-        numbers = ("none" if number is None else f"{number:.8f}" for number in (radius, factor))
-        print(columns.format(name, values, *numbers, spectrum + unseen, figures.outcome(row)))
+        numbers = (f"{row[key] or math.nan:.8f}" for key in ("spectral radius", "measured factor"))
+        unseen = " *" if row["spectral verdict"] in ("attracts", "repels") and not row["seen"] else ""
+        print(columns.format(name, *numbers, row["spectral verdict"] + unseen, figures.outcome(row)))
     print("* so near to 1 that runs of this length do not show it\n")
     if cycle := data.get("limit cycle"):
         print(f"{CIRCLE}: a cycle of radius {cycle['measured']:.4f}; √(2η) = {cycle['predicted']:.4f}.")
-
-
-def eigenvalues(values: Any) -> str:
-    (first, imaginary), (second, _) = values
-    turning = abs(imaginary) > 1e-12
-    return f"{first + 0:.4g} ± {abs(imaginary):.4g}i" if turning else f"{first + 0:.4g}, {second + 0:.4g}"
 
 
 def answer(data: Data) -> str:
@@ -246,9 +138,8 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "dirac_gan", Settings, compute, answer, {"portraits.png": Figure(figures.portraits, size=figures.size)},
-    report=report, stale=("critical_penalty.png", "portraits.npz"),
-)  # fmt: skip
+    "dirac_gan", Settings, compute, answer, {"portraits.png": Figure(figures.portraits, size=figures.size)}, report
+)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -1,30 +1,25 @@
 """How does the noise of the latents move a run along the equilibria? Measured on many runs, against theory.
 
-All runs start at one equilibrium and differ only in their latents. The point at which a run's steepest lines meet the
-surface of equilibria tells where on the surface it is, however it swings. The mean of this point over the runs and its
-covariance P are compared with the theory of docs/theory/diffusion.md, integrated in the time τ = η² n of n steps:
-
-    dw/dτ = V(w),   dP/dτ = 2 η D(w) + V' P + P V'ᵀ
-
-See docs/results/which_equilibrium.md.
+All runs start at one equilibrium and differ only in their latents. See
+docs/results/which_equilibrium.md#does-noise-move-it.
 """
 
 import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
+from _flow import landing
 from _methods import METHODS, OBJECTIVES, ORDERS
-from figures import latent_noise as figures
-from jax.typing import ArrayLike
+from figures import which_equilibrium as figures
 
-from slantgan_jax import Generator, Players, faces, networks, slanted_land, sweep, train
-from slantgan_jax.analysis import diffusion, equilibria, steepest_lines
+from slantgan_jax import Players, faces, networks, slanted_land, sweep, train
+from slantgan_jax.analysis import diffusion, equilibria
 
 START_WEIGHTS = (1.5, 1.0, -1.0, -1.5)
 """Of the equilibrium at which all runs start: about as large as those that the flow reaches."""
@@ -56,45 +51,38 @@ CASES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """How does the noise of the latents move a run along the equilibria?
+    """How does the noise of the latents move a run along the equilibria?"""
 
-    Attributes:
-        replicas: the number of runs for each case and each rate; they differ in their latents.
-        steps: of every run; a multiple of 50.
-        learning_rates: both players'.
-        cases: which kinds of noise.
-    """
-
-    replicas: int = 512
-    steps: int = 1_000_000
-    learning_rates: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
-    cases: tuple[str, ...] = tuple(CASES)
+    replicas: Annotated[int, partial(check_whole, least=2)] = 512
+    """The number of runs for each case and each rate; they differ in their latents."""
+    steps: Annotated[int, partial(check_whole, least=RECORDS, most=MOST_STEPS, multiple=RECORDS)] = 1_000_000
+    """Of every run; a multiple of 50."""
+    learning_rates: Annotated[tuple[float, ...], check_positive] = (0.01, 0.03, 0.1, 0.3)
+    """Both players'."""
+    cases: Annotated[tuple[str, ...], partial(check_known, known=CASES)] = tuple(CASES)
+    """Which kinds of noise."""
 
     def check(self) -> None:
-        check_whole("--replicas", self.replicas, 2)
-        check_whole("--steps", self.steps, RECORDS, MOST_STEPS, multiple=RECORDS)
-        check_positive("--learning-rates", *self.learning_rates)
-        if len(set(self.learning_rates)) < max(1, len(self.learning_rates)):
-            raise ValueError(f"--learning-rates are {self.learning_rates}: give each once, at least one")
-        check_known("--cases", self.cases, CASES)
+        if len(set(self.learning_rates)) < len(self.learning_rates):
+            raise ValueError(f"--learning-rates are {self.learning_rates}: give each once")
 
 
 def compute(settings: Settings, out: Path) -> Data:
-    noise, steps = {}, float(settings.steps)
+    noise = {}
     for name in progress(settings.cases, "cases"):
-        theory = [predicted(rate, steps, CASES[name]) for rate in settings.learning_rates]
-        theory = {f"predicted_{key}": np.stack([each[key] for each in theory]) for key in theory[0]}
-        noise[name] = measured(CASES[name], settings) | theory
+        theory = jax.lax.map(partial(predicted, float(settings.steps), CASES[name]), np.array(settings.learning_rates))
+        noise[name] = measured(CASES[name], settings)
+        noise[name] |= {f"predicted_{key}": np.asarray(value) for key, value in theory.items()}
     return {"noise": noise, "summary": {name: summary(found, settings) for name, found in noise.items()}}
 
 
 def noisy_run(key: jax.Array, learning_rate: jax.Array, start: Players, case: Case, steps: int) -> dict[str, jax.Array]:
-    """`RECORDS` records of w, b and u, `[RECORDS, 12]`, of a run that starts at an equilibrium."""
+    """`RECORDS` records of the players, `[RECORDS, 13]`, of a run that starts at an equilibrium."""
     game = slanted_land(objective=OBJECTIVES[case.objective], independent_latents=not case.shared_latent)
     rule = METHODS["plain"].rule(ORDERS[case.order], learning_rate)
     outcome = train(
         key, game, rule, steps, players=start,
-        record=lambda info: networks.to_vector(info.players)[:12], record_every=steps // RECORDS,
+        record=lambda info: networks.to_vector(info.players), record_every=steps // RECORDS,
     )  # fmt: skip
     return {"history": outcome.history}
 
@@ -112,57 +100,43 @@ def measured(case: Case, settings: Settings) -> dict[str, np.ndarray]:
             dims={"history": ("record", "number")},
         )
     history = runs.history.transpose("learning_rate", "record", "seed", "number").values.astype(float)
-    places = np.asarray(landings(history.reshape(-1, 12)[:, :8])).reshape(*history.shape[:3], 4)
+    near = partial(landing, steps=8)
+    places = np.asarray(jax.lax.map(near, history.reshape(-1, 13), batch_size=8192)).reshape(*history.shape[:3], 4)
     at_start = np.broadcast_to(np.array(START_WEIGHTS), (len(rates), 1, 4))
     return {
         "mean": np.concatenate([at_start, places.mean(2)], axis=1),
         "deviation": np.concatenate([0 * at_start, places.std(2, ddof=1)], axis=1),
-        "fluctuation": history[:, RECORDS // 2 :, :, 8:].var(axis=(1, 2)),
+        "fluctuation": history[:, RECORDS // 2 :, :, 8:12].var(axis=(1, 2)),
     }
 
 
-@jax.jit
-def landings(numbers: jax.Array) -> jax.Array:
-    """The weights `[n, 4]` at which steepest lines meet the equilibria, from w and b `[n, 8]` near by."""
-    return jax.lax.map(
-        lambda wb: steepest_lines.endpoint(Generator(wb[:4], wb[4:]), faces.FACES, steps=8).weights,
-        numbers,
-        batch_size=8192,
-    )
+@partial(jax.jit, static_argnames=("steps", "case"))
+def predicted(steps: float, case: Case, rate: jax.Array) -> dict[str, jax.Array]:
+    """What `measured` gives for one rate, and the drift at the start: dw/dτ = V(w) and dP/dτ = 2 η D(w) + V' P + P V'ᵀ
+    in the time τ = η² n of n steps, solved by the method of Adams and Bashforth of order two."""
 
-
-@partial(jax.jit, static_argnames="case")
-def predicted(rate: ArrayLike, steps: ArrayLike, case: Case) -> dict[str, jax.Array]:
-    """What `measured` gives for one rate, by the module's equations, and the drift at the start. They are solved by the
-    method of Adams and Bashforth of order two."""
-
-    def slopes(weights: jax.Array, covariance: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-        def motion(weights: jax.Array) -> tuple[jax.Array, diffusion.SlowDiffusion]:
-            here = diffusion.slow_diffusion(
-                weights, faces.FACES, OBJECTIVES[case.objective],
-                shared_latent=case.shared_latent, discriminator_first=case.discriminator_first,
-            )  # fmt: skip
-            return here.drift, here
-
-        turn, here = jax.jacfwd(motion, has_aux=True)(weights)
-        spread = 2 * rate * here.diffusion + turn @ covariance + covariance @ turn.T
-        return (here.drift, spread), jnp.diag(here.fast_covariance)
+    def slow(weights: jax.Array) -> diffusion.SlowDiffusion:
+        return diffusion.slow_diffusion(
+            weights, faces.FACES, OBJECTIVES[case.objective],
+            shared_latent=case.shared_latent, discriminator_first=case.discriminator_first,
+        )  # fmt: skip
 
     def step(carry, number):
-        state, before = carry
-        now, fluctuation = slopes(*state)
+        (weights, covariance), before = carry
+        here, turn = slow(weights), jax.jacfwd(lambda weights: slow(weights).drift)(weights)
+        now = here.drift, 2 * rate * here.diffusion + turn @ covariance + covariance @ turn.T
         before = jax.tree.map(partial(jnp.where, number == 0), now, before)
-        after = jax.tree.map(lambda x, a, b: x + size * (1.5 * a - 0.5 * b), state, now, before)
-        return (after, now), (*state, fluctuation, now[0])
+        after = jax.tree.map(lambda x, a, b: x + size * (1.5 * a - 0.5 * b), carry[0], now, before)
+        return (after, now), (weights, jnp.diag(covariance), jnp.diag(here.fast_covariance), here.drift)
 
     size = rate**2 * steps / (RECORDS * SUBSTEPS)
     start = jnp.array(START_WEIGHTS), jnp.zeros((4, 4))
     numbers = jnp.arange(RECORDS * SUBSTEPS + 1)
-    _, (mean, covariance, fluctuation, velocity) = jax.lax.scan(step, (start, start), numbers)
+    _, (mean, variance, fluctuation, velocity) = jax.lax.scan(step, (start, start), numbers)
     return {
         "mean": mean[::SUBSTEPS],
-        "deviation": jnp.sqrt(jax.vmap(jnp.diag)(covariance))[::SUBSTEPS],
-        "fluctuation": jnp.asarray(rate) * fluctuation[len(numbers) // 2 : -1].mean(0),
+        "deviation": jnp.sqrt(variance)[::SUBSTEPS],
+        "fluctuation": rate * fluctuation[len(numbers) // 2 : -1].mean(0),
         "velocity": velocity[0],
     }
 
@@ -203,9 +177,8 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "latent_noise", Settings, compute, answer, {"latent_noise.png": Figure(figures.draw, 11, 5.3)},
-    devices=None,
-)  # fmt: skip
+    "latent_noise", Settings, compute, answer, {"latent_noise.png": Figure(figures.noise, 11, 5.3)}, devices=None
+)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -1,15 +1,13 @@
 """What do loss curves tell of how good a GAN is? Thousands of runs, their losses against their true distances.
 
-Everybody plots the losses of G and D. Here the distance of the generator's distribution from the data is known exactly,
-so that the two can be compared. Four methods train at six rates from many seeds, and each run is looked at after 100,
-1000 and 10,000 epochs. The question is how well an indicator (a loss or a gap) orders runs as a truth (a distance)
-does; rank correlations answer it. See docs/results/loss_vs_distance.md.
+How well does an indicator (a loss or a gap) order runs as a truth (a distance) does? Rank correlations answer it. See
+docs/results/loss_vs_distance.md.
 """
 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import figures.loss_vs_distance as figures
 import jax
@@ -39,14 +37,10 @@ QUANTILES = (0, 0.05, 0.5, 0.95, 1)
 class Settings:
     """Train with four methods at six rates; rank runs by loss and by distance; draw and write what that shows."""
 
-    seeds: int = 176
+    seeds: Annotated[int, partial(check_whole, least=2)] = 176
     """The number of runs for each method and rate."""
-    transported: int = 1056
+    transported: Annotated[int, partial(check_whole, least=RANKED)] = 1056
     """The number of runs whose W1, W2 and energy distance are found, 10 or more. Each takes 35 ms at each look."""
-
-    def check(self) -> None:
-        check_whole("--seeds", self.seeds, 2)
-        check_whole("--transported", self.transported, RANKED)
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -59,18 +53,18 @@ def summary(data: Data) -> Data:
     """The rank correlations, and what the runs are that have an equilibrium's losses."""
     known = np.isfinite(data["wasserstein_1"])  # [method, rate, seed, look]
     mean_face = float(np.linalg.norm(faces.FACES - faces.FACES.mean(0), axis=1).mean())
-    at_last = partial(ranked, data, -1)
-    only = np.eye(len(data["methods"]), dtype=bool)[..., None, None]
+    looks = [(str(epochs), i) for i, epochs in enumerate(data["epochs"])]
+    by_method = {
+        name: known[..., -1] & (np.arange(len(known)) == i)[:, None, None] for i, name in enumerate(data["methods"])
+    }
     return {
         "finite_share": float(data["finite"].mean()),
         "runs": int(data["finite"][..., 0].size),
         "mean_face_wasserstein_1": mean_face,
-        "spearman": {str(epochs): ranked(data, i, known[..., i]) for i, epochs in enumerate(data["epochs"])},
-        "undecided": {str(epochs): undecided(data, i, mean_face) for i, epochs in enumerate(data["epochs"])},
-        "kendall": at_last(known[..., -1], correlation=kendall),
-        "spearman_of_each_method": {
-            name: at_last(known[..., -1] & mine, resamples=0) for name, mine in zip(data["methods"], only, strict=True)
-        },
+        "spearman": {epochs: ranked(data, i, known[..., i]) for epochs, i in looks},
+        "undecided": {epochs: undecided(data, i, mean_face) for epochs, i in looks},
+        "kendall": ranked(data, -1, known[..., -1], correlation=kendall),
+        "spearman_of_each_method": {name: ranked(data, -1, mine, resamples=0) for name, mine in by_method.items()},
     }
 
 
@@ -133,11 +127,10 @@ def answer(data: Data) -> str:
         {name: ranks["wasserstein_1"][name][0] if ranks else np.nan for name in INDICATORS}
         for ranks in (found, alike["spearman"])
     )
-    compared = ("generator_loss", "discriminator_loss", "off_undecided", "duality_gap_ridge")
-    g, d, off, gap = (rho[name] for name in compared)
     first = (
-        f"Final losses of {data['runs']} runs say little of W1: rank correlation {g:.2f} for G's, {d:.2f} for D's, "
-        f"{off:.2f} for how far both are from equilibrium's, {gap:.2f} for the duality gap with a ridge.\n"
+        f"Final losses of {data['runs']} runs say little of W1: rank correlation {rho['generator_loss']:.2f} for G's, "
+        f"{rho['discriminator_loss']:.2f} for D's, {rho['off_undecided']:.2f} for how far both are from equilibrium's, "
+        f"{rho['duality_gap_ridge']:.2f} for the duality gap with a ridge.\n"
     )
     if alike["wasserstein_1_quantiles"] is None:
         return first + "None of them ends with the losses of an equilibrium."
@@ -152,15 +145,8 @@ def answer(data: Data) -> str:
     )
 
 
-EXPERIMENT = Experiment(
-    "loss_vs_distance",
-    Settings,
-    compute,
-    answer,
-    {"loss_vs_distance.png": Figure(figures.draw, 16, 10.5)},
-    x64=False,
-    devices=None,
-)
+FIGURES = {"loss_vs_distance.png": Figure(figures.draw, 16, 10.5)}
+EXPERIMENT = Experiment("loss_vs_distance", Settings, compute, answer, FIGURES, x64=False, devices=None)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

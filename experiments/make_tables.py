@@ -1,71 +1,57 @@
 """The tables of docs/methods.md and docs/performance.md, from the data of four experiments.
 
-A row of the table of methods is a method of the catalog. docs/methods.md explains what is measured of it.
+docs/methods.md explains what is measured of a method. What its table says of formulas and sources stays as it is.
 """
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import tyro
 from _experiment import command_line
-from _methods import METHODS, Method
+from benchmark import NAMES
+from figures.compare_methods import FATES
 
 EXPERIMENTS = ("bilinear", "dirac_gan", "compare_methods", "benchmark")
+COLUMNS = ("bilinear", "Dirac", "slanted land", "ns")
+ORDERS = ("simultaneous", "alternating", "tutorial")
 FASTEST = 12
 """Rows of the ranking."""
 DIRAC_WORDS = {
     "closed orbits": "orbits", "spirals out": "leaves", "diverges": "leaves", "stalls": "leaves", "drifts": "leaves",
 }  # fmt: skip
-SLANTED_LAND_WORDS = {
-    "converged": "some", "converging": "nears", "oscillating": "circles", "stalled": "rests away",
-    "drifting": "drifts", "diverged": "diverges",
-}  # fmt: skip
-ORDER, SMOOTHING = "tutorial's order", "one-sided smoothing"
-OTHERS = {
-    ORDER: Method(ORDER, "ξ of L_real, L_fake, L_G in turn", "the article", "rules.tutorial(o)"),
-    SMOOTHING: Method(SMOOTHING, "(1 - α) L_real + α s(ℓ)", "Salimans 2016", "losses.smoothed(objective, α)"),
-}
-"""Rows that are no methods of the catalog."""
-
-
-class Row(NamedTuple):
-    """The names of a method in the data of bilinear.py, dirac_gan.py and benchmark.py; a text is shown as it is."""
-
-    bilinear: tuple[str, ...] | str
-    dirac: tuple[str, ...] | str
-    benchmark: str
-
-
-def in_both_orders(name: str) -> tuple[str, str]:
-    return f"{name}, simultaneous", f"{name}, alternating"
-
-
+ORDER, SMOOTHING, MOMENTUM = "tutorial", "smoothing", "negative momentum"
 ROWS = {
-    "plain": Row(in_both_orders("gradients"), in_both_orders("non-saturating"), "simultaneous"),
-    ORDER: Row("no data", ("tutorial's order",), "tutorial"),
-    "negative momentum": Row(in_both_orders("momentum -0.5"), in_both_orders("negative momentum"), "momentum"),
-    "optimistic": Row(in_both_orders("optimistic"), ("optimistic",), "optimistic"),
-    "past extragradient": Row(("past extragradient", ""), ("past extragradient",), "past extragradient"),
-    "extragradient": Row(in_both_orders("extragradient"), ("extragradient",), "extragradient"),
-    "consensus": Row(in_both_orders("consensus 0.5"), ("consensus",), "consensus"),
-    "sga": Row(in_both_orders("SGA 1"), ("SGA",), "sga"),
-    "cgd": Row(in_both_orders("CGD"), ("CGD",), "cgd"),
-    "lola": Row(in_both_orders("LOLA 0.3"), ("LOLA",), "lola"),
-    "sos": Row(in_both_orders("SOS 0.3"), ("SOS",), "sos"),
-    "unrolled": Row(in_both_orders("unrolled 2×0.3"), ("unrolled",), "unrolled 5"),
-    "heun": Row(in_both_orders("Heun"), ("Heun",), "heun"),
-    "rk4": Row(in_both_orders("RK4"), ("RK4",), "rk4"),
-    "lookahead": Row(in_both_orders("lookahead 5, 0.5"), ("lookahead",), "lookahead"),
-    "averaging": Row("as the rule", ("averaged, alternating",), "averaged"),
-    "Adam": Row("not linear", "no derivative", "Adam"),
-    "R1": Row("no data", ("R1", "R1, alternating"), "R1"),
-    "WGAN-GP": Row("no data", ("WGAN-GP",), "WGAN-GP"),
-    "instance noise": Row("no data", ("instance noise",), "instance noise"),
-    "weight clipping": Row("no data", ("WGAN, clipped",), "weight clipping"),
-    "spectral norm": Row("no data", "no equilibrium", "spectral normalization"),
-    SMOOTHING: Row("no data", ("one-sided smoothing",), "smoothing"),
+    "gradient descent": ("plain", "gradients", "non-saturating, simultaneous", "non-saturating, alternating"),
+    "tutorial's order": (ORDER, "no data", "tutorial's order"),
+    MOMENTUM: (MOMENTUM, "momentum -0.5", f"{MOMENTUM}, simultaneous", f"{MOMENTUM}, alternating"),
+    "optimistic": ("optimistic", "optimistic", "optimistic"),
+    "past extragradient": ("past extragradient", "past extragradient", "past extragradient"),
+    "extragradient": ("extragradient", "extragradient", "extragradient"),
+    "consensus": ("consensus", "consensus 0.5", "consensus"),
+    "symplectic gradient adjustment": ("sga", "SGA 1", "SGA"),
+    "competitive gradient descent": ("cgd", "CGD", "CGD"),
+    "LOLA": ("lola", "LOLA 0.3", "LOLA"),
+    "stable opponent shaping": ("sos", "SOS 0.3", "SOS"),
+    "unrolled generator": ("unrolled", "unrolled 2×0.3", "unrolled"),
+    "Heun": ("heun", "Heun", "Heun"),
+    "Runge-Kutta 4": ("rk4", "RK4", "RK4"),
+    "lookahead": ("lookahead", "lookahead 5, 0.5", "lookahead"),
+    "averaging": ("averaging", "as the rule", "averaged, alternating"),
+    "Adam": ("Adam", "not linear", "no derivative"),
+    "R1 (= R2)": ("R1", "no data", "R1", "R1, alternating"),
+    "WGAN-GP (= DRAGAN)": ("WGAN-GP", "no data", "WGAN-GP"),
+    "instance noise": ("instance noise", "no data", "instance noise"),
+    "weight clipping": ("weight clipping", "no data", "WGAN, clipped"),
+    "spectral normalization": ("spectral norm", "no data", "no equilibrium"),
+    "one-sided smoothing": (SMOOTHING, "no data", "one-sided smoothing"),
 }
+"""What docs/methods.md calls a method: its name in the catalog or in the benchmark, in the data of bilinear.py (without
+its order), and in those of dirac_gan.py."""
+
+TEXTS = ("no data", "as the rule", "not linear", "no derivative", "no equilibrium", "–")
+"""Entries that are no names but are shown as they are."""
 
 
 def make_tables(
@@ -84,15 +70,16 @@ def make_tables(
     if not costs:
         raise ValueError(f"{folder}/benchmark has no cost of methods: run benchmark.py without --no-methods")
     try:
+        measured = methods(data, costs)
         tables = {
-            "lab": methods(data, costs),
+            "lab": markdown(("method", *COLUMNS), *((name, *cells) for name, cells in measured.items())),
             "zoo": ranking(data["compare_methods"]["ranking"]),
             "benchmark": programs(data["benchmark"]["ns_per_gan_and_step"]),
         }
     except KeyError as missing:
         raise ValueError(f"the data in {folder} have no {missing}: run the four experiments with all methods") from None
     print(*tables.values(), sep="\n\n")
-    texts = {path: replaced(path, tables) for path in page}
+    texts = {path: replaced(path, tables, measured) for path in page}
     for path, text in texts.items():
         path.write_text(text)
 
@@ -104,7 +91,7 @@ def load(folder: Path, name: str) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def replaced(path: Path, tables: dict[str, str]) -> str:
+def replaced(path: Path, tables: dict[str, str], measured: dict[str, tuple[str, ...]]) -> str:
     """The text of a page with its tables replaced."""
     text = path.read_text()
     there = [name for name in tables if f"<!-- {name} -->\n" in text and f"<!-- end of {name} -->" in text]
@@ -112,9 +99,19 @@ def replaced(path: Path, tables: dict[str, str]) -> str:
         raise ValueError(f"{path} has no <!-- lab --> and <!-- end of lab -->, nor other markers: name another --page")
     for name in there:
         before, begin, rest = text.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition(f"<!-- end of {name} -->")
-        text = f"{before}{begin}{tables[name]}\n{end}{after}"
+        table, end, after = rest.partition(f"<!-- end of {name} -->")
+        text = f"{before}{begin}{by_hand(path, table, measured) if name == 'lab' else tables[name]}\n{end}{after}"
     return text
+
+
+def by_hand(path: Path, table: str, measured: dict[str, tuple[str, ...]]) -> str:
+    """The table of methods that the page has, whose first four columns are written by hand, with what is measured."""
+    if table.count("\n") < 3:
+        raise ValueError(f"{path} has no rows of methods after <!-- lab -->: write their first four columns")
+    head, _, *rows = (tuple(line.strip("| ").split(" | ")) for line in table.splitlines())
+    if unknown := [row[0] for row in rows if row[0] not in measured]:
+        raise ValueError(f"{path} has the method {unknown[0]!r}, which is not measured: remove its row")
+    return markdown(head, *((*row[:4], *measured[row[0]]) for row in rows))
 
 
 def markdown(*lines: tuple[str, ...]) -> str:
@@ -123,31 +120,27 @@ def markdown(*lines: tuple[str, ...]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *body))
 
 
-def methods(data: dict[str, Any], costs: dict[str, float]) -> str:
-    """The table of methods."""
+def methods(data: dict[str, Any], costs: dict[str, float]) -> dict[str, tuple[str, ...]]:
+    """What is measured of each method: its entries in `COLUMNS`."""
     bounds = {row["method"]: row["threshold"]["closed"] for row in data["bilinear"]["methods"]}
-    verdicts: dict[str, str] = {name: row["run verdict"] for name, row in data["dirac_gan"]["methods"].items()}
+    verdicts = {name: row["run verdict"] for name, row in data["dirac_gan"]["methods"].items()}
     entries = {(e["objective"], e["method"], e["rule"]): e for e in data["compare_methods"]["ranking"]}
 
-    def of_slanted_land(name: str) -> str:
-        if name == ORDER:
-            return "third number"
-        objective, method = ("smoothed", "plain") if name == SMOOTHING else ("non-saturating", name)
-        orders = ("simultaneous", "alternating", "tutorial")
-        return " / ".join(steps(entries.get((objective, method, order))) for order in orders)
+    def shown(names: Iterable[str], values: dict[str, Any], word: Callable[[Any], str]) -> str:
+        return " / ".join(name if name in TEXTS else word(values[name]) for name in names)
 
-    lines = [("method", "descends", "source", "call", "bilinear", "Dirac", "slanted land", "ns")]
-    for name, row in ROWS.items():
-        method = (METHODS | OTHERS)[name]
-        bilinear, dirac = row.bilinear, row.dirac
-        if not isinstance(bilinear, str):
-            bilinear = " / ".join(bound(bounds[key]) if key else "–" for key in bilinear)
-        if not isinstance(dirac, str):
-            dirac = " / ".join(DIRAC_WORDS.get(verdicts[key], verdicts[key]) for key in dirac)
-        cost = f"{costs[row.benchmark]:.3g}"
-        call = f"`{method.call}`"
-        lines.append((method.label, method.formula, method.source, call, bilinear, dirac, of_slanted_land(name), cost))
-    return markdown(*lines)
+    found = {}
+    for label, (name, bilinear, *dirac) in ROWS.items():
+        orders = (bilinear, "–") if bilinear in bounds else (f"{bilinear}, simultaneous", f"{bilinear}, alternating")
+        objective, method = ("smoothed", "plain") if name == SMOOTHING else ("non-saturating", name)
+        on_land = " / ".join(steps(entries.get((objective, method, order))) for order in ORDERS)
+        found[label] = (
+            shown((bilinear,) if bilinear in TEXTS else orders, bounds, bound),
+            shown(dirac, verdicts, lambda verdict: DIRAC_WORDS.get(verdict) or verdict),
+            "third number" if name == ORDER else on_land,
+            f"{costs[NAMES.get(name, name)]:.3g}",
+        )
+    return found
 
 
 def bound(value: float | None) -> str:
@@ -160,7 +153,7 @@ def steps(entry: dict[str, Any] | None) -> str:
     if entry is None:
         return "–"
     median = entry["steps"][1]
-    return SLANTED_LAND_WORDS[entry["verdict"]] if median is None else f"{median:,.0f}"
+    return FATES[entry["verdict"]][0] if median is None else f"{median:,.0f}"
 
 
 def ranking(entries: list[dict[str, Any]]) -> str:

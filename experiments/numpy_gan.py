@@ -23,19 +23,11 @@ class Discriminator:
     def predict(self, image):
         return sigmoid(np.dot(image, self.weights) + self.bias)
 
-    def error_on_real(self, image):
-        return -np.log(self.predict(image))
+    def error(self, image, label):
+        return -np.log(self.predict(image) if label else 1.0 - self.predict(image))
 
-    def error_on_fake(self, image):
-        return -np.log(1.0 - self.predict(image))
-
-    def learn_real(self, image):
-        slope = -(1.0 - self.predict(image))
-        self.weights = self.weights - self.rate * slope * image
-        self.bias = self.bias - self.rate * slope
-
-    def learn_fake(self, image):
-        slope = self.predict(image)
+    def learn(self, image, label):
+        slope = self.predict(image) - label
         self.weights = self.weights - self.rate * slope * image
         self.bias = self.bias - self.rate * slope
 
@@ -70,22 +62,20 @@ def train(seed=42, rate=0.01, epochs=1000, faces=FACES, true_losses=False):
     """Trains from NumPy's legacy stream. The curves hold one value a step, taken between D's two steps; the true loss
     of the discriminator, which the article does not look at, is recorded on demand."""
     stream = np.random.RandomState(seed)
-    D = Discriminator(np.array([stream.normal() for _ in range(4)]), stream.normal(), rate)
-    G = Generator(np.array([stream.normal() for _ in range(4)]), np.array([stream.normal() for _ in range(4)]), rate)
+    D = Discriminator(stream.normal(size=4), stream.normal(), rate)
+    G = Generator(stream.normal(size=4), stream.normal(size=4), rate)
     generator_errors, published_errors, discriminator_losses = [], [], []
     for _ in range(epochs):
         for face in faces:
-            D.learn_real(face)
+            D.learn(face, 1)
             latent = stream.rand()
             on_scalar = -np.log(1.0 - sigmoid(latent * D.weights + D.bias))
-            published_errors.append(np.sum(D.error_on_real(face) + on_scalar))
+            published_errors.append(np.sum(D.error(face, 1) + on_scalar))
             generator_errors.append(G.error(latent, D))
             fake = G.draw(latent)
             if true_losses:
-                discriminator_losses.append(D.error_on_real(face) + D.error_on_fake(fake))
-            D.learn_fake(fake)
+                discriminator_losses.append(D.error(face, 1) + D.error(fake, 0))
+            D.learn(fake, 0)
             G.learn(latent, D)
     generated = np.array([G.draw(stream.rand()) for _ in range(4)])
-    return Outcome(
-        D, G, generated, np.array(generator_errors), np.array(published_errors), np.array(discriminator_losses)
-    )
+    return Outcome(D, G, generated, *map(np.array, (generator_errors, published_errors, discriminator_losses)))

@@ -1,9 +1,6 @@
 """How good are the equilibria that training reaches? Their distances from the faces, over the least of the family.
 
-The Wasserstein distances of order 1 and 2 and the energy distance are taken of the equilibria at which the flow of
-which_equilibrium.py ends, of generators after the tutorial's 1000 epochs at the rate 0.01, and of a constant image. The
-least distance that any generator of this family has is found by L-BFGS from several starts. See
-docs/results/which_equilibrium.md.
+See docs/results/which_equilibrium.md#how-good-is-it.
 """
 
 from dataclasses import dataclass
@@ -14,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _experiment import Data, Experiment, Figure, check_whole, progress
+from _experiment import Data, Experiment, Figure, progress
+from _flow import MEAN, FlowSettings, follow_flow, on_surface
 from _methods import METHODS, ORDERS
-from figures import quality_of_equilibria as figures
-from which_equilibrium import MEAN, RECORD_EVERY, follow_flow, on_surface
+from figures import which_equilibrium as figures
 
 from slantgan_jax import Generator, distributions, faces, networks, slanted_land, sweep, train
 from slantgan_jax.analysis import distances, transport
@@ -35,28 +32,19 @@ ARTICLE_RATE, ARTICLE_STEPS = 0.01, 1000 * len(faces.FACES)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How good are the equilibria that training reaches?
+class Settings(FlowSettings):
+    """How good are the equilibria that training reaches?"""
 
-    Attributes:
-        starts: the number of starts of the flow, and of runs of the tutorial.
-        flow_steps: of the flow, each of size 1; a multiple of 10.
-        orders: of the Wasserstein distances; 0 stands for the energy distance.
-    """
-
-    starts: int = 256
-    flow_steps: int = 30_000
     orders: tuple[int, ...] = (1, 2, 0)
+    """Of the Wasserstein distances; 0 stands for the energy distance."""
 
     def check(self) -> None:
-        check_whole("--starts", self.starts, 2)
-        check_whole("--flow-steps", self.flow_steps, RECORD_EVERY, multiple=RECORD_EVERY)
         if not self.orders or not set(self.orders) <= set(ORDERS_OF_DISTANCE):
             raise ValueError(f"--orders are {self.orders}: give at least one of 0, 1 and 2")
 
 
 def compute(settings: Settings, out: Path) -> Data:
-    _, history = follow_flow(settings.starts, settings.flow_steps)
+    _, history = follow_flow(settings)
     runs = tutorial_runs(settings.starts)
     quality = {
         ORDERS_OF_DISTANCE[order]: quality_of(order, history[:, -1, :8], runs)
@@ -184,7 +172,7 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "quality_of_equilibria", Settings, compute, answer, {"quality_of_equilibria.png": Figure(figures.draw, 8, 5.5)},
+    "quality_of_equilibria", Settings, compute, answer, {"quality_of_equilibria.png": Figure(figures.quality, 8, 5.5)},
     devices=None,
 )  # fmt: skip
 

@@ -1,24 +1,23 @@
 """Which modes does an equilibrium of slanted land have? Do they decay, how fast, and up to which learning rate?
 
-The equilibrium is the one whose generator has the given weights. The flow has modes exp(λ t), with λ the eigenvalues of
--J for the expected, penalized and transformed field; a step takes a time of one learning rate. A step of a rule has
-modes μⁿ, at the rule's own fixed point. An epoch has five steps. See docs/theory/stability.md for the derivation.
+The equilibrium is the one whose generator has the given weights. A mode of the flow is exp(λ t), and a mode of a rule
+is μⁿ; an epoch has five steps. See docs/theory/stability.md for the derivation.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import _methods
 import jax
 import numpy as np
-from _experiment import Data, Experiment, Figure, check_known, check_positive
+from _experiment import Data, Experiment, Figure, check_known, check_positive, check_within
 from _methods import METHODS, ORDERS
 from figures import spectrum as figures
 
-from slantgan_jax import Game, Rule, distributions, faces, fields, games, penalties, slanted_land
+from slantgan_jax import Game, Rule, distributions, faces, games, penalties, slanted_land
 from slantgan_jax.analysis import equilibria, spectra, thresholds
 from slantgan_jax.analysis.spectra import Stability
 from slantgan_jax.fields import Transform
@@ -26,7 +25,7 @@ from slantgan_jax.fields import Transform
 IMAGES = faces.unstack(faces.FACES)
 STEPS_PER_EPOCH = len(faces.FACES)
 LARGEST_WEIGHT = 100.0
-"""The largest weight for which `nodes_for` was tried."""
+"""The largest weight for which the number of nodes was tried."""
 LARGEST_NUMBER = 1e4
 """The largest rate and strength, which is also the largest that `thresholds` looks at."""
 
@@ -42,9 +41,7 @@ STEP_TRANSFORMS = ("extragradient", "cgd", "heun", "rk4")
 ADJUSTMENTS = ("extragradient", "consensus", "sga", "cgd", "sos", "heun", "rk4")
 """Transforms of one number. All leave the equilibria where they are, unlike `fields.lola`."""
 RULES = {
-    "tutorial": ("tutorial", "plain", 0.0),
-    "simultaneous": ("simultaneous", "plain", 0.0),
-    "alternating": ("alternating", "plain", 0.0),
+    **{order: (order, "plain", 0.0) for order in ("tutorial", "simultaneous", "alternating")},
     "alternating-generator-first": ("alternating, G first", "plain", 0.0),
     "past-extragradient": ("simultaneous", "past extragradient", 0.0),
     "optimistic": ("simultaneous", "optimistic", 0.0),
@@ -52,8 +49,7 @@ RULES = {
     "lookahead": ("alternating", "lookahead", 0.5),
 }
 """The order, the method and its strength in the catalog."""
-NEWTON_ITERATIONS = {"tutorial": 6}
-"""Iterations to the fixed point of a rule; those that are not named rest at the equilibrium itself."""
+Strength = Annotated[float | None, partial(check_within, least=0, most=LARGEST_NUMBER)]
 
 
 @dataclass
@@ -66,20 +62,20 @@ class Settings:
 
     weights: tuple[float, float, float, float]
     """The generator's weights, one for each pixel, from -100 to 100."""
-    objective: str = "non-saturating"
+    objective: Annotated[str, partial(check_known, known=OBJECTIVES)] = "non-saturating"
     """non-saturating, saturating, kl, wasserstein, least-squares, hinge or relativistic."""
-    penalty: str | None = None
+    penalty: Annotated[str | None, partial(check_known, known=PENALTIES)] = None
     """A penalty on the discriminator: r1, r2 or zero-centered. It needs --strength."""
-    strength: float | None = None
+    strength: Strength = None
     """The strength of the penalty."""
-    rule: str = "tutorial"
+    rule: Annotated[str, partial(check_known, known=RULES)] = "tutorial"
     """tutorial, simultaneous, alternating, alternating-generator-first, past-extragradient, optimistic,
     negative-momentum (-1/2, alternating) or lookahead (5 alternating steps, 1/2)."""
-    learning_rate: float = 0.01
+    learning_rate: Annotated[float, check_positive, partial(check_within, least=0, most=LARGEST_NUMBER)] = 0.01
     """The learning rate of both players."""
-    adjustment: str | None = None
+    adjustment: Annotated[str | None, partial(check_known, known=ADJUSTMENTS)] = None
     """A transform of the field: extragradient, consensus, sga, cgd, sos, heun or rk4."""
-    adjustment_strength: float | None = None
+    adjustment_strength: Strength = None
     """The strength of the transform. For extragradient, cgd, heun and rk4 it is a step size, by default the learning
     rate."""
 
@@ -89,33 +85,19 @@ class Settings:
                 setattr(self, name, value.replace("_", "-"))
 
     def check(self) -> None:
-        named = {"objective": OBJECTIVES, "penalty": PENALTIES, "rule": RULES, "adjustment": ADJUSTMENTS}
-        for name, known in named.items():
-            if (value := getattr(self, name)) is not None:
-                check_known(f"--{name}", [value], known)
         if not np.all(np.abs(self.weights) <= LARGEST_WEIGHT):
-            raise ValueError(
-                f"--weights are {self.weights}: give four numbers from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}"
-            )
-        check_positive("--learning-rate", self.learning_rate)
-        if self.learning_rate > LARGEST_NUMBER:
-            raise ValueError(f"--learning-rate is {self.learning_rate}: give a number up to {LARGEST_NUMBER:g}")
-        check_strength("--strength", self.strength, "--penalty", self.penalty)
-        check_strength("--adjustment-strength", self.adjustment_strength, "--adjustment", self.adjustment)
+            bound = f"{-LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}"
+            raise ValueError(f"--weights are {self.weights}: give four numbers from {bound}")
+        for option, number in (("penalty", "strength"), ("adjustment", "adjustment_strength")):
+            name, value, number = getattr(self, option), getattr(self, number), number.replace("_", "-")
+            if name is None and value is not None:
+                raise ValueError(f"--{number} is {value}, but there is no --{option}: name one")
+            if name is not None and value is None and name not in STEP_TRANSFORMS:
+                raise ValueError(f"--{option} {name} has no strength: give --{number}")
         if not is_playable(self.rule, self.objective):
             raise ValueError(
                 f"--objective {self.objective} is one term, but the tutorial's order moves by two: name another rule"
             )
-
-
-def check_strength(option: str, value: float | None, scaled_option: str, scaled: str | None) -> None:
-    """Raises `ValueError` unless `value` is a number from 0 up exactly if there is something that it scales."""
-    if scaled is None and value is not None:
-        raise ValueError(f"{option} is {value}, but there is no {scaled_option}: name one")
-    if scaled is not None and value is None and scaled not in STEP_TRANSFORMS:
-        raise ValueError(f"{scaled_option} {scaled} has no strength: give {option}")
-    if value is not None and not 0 <= value <= LARGEST_NUMBER:
-        raise ValueError(f"{option} is {value}: give a number from 0 to {LARGEST_NUMBER:g}")
 
 
 def is_playable(rule: str, objective: str) -> bool:
@@ -126,29 +108,22 @@ def is_playable(rule: str, objective: str) -> bool:
 def compute(settings: Settings, out: Path) -> Data:
     names = dict.fromkeys(("simultaneous", "alternating", settings.rule))
     compared = [name for name in names if is_playable(name, settings.objective)]
-    found = jax.tree.map(np.asarray, jax.jit(lambda: modes(settings, compared))())
-    flow, update, shift = found["flow"], found["update"], found["shift"]
-    if flow.verdict == Stability.NO_EQUILIBRIUM:
+    found = jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), jax.jit(lambda: modes(settings, compared))())
+    rates, shift = {name: found["rates"][name] for name in compared}, found["shift"]
+    if found["flow"].verdict == Stability.NO_EQUILIBRIUM:
         raise ValueError(
             f"--weights are {settings.weights}: there the field of {settings.objective}, {settings.penalty} and "
             f"{settings.adjustment} does not vanish; give others"
         )
-    if update.verdict == Stability.NO_EQUILIBRIUM:
+    if found["update"].verdict == Stability.NO_EQUILIBRIUM:
         # The rate that was found is where the residual of a surface without fixed points exceeds rounding.
-        found["rates"][settings.rule] = math.nan
-    multipliers = described(update)
-    return described(flow) | {
-        "largest_stable_learning_rate": {name: float(found["rates"][name]) for name in compared},
-        "critical_strength": {name: float(value) for name, value in found["critical"].items()},
-        "update": {
-            "multipliers": multipliers.pop("eigenvalues"),
-            "steps": steps_of(settings.rule),
-            **multipliers,
-            "fixed_point_shift": {
-                "generator_biases": np.array(shift.generator.biases).tolist(),
-                "discriminator_bias": float(shift.discriminator.bias),
-            },
-        },
+        rates[settings.rule] = math.nan
+    shift = {"generator_biases": shift.generator.biases, "discriminator_bias": shift.discriminator.bias}
+    steps, _ = period_and_iterations(settings.rule)
+    return described(found["flow"], "eigenvalues") | {
+        "largest_stable_learning_rate": rates,
+        "critical_strength": found["critical"],
+        "update": described(found["update"], "multipliers") | {"steps": steps, "fixed_point_shift": shift},
     }
 
 
@@ -158,66 +133,61 @@ def modes(settings: Settings, compared: list[str]) -> Data:
     pixels = faces.unstack(np.array(settings.weights, np.float64))
     players = equilibria.equilibrium(pixels, IMAGES, objective)
     tangents = equilibria.tangents(pixels, IMAGES, equilibria.logit_is_free(objective))
+    latent = distributions.uniform(nodes=20 + 4 * math.ceil(max(map(abs, settings.weights))))  # rounding is left
 
     def game_of(strength: Any) -> Game:
-        game = slanted_land(objective=objective, latent=distributions.uniform(nodes=nodes_for(settings.weights)))
+        game = slanted_land(objective=objective, latent=latent)
         return game if settings.penalty is None else games.penalized(game, PENALTIES[settings.penalty](strength))
 
     def stable_rate(name: str) -> jax.Array:
+        rule, (steps, iterations) = partial(rule_at, settings, name), period_and_iterations(name)
         return thresholds.largest_stable_rate(
-            lambda rate: rule_of(name, rate, transform(settings, rate)), game, players, tangents,
-            steps=steps_of(name), fixed_point_iterations=NEWTON_ITERATIONS.get(name, 0),
-        )  # fmt: skip
+            rule, game, players, tangents, steps=steps, fixed_point_iterations=iterations
+        )
 
-    game, field, steps = game_of(settings.strength), transform(settings, rate), steps_of(settings.rule)
-    rule, iterations = rule_of(settings.rule, rate, field), NEWTON_ITERATIONS.get(settings.rule, 0)
+    game, field, rule = game_of(settings.strength), transform(settings, rate), rule_at(settings, settings.rule, rate)
+    steps, iterations = period_and_iterations(settings.rule)
     flow = spectra.flow_eigenvalues(game, players, field, tangents)
     state = spectra.fixed_point(rule, game, players, steps, tangents, iterations)
     update = spectra.update_eigenvalues(rule, game, state, steps, tangents)
+    critical = thresholds.critical_strength(game_of, players, field, tangents)._asdict() if settings.penalty else {}
     return {
         "flow": spectra.summarize_flow(flow, STEPS_PER_EPOCH * rate),
         "update": spectra.summarize_map(update, steps / STEPS_PER_EPOCH),
         "shift": jax.tree.map(lambda fixed, start: fixed - start, state.players, players),
         "rates": {name: stable_rate(name) for name in compared},
-        "critical": {} if settings.penalty is None else thresholds.critical_strength(
-            game_of, players, field, tangents
-        )._asdict(),
-    }  # fmt: skip
-
-
-def nodes_for(weights: Sequence[float]) -> int:
-    """The number of nodes of the latent that leaves nothing but rounding."""
-    return 20 + 4 * math.ceil(max(map(abs, weights)))
+        "critical": critical,
+    }
 
 
 def transform(settings: Settings, rate: Any) -> Transform:
     """The transform of the field at a learning rate."""
-    name, number = settings.adjustment, settings.adjustment_strength
-    if name is None:
-        return fields.gradients
-    if name in STEP_TRANSFORMS:
-        return METHODS[name].field(rate if number is None else number, 1.0)
-    return METHODS[name].field(rate, number)
+    name, number = settings.adjustment or "plain", settings.adjustment_strength
+    return METHODS[name].field(rate if number is None else number, 1.0 if name in STEP_TRANSFORMS else number)
 
 
-def rule_of(name: str, rate: Any, field: Transform) -> Rule:
+def rule_at(settings: Settings, name: str, rate: Any) -> Rule:
+    """The rule of this name with the transformed field, at a learning rate."""
     order, method, strength = RULES[name]
-    return METHODS[method]._replace(field=lambda *_: field).rule(ORDERS[order], rate, strength)
+    return METHODS[method]._replace(field=lambda *_: transform(settings, rate)).rule(ORDERS[order], rate, strength)
 
 
-def steps_of(name: str) -> int:
-    """After how many steps the map of the rule is the same again."""
-    return METHODS[RULES[name][1]].period
+def period_and_iterations(name: str) -> tuple[int, int]:
+    """After how many steps the rule's map is the same again, and how many Newton iterations find its fixed point.
+
+    All rules but the tutorial's rest at the equilibrium itself.
+    """
+    return METHODS[RULES[name][1]].period, 6 if name == "tutorial" else 0
 
 
-def described(spectrum: spectra.Spectrum) -> Data:
-    """A spectrum as Python numbers: each eigenvalue is a pair of its real and its imaginary part."""
+def described(spectrum: spectra.Spectrum, name: str) -> Data:
+    """A spectrum of Python numbers: each eigenvalue, below `name`, is a pair of its real and its imaginary part."""
     return {
-        "eigenvalues": np.stack([spectrum.eigenvalues.real, spectrum.eigenvalues.imag], -1).tolist(),
-        "zero_modes": int(spectrum.zero_modes),
-        "verdict": Stability(int(spectrum.verdict)).name.lower().replace("_", " "),
-        "period_epochs": float(spectrum.period),
-        "efold_epochs": float(spectrum.efold),
+        name: [[value.real, value.imag] for value in spectrum.eigenvalues],
+        "zero_modes": spectrum.zero_modes,
+        "verdict": Stability(spectrum.verdict).name.lower().replace("_", " "),
+        "period_epochs": spectrum.period,
+        "efold_epochs": spectrum.efold,
     }
 
 
@@ -251,18 +221,14 @@ def rate_in_words(rate: float) -> str:
 
 def report(data: Data) -> None:
     update = data["update"]
-    print("eigenvalues of the flow, -J:")
-    for real, imaginary in data["eigenvalues"]:
-        print(f"  {real:+.12e} {imaginary:+.12e}i" if real or imaginary else "  0, along the equilibria")
-    print(f"multipliers of {update['steps']} step(s) of the rule, modulus and argument:")
-    for real, imaginary in update["multipliers"]:
-        value = complex(real, imaginary)
-        print(f"  {abs(value):.15f} {np.angle(value):+.12f}" if value != 1 else "  1, along the fixed points")
-    for name in ("zero_modes", "verdict", "period_epochs", "efold_epochs"):
-        print(f"{name:30} {data[name]}; of the rule {update[name]}")
-    print(f"{'largest stable learning rate':30} {stable_up_to(data)}")
+    for title, pairs in (
+        ("eigenvalues of the flow, -J", data["eigenvalues"]),
+        (f"multipliers of {update['steps']} step(s) of the rule", update["multipliers"]),
+    ):
+        print(f"{title}, real and imaginary part:")
+        print(*(f"  {real:+.12e} {imaginary:+.12e}i" for real, imaginary in pairs), sep="\n")
     for name, value in data["critical_strength"].items():
-        print(f"{'critical strength, ' + name:30} {value:.6g}")
+        print(f"critical strength, {name}: {value:.6g}")
 
 
 def spectrum_json(data: Data) -> Data:

@@ -8,25 +8,28 @@ import contextlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import figures.sweep as figures
 import jax
 import numpy as np
 import tyro
 import xarray as xr
-from _experiment import atomic_folder, check_whole, command_line, draw
+from _experiment import atomic_folder, check_whole, checked, command_line, draw
 from _tutorial_run import ATTRS, DIMS, EPOCHS, SCALARS, one_rate, two_rates
 from jax.experimental import multihost_utils
 
 from slantgan_jax import sweep, sweeps
 from slantgan_jax.cpu import use_every_core
 
+AT_LEAST_ONE = partial(check_whole, least=1)
+
 
 @dataclass(frozen=True)
 class Settings:
     """Train the tutorial GAN for every seed and learning rate, store the results, and draw them."""
 
-    seeds: int = 1000
+    seeds: Annotated[int, AT_LEAST_ONE] = 1000
     """The number of seeds, which are 0, 1, ...; seed S is jax.random.key(S)."""
     learning_rates: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0)
     """The learning rates of gradient descent."""
@@ -34,17 +37,17 @@ class Settings:
     """LOW HIGH COUNT, instead of --learning-rates: COUNT rates from LOW to HIGH with evenly spaced logarithms."""
     grid: bool = False
     """Let generator and discriminator have these rates independently."""
-    epochs: int = 1000
+    epochs: Annotated[int, partial(check_whole, least=1, most=EPOCHS)] = 1000
     """Passes over the five faces."""
     record_every: int | None = None
     """Record losses and distance after each so many epochs, too; it divides --epochs."""
     out: Path = Path("results/sweep.zarr")
     """The Zarr store. If it holds a part of this sweep, the rest is computed. Figures go to a folder beside it."""
-    tile: int | None = None
+    tile: Annotated[int | None, AT_LEAST_ONE] = None
     """The largest number of runs in one chunk of the store; by default 65536 on a CPU."""
     plot_only: bool = False
     """Draw what the store holds, without training."""
-    devices: int | None = None
+    devices: Annotated[int | None, AT_LEAST_ONE] = None
     """The number of CPU devices to use; by default one for each core."""
     distributed: bool = False
     """Share the work with other processes, by jax.distributed."""
@@ -56,23 +59,14 @@ class Settings:
     """The number of this process, from 0."""
 
     def check(self) -> None:
-        check_whole("--epochs", self.epochs, 1, EPOCHS)
-        check_whole("--seeds", self.seeds, 1)
-        for name, value in (("--devices", self.devices), ("--tile", self.tile)):
-            if value is not None:
-                check_whole(name, value, 1)
-        if self.record_every is not None and (self.record_every < 1 or self.epochs % self.record_every):
-            raise ValueError(
-                f"--record-every is {self.record_every}: give a positive divisor of the {self.epochs} epochs"
-            )
-        if not self.distributed and (self.coordinator or self.num_processes is not None or self.process_id is not None):
+        every, (low, high, count) = self.record_every, self.learning_rate_range or (1, 2, 2)
+        if every is not None and (every < 1 or self.epochs % every):
+            raise ValueError(f"--record-every is {every}: give a positive divisor of the {self.epochs} epochs")
+        if not self.distributed and (self.coordinator, self.num_processes, self.process_id) != (None, None, None):
             raise ValueError("--coordinator, --num-processes and --process-id need --distributed: add it")
-        if self.learning_rate_range is not None:
-            low, high, count = self.learning_rate_range
-            if not (0 < low < high < np.inf and count >= 2):
-                raise ValueError(
-                    f"--learning-rate-range is {low} {high} {count}: give 0 < LOW < HIGH and COUNT of at least 2"
-                )
+        if not (0 < low < high < np.inf and count >= 2):
+            given = f"--learning-rate-range is {low} {high} {count}"
+            raise ValueError(f"{given}: give 0 < LOW < HIGH and COUNT of at least 2")
 
 
 def parse(arguments: list[str] | None = None) -> xr.Dataset:
@@ -84,7 +78,7 @@ def parse(arguments: list[str] | None = None) -> xr.Dataset:
             raise ValueError(f"--out {settings.out} does not exist: run the sweep without --plot-only first")
         ds = sweeps.load(settings.out)
     else:
-        settings.check()
+        checked(settings)
         with atomic_folder(folder):
             pass  # it can be written: better known before the sweep than after it
         ds = computed(settings)

@@ -1,12 +1,12 @@
 """One cell of a sweep, trained alone.
 
-The parameters have the bits that `sweep.py` stores for this seed and learning rate. They are written as a run.json, the
-format that `analyze.py` and `spectrum.py` read.
+It is written as a run.json, the format that `analyze.py` and `spectrum.py` read.
 """
 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from _experiment import Data, Experiment, check_whole
 from _tutorial_run import DIMS, EPOCHS, SCALARS, one_rate
@@ -22,11 +22,8 @@ class Settings:
     """S of the run's key, jax.random.key(S)."""
     learning_rate: float = 0.01
     """The learning rate of both players' gradient descent."""
-    epochs: int = 1000
+    epochs: Annotated[int, partial(check_whole, least=1, most=EPOCHS)] = 1000
     """Passes over the five faces."""
-
-    def check(self) -> None:
-        check_whole("--epochs", self.epochs, 1, EPOCHS)
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -44,17 +41,12 @@ def run_json(data: Data) -> Data:
     return data | {"settings": data["settings"] | {"command": data["command"], "source": "jax", "precision": "float32"}}
 
 
-def report(data: Data) -> None:
-    for name in SCALARS:
-        print(f"{name:20} {data[name]}")
-
-
 def answer(data: Data) -> str:
     epochs = data["settings"]["epochs"]
     return f"After {epochs} epochs the mean generated image is {float(data['mean_gap']):.3g} from the mean face."
 
 
-EXPERIMENT = Experiment("train", Settings, compute, answer, report=report, exports={"run.json": run_json}, x64=False)
+EXPERIMENT = Experiment("train", Settings, compute, answer, exports={"run.json": run_json}, x64=False)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -1,99 +1,65 @@
 """The whole tutorial, in the order of the article: its worked examples, its training run, its figures, its numbers.
 
-The run replays the random numbers of the article's NumPy program, so that its 29 published numbers can be compared with
-ours. Figures and numbers are computed from the players before and after each step. See docs/tutorial.md.
+The run replays the random numbers of the article's NumPy program. See docs/tutorial.md.
 """
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated
 
 import figures.tutorial as figures
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _experiment import Data, Experiment, check_positive, check_whole
+from _experiment import Data, Experiment, check_known, check_positive, check_whole
 from _tutorial_text import report
 from article_stream import article_players, article_stream, replayed
 
-from slantgan_jax import (
-    Discriminator,
-    Generator,
-    Players,
-    faces,
-    games,
-    generate,
-    logit,
-    losses,
-    rules,
-    slanted_land,
-    train,
-)
-from slantgan_jax.numerics import as_float
+from slantgan_jax import Players, faces, games, generate, logit, losses, rules, slanted_land, train
+from slantgan_jax.networks import from_vector, to_vector
 from slantgan_jax.training import DIVERGENCE_BOUND, StepInfo
 
 STEPS_PER_EPOCH = len(faces.FACES)
 FRAMES = 48
-FRAME_LATENTS = (0.1, 0.4, 0.6, 0.9)
+FRAME_LATENTS = np.array([0.1, 0.4, 0.6, 0.9])
 
 
 @dataclass(frozen=True)
 class Settings:
     """Run the tutorial GAN from beginning to end: every step of the article, every figure, every printed number."""
 
-    seed: int = 42
+    seed: Annotated[int, partial(check_whole, least=0, most=2**32 - 1)] = 42
     """The seed of the random source."""
-    learning_rate: float = 0.01
+    learning_rate: Annotated[float, check_positive] = 0.01
     """The learning rate of both players' gradient descent."""
-    epochs: int = 1000
+    epochs: Annotated[int, partial(check_whole, least=1, most=1_000_000)] = 1000
     """Passes over the five faces."""
-    source: Literal["numpy", "jax"] = "numpy"
+    source: Annotated[str, partial(check_known, known=("numpy", "jax"))] = "numpy"
     """The source of random numbers: numpy replays the article's program in float64, jax uses jax.random in float32."""
-
-    def check(self) -> None:
-        check_positive("--learning-rate", self.learning_rate)
-        check_whole("--epochs", self.epochs, 1, 1_000_000)
-        check_whole("--seed", self.seed, 0, 2**32 - 1)
-
-
-class Curves(NamedTuple):
-    """Errors at one step, as the article records them: after D's step on the face, before its step on the fake."""
-
-    generator_error: jax.Array
-    discriminator_error: jax.Array
-    discriminator_loss: jax.Array
-
-
-class Outcome(NamedTuple):
-    """A whole run as NumPy arrays. `trajectory` has the players before each step and after the last one."""
-
-    trajectory: Players
-    curves: Curves
-    shown: Any
-    generated: Any
 
 
 def compute(settings: Settings, out: Path) -> Data:
     run = trained(**asdict(settings))
-    generator, discriminator = last_players(run)
-    diverged = divergence(run)
+    w, b, u, c = np.split(run["trajectory"][-1], [4, 8, 12])
+    diverged = divergence(run["trajectory"][-1])
     return {
         "faces": faces.FACES,
         "noise": faces.noise(jax.random.key(settings.seed), 20),
-        "generator": generator._asdict(),
-        "discriminator": discriminator._asdict(),
-        "latents": run.shown,
-        "generated": run.generated,
-        "curves": run.curves._asdict(),
-        "frames": None if diverged else frames(run),
-        "precision": run.generated.dtype.name,
+        "generator": {"weights": w, "biases": b},
+        "discriminator": {"weights": u, "bias": c[0]},
+        "latents": run["latents"],
+        "generated": run["generated"],
+        "curves": run["curves"],
+        "frames": None if diverged else frames(run["trajectory"]),
+        "precision": run["generated"].dtype.name,
         "diverged": diverged,
     }
 
 
-def trained(seed: int, learning_rate: float, epochs: int, source: str) -> Outcome:
-    """The run, and what the figures need of it."""
+def trained(seed: int, learning_rate: float, epochs: int, source: str) -> Data:
+    """The run as NumPy arrays, see `replay`, and the four `latents` that are drawn after training."""
     steps = epochs * STEPS_PER_EPOCH
     with jax.enable_x64(source == "numpy"):
         if source == "numpy":
@@ -104,25 +70,24 @@ def trained(seed: int, learning_rate: float, epochs: int, source: str) -> Outcom
             start = slanted_land().init(key_init)
             # The four latents drawn after training are the next ones of the run's stream, as in the article.
             latents, shown = jnp.split(jax.random.uniform(key_latent, (steps + 4,)), [steps])
-        return jax.tree.map(np.asarray, _trained(start, jnp.asarray(latents), jnp.asarray(shown), learning_rate))
+        run = replay(start, jnp.asarray(latents), jnp.asarray(shown), learning_rate)
+        return jax.tree.map(np.asarray, run | {"latents": shown})
 
 
 @jax.jit
-def _trained(start: Players, latents: jax.Array, shown: jax.Array, learning_rate: jax.Array) -> Outcome:
+def replay(start: Players, latents: jax.Array, shown: jax.Array, learning_rate: jax.Array) -> Data:
+    """A run on given latents: the players before each step and after the last, its curves, the images of `shown`."""
     game, rule = replayed(latents), rules.tutorial(optax.sgd(learning_rate))
     key = jax.random.key(0)  # it is not used: the game replays given numbers
-    record = lambda info: (info.players, curves(rule, game, info))  # noqa: E731
+    record = lambda info: (to_vector(info.players), curves(rule, game, info))  # noqa: E731
     result = train(key, game, rule, len(latents), players=start, record=record)
     players, errors = result.history
-    trajectory = jax.tree.map(lambda first, rest: jnp.concatenate([as_float(first)[None], rest]), start, players)
     generated = faces.stack(jax.vmap(generate, (None, 0))(result.players.generator, shown))
-    (weights, biases), (inputs, bias) = trajectory
-    stacked = Players(Generator(faces.stack(weights), faces.stack(biases)), Discriminator(faces.stack(inputs), bias))
-    return Outcome(stacked, errors, shown, generated)
+    return {"trajectory": jnp.vstack([to_vector(start), players]), "curves": errors, "generated": generated}
 
 
-def curves(rule: rules.Rule, game: games.Game, info: StepInfo) -> Curves:
-    """What the article's program records in a step.
+def curves(rule: rules.Rule, game: games.Game, info: StepInfo) -> dict[str, jax.Array]:
+    """What the article's program records in a step: after D's step on the face, before its step on the fake.
 
     Its discriminator error is `sum(-ln D(x) - ln(1 - D(z)))` with the scalar z in the place of an image, which
     broadcasts to one value σ(u_i z + c) for each weight: `discriminator_error`. The loss that D minimizes is
@@ -134,39 +99,39 @@ def curves(rule: rules.Rule, game: games.Game, info: StepInfo) -> Curves:
     real = losses.softplus(-logit(seen.discriminator, info.sample.real))
     broadcast = [real + losses.softplus(u * info.sample.latent + bias) for u in jax.tree.leaves(weights)]
     true = games.total_losses(game, seen, info.sample)
-    return Curves(true.generator, jnp.asarray(sum(broadcast)), true.discriminator)
+    return {
+        "generator_error": true.generator,
+        "discriminator_error": jnp.asarray(sum(broadcast)),
+        "discriminator_loss": true.discriminator,
+    }
 
 
-def last_players(run: Outcome) -> Players:
-    return jax.tree.map(lambda leaf: leaf[-1], run.trajectory)
-
-
-def frames(run: Outcome) -> Data:
+def frames(trajectory: np.ndarray) -> Data:
     """What the animation shows: images of fixed latents as training proceeds, densely where they change fast."""
-    epochs = len(run.curves.generator_error) // STEPS_PER_EPOCH
+    epochs = len(trajectory) // STEPS_PER_EPOCH
     chosen = np.unique(np.rint(np.linspace(0, np.sqrt(epochs), FRAMES) ** 2).astype(int))
-    generator, discriminator = jax.tree.map(lambda leaf: leaf[chosen * STEPS_PER_EPOCH], run.trajectory)
-    images = jax.vmap(jax.vmap(generate, (None, 0)), (0, None))(generator, np.array(FRAME_LATENTS))
+    generator, discriminator = jax.vmap(partial(from_vector, stacked=True))(trajectory[chosen * STEPS_PER_EPOCH])
+    images = jax.vmap(jax.vmap(generate, (None, 0)), (0, None))(generator, FRAME_LATENTS)
     logits = jax.vmap(jax.vmap(logit, (None, 0)))(discriminator, images)
     shown = {"images": images, "probabilities": jax.nn.sigmoid(logits)}
-    return {"epochs": chosen, "latents": np.array(FRAME_LATENTS)} | jax.tree.map(np.asarray, shown)
+    return {"epochs": chosen, "latents": FRAME_LATENTS} | jax.tree.map(np.asarray, shown)
 
 
-def divergence(run: Outcome) -> str | None:
-    """Why the run counts as diverged, or None."""
-    sizes = [np.max(np.abs(leaf)) for leaf in jax.tree.leaves(last_players(run))]
-    if not np.all(np.isfinite(sizes)):
+def divergence(parameters: np.ndarray) -> str | None:
+    """Why a run that ends with these parameters counts as diverged, or None."""
+    largest = np.max(np.abs(parameters))
+    if not np.isfinite(largest):
         return "parameters are infinite or NaN"
-    if max(sizes) > DIVERGENCE_BOUND:
-        return f"a parameter reached {max(sizes):.3g}, where every sigmoid is 0 or 1 and learning has stopped"
+    if largest > DIVERGENCE_BOUND:
+        return f"a parameter reached {largest:.3g}, where every sigmoid is 0 or 1 and learning has stopped"
     return None
 
 
 def run_json(data: Data) -> Data:
     """The run as `analyze.py` and `spectrum.py` read it."""
-    about = {name: data[name] for name in ("command", "precision", "diverged")}
+    settings = data["settings"] | {name: data[name] for name in ("command", "precision", "diverged")}
     parts = ("generator", "discriminator", "generated", "versions")
-    return {name: data[name] for name in parts} | {"settings": data["settings"] | about}
+    return {name: data[name] for name in parts} | {"settings": settings}
 
 
 def answer(data: Data) -> str:
@@ -179,17 +144,9 @@ def answer(data: Data) -> str:
     )
 
 
+FILES = {"run.json": run_json, "errors.npz": lambda data: data["curves"], "training.gif": figures.animation}
 EXPERIMENT = Experiment(
-    "tutorial",
-    Settings,
-    compute,
-    answer,
-    figures.of,
-    report,
-    {"run.json": run_json, "errors.npz": lambda data: data["curves"], "training.gif": figures.animation},
-    x64=False,
-    devices=0,
-    stale=("generated.png", "network.png", "overview.png", "training.gif"),
+    "tutorial", Settings, compute, answer, figures.of, report, FILES, x64=False, devices=0, stale=figures.OF_TRAINED
 )
 
 if __name__ == "__main__":

@@ -1,34 +1,25 @@
 """Which equilibrium does training reach? The equilibria are a surface, one for each w of the generator.
 
-Standard-normal starts follow the flow of the expected game to rest, by Runge-Kutta steps of size 1 in float64. Four
-laws say from the start, or from where the run is a little later, which w that is. Other rules, rates, penalties,
-objectives and optimizers begin at some of the same starts, and their ends are compared. See
-docs/results/which_equilibrium.md; latent_noise.py and quality_of_equilibria.py go on from here.
+Standard-normal starts follow the flow of the expected game to rest. Laws say which w that is, and other methods begin
+at the same starts. See docs/results/which_equilibrium.md.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
+from _flow import LATENT, LATER_TIME, MEAN, RECORD_EVERY, FlowSettings, follow_flow, landings, laws, residual
 from _methods import METHODS, OBJECTIVES, ORDERS
 from figures import which_equilibrium as figures
-from jax.typing import ArrayLike
 
-from slantgan_jax import Generator, Players, Rule, distributions, faces, games, networks, rules, slanted_land, train
-from slantgan_jax.analysis import diffusion, equilibria, steepest_lines
-
-MEAN = faces.FACES.mean(0)
-LATENT = distributions.uniform(nodes=8)
-"""These nodes give E σ(w z + b) with an error of 1e-6 for |w| up to 5."""
-
-RECORD_EVERY = 10
-LATER_TIME = 2000
-"""The time at which the last law starts."""
+from slantgan_jax import Generator, Players, Rule, games, networks, rules, train
+from slantgan_jax.analysis import equilibria, steepest_lines
 
 MOST_COMPARED = 64
 """At so many of the starts, or at all if there are fewer, every method begins."""
@@ -69,26 +60,13 @@ ELSEWHERE = ("R1, γ = 0.1", "saturating loss", "Adam, R1")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Which equilibrium does training reach, from which start, and by which method?
+class Settings(FlowSettings):
+    """Which equilibrium does training reach, from which start, and by which method?"""
 
-    Attributes:
-        starts: the number of starts of the flow.
-        flow_steps: of the flow, each of size 1; a multiple of 10.
-        methods: which methods run.
-        method_steps: of every method; by default as many as each needs to come to rest.
-    """
-
-    starts: int = 256
-    flow_steps: int = 30_000
-    methods: tuple[str, ...] = tuple(RUNS)
-    method_steps: int | None = None
-
-    def check(self) -> None:
-        check_whole("--starts", self.starts, 2)
-        check_whole("--flow-steps", self.flow_steps, RECORD_EVERY, multiple=RECORD_EVERY)
-        check_known("--methods", self.methods, RUNS)
-        check_whole("--method-steps", 1 if self.method_steps is None else self.method_steps, 1)
+    methods: Annotated[tuple[str, ...], partial(check_known, known=RUNS)] = tuple(RUNS)
+    """Which methods run."""
+    method_steps: Annotated[int | None, partial(check_whole, least=1)] = None
+    """Of every method; by default as many as each needs to come to rest."""
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -98,36 +76,9 @@ def compute(settings: Settings, out: Path) -> Data:
     return {"flow": flow, "methods": ends, "which": summary(flow, ends, settings)}
 
 
-def follow_flow(starts: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The starts `[starts, 13]`, and from each the flow of the expected game, `[starts, steps / RECORD_EVERY, 13]`."""
-    game = games.expected(slanted_land(latent=LATENT))
-    rule = METHODS["rk4"].rule(ORDERS["simultaneous"], 1.0)
-
-    def run(seed: jax.Array) -> tuple[jax.Array, jax.Array]:
-        start = game.init(jax.random.split(jax.random.key(seed))[0])
-        history = train(
-            jax.random.key(seed), game, rule, steps, players=start,
-            record=lambda info: networks.to_vector(info.players), record_every=RECORD_EVERY,
-        ).history  # fmt: skip
-        return networks.to_vector(start), history
-
-    start, history = jax.jit(jax.vmap(run))(jnp.arange(starts))
-    return np.asarray(start), np.asarray(history)
-
-
 def flow_and_laws(settings: Settings) -> dict[str, np.ndarray]:
     """Where the flow starts and ends, `[starts, 13]`, where each law says that it ends, `[starts, 4]`, and drawings."""
-    start, history = follow_flow(settings.starts, settings.flow_steps)
-
-    @jax.jit
-    @jax.vmap
-    def later_law(later: jax.Array) -> jax.Array:
-        """The steepest line from where the run then is, and the quadratic correction ½ vᵀ K v of `diffusion`."""
-        weights = landing(later)
-        v = jnp.concatenate([later[4:8] - on_surface(weights), later[8:]])
-        hessian = diffusion.slow_diffusion(weights, faces.FACES).limit_hessian
-        return weights + jnp.einsum("iab,a,b->i", hessian, v, v) / 2
-
+    start, history = follow_flow(settings)
     w, b = np.linspace(-3, 3.5, 66), np.linspace(-2.5, 4.5, 71)
     plane = Generator(*(np.broadcast_to(axis, (71, 66)) for axis in np.meshgrid(w, b)))
     return {
@@ -138,31 +89,11 @@ def flow_and_laws(settings: Settings) -> dict[str, np.ndarray]:
         "start": start,
         "end": history[:, -1],
         "residual": residual(history[:, -1]),
-        "nearest": start[:, :4] + (np.log(MEAN / (1 - MEAN)) - start[:, 4:8] - start[:, :4] / 2) / 2.5,
-        "steepest": np.asarray(landings(start)),
-        "later": np.asarray(later_law(history[:, min(LATER_TIME, settings.flow_steps) // RECORD_EVERY - 1])),
+        **laws(start, history),
         "paths": np.concatenate(
             [start[:DRAWN_RUNS, None, :8], history[:DRAWN_RUNS, : DRAWN_STEPS // RECORD_EVERY, :8]], axis=1
         ),
     }
-
-
-def landing(numbers: jax.Array) -> jax.Array:
-    """The weights `[4]` at which the steepest lines through G meet the equilibria, of players `[13]`."""
-    return steepest_lines.endpoint(networks.from_vector(numbers, stacked=True).generator, faces.FACES).weights
-
-
-landings = jax.jit(jax.vmap(landing))
-
-
-def on_surface(weights: ArrayLike) -> jax.Array:
-    """The biases of the equilibria with these weights, `[..., 4]`."""
-    return equilibria.bias(weights, jnp.broadcast_to(MEAN, np.shape(weights)))
-
-
-def residual(end: np.ndarray) -> np.ndarray:
-    """How far players `[n, 13]` are from the equilibrium with the same w, `[n]`."""
-    return np.linalg.norm(np.concatenate([end[:, 4:8] - on_surface(end[:, :4]), end[:, 8:]], axis=1), axis=1)
 
 
 def end_of(run: Run, count: int, settings: Settings) -> dict[str, np.ndarray]:
@@ -181,15 +112,19 @@ def end_of(run: Run, count: int, settings: Settings) -> dict[str, np.ndarray]:
 
 def summary(flow: dict[str, np.ndarray], methods: dict[str, dict[str, np.ndarray]], settings: Settings) -> Data:
     end = flow["end"][:, :4]
-    laws = {"w of the start": flow["start"][:, :4], "small-w law": flow["nearest"], STEEPEST_LINE: flow["steepest"],
-            f"from time {min(LATER_TIME, settings.flow_steps)} on": flow["later"]}  # fmt: skip
+    found_by = {
+        "w of the start": flow["start"][:, :4],
+        "small-w law": flow["nearest"],
+        STEEPEST_LINE: flow["steepest"],
+        f"from time {min(LATER_TIME, settings.flow_steps)} on": flow["later"],
+    }
     spread = rms(end - end.mean(0))
     count = min(MOST_COMPARED, settings.starts)
     return {
         "residual, most": flow["residual"].max(),
         "spread of w over starts": spread,
-        "R² of laws": {name: 1 - (rms(law - end) / spread) ** 2 for name, law in laws.items()},
-        "rms of laws": {name: rms(law - end) for name, law in laws.items()},
+        "R² of laws": {name: 1 - (rms(law - end) / spread) ** 2 for name, law in found_by.items()},
+        "rms of laws": {name: rms(law - end) for name, law in found_by.items()},
         "median |w| over the steepest law's": np.median(np.abs(end / flow["steepest"])),
         "methods": {
             name: {

@@ -25,7 +25,7 @@ COLORS = {"rates": "#1d4ed8", "starts": "#b45309"}
 
 def fates(data: Data, name: str) -> np.ndarray:
     """A picture as colors `[n, m, 3]`: the verdict is the hue, the rank of the intensity among its like the shade."""
-    verdict, intensity = (np.asarray(data[f"{name}_{of}"]) for of in ("verdict", "intensity"))
+    verdict, intensity = data[f"{name}_verdict"], data[f"{name}_intensity"]
     picture = np.ones((*verdict.shape, 3))
     for number, (colors, low, high) in enumerate(FATES.values()):
         mask = verdict == number
@@ -48,13 +48,9 @@ def sheet(figure: Panel, data: Data) -> None:
     """Both planes with their zooms, each framed in the one before, and both estimates of the dimension."""
     grid = figure.add_gridspec(4, 6, width_ratios=[1, 1, 1, 1, 0.9, 0.9])
     for row, plane in zip((0, 2), data["planes"], strict=True):
-        axes = [figure.add_subplot(grid[row : row + 2, 0:2])]
-        axes += [figure.add_subplot(grid[row + i // 2, 2 + i % 2]) for i in range(4)]
-        for level, ax in enumerate(axes):
-            if level < len(data["planes"][plane]["pictures"]):
-                _picture(ax, data, plane, level)
-            else:
-                ax.set_axis_off()
+        places = [grid[row : row + 2, 0:2], *(grid[row + i // 2, 2 + i % 2] for i in range(4))]
+        for level, place in enumerate(places[: len(data["planes"][plane]["pictures"])]):
+            _picture(figure.add_subplot(place), data, plane, level)
     _box_counts(figure.add_subplot(grid[0:2, 4:6]), data)
     _pairs(figure.add_subplot(grid[2:4, 4:6]), data)
     keys = [
@@ -75,12 +71,12 @@ def _picture(ax: Axes, data: Data, plane: str, level: int) -> None:
             ax.add_patch(Rectangle((left, bottom), right - left, top - bottom, fill=False, ec=color, lw=width))
     if level:
         found, times = picture["dimension"], round(_side(pictures[0]) / _side(picture))
+        title = f"× {times:,}{', D = {:.2f}'.format(found['value']) if found else ''}"
         ax.set(xticks=[], yticks=[])
-        ax.set_title(f"× {times:,}{', D = {:.2f}'.format(found['value']) if found else ''}", fontsize=10)
     else:
+        title = ", ".join(f"{share:.0%} {name}" for name, share in zip(FATES, picture["shares"], strict=True))
         ax.set(xlabel=AXES[plane][0], ylabel=AXES[plane][1])
-        shares = ", ".join(f"{share:.0%} {name}" for name, share in zip(FATES, picture["shares"], strict=True))
-        ax.set_title(shares, fontsize=10)
+    ax.set_title(title, fontsize=10)
 
 
 def _side(picture: Data) -> float:
@@ -92,7 +88,7 @@ def _box_counts(ax: Axes, data: Data) -> None:
     sides = np.array(data["box_sizes"]) / data["settings"]["resolution"]
     for plane, about in data["planes"].items():
         for level, picture in enumerate(about["pictures"]):
-            counts = np.where(np.array(picture["counts"]) > 0, picture["counts"], np.nan)
+            counts = np.where(picture["counts"] > 0, picture["counts"], np.nan)
             label = None if level else f"{plane}: D = {with_error(about['box_dimension'])} in the zooms"
             style = {"color": COLORS[plane], "markersize": 4, "linewidth": 1.2, "label": label}
             ax.loglog(sides * _side(picture) / _side(about["pictures"][0]), counts, "o-", **style)
@@ -109,7 +105,7 @@ def _pairs(ax: Axes, data: Data) -> None:
     """The share of pairs of points of which one converges, against their distance."""
     for plane, about in data["planes"].items():
         count, found = data["settings"]["pairs"], about["uncertainty_dimension"]
-        share = np.array(about["differing"]) / count
+        share = about["differing"] / count
         label = f"{plane}: D = 2 - slope = {with_error(found)}" if found else plane
         style = {"fmt": "o-", "color": COLORS[plane], "markersize": 4, "linewidth": 1.2, "label": label}
         ax.errorbar(about["distances"], share, 2 * np.sqrt(share * (1 - share) / count), **style)

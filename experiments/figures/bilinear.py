@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import numpy as np
+from figures.panels import grid
 from matplotlib.lines import Line2D
 
 from slantgan_jax import plots
@@ -23,20 +24,16 @@ def factors(figure: plots.Figure, data: dict[str, Any]) -> None:
     for row in data["methods"]:
         groups.setdefault(row["group"], []).append(row)
     columns = math.ceil(len(groups) / 2)
-    axes = figure.subplots(2, columns, squeeze=False).ravel()
-    for ax in axes[len(groups) :]:
-        ax.set_visible(False)
-    for ax, (name, rows) in zip(axes, groups.items(), strict=False):
+    axes = grid(figure, len(groups), columns)
+    for ax, (name, rows) in zip(axes, groups.items(), strict=True):
         families: dict[str, Line2D] = {}
         ax.axhline(1, color=plots.QUIET, linewidth=0.8, zorder=1)
         for row in rows:
             known = families.get(row["family"])
             color = known.get_color() if known else COLORS[len(families)]
-            alternating = "alternating" in row["method"]
-            style = (0, (4, 2)) if alternating else "-"
+            style, face = ((0, (4, 2)), "white") if "alternating" in row["method"] else ("-", color)
             (line,) = ax.plot(*row["curve"], color=color, linestyle=style, linewidth=1.3, zorder=2)
             families.setdefault(row["family"], line)
-            face = "white" if alternating else color
             ax.plot(row["step_sizes"], row["measured"], "o", color=color, mfc=face, markersize=3.2, zorder=3)
             threshold = row["threshold"]["closed"]
             if 0 < threshold < math.inf:
@@ -58,10 +55,7 @@ def factors(figure: plots.Figure, data: dict[str, Any]) -> None:
 def trajectories(figure: plots.Figure, data: dict[str, Any]) -> None:
     """The same run of every method in the plane: blue if it contracts, gray if it circles, red if it leaves."""
     rows = data["methods"]
-    axes = figure.subplots(math.ceil(len(rows) / COLUMNS), COLUMNS, squeeze=False, sharex=True, sharey=True).ravel()
-    for ax in axes[len(rows) :]:
-        ax.set_visible(False)
-    for ax, row in zip(axes, rows, strict=False):
+    for ax, row in zip(grid(figure, len(rows), COLUMNS, sharex=True, sharey=True), rows, strict=True):
         factor, path = row["drawn factor"], np.asarray(row["path"])
         neutral = abs(factor - 1) <= NEUTRAL_FACTOR
         color = plots.QUIET if neutral else plots.POSITIVE if factor < 1 else plots.NEGATIVE

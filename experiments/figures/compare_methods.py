@@ -8,14 +8,15 @@ from matplotlib.colors import LogNorm
 
 from slantgan_jax.plots import Panel
 
-WORDS = {
-    "converged": "some", "converging": "nearing", "oscillating": "circles", "stalled": "rests\naway",
-    "drifting": "drifts", "diverged": "diverges",
-}  # fmt: skip
-GRAYS = {
-    "converged": "#cbd5e1", "converging": "#cbd5e1", "oscillating": "#9ca3af", "stalled": "#a8a29e",
-    "drifting": "#bfb9ae", "diverged": "#3f3f46",
-}  # fmt: skip
+FATES = {
+    "converged": ("some", "#cbd5e1"),
+    "converging": ("nears", "#cbd5e1"),
+    "oscillating": ("circles", "#9ca3af"),
+    "stalled": ("rests away", "#a8a29e"),
+    "drifting": ("drifts", "#bfb9ae"),
+    "diverged": ("diverges", "#3f3f46"),
+}
+"""What most runs do in a word, and its gray."""
 
 
 def columns_of(data: dict[str, Any]) -> list[tuple[str, str]]:
@@ -40,10 +41,10 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
         if np.isfinite(median):
             face, dark, text = colors(norm(median)), norm(median) > 0.5, f"{median:.0f}\n{entry['rate']:g}"
         else:
-            face, dark, text = GRAYS[verdict], verdict == "diverged", WORDS[verdict]
+            (text, face), dark = FATES[verdict], verdict == "diverged"
         ax.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, color=face, linewidth=0)
         style = {"ha": "center", "va": "center", "fontsize": 6.5, "linespacing": 0.9}
-        ax.text(column, row, text, color="white" if dark else "black", **style)
+        ax.text(column, row, text.replace(" ", "\n"), color="white" if dark else "black", **style)
     for objective in data["settings"]["objectives"]:
         places = [i for i, (name, _) in enumerate(columns) if name == objective]
         ax.text((places[0] + places[-1]) / 2, -0.75, objective, ha="center", va="bottom", fontsize=9)

@@ -1,13 +1,16 @@
-"""The figure of dirac_gan.py."""
+"""The figures of dirac_gan.py and critical_penalty.py."""
 
 import math
 from typing import Any
 
 import numpy as np
+from figures.panels import grid
+from matplotlib.axes import Axes
 
 from slantgan_jax import plots
 
 COLORS = {"linear": plots.GENERATOR, "sublinear": plots.DISCRIMINATOR}
+CURVES = {"flow": plots.GENERATOR, "simultaneous": plots.POSITIVE, "alternating": plots.DISCRIMINATOR}
 COLUMNS = 6
 
 
@@ -19,16 +22,13 @@ def size(data: dict[str, Any]) -> tuple[float, float]:
 def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
     """A portrait of each method in the plane of its players: streamlines, and runs with their ends thick."""
     rows, axis, arrays = data["methods"], np.asarray(data["axis"]), data["portraits"]
-    axes = figure.subplots(math.ceil(len(rows) / COLUMNS), COLUMNS, squeeze=False, sharex=True, sharey=True).ravel()
+    axes = grid(figure, len(rows), COLUMNS, sharex=True, sharey=True)
     limits = axis[0], axis[-1]
-    drawings = zip(
-        axes, rows.items(), *(np.asarray(arrays[part]) for part in ("arrows", "paths", "ends")), strict=False
-    )
-    for i, (ax, (name, row), arrows, paths, ends) in enumerate(drawings):
+    for i, (ax, (name, row)) in enumerate(zip(axes, rows.items(), strict=True)):
+        arrows, paths, ends = (np.asarray(arrays[part][i]) for part in ("arrows", "paths", "ends"))
         color = COLORS.get(row["run verdict"], plots.NEGATIVE)
-        ax.streamplot(
-            axis, axis, arrows[..., 0], arrows[..., 1], density=0.5, color="#b4b8c2", linewidth=0.6, arrowsize=0.6
-        )
+        lines = {"color": "#b4b8c2", "linewidth": 0.6, "arrowsize": 0.6, "density": 0.5}
+        ax.streamplot(axis, axis, arrows[..., 0], arrows[..., 1], **lines)
         for path, end in zip(paths, ends, strict=True):
             ax.plot(*path.T, color=plots.POSITIVE, linewidth=0.7, alpha=0.6)
             ax.plot(*path[0], "o", color=plots.POSITIVE, markersize=3)
@@ -41,8 +41,6 @@ def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
         if i + COLUMNS >= len(rows):
             ax.set_xlabel("θ, generator", fontsize=8)
             ax.tick_params(labelbottom=True)
-    for ax in axes[len(rows) :]:
-        ax.set_visible(False)
     figure.suptitle(data["answer"].partition("\n")[0], fontsize=13)
     figure.supxlabel(
         f"+: the equilibrium. Dots and thin lines: starts and the first {data['drawn steps']['paths']} steps. "
@@ -67,3 +65,27 @@ def outcome(row: dict[str, Any]) -> str:
         "spirals out": f"spirals out, by {least:.2g} to {most:.2g}",
     }
     return words.get(kind, kind)
+
+
+def critical_penalty(figure: plots.Figure, data: dict[str, Any]) -> None:
+    """Against the penalty's strength: left the decay rate of the flow, right the factor of a step."""
+    left, right = figure.subplots(1, 2)
+    curves(left, data, "flow")
+    left.set(ylabel="decay rate: smallest real part of an eigenvalue", ylim=(0, None))
+    left.set_title(f"The flow is fastest at γ = {data['flow']['best']:.3g}, where the eigenvalues meet", fontsize=10)
+    curves(right, data, "simultaneous", "alternating")
+    right.set(ylabel="factor of the distance in a step: spectral radius")
+    right.set_title("Updates are fastest there, or just below if players alternate", fontsize=10)
+    figure.suptitle(data["answer"], fontsize=12)
+
+
+def curves(ax: Axes, data: dict[str, Any], *names: str) -> None:
+    for name in names:
+        curve, color = data[name], CURVES[name]
+        ax.plot(data["strengths"], curve["closed"], color=color, label=f"{name}: closed form")
+        ax.plot(
+            data["measured strengths"], curve["measured"], "o", color=color, markersize=3.5, label=f"{name}: measured"
+        )
+        ax.axvline(curve["best"], color=color, linestyle=":", linewidth=1)
+    ax.set_xlabel("strength γ of the penalty R1")
+    ax.legend(fontsize=9)

@@ -1,4 +1,4 @@
-"""The figure of does_it_converge.py: the long runs against what is predicted, in five panels."""
+"""The figures of does_it_converge.py, in five panels, and of convergence_rates.py."""
 
 import math
 from typing import Any
@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from slantgan_jax.plots import Panel
+from slantgan_jax.plots import GENERATOR, Panel
 
 ARTICLE, FULL_BATCH, REPLICAS, PREDICTED = "#be185d", "#1d4ed8", "#9ca3af", "black"
 COLORS = {"full batch": FULL_BATCH, "article": ARTICLE}
+RATE_COLORS = (ARTICLE, GENERATOR, FULL_BATCH, "#b45309")
 FLOOR = 3e-6
 """Amplitudes below are not drawn: an exponential would take the whole height of the axis."""
 
@@ -111,6 +112,31 @@ def nikaido_isoda(ax: Axes, data: dict[str, Any]) -> None:
     _epochs(ax, data, "Nikaido-Isoda gap (nats)")
     ax.set_yscale("log")
     ax.set_title("What the players could still gain; hollow: a plane tells all images apart", fontsize=11)
+
+
+def rates(panel: Panel, data: dict[str, Any]) -> None:
+    """A row for each method: rings are predicted, dots measured, with a color for each learning rate."""
+    ax = panel.subplots()
+    rows = data["methods"]
+    names = list(dict.fromkeys(row["method"] for row in rows))
+    learning_rates = dict.fromkeys(row["learning rate"] for row in rows)
+    for rate, color in zip(learning_rates, RATE_COLORS, strict=False):
+        own = [row for row in rows if row["learning rate"] == rate]
+        places = [names.index(row["method"]) for row in own]
+        ring = {"markersize": 11, "markerfacecolor": "none", "label": f"rate {rate:g}: predicted"}
+        ax.plot([row["predicted"] for row in own], places, "o", color=color, **ring)
+        measured = [row["measured"] for row in own]
+        ax.plot(measured, places, "o", color=color, markersize=4.5, label=f"rate {rate:g}: measured")
+        for place, value in zip(places, measured, strict=True):
+            if np.isfinite(value):
+                position = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center"}
+                ax.annotate(f"{value:,.0f}", (value, place), fontsize=8, **position)
+    ax.set(xscale="log", ylim=(len(names) - 0.4, -0.8))
+    ax.set_xlabel("epochs in which the distance falls by e, near the equilibrium")
+    ax.set_yticks(range(len(names)), names)
+    ax.grid(axis="x", color="#e5e7eb", linewidth=0.8)
+    ax.set_title(f"Time to converge, exact expectations, from the article's start\n{data['answer']}", fontsize=10)
+    ax.legend(fontsize=9, loc="upper left")
 
 
 def _replicas(ax: Axes, curves: dict[str, Any], name: str, label: str = "") -> None:

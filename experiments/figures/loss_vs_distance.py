@@ -50,7 +50,7 @@ def draw(figure: Panel, data: Data) -> None:
 
 def _against_distance(ax: Axes, data: Data, name: str, label: str) -> None:
     """One dot a run: an indicator and the Wasserstein-1 distance, both at the end."""
-    indicator, distance = (np.asarray(data[quantity])[..., -1] for quantity in (name, "wasserstein_1"))
+    indicator, distance = data[name][..., -1], data["wasserstein_1"][..., -1]
     for method, color, x, y in zip(data["methods"], METHOD_COLORS, indicator, distance, strict=False):
         ax.plot(x.ravel(), y.ravel(), "o", color=color, markersize=2.6, alpha=0.6, linewidth=0, label=method)
     ax.set(xscale="log", yscale="log", xlabel=label)

@@ -39,16 +39,20 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
     panel.suptitle(data["answer"], fontsize=12)
 
 
+def dots(ax: Axes, x: np.ndarray, y: np.ndarray, growth: np.ndarray, neutral: str) -> None:
+    """A dot for each mode, in the color of what it does."""
+    neither = np.abs(growth) <= GROWTH_TOLERANCE
+    for chosen, color in ((neither, neutral), (~neither & (growth < 0), STABLE), (~neither & (growth > 0), UNSTABLE)):
+        ax.plot(x[chosen], y[chosen], "o", color=color, markersize=5)
+
+
 def unit_disk(ax: Axes, drawn: np.ndarray, multipliers: np.ndarray) -> None:
     """The `drawn` multipliers and the unit circle, on axes that have room for all `multipliers`."""
     turns = np.linspace(0, 2 * np.pi, 400)
-    ax.fill(np.cos(turns), np.sin(turns), color=STABLE, alpha=0.08, linewidth=0)
-    ax.plot(np.cos(turns), np.sin(turns), color=QUIET, linewidth=0.8)
+    ax.fill(np.cos(turns), np.sin(turns), facecolor=STABLE + "14", edgecolor=QUIET, linewidth=0.8)
     ax.axhline(0, color=AXIS, linewidth=0.8, zorder=0)
     ax.axvline(0, color=AXIS, linewidth=0.8, zorder=0)
-    inside = np.abs(drawn) <= 1 + GROWTH_TOLERANCE
-    for chosen, color in ((inside, STABLE), (~inside, UNSTABLE)):
-        ax.plot(np.real(drawn[chosen]), np.imag(drawn[chosen]), "o", color=color, markersize=5)
+    dots(ax, np.real(drawn), np.imag(drawn), np.abs(drawn) - 1, neutral=STABLE)
     reach = max(1.15, 1.1 * float(np.abs(multipliers).max()))
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="Re μ", ylabel="Im μ")
 
@@ -64,17 +68,11 @@ def half_planes(ax: Axes, growth: np.ndarray, turn: np.ndarray, zeros: int) -> N
     ax.axvspan(0, reach[1], color=UNSTABLE, alpha=0.08, linewidth=0)
     ax.axvline(0, color=QUIET, linewidth=0.8)
     ax.axhline(0, color=AXIS, linewidth=0.8, zorder=0)
-    neither = np.abs(growth) <= GROWTH_TOLERANCE
-    decays, grows = ~neither & (growth < 0), ~neither & (growth > 0)
-    for chosen, color in ((neither, QUIET), (decays, STABLE), (grows, UNSTABLE)):
-        ax.plot(growth[chosen], turn[chosen], "o", color=color, markersize=5)
+    dots(ax, growth, turn, growth, neutral=QUIET)
     if zeros:
         ax.plot(0, 0, "o", color="black", markerfacecolor="white", markersize=7, zorder=3)
         text = f"{zeros} zero modes, along\nthe equilibria"
         ax.annotate(text, (0, 0), xytext=(-8, 14), textcoords="offset points", fontsize=8, ha="right")
     ax.text(0.02, 0.98, "decays", transform=ax.transAxes, fontsize=9, color=STABLE, va="top")
     ax.text(0.98, 0.98, "grows", transform=ax.transAxes, fontsize=9, color=UNSTABLE, va="top", ha="right")
-    exponents = np.arange(round(math.log10(smallest)), round(math.log10(largest)) + 1)
-    ticks = 10.0 ** exponents[:: max(1, math.ceil(len(exponents) / 4))]
-    ax.set_xticks([*-ticks[::-1], 0, *(ticks if reach[1] > largest else [])])
     ax.set_xlim(*reach)

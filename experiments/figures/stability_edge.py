@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from figures.panels import grid
 from matplotlib.axes import Axes
 
 from slantgan_jax.plots import Panel
@@ -16,16 +17,15 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
     """Lines are predicted, dots measured; the equilibria with random weights stand on gray."""
     rows, scales = data["rows"], np.array(data["settings"]["scales"])
     beside = scales.max() + 0.6 * (1 + np.arange(len(data["weights"]) - len(scales)))
-    axes = panel.subplots(3, math.ceil(len(rows) / 3), squeeze=False, sharex=True, sharey=True)
-    for ax in axes.ravel()[len(rows) :]:
-        ax.set_visible(False)
-    for ax, row in zip(axes.ravel(), rows, strict=False):
+    columns = math.ceil(len(rows) / 3)
+    axes = grid(panel, len(rows), columns, sharex=True, sharey=True)
+    for ax, row in zip(axes, rows, strict=True):
         edges(ax, row, scales, beside, data["settings"]["strengths"])
         if len(beside):
             ax.axvspan(scales.max() + 0.3, beside.max() + 0.3, color="#f3f4f6", linewidth=0, zorder=0)
-    for ax in axes[:, 0]:
+    for ax in axes[::columns]:
         ax.set_ylabel("largest stable rate")
-    axes[0, 0].legend(fontsize=8, title="R1, lines predicted", title_fontsize=8)
+    axes[0].legend(fontsize=8, title="R1, lines predicted", title_fontsize=8)
     panel.supxlabel(
         "equilibrium: s of the weights s (1, -1, -1, 1); on gray, random weights. Lines: from the spectrum. "
         "Dots: measured by runs. Crosses: above, the rule has no fixed point",

@@ -1,6 +1,6 @@
 """Figures of `sweep.py`, drawn from the data set of its store. Distances have a logarithmic scale."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -19,7 +19,6 @@ DRAWN_SEEDS = 1000
 DRAWN_LINES = 8
 LATENTS = (0.1, 0.5, 0.9)
 HISTORIES = ("generator_loss_history", "discriminator_loss_history")
-PLAYERS = ("generator_learning_rate", "discriminator_learning_rate")
 DIVERGED = "#d4d4d8"
 DISTANCE = "distance of mean image from mean face"
 
@@ -27,7 +26,7 @@ DISTANCE = "distance of mean image from mean face"
 def of(ds: xr.Dataset) -> Mapping[str, Figure]:
     """The figures for which `ds` has data."""
     one_rate = "learning_rate" in ds.dims
-    figures = {"heat_map.png": Figure(seeds_and_rates, 9, 4.5) if one_rate else Figure(both_rates, 7, 5.5)}
+    figures = {"heat_map.png": Figure(heat_map, *((9, 4.5) if one_rate else (7, 5.5)))}
     if one_rate:
         figures["distributions.png"] = Figure(distributions, 7, 4.5)
     if one_rate and all(name in ds for name in HISTORIES):
@@ -47,40 +46,29 @@ def typical(gap: xr.DataArray) -> xr.DataArray:
     return gap.fillna(np.inf).median("seed")
 
 
-def seeds_and_rates(figure: Panel, data: Data) -> None:
-    gap = distance(data["ds"]).transpose("learning_rate", "seed")
-    seen = gap[:, :DRAWN_SEEDS]
-    title = f"Distance after training: {_closest(gap)}; first {seen.sizes['seed']} of {gap.sizes['seed']} seeds"
-    _heat_map(figure, seen, ("learning rate", "seed"), title)
-
-
-def both_rates(figure: Panel, data: Data) -> None:
-    """The median over seeds. A cell is gray if more than half of its seeds diverged."""
+def heat_map(figure: Panel, data: Data) -> None:
+    """The distance of each seed and rate; over both rates the median, gray if more than half of the seeds diverged."""
     gap = distance(data["ds"])
-    middle = typical(gap).transpose(*PLAYERS)
-    corner = np.unravel_index(np.argmin(middle.values), middle.shape)
-    g, d = (gap[player].values[i] for player, i in zip(PLAYERS, corner, strict=True))
-    nearest = f"nearest at G {g:.3g}, D {d:.3g}" if np.isfinite(middle).any() else "most runs diverged"
-    names = "learning rate of the generator", "learning rate of the discriminator"
-    title = f"Median over {gap.sizes['seed']} seeds: {nearest}"
-    _heat_map(figure, middle.where(np.isfinite(middle)), names, title)
-
-
-def _heat_map(figure: Panel, gap: xr.DataArray, names: tuple[str, str], title: str) -> None:
-    """A two-dimensional `gap` in color, NaN in gray; rows from below."""
+    if "learning_rate" in gap.dims:
+        shown = gap.transpose("learning_rate", "seed")[:, :DRAWN_SEEDS]
+        title = f"Distance after training: {_closest(gap)}; first {shown.sizes['seed']} of {gap.sizes['seed']} seeds"
+    else:
+        middle = typical(gap).transpose("generator_learning_rate", "discriminator_learning_rate")
+        shown = middle.where(np.isfinite(middle))
+        title = f"Median over {gap.sizes['seed']} seeds: {_closest(gap)}"
     ax = figure.subplots()
     colors = colormaps["viridis_r"].with_extremes(bad=DIVERGED)
-    finite = gap.values[np.isfinite(gap.values) & (gap.values > 0)]
+    finite = shown.values[np.isfinite(shown.values) & (shown.values > 0)]
     scale = LogNorm(finite.min(), max(finite.max(), 1.001 * finite.min())) if finite.size else None
-    image = ax.imshow(gap.values, aspect="auto", origin="lower", interpolation="nearest", cmap=colors, norm=scale)
-    for axis, dim, name in zip((ax.yaxis, ax.xaxis), gap.dims, names, strict=True):
-        values = gap[dim].values
+    image = ax.imshow(shown.values, aspect="auto", origin="lower", interpolation="nearest", cmap=colors, norm=scale)
+    for axis, dim in zip((ax.yaxis, ax.xaxis), shown.dims, strict=True):
+        values = shown[dim].values
         ticks = _evenly(len(values), 7)
         axis.set_ticks(ticks, [f"{values[tick]:.3g}" for tick in ticks])
-        axis.set_label_text(name)
+        axis.set_label_text(str(dim).replace("_", " "))
     if finite.size:
         figure.colorbar(image, ax=ax, label=DISTANCE)
-    ax.set_title(f"{title} (gray: diverged)" if gap.isnull().any() else title, fontsize=11)
+    ax.set_title(f"{title} (gray: diverged)" if shown.isnull().any() else title, fontsize=11)
 
 
 def distributions(figure: Panel, data: Data) -> None:
@@ -101,7 +89,7 @@ def loss_bands(figure: Panel, data: Data) -> None:
     """Median and middle 80 % over seeds of the losses at some of the rates."""
     ds = data["ds"]
     labels, chosen = _labels(ds), _evenly(ds.sizes["learning_rate"], DRAWN_LINES)
-    axes: Sequence[Axes] = figure.subplots(1, 2, squeeze=False)[0]
+    axes = figure.subplots(1, 2)
     for ax, name, undecided in zip(axes, HISTORIES, (np.log(2), 2 * np.log(2)), strict=True):
         loss = ds[name].where(ds.finite_history).transpose("learning_rate", "seed", "epoch")[:, :DRAWN_SEEDS].values
         for color, i in zip(_colors(len(chosen)), chosen, strict=True):
@@ -136,10 +124,12 @@ def faces(figure: Panel, data: Data) -> None:
 
 
 def _closest(gap: xr.DataArray) -> str:
-    medians = typical(gap).values
+    medians = typical(gap)
     if np.isinf(medians).all():
         return "most runs diverged at every rate"
-    return f"closest at rate {gap.learning_rate.values[np.argmin(medians)]:.3g}"
+    nearest = medians.isel(medians.argmin(...))
+    rates = ", ".join(f"{dim} {nearest[dim].item():.3g}" for dim in medians.dims)
+    return f"closest at {rates.replace('learning_', '').replace('_', ' ')}"
 
 
 def _labels(of: xr.Dataset | xr.DataArray) -> list[str]:

@@ -3,7 +3,6 @@
 import io
 import math
 from collections.abc import Iterator, Mapping
-from types import SimpleNamespace
 
 import numpy as np
 from _experiment import Data, Figure, progress
@@ -11,89 +10,83 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from slantgan_jax import plots
+from slantgan_jax import Discriminator, Generator, plots
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUIET, Panel
 
+CURVES = {
+    "generator_error": (GENERATOR, 1),
+    "discriminator_error": (QUIET, None),
+    "discriminator_loss": (DISCRIMINATOR, 2),
+}
+"""The color of each curve, and its value in units of ln 2 where D is undecided."""
+
+PLAYERS = {"discriminator_loss": "discriminator", "generator_error": "generator"}
 LARGEST_ERROR = 1e30
 """Larger errors, of a run that diverges, are not drawn."""
 
+OF_TRAINED = ("generated.png", "network.png", "overview.png")
+"""The figures that there are not if the run diverged."""
+
 
 def of(data: Data) -> Mapping[str, Figure]:
-    """The figures of a run. If it diverged, there are none of a trained network."""
+    """The figures of a run."""
     figures = {
         "faces.png": Figure(real_faces, 9, 2.4),
         "noise.png": Figure(noise, 7, 6.2),
         "error_functions.png": Figure(error_functions, 8, 3.6),
         "generator_error.png": Figure(generator_error, 7, 4),
         "discriminator_error.png": Figure(discriminator_error, 10, 4.2),
-    }
-    if data["diverged"]:
-        return figures
-    return figures | {
         "generated.png": Figure(generated, 8, 2.7),
         "network.png": Figure(network, 9, 6),
         "overview.png": Figure(overview, 11, 6),
     }
+    return {name: figure for name, figure in figures.items() if not data["diverged"] or name not in OF_TRAINED}
 
 
-def real_faces(figure: Panel, data: Data) -> None:
-    plots.faces(figure, np.asarray(data["faces"]), 5, title="The five faces of slanted land")
+def real_faces(figure: Panel, data: Data, numbers: bool = True) -> None:
+    plots.faces(figure, data["faces"], 5, title="The five faces of slanted land", numbers=numbers)
 
 
 def noise(figure: Panel, data: Data) -> None:
-    plots.faces(figure, np.asarray(data["noise"]), 5, title="Twenty images that are no faces", numbers=False)
+    plots.faces(figure, data["noise"], 5, title="Twenty images that are no faces", numbers=False)
 
 
-def generated(figure: Panel, data: Data) -> None:
+def generated(figure: Panel, data: Data, numbers: bool = True) -> None:
     labels = [f"z = {latent:.2f}" for latent in data["latents"]]
-    plots.faces(figure, np.asarray(data["generated"]), 4, labels, "What the trained generator draws")
+    plots.faces(figure, data["generated"], 4, labels, "What the trained generator draws", numbers)
 
 
 def network(figure: Panel, data: Data, title: str = "The trained GAN") -> None:
-    generator, discriminator = (
-        SimpleNamespace(**{name: np.asarray(values) for name, values in data[player].items()})
-        for player in ("generator", "discriminator")
-    )
-    plots.network(figure, generator, discriminator, title)
+    plots.network(figure, Generator(**data["generator"]), Discriminator(**data["discriminator"]), title)
 
 
 def error_functions(figure: Panel, data: Data) -> None:
     """Section 8: the error -ln(p) where the label is 1, and -ln(1 - p) where it is 0."""
-    probability = np.linspace(0.001, 0.999, 999)
+    predictions, shown = np.linspace(0.001, 0.999, 999), np.array([0.1, 0.9])
     axes = figure.subplots(1, 2, sharey=True)
-    for ax, label, formula in zip(axes, (1, 0), ("-ln(p)", "-ln(1 - p)"), strict=True):
-        curve = -np.log(probability if label else 1 - probability)
-        ax.plot(probability, curve, color=POSITIVE if label else NEGATIVE)
-        for p in (0.1, 0.9):
-            error = -math.log(p if label else 1 - p)
-            side, align = (8, "left") if p < 0.5 else (-8, "right")
-            style = {"textcoords": "offset points", "ha": align, "fontsize": 9}
+    for ax, label, color, title in zip(
+        axes, (1, 0), (POSITIVE, NEGATIVE), ("label 1 (a face): -ln(p)", "label 0 (no face): -ln(1 - p)"), strict=True
+    ):
+        ax.plot(predictions, -np.log(predictions if label else 1 - predictions), color=color)
+        for p, error, align in zip(shown, -np.log(shown if label else 1 - shown), ("left", "right"), strict=True):
             ax.plot([p], [error], "o", color="black", markersize=4)
-            ax.annotate(f"p = {p}: {error:.2f}", (p, error), (side, 12), **style)
-        ax.set_title(f"label {label} ({'a face' if label else 'no face'}): {formula}", fontsize=10)
+            ax.annotate(f" p = {p}: {error:.2f} ", (p, error + 0.35), ha=align, fontsize=9)
+        ax.set_title(title, fontsize=10)
         ax.set(xlim=(0, 1), ylim=(0, 5), xlabel="prediction p, a probability")
     axes[0].set_ylabel("error (nats)")
     figure.suptitle("The error is small where the prediction is right", fontsize=11)
 
 
 def generator_error(figure: Panel, data: Data) -> None:
-    ax = figure.subplots()
-    error_curve(ax, data, "generator_error", GENERATOR)
-    _undecided(ax, math.log(2), "ln 2: D undecided")
-    ax.set_ylabel("-ln D(G(z))  (nats)")
-    ax.set_title(f"Generator error function{_note(data)}", fontsize=11)
+    error_curve(figure.subplots(), data, "generator_error", "Generator error function", "-ln D(G(z))  (nats)")
 
 
 def discriminator_error(figure: Panel, data: Data) -> None:
     """The discriminator's curve as the article draws it, and beside it the loss that it minimizes."""
     left, right = figure.subplots(1, 2)
-    error_curve(left, data, "discriminator_error", QUIET)
-    left.set_title(f"as published: four broadcast values summed{_note(data)}", fontsize=10)
-    left.set_ylabel(r"$\sum_i\,[-\ln D(x) - \ln(1 - \sigma(u_i z + c))]$")
-    error_curve(right, data, "discriminator_loss", DISCRIMINATOR)
-    _undecided(right, 2 * math.log(2), "2 ln 2: D undecided")
-    right.set_title(f"true loss{_note(data)}", fontsize=10)
-    right.set_ylabel("-ln D(x) - ln(1 - D(G(z)))  (nats)")
+    formula = r"$\sum_i\,[-\ln D(x) - \ln(1 - \sigma(u_i z + c))]$"
+    error_curve(left, data, "discriminator_error", "as published: four broadcast values summed", formula)
+    error_curve(right, data, "discriminator_loss", "true loss", "-ln D(x) - ln(1 - D(G(z)))  (nats)")
     figure.suptitle("Discriminator error function", fontsize=11)
     figure.supxlabel(
         "The published curve feeds the number z itself, not the image G(z), to the discriminator: it is not the loss.",
@@ -103,41 +96,33 @@ def discriminator_error(figure: Panel, data: Data) -> None:
 
 def overview(figure: Panel, data: Data) -> None:
     """The whole tutorial in one picture: data, trained networks, losses, what the generator draws."""
-    real, drawn = np.asarray(data["faces"]), np.asarray(data["generated"])
     top, bottom = figure.subfigures(2, 1, height_ratios=(1, 2.2), squeeze=False)[:, 0]
-    left, right = top.subfigures(1, 2, width_ratios=(len(real), len(drawn)))
-    labels = [f"z = {latent:.2f}" for latent in data["latents"]]
-    plots.faces(left, real, len(real), title="The faces of slanted land", numbers=False)
-    plots.faces(right, drawn, len(drawn), labels, title="What the trained generator draws", numbers=False)
+    left, right = top.subfigures(1, 2, width_ratios=(5, 4))
+    real_faces(left, data, numbers=False)
+    generated(right, data, numbers=False)
     graph, panel = bottom.subfigures(1, 2, width_ratios=(1.5, 1))
     network(graph, data, title="")
     ax = panel.subplots()
-    error_curve(ax, data, "discriminator_loss", DISCRIMINATOR, "discriminator")
-    error_curve(ax, data, "generator_error", GENERATOR, "generator")
-    for level in (math.log(2), 2 * math.log(2)):
-        ax.axhline(level, color=QUIET, linestyle=":", linewidth=1)
+    for name in PLAYERS:
+        error_curve(ax, data, name)
     ax.set_ylabel("loss (nats); dotted: D undecided")
-    ax.legend(fontsize=9, loc="center right")
+    ax.legend(ax.lines[1::3], PLAYERS.values(), fontsize=9, loc="center right")
 
 
-def error_curve(ax: Axes, data: Data, name: str, color: str, label: str = "") -> None:
-    """One error curve against epochs: every step faint, the mean of each epoch on top."""
-    errors, count = np.asarray(data["curves"][name]), len(data["faces"])
+def error_curve(ax: Axes, data: Data, name: str, title: str = "", formula: str = "") -> None:
+    """One error curve against epochs: every step faint, the mean of each epoch on top; with a title, what it is."""
+    errors, count, (color, level) = data["curves"][name], len(data["faces"]), CURVES[name]
     errors = np.where(np.abs(errors) < LARGEST_ERROR, errors, np.nan)
     means = errors.reshape(-1, count).mean(1)
     ax.plot((np.arange(errors.size) + 1) / count, errors, color=color, alpha=0.25, linewidth=0.5)
-    ax.plot(np.arange(means.size) + 1, means, color=color, linewidth=1.5, label=label)
-    ax.set(xlabel="epoch", xlim=(0, means.size))
+    ax.plot(np.arange(means.size) + 1, means, color=color, linewidth=1.5)
+    ax.set(xlabel="epoch", xlim=(0, means.size), ylabel=formula)
     ax.margins(y=0.05)
-
-
-def _undecided(ax: Axes, level: float, label: str) -> None:
-    ax.axhline(level, color=QUIET, linestyle=":", linewidth=1, label=label)
-    ax.legend(fontsize=9, loc="lower right")
-
-
-def _note(data: Data) -> str:
-    return " (diverged)" if data["diverged"] else ""
+    if level:
+        ax.axhline(level * math.log(2), color=QUIET, linestyle=":", linewidth=1)
+    if title:
+        notes = [*(["dotted: D undecided"] if level else []), *(["diverged"] if data["diverged"] else [])]
+        ax.set_title(f"{title} ({', '.join(notes)})" if notes else title, fontsize=10)
 
 
 def animation(data: Data) -> bytes | None:
@@ -145,14 +130,9 @@ def animation(data: Data) -> bytes | None:
     if data["diverged"]:
         return None
     count = len(data["frames"]["epochs"])
-    drawn = [Image.fromarray(frame) for frame in progress(animation_frames(data), "animation", count)]
-    colors = drawn[-1].copy()
-    for i, name in enumerate((NEGATIVE, POSITIVE, GENERATOR, DISCRIMINATOR)):
-        colors.paste(name, (colors.width // 4, 40 * i, colors.width // 2, 40 * i + 40))
-    for row in range(256):  # the last frame has few of the grays that the first ones need
-        colors.paste((row, row, row), (0, row, colors.width // 4, row + 1))
-    palette = colors.quantize(224)
-    first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in drawn)
+    drawn = list(progress(animation_frames(data), "animation", count))
+    palette = Image.fromarray(np.vstack([drawn[0], drawn[count // 2], drawn[-1]])).quantize(224)
+    first, *rest = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in drawn)
     durations = [600, *[110] * (count - 2), 2500]
     file = io.BytesIO()
     first.save(file, "GIF", save_all=True, append_images=rest, loop=0, duration=durations)
@@ -161,25 +141,22 @@ def animation(data: Data) -> bytes | None:
 
 def animation_frames(data: Data) -> Iterator[np.ndarray]:
     """The frames of the animation as `[height, width, 3]` bytes."""
-    frames = {name: np.asarray(values) for name, values in data["frames"].items()}
-    count, side = frames["images"].shape[1], math.isqrt(frames["images"].shape[2])
+    frames = data["frames"]
+    side = math.isqrt(frames["images"].shape[2])
     figure = plots.new_figure(7, 4.6, dpi=80)
     canvas = FigureCanvasAgg(figure)
     top, bottom = figure.subfigures(2, 1, height_ratios=(1.25, 1), squeeze=False)[:, 0]
     pictures = []
-    for ax, latent in zip(np.atleast_1d(top.subplots(1, count)), frames["latents"], strict=True):
+    for ax, latent in zip(top.subplots(1, len(frames["latents"])), frames["latents"], strict=True):
         pictures.append(ax.imshow(np.zeros((side, side)), cmap="Greys", vmin=0, vmax=1))
-        ax.set(xticks=[], yticks=[], xlabel=" ")
+        ax.set(xticks=[], yticks=[])
+        ax.set_xlabel(" ", fontsize=9)
         ax.set_title(f"G(z), z = {latent:.2f}", fontsize=9)
-        ax.xaxis.label.set_fontsize(9)
     title = top.suptitle(" ", fontsize=12)
     ax, lines = bottom.subplots(), []
-    for curve, color, label in (
-        ("discriminator_loss", DISCRIMINATOR, "discriminator"),
-        ("generator_error", GENERATOR, "generator"),
-    ):
-        loss = np.reshape(data["curves"][curve], (-1, len(data["faces"]))).mean(1)
-        epochs = np.arange(loss.size) + 1
+    for curve, label in PLAYERS.items():
+        loss = data["curves"][curve].reshape(-1, len(data["faces"])).mean(1)
+        epochs, color = np.arange(loss.size) + 1, CURVES[curve][0]
         ax.plot(epochs, loss, color=color, alpha=0.2, linewidth=1)
         lines.append((ax.plot([], [], color=color, linewidth=1.6, label=label)[0], epochs, loss))
         ax.set(xlim=(0, loss.size), xlabel="epoch", ylabel="loss (nats)")
@@ -191,9 +168,8 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
         title.set_text(f"epoch {epoch}")
         for picture, image, probability in zip(pictures, images, probabilities, strict=True):
             picture.set_data(image.reshape(side, side))
-            is_face = probability > 0.5
-            verdict = f"D: {probability:.1%}, {'a face' if is_face else 'no face'}"
-            picture.axes.set_xlabel(verdict, color=POSITIVE if is_face else NEGATIVE)
+            verdict, color = ("a face", POSITIVE) if probability > 0.5 else ("no face", NEGATIVE)
+            picture.axes.set_xlabel(f"D: {probability:.1%}, {verdict}", color=color)
         for line, epochs, loss in lines:
             line.set_data(epochs[:epoch], loss[:epoch])
         cursor.set_xdata([epoch, epoch])

@@ -2,8 +2,8 @@
 
 import ctypes
 import subprocess
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -43,14 +43,10 @@ def trainer(
 
     def work() -> np.ndarray:
         arrays = [[np.array(array[..., part], order="C") for array in (keys, rates, players)] for part in parts]
-        workers = []
-        for part, group in zip(parts, arrays, strict=True):
-            pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in group]
-            workers.append(threading.Thread(target=program.train, args=(part.stop - part.start, steps, *pointers)))
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        with ThreadPoolExecutor(threads) as pool:
+            for part, group in zip(parts, arrays, strict=True):
+                pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in group]
+                pool.submit(program.train, part.stop - part.start, steps, *pointers)
         return np.concatenate([group[2] for group in arrays], axis=1)
 
     return work

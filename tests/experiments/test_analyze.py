@@ -17,20 +17,20 @@ pytestmark = [
 ]
 
 
-def written(folder, weights, biases, slopes, bias):
-    run = {
-        "generator": {"weights": weights, "biases": biases},
-        "discriminator": {"weights": slopes, "bias": bias},
-    }
-    path = folder / "run.json"
-    path.write_text(json.dumps(run))
-    return path
+def run_json(weights=(1, 2, 3, 4), biases=(1, 2, 3, 4), slopes=(1, 2, 3, 4), bias=0):
+    generator, discriminator = {"weights": weights, "biases": biases}, {"weights": slopes, "bias": bias}
+    return json.dumps({"generator": generator, "discriminator": discriminator})
 
 
-@pytest.mark.slow
-def test_measures_are_those_of_a_fine_grid_in_numpy(tmp_path, x64):
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run.json"
+
+
+def test_measures_are_those_of_a_fine_grid_in_numpy(path, x64):
     w, b, u, c = [1.5, -0.7, 0.4, 2.0], [0.3, -1.0, -1.4, 0.2], [0.6, -0.3, -0.4, 0.4], -0.2
-    found = analyze.analysis_of(analyze.players_of(written(tmp_path, w, b, u, c)))
+    path.write_text(run_json(w, b, u, c))
+    found = analyze.analysis_of(analyze.players_of(path))
     z = (np.arange(3000) + 0.5) / 3000  # midpoints: an error of about 1/(24 · 3000²) = 5e-9 times a second derivative
     drawn, real = 1 / (1 + np.exp(-(np.outer(z, w) + b))), faces.FACES
     np.testing.assert_allclose(found["mean_image"], drawn.mean(0), atol=1e-8)
@@ -56,14 +56,8 @@ def test_measures_are_those_of_a_fine_grid_in_numpy(tmp_path, x64):
     np.testing.assert_allclose(found["discriminator_loss"], d_loss, atol=1e-8)
     inside = drawn * (1 - drawn) * -(1 / (1 + np.exp(fake)))[:, None] * u  # dL_G / d(pixel score)
     judged = [-(1 / (1 + np.exp(of_real)))[:, None], (1 / (1 + np.exp(-fake)))[:, None]]
-    field = np.concatenate(
-        [
-            (inside * z[:, None]).mean(0),
-            inside.mean(0),
-            (judged[0] * real).mean(0) + (judged[1] * drawn).mean(0),
-            [judged[0].mean() + judged[1].mean()],
-        ]
-    )
+    of_d = (judged[0] * real).mean(0) + (judged[1] * drawn).mean(0), [judged[0].mean() + judged[1].mean()]
+    field = np.concatenate([(inside * z[:, None]).mean(0), inside.mean(0), *of_d])
     np.testing.assert_allclose(found["field_norm"], np.linalg.norm(field), atol=1e-8)
     assert found["wasserstein_1"] <= found["wasserstein_2"] <= 2
     assert found["wasserstein_1"] >= found["mean_gap"]  # the mean is 1-Lipschitz
@@ -87,45 +81,28 @@ def test_at_an_equilibrium_no_gap_is_left(x64):
         ("{}", "not a run.json"),
         ("no json", "not a run.json"),
         (None, "not a run.json"),
-        (
-            '{"generator": {"weights": [1], "biases": [1]}, "discriminator": {"weights": [1], "bias": 0}}',
-            "pixels",
-        ),
-        (
-            '{"generator": {"weights": [1, 2, 3, null], "biases": [1, 2, 3, 4]},'
-            ' "discriminator": {"weights": [1, 2, 3, 4], "bias": 0}}',
-            "not finite",
-        ),
-        (
-            '{"generator": {"weights": [1, 2, 3, 1e300], "biases": [1, 2, 3, 4]},'
-            ' "discriminator": {"weights": [1, 2, 3, 4], "bias": 0}}',
-            "beyond 10000",
-        ),
-        (
-            '{"generator": {"weights": [1, 2, 3, 4], "biases": [1, 2, 3, 4]},'
-            ' "discriminator": {"weights": [1, 2, 3, 4], "bias": [1, 2]}}',
-            "run.json has players of the shapes",
-        ),
         (b"\xff\xfe\x00", "UnicodeDecodeError"),
+        (run_json([1], [1], [1]), "pixels"),
+        (run_json([1, 2, 3, None]), "not finite"),
+        (run_json([1, 2, 3, 1e300]), "beyond 10000"),
+        (run_json(bias=[1, 2]), "run.json has players of the shapes"),
     ],
 )
-def test_files_that_are_no_run_are_refused(tmp_path, content, message):
-    path = tmp_path / "run.json"
+def test_files_that_are_no_run_are_refused(path, content, message):
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ValueError, match=message):
         analyze.players_of(path)
 
 
-def test_the_script_writes_what_it_prints(tmp_path, capsys):
-    path = written(tmp_path, [1.0, -1.0, -1.0, 1.0], [1.0, -1.0, -1.0, 1.0], [0.5, -0.5, -0.5, 0.5], 0.0)
+def test_the_script_writes_what_it_prints(path, capsys):
+    path.write_text(run_json())
     analyze.parse([str(path)])
-    data = json.loads((tmp_path / "analysis.json").read_text())
-    keys = "mean_image mean_gap variance_trace wasserstein_1 wasserstein_2 energy_distance mmd_squared frechet_squared "
-    keys += (
-        "discriminator_loss generator_loss field_norm duality_gap nikaido_isoda_gap best_discriminator_loss separable"
-    )
-    assert set(keys.split()) <= set(data)
+    data = json.loads((path.parent / "analysis.json").read_text())
     assert set(data["mmd_squared"]) == {"0.1", "0.25", "0.5", "1.0"}
     assert set(data["best_discriminator_loss"]) == {"ridge_0", "ridge_0.001", "ridge_0.01"}
-    assert f"{data['mean_gap']}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    keys = "mean_image mean_gap variance_trace wasserstein_1 wasserstein_2 energy_distance mmd_squared frechet_squared "
+    keys += "discriminator_loss generator_loss field_norm duality_gap nikaido_isoda_gap separable"
+    for key in keys.split():
+        assert f"{key:25} {data[key]}\n" in said

@@ -1,40 +1,26 @@
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
+import convergence_rates
 import does_it_converge
+import jax
 import numpy as np
 import pytest
+from _convergence import measured_decay, start_of
+
+from slantgan_jax import networks
 
 # One process, so that the script runs once.
-pytestmark = [pytest.mark.xdist_group("does_it_converge"), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.xdist_group("does_it_converge"), pytest.mark.usefixtures("quick_compile"), pytest.mark.slow,
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
-    """The shortest run; in a process of its own, as the flags that these tests set double the time of compilation."""
-    out = tmp_path_factory.mktemp("does_it_converge")
-    script = Path(does_it_converge.__file__)
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"  # compilation is what takes time here
-    environment["PYTHONPATH"] = str(script.parents[1])
-    line = [sys.executable, "-W", "error", script, "--epochs", "2000", "--replicas", "2", "--out", out]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return out
+def data(tmp_path_factory, quick_compile):
+    """The shortest run."""
+    settings = does_it_converge.Settings(epochs=2000, replicas=2)
+    return does_it_converge.EXPERIMENT.run(settings, tmp_path_factory.mktemp("does_it_converge"))
 
 
-@pytest.fixture
-def data(ran):
-    return json.loads((ran / "data.json").read_text())
-
-
-@pytest.mark.slow
-def test_the_article_s_run_is_the_published_one(ran, data):
-    assert {path.name for path in ran.iterdir()} == {"data.json", "data.npz", "does_it_converge.png"}
+def test_the_article_s_run_is_the_published_one(data):
     published = data["article"][0]
     assert published["epoch"] == 1000
     np.testing.assert_allclose(published["bias"], -0.8955103005797729, atol=1e-12)  # rounding over 5000 steps
@@ -64,19 +50,26 @@ def test_curves_are_on_one_axis(data):
     assert np.shape(curves["replicas"]["mean gap"]) == (3, count)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"epochs": 0}, "--epochs is 0"),
-        ({"epochs": 1000}, "--epochs is 1000"),
-        ({"epochs": 2500}, "--epochs is 2500"),
-        ({"seed": -1}, "--seed is -1"),
-        ({"replicas": 1}, "--replicas is 1"),
-        ({"learning_rate": 0}, "--learning-rate is 0"),
-        ({"learning_rate": -0.1}, "--learning-rate is -0.1"),
-        ({"learning_rate": float("nan")}, "--learning-rate is nan"),
-    ],
-)
-def test_wrong_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        does_it_converge.Settings(**settings).check()
+def test_the_spectrum_predicts_how_fast_a_run_converges(tmp_path):
+    settings = convergence_rates.Settings(("R1, γ = 0.1",), (0.3,), epochs=2000)
+    data = convergence_rates.EXPERIMENT.run(settings, tmp_path)
+    (row,) = data["methods"]
+    assert row["verdict"] == "converged"
+    # Other modes are smaller by exp(-(1/13 - 1/34) · 600 epochs) = 1e-12; the fit interpolates between records.
+    np.testing.assert_allclose(row["measured"], row["predicted"], rtol=1e-4)
+    np.testing.assert_allclose(row["period"]["measured"], row["period"]["predicted"], rtol=1e-2)  # few turns are seen
+    assert 100 < row["epochs to 1 %"] < 300
+    assert data["answer"].startswith("At rate 0.3 the fastest is R1, γ = 0.1: its distance falls by e in 34 epochs.")
+
+
+def test_decay_is_measured_on_a_spiral_that_is_not_round(x64):
+    fixed = np.array(networks.to_vector(jax.tree.map(np.asarray, start_of(42))))
+    fixed[8:] = 0
+    time = np.arange(2000)
+    spiral = 1e-3 * np.exp((-0.01 + 0.2j) * time)
+    history = np.tile(fixed, (2000, 1))
+    history[:, 8] += spiral.real
+    history[:, 9] += 0.2 * spiral.imag
+    fold, period = measured_decay(history, fixed, record_every=10)
+    # Half-turns are not whole steps.
+    np.testing.assert_allclose([fold, period], [1000, 10 * 2 * np.pi / 0.2], rtol=1e-3)

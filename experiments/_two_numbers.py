@@ -1,0 +1,112 @@
+"""Runs of a rule on a game of two numbers: what becomes of them, and the factor of a step near the equilibrium."""
+
+import itertools
+from functools import cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from slantgan_jax import Game, Players, Rule, fields, train
+from slantgan_jax.analysis import growth, spectra, trajectories
+from slantgan_jax.analysis.trajectories import Verdict
+from slantgan_jax.fields import Transform
+
+RECORD_EVERY = 5
+NEAR_RUNS, NEAR_RADIUS = 4, 1e-3
+"""The runs that measure the factor at the equilibrium, and where they start."""
+LARGEST_DISTANCE = 1e-2
+"""It is measured below."""
+CONVERGED_DISTANCE = 1e-4
+"""A run that comes so close, from 0.3 to 1.5, converges linearly: as n^-½ it would take 1e9 steps."""
+LEAVING = {"diverges", "stalls", "drifts", "spirals out", "leaves"}
+WORDS = {
+    Verdict.DIVERGED: "diverges", Verdict.CONVERGED: "linear", Verdict.CONVERGING: "converging",
+    Verdict.SUBLINEAR: "sublinear", Verdict.STALLED: "stalls", Verdict.DRIFTING: "drifts",
+    Verdict.SPIRALING_OUT: "spirals out", Verdict.OSCILLATING: "cycle",
+}  # fmt: skip
+
+FIELD_AXIS = np.linspace(-2, 2, 17)
+NEUTRAL_GROWTH = 1e-13
+"""A spectral radius this close to 1 is 1: rounding."""
+
+
+def play(
+    game: Game, rule: Rule, start: Players, steps: int, record_every: int = RECORD_EVERY
+) -> tuple[jax.Array, jax.Array]:
+    """The run of `rule` on `game`, which draws nothing, from `start`: `[records, 2]`, and whether it stays finite."""
+    run = train(
+        jax.random.key(0), game, rule, steps,
+        players=start, record=lambda info: jnp.stack(info.players), record_every=record_every,
+    )  # fmt: skip
+    return run.history, run.finite
+
+
+def starts(radii: Any, turn: float) -> Players:
+    """Starts at distances `radii` `[runs]` from the equilibrium, each turned from the one before by `turn` π."""
+    angles = np.arange(len(radii)) * np.pi * turn
+    return Players(radii * np.cos(angles), radii * np.sin(angles))
+
+
+@cache
+def field_at_origin(game: Game, transform: Transform) -> tuple[np.ndarray, float, np.ndarray]:
+    """J at (0, 0); how far ξ jumps there across ψ = 0; and -ξ on the grid. Many rows have the same field."""
+    field = spectra.expected_field(game, transform)
+    grid, sides = np.meshgrid(FIELD_AXIS, FIELD_AXIS), ([0, 0], [1e-12, -1e-12])
+    points = Players(*(np.append(*numbers) for numbers in zip(grid, sides, strict=True)))
+    at_points = jax.jit(lambda origin, points: (fields.jacobian(field, origin), jnp.stack(jax.vmap(field)(points), -1)))
+    jacobian, values = map(np.asarray, at_points(Players(0.0, 0.0), points))
+    return jacobian, float(np.linalg.norm(values[-2] - values[-1])), -values[:-2].reshape(*grid[0].shape, 2)
+
+
+def compared(closed: np.ndarray, found: np.ndarray) -> dict[str, Any]:
+    """Eigenvalues in closed form and by autodiff, in the order in which they are closest."""
+    orders = (np.array(order) for order in itertools.permutations(found, len(closed)))
+    best = min(orders, key=lambda order: np.abs(order - closed).max())
+    parts = {"closed": closed, "autodiff": best}
+    return {name: np.stack([np.real(values), np.imag(values)], -1) for name, values in parts.items()} | {
+        "difference": float(np.abs(best - closed).max())
+    }
+
+
+def spectral_verdict(growth: float) -> str:
+    """Of a spectral radius less 1, or of a flow's growth rate."""
+    return "undecided" if abs(growth) < NEUTRAL_GROWTH else "attracts" if growth < 0 else "repels"
+
+
+@jax.jit
+def measured_factor(radii: jax.Array, low: float) -> jax.Array:
+    """The factor of a step, from distances `[runs, records]` in the later half of the time in which they exceed `low`
+    and are below `LARGEST_DISTANCE`."""
+
+    def rate(radii: jax.Array) -> jax.Array:
+        start, stop = growth.longest_stretch(radii, low, LARGEST_DISTANCE)
+        return growth.growth_rate(jnp.log(radii), (start + stop) // 2, stop)
+
+    return jnp.exp(jax.vmap(rate)(radii).mean() / RECORD_EVERY)
+
+
+def run_verdict(places: np.ndarray, radii: np.ndarray, finite: np.ndarray) -> dict[str, Any]:
+    """What becomes of runs with positions `places` `[runs, records, 2]` and distances `radii` `[runs, records]`.
+
+    Each run has one of the `WORDS`. Runs that differ are "leaves" if none of them stays, and otherwise "mixed". Runs
+    that all circle are on a "limit cycle" if they end on the same one, and otherwise on "closed orbits".
+    """
+    tail = radii.shape[1] // 5
+    classify = partial(trajectories.classify, close=CONVERGED_DISTANCE, settled_records=tail)
+    classes = [WORDS[Verdict(int(verdict))] for verdict in jax.jit(jax.vmap(classify))(radii, places, finite)]
+    kind = classes[0] if len(set(classes)) == 1 else "leaves" if set(classes) <= LEAVING else "mixed"
+    if kind == "cycle":
+        orbits = jax.vmap(trajectories.orbit_statistics)(places[:, -tail:])
+        kind = "limit cycle" if trajectories.same_cycle(orbits) else "closed orbits"
+    exponents = jax.vmap(trajectories.power_law_exponents)(radii)[1]
+    ends = radii[:, -tail:]
+    shares = ends.max(1) / radii[:, 0]
+    return {
+        "run verdict": kind,
+        "runs": {name: classes.count(name) for name in dict.fromkeys(classes)},
+        "radius": [float(ends.min()), float(ends.max())],
+        "share": [float(shares.min()), float(shares.max())],
+        "exponent": float(exponents.mean()) if kind == "sublinear" else None,
+    }
