@@ -53,7 +53,7 @@ def rest(
     """Where `rule` stands still beside `end`, `[13]`, and the spectrum of its step there, in epochs."""
     players = networks.from_vector(end, stacked=True)
     _, tangents = equilibrium_of(players)
-    fixed = spectra.fixed_point(rule, game, players, period, tangents, iterations)
+    fixed = spectra.fixed_point(rule, game, players, period, tangents, iterations).state
     values = spectra.update_eigenvalues(rule, game, fixed, period, tangents)
     return networks.to_vector(fixed.players), spectra.summarize_map(values, period / STEPS_PER_EPOCH)
 

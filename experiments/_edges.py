@@ -136,7 +136,7 @@ def fixed_state(case: Case, game: Game, players: Players, tangents: Players, rat
 
     def follow(i: Any, state: State) -> State:
         rule = case.rule(rate * (i + 1) / FOLLOWED_RATES)
-        return spectra.fixed_point(rule, game, state, case.period, tangents, case.newton)
+        return spectra.fixed_point(rule, game, state, case.period, tangents, case.newton).state
 
     return jax.lax.fori_loop(0, FOLLOWED_RATES, follow, state_of(flat))
 

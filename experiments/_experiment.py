@@ -2,23 +2,25 @@
 
 A script is an `Experiment`: a dataclass of settings, whose fields are the options of the command line; `compute`, from
 the settings to data; `report`, what is printed; `answer`, one or two lines; `figures`, drawings of the data. The frame
-parses the command line, replaces the folder of results only when the new results are complete, writes `data.json` and
-`data.npz` with versions, draws again without computing (`--plot-only`), and ends with an exit status:
+parses the command line, replaces the folder of results in one step when the new results are complete, writes
+`data.json` and `data.npz` with versions, and draws again without computing (`--plot-only`). It ends with an exit status
+and at most one line on stderr:
 
     0   done
-    1   a file cannot be read or written
-    2   an option has a wrong value: one line on stderr names it and the mend, and nothing is written
+    1   a file cannot be read or written, or memory or a device is missing
+    2   an option has a wrong value: the line names it and the mend, and nothing is written
     130 interrupted
 """
 
 import contextlib
+import io
 import json
 import math
 import os
 import shlex
-import shutil
+import signal
 import sys
-import tempfile
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,7 +31,9 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from slantgan_jax import plots, provenance
+os.environ["MPLBACKEND"] = "agg"  # nothing here opens a window, and an unknown name would end the process
+
+from slantgan_jax import folders, plots, provenance
 from slantgan_jax.cpu import use_every_core
 
 Data = dict[str, Any]
@@ -94,7 +98,7 @@ class Experiment:
             plot_only: bool = False
             """Draw the data that the folder has once more, without computing."""
 
-        options = tyro.cli(Options, args=arguments, description=(self.settings.__doc__ or "").partition("\n")[0])
+        options = options_of(Options, arguments, (self.settings.__doc__ or "").partition("\n")[0])
         return self.run(options.settings, options.out, options.plot_only)
 
     def run(self, settings: Any, out: Path, plot_only: bool = False) -> Data:
@@ -106,31 +110,78 @@ class Experiment:
                 use_every_core(self.devices)
         checked(settings)
         with atomic_folder(out, (*self.stale, *self.exports)) as folder, jax.enable_x64(self.x64):
-            data = load(out) if plot_only else self.compute(settings, out) | {"settings": asdict(settings)} | origin()
-            data["answer"] = self.answer(data)
-            save(folder, data)
-            for name, export in self.exports.items():
-                write(folder / name, export(data))
-            for name, figure in (self.figures(data) if callable(self.figures) else self.figures).items():
-                draw(folder / name, figure, data)
-            if self.report:
-                self.report(data)
+            if plot_only:
+                data = load(out)
+                try:
+                    self.finish(folder, data)
+                except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+                    raise ValueError(
+                        f"--out {out} has data that cannot be drawn ({type(error).__name__}: {error}): run without "
+                        "--plot-only"
+                    ) from error
+            else:
+                data = self.compute(settings, out) | {"settings": asdict(settings)} | origin()
+                self.finish(folder, data)
+        if self.report:
+            self.report(data)
         print(f"{data['answer']}\nWritten to {out}/.")
         return data
+
+    def finish(self, folder: Path, data: Data) -> None:
+        """Writes everything that follows from the data into `folder`."""
+        data["answer"] = self.answer(data)
+        save(folder, data)
+        for name, export in self.exports.items():
+            write(folder / name, export(data))
+        for name, figure in (self.figures(data) if callable(self.figures) else self.figures).items():
+            draw(folder / name, figure, data)
 
 
 def command_line(main: Callable[[], Any]) -> None:
     """Runs `main` and exits with the status of the module's text."""
+    signal.signal(signal.SIGINT, _interrupt)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # whatever letters the console has
     try:
-        return main()
+        main()
+        sys.stdout.flush()
+        return
+    except BrokenPipeError:  # nobody reads on; what was computed is saved
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
     except ValueError as error:
         message, status = f"error: {error}", 2
-    except OSError as error:
+    except (OSError, MemoryError) as error:
+        message, status = f"error: {str(error) or 'there is not enough memory'}", 1
+    except RuntimeError as error:  # of JAX, for instance for a platform that is not there
         message, status = f"error: {error}", 1
     except KeyboardInterrupt as interrupt:
-        message, status = f"interrupted: {interrupt or 'the same command starts again where it can'}", 130
-    print(message, file=sys.stderr)
+        message, status = f"interrupted: {str(interrupt) or 'the same command starts again where it can'}", 130
+    print(" ".join(message.split()), file=sys.stderr)
     sys.exit(status)
+
+
+def _interrupt(*_: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would stop what cleans up
+    raise KeyboardInterrupt
+
+
+def options_of(options: Callable[..., T], arguments: list[str] | None, description: str | None = None) -> T:
+    """The options of the command line. Raises `ValueError`, in one line, for what is not an option or has no value."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(options, args=arguments, description=description)
+    except SystemExit as done:
+        if not done.code:
+            raise
+        lines = (line.strip("╭╮╰╯│─ ") for line in complaint.getvalue().splitlines())
+        said = " ".join(line for line in lines if line and not line.startswith(("Parsing error", "For full helptext")))
+        raise ValueError(f"{said or 'the options cannot be read'}: --help lists all options") from None
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
@@ -185,27 +236,41 @@ def check_known(name: str, given: str | Iterable[str], known: Iterable[str]) -> 
 
 @contextlib.contextmanager
 def atomic_folder(out: Path, stale: Iterable[str] = ()) -> Iterator[Path]:
-    """A temporary folder whose files move to `out` when the block ends well; until then `out` keeps what it had.
+    """A new folder that takes the place of `out` in one step when the block ends well; until then `out` is as it was.
 
-    Of the names in `stale` those that the block did not write are removed: they would belong to an earlier result.
+    Other files of `out` are kept, but for the names in `stale`: they would belong to an earlier result. The folder in
+    which this process runs cannot be replaced; there the files are, one by one, those named .json last.
 
     Raises:
-      ValueError: `out` is a file or cannot be written, before the block starts.
+      ValueError: `out` is a file, or cannot be written, before the block starts.
+      OSError: the folder cannot be written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
-    except OSError as error:
-        raise ValueError(f"{out} is not a folder that can be written ({error.strerror}): name another") from None
-    try:
-        yield unfinished
-        files = sorted(unfinished.iterdir(), key=lambda file: file.suffix == ".json")
-        for file in files:
-            os.replace(file, out / file.name)  # the .json last: where it is new, the rest is
-        for name in set(stale) - {file.name for file in files}:
-            (out / name).unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    place = out.absolute()
+    fixed = place in (Path.cwd(), *Path.cwd().parents)
+    with contextlib.ExitStack() as stack:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.exists() and not place.is_dir():
+                raise NotADirectoryError(0, "it is a file")
+            if place.exists() and not os.access(place, os.W_OK):
+                raise PermissionError(0, "it is read-only")
+            folder = stack.enter_context(folders.unfinished(place / "new" if fixed else place))
+        except OSError as error:
+            raise ValueError(f"{out} is not a folder that can be written ({error.strerror}): name another") from None
+        try:
+            yield folder
+            if fixed:
+                files = sorted(folder.iterdir(), key=lambda file: file.suffix == ".json")
+                for file in files:
+                    os.replace(file, place / file.name)
+                for name in set(stale) - {file.name for file in files}:
+                    (place / name).unlink(missing_ok=True)
+            else:
+                folders.replace(folder, place, stale)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OSError(f"{out} cannot be written ({error.strerror or error}): it is left as it was") from error
 
 
 def origin() -> Data:
@@ -229,16 +294,21 @@ def save(folder: Path, data: Data) -> None:
 
 
 def load(folder: Path) -> Data:
-    """The data that `save` wrote, with the same bits."""
-    data = json.loads((folder / "data.json").read_text())
-    with np.load(folder / "data.npz") as arrays:
-        for path, array in arrays.items():
-            *parents, last = (name.replace("~1", "/").replace("~0", "~") for name in path.split("/"))
-            place = data
-            for name in parents:
-                place = place[int(name) if isinstance(place, list) else name]
-            place[int(last) if isinstance(place, list) else last] = array if array.ndim else array.item()
-    return data
+    """The data that `save` wrote, with the same bits. Raises `ValueError` if they are damaged."""
+    try:
+        data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+        with np.load(folder / "data.npz") as arrays:
+            for path, array in arrays.items():
+                *parents, last = (name.replace("~1", "/").replace("~0", "~") for name in path.split("/"))
+                place = data
+                for name in parents:
+                    place = place[int(name) if isinstance(place, list) else name]
+                place[int(last) if isinstance(place, list) else last] = array if array.ndim else array.item()
+        return data
+    except (OSError, ValueError, LookupError, TypeError, EOFError, RecursionError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"--out {folder} has damaged data ({type(error).__name__}: {error}): run without --plot-only"
+        ) from error
 
 
 def write(path: Path, content: Any, listed: float = math.inf) -> None:
@@ -251,7 +321,17 @@ def write(path: Path, content: Any, listed: float = math.inf) -> None:
     elif path.suffix == ".npz":
         np.savez(path, allow_pickle=False, **content)
     elif content is not None:
-        path.write_text(json.dumps(_plain(content, listed), indent=2, allow_nan=False) + "\n")
+        path.write_text(json.dumps(_plain(content, listed), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replaces the text of a file in one step."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _arrays(path: str, data: Any) -> Iterator[tuple[str, np.ndarray]]:

@@ -35,16 +35,7 @@ ORDERS: dict[str, Order] = {
     "alternating, D twice": partial(rules.alternating, order=("discriminator", "discriminator", "generator")),
 }
 
-OBJECTIVES: dict[str, Objective] = {
-    "non-saturating": losses.non_saturating,
-    "saturating": losses.saturating,
-    "KL-type": losses.kl,
-    "Wasserstein": losses.wasserstein,
-    "least squares": losses.least_squares(),
-    "hinge": losses.hinge,
-    "relativistic": losses.relativistic,
-    "smoothed": losses.smoothed(losses.non_saturating, 0.1),
-}
+OBJECTIVES: dict[str, Objective] = losses.OBJECTIVES | {"smoothed": losses.smoothed(losses.non_saturating, 0.1)}
 
 
 class Method(NamedTuple):

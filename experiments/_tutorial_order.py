@@ -25,7 +25,7 @@ def standing_in_order(rule: Rule, numbers: jax.Array) -> jax.Array:
     """Where an epoch of `rule` stands still, `[13]`, with the faces in their order and each latent's expectation taken,
     beside the equilibrium with the same weights of G as `numbers` `[13]`."""
     resting, tangents = equilibrium_of(networks.from_vector(numbers, stacked=True))
-    state = spectra.fixed_point(rule, GAME, resting, STEPS_PER_EPOCH, tangents, iterations=4, over="latent")
+    state = spectra.fixed_point(rule, GAME, resting, STEPS_PER_EPOCH, tangents, iterations=4, over="latent").state
     return networks.to_vector(state.players)
 
 

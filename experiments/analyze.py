@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import tyro
-from _experiment import Data, atomic_folder, command_line, origin, write
+from _experiment import Data, atomic_folder, command_line, options_of, origin, write
 
 from slantgan_jax import Players, faces, fields, games, slanted_land
 from slantgan_jax.analysis import best_response, distances, quadrature, spectra, transport
@@ -37,7 +37,7 @@ def parse(arguments: list[str] | None = None) -> Data:
 
     It is no `Experiment`, as its data.json would replace that of the run in the same folder.
     """
-    settings = tyro.cli(Settings, args=arguments)
+    settings = options_of(Settings, arguments)
     folder = settings.out or settings.run.parent
     with jax.enable_x64(True):
         analysis = analysis_of(players_of(settings.run))
@@ -56,10 +56,10 @@ def players_of(path: Path) -> Players:
       ValueError: there is no such file, or it is not a run on 2×2 images with finite parameters.
     """
     try:
-        run = json.loads(path.read_text())
+        run = json.loads(path.read_text(encoding="utf-8"))
         w, b = (np.array(run["generator"][name], float) for name in ("weights", "biases"))
         u, c = (np.array(run["discriminator"][name], float) for name in ("weights", "bias"))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         what = type(error).__name__
         raise ValueError(f"{path} is not a run.json of tutorial.py or train.py ({what}): name one") from None
     if not (w.shape == b.shape == u.shape == (4,) and c.shape == ()):

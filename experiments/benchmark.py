@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import _tutorial_run as tutorial
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,6 +28,7 @@ from figures import benchmark as figures
 from peers import handwritten_gan
 
 from slantgan_jax import faces, fields, penalties, rules, slanted_land, sweep, train
+from slantgan_jax import runs as tutorial
 
 EPOCHS = 1000
 STEPS = EPOCHS * len(faces.FACES)
@@ -161,7 +161,8 @@ def tutorial_run(key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Arra
 
 
 def adam_run(key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
-    return tutorial.scalars(train(key, tutorial.GAME, rules.tutorial(optax.adam(learning_rate)), STEPS).players)
+    game = slanted_land()
+    return tutorial.scalars(train(key, game, rules.tutorial(optax.adam(learning_rate)), STEPS).players, game)
 
 
 def method_run(name: str, key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:

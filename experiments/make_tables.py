@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from _experiment import command_line
+from _experiment import command_line, options_of, replace_text
 from benchmark import NAMES
 from figures.compare_methods import FATES
 
@@ -81,19 +81,19 @@ def make_tables(
     print(*tables.values(), sep="\n\n")
     texts = {path: replaced(path, tables, measured) for path in page}
     for path, text in texts.items():
-        path.write_text(text)
+        replace_text(path, text)
 
 
 def load(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name / "data.json"
     if not path.exists():
         raise ValueError(f"there is no {path}: run experiments/{name}.py first, or name another --folder")
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def replaced(path: Path, tables: dict[str, str], measured: dict[str, tuple[str, ...]]) -> str:
     """The text of a page with its tables replaced."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     there = [name for name in tables if f"<!-- {name} -->\n" in text and f"<!-- end of {name} -->" in text]
     if not there:
         raise ValueError(f"{path} has no <!-- lab --> and <!-- end of lab -->, nor other markers: name another --page")
@@ -177,4 +177,4 @@ def programs(times: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    command_line(lambda: tyro.cli(make_tables, description=(make_tables.__doc__ or "").partition("\n")[0]))
+    command_line(lambda: options_of(make_tables, None, (make_tables.__doc__ or "").partition("\n")[0]))

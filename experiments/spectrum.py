@@ -148,7 +148,7 @@ def modes(settings: Settings, compared: list[str]) -> Data:
     game, field, rule = game_of(settings.strength), transform(settings, rate), rule_at(settings, settings.rule, rate)
     steps, iterations = period_and_iterations(settings.rule)
     flow = spectra.flow_eigenvalues(game, players, field, tangents)
-    state = spectra.fixed_point(rule, game, players, steps, tangents, iterations)
+    state = spectra.fixed_point(rule, game, players, steps, tangents, iterations).state
     update = spectra.update_eigenvalues(rule, game, state, steps, tangents)
     critical = thresholds.critical_strength(game_of, players, field, tangents)._asdict() if settings.penalty else {}
     return {

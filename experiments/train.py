@@ -8,19 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from _experiment import Data, Experiment, check_whole
-from _tutorial_run import DIMS, EPOCHS, SCALARS, one_rate
+import numpy as np
+from _experiment import Data, Experiment, check_positive, check_whole
 
 from slantgan_jax import sweep
+from slantgan_jax.runs import DIMS, EPOCHS, SCALARS, one_rate
 
 
 @dataclass(frozen=True)
 class Settings:
     """Train the tutorial GAN once and write run.json: bit for bit what experiments/sweep.py has in that cell."""
 
-    seed: int = 0
+    seed: Annotated[int, partial(check_whole, least=0, most=2**32 - 1)] = 0
     """S of the run's key, jax.random.key(S)."""
-    learning_rate: float = 0.01
+    learning_rate: Annotated[float, check_positive] = 0.01
     """The learning rate of both players' gradient descent."""
     epochs: Annotated[int, partial(check_whole, least=1, most=EPOCHS)] = 1000
     """Passes over the five faces."""
@@ -38,7 +39,8 @@ def compute(settings: Settings, out: Path) -> Data:
 
 def run_json(data: Data) -> Data:
     """The run as `analyze.py` and `spectrum.py` read it."""
-    return data | {"settings": data["settings"] | {"command": data["command"], "source": "jax", "precision": "float32"}}
+    precision = str(np.asarray(data["generator"]["weights"]).dtype)
+    return data | {"settings": data["settings"] | {"command": data["command"], "source": "jax", "precision": precision}}
 
 
 def answer(data: Data) -> str:
@@ -46,7 +48,9 @@ def answer(data: Data) -> str:
     return f"After {epochs} epochs the mean generated image is {float(data['mean_gap']):.3g} from the mean face."
 
 
-EXPERIMENT = Experiment("train", Settings, compute, answer, exports={"run.json": run_json}, x64=False)
+EXPERIMENT = Experiment(
+    "train", Settings, compute, answer, exports={"run.json": run_json}, x64=False, stale=("analysis.json",)
+)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -146,7 +146,16 @@ def answer(data: Data) -> str:
 
 FILES = {"run.json": run_json, "errors.npz": lambda data: data["curves"], "training.gif": figures.animation}
 EXPERIMENT = Experiment(
-    "tutorial", Settings, compute, answer, figures.of, report, FILES, x64=False, devices=0, stale=figures.OF_TRAINED
+    "tutorial",
+    Settings,
+    compute,
+    answer,
+    figures.of,
+    report,
+    FILES,
+    x64=False,
+    devices=0,
+    stale=(*figures.OF_TRAINED, "analysis.json"),
 )
 
 if __name__ == "__main__":

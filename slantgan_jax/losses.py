@@ -124,6 +124,18 @@ relativistic = Objective(
 Huang et al. 2024 (arXiv:2501.05441), eq. 2 for D (R3GAN)."""
 
 
+OBJECTIVES: dict[str, Objective] = {
+    "non-saturating": non_saturating,
+    "saturating": saturating,
+    "KL-type": kl,
+    "Wasserstein": wasserstein,
+    "least squares": least_squares(),
+    "hinge": hinge,
+    "relativistic": relativistic,
+}
+"""All objectives by name, for choices that are texts."""
+
+
 def smoothed(objective: Objective, amount: jax.Array | float) -> Objective:
     """One-sided label smoothing: D's target for real images is 1 - `amount` instead of 1.
 

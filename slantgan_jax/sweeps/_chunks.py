@@ -43,6 +43,7 @@ class Progress:
 class First(NamedTuple):
     """A batch that was computed to see how long it takes: its arguments `[runs]` and its results `[runs, ...]`."""
 
+    program: Program
     arguments: list[np.ndarray]
     runs: int
     results: dict[str, np.ndarray]
@@ -60,7 +61,7 @@ def preferred_size(layout: Layout, programs: Mapping[str, Program]) -> tuple[int
     count = min(program.width(), math.prod(block))
     results = _programs.evaluate(program, arguments, count, lambda _: None)
     batches = max(1, int(CHUNK_SECONDS / (time.perf_counter() - start)))
-    return min(largest, batches * program.width()), First(arguments, count, results)
+    return min(largest, batches * program.width()), First(program, arguments, count, results)
 
 
 def compute_all(
@@ -109,7 +110,7 @@ def computed(
         advance(int((~wanted).sum()))
     arguments = [argument[wanted.ravel()] for argument in _arguments(layout, place)]
     ahead = 0
-    if first is not None and all(map(_begins_with, arguments, first.arguments)):
+    if first is not None and first.program == program and all(map(_begins_with, arguments, first.arguments)):
         ahead = first.runs
         advance(ahead)
     found = _programs.evaluate(program, [part[ahead:] for part in arguments], int(wanted.sum()) - ahead, advance)

@@ -81,7 +81,7 @@ def create(where: Path | str, layout: Layout) -> None:
         _put(where, layout)
         return
     where.parent.mkdir(parents=True, exist_ok=True)
-    with folders.unfinished(where.parent, f".{where.name}-") as folder:
+    with folders.unfinished(where) as folder:
         _put(folder, layout)
         try:
             os.rename(folder, where)  # fails if a store is there

@@ -7,7 +7,7 @@ from pathlib import Path
 import slantgan_jax
 
 ORDER = ["types", "numerics", "faces", "distributions", "networks", "losses", "penalties", "games", "fields", "rules"]
-ORDER += ["training", "analysis", "cpu", "provenance", "folders", "sweeps", "plots"]
+ORDER += ["training", "analysis", "runs", "cpu", "provenance", "folders", "sweeps", "plots"]
 PACKAGE = Path(slantgan_jax.__file__).parent
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import sweep as script
 import xarray as xr
-from _tutorial_run import GAME, SCALARS
 
-from slantgan_jax import Players, faces, games, sweeps
+from slantgan_jax import Players, faces, games, slanted_land, sweeps
 from slantgan_jax.analysis import distances
+from slantgan_jax.runs import SCALARS
 
 # One process makes the store once.
 pytestmark = [pytest.mark.xdist_group("cli sweep"), pytest.mark.slow]
@@ -74,14 +74,15 @@ def test_equal_rates_of_the_players_are_one_rate(store, tmp_path):
 
 def test_expected_losses_and_mean_gap_are_the_integrals(x64):
     """Against the midpoint rule with 20,000 points: its error is below 1/(24 n²) ≈ 1e-10 times the curvature."""
-    players = GAME.init(jax.random.key(4))
+    game = slanted_land()
+    players = game.init(jax.random.key(4))
     (w, b), (u, c) = jax.tree.map(float, players)
     z = (np.arange(20_000) + 0.5) / 20_000
     images = 1 / (1 + np.exp(-(np.outer(z, w) + b)))
     fake, real = images @ np.array(u) + c, faces.FACES @ np.array(u) + c
     errors = (np.logaddexp(0, logit).mean() for logit in (-fake, fake, -real))
     expected = Players(next(errors), sum(errors))
-    np.testing.assert_allclose(games.expected_losses(GAME, players), expected, rtol=1e-9)
+    np.testing.assert_allclose(games.expected_losses(game, players), expected, rtol=1e-9)
     gap = np.linalg.norm(images.mean(0) - faces.FACES.mean(0))
     np.testing.assert_allclose(distances.mean_gap(players.generator, faces.unstack(faces.FACES)), gap, rtol=1e-9)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from slantgan_jax import sweep, sweeps
+from slantgan_jax import folders, sweep, sweeps
 
 AXES = {"seed": range(6), "rate": [0.1, 0.2, 0.3, 0.4]}
 
@@ -236,6 +236,8 @@ def test_choices_and_static_numbers_are_axes(tmp_path):
     stored = sweep(trained, axes, static=["steps"], store=tmp_path / "s.zarr", chunk_size=2)
     assert ds.x.dims == ("method", "seed", "steps", "rate")
     assert stored.x.values.tobytes() == ds.x.values.tobytes()
+    whole = sweep(trained, axes, static=["steps"], store=tmp_path / "w.zarr")
+    assert whole.x.values.tobytes() == ds.x.values.tobytes()
     np.testing.assert_allclose(ds.x.sel(rate=2.0), 2 * ds.x.sel(rate=1.0))
     one = jax.jit(functools.partial(trained, method="sum", steps=4))(jax.random.key(2), rate=jnp.float32(1))["x"]
     np.testing.assert_allclose(ds.x.sel({"method": "sum", "steps": 4, "seed": 2, "rate": 1.0}), one, rtol=1e-6)
@@ -286,9 +288,10 @@ def test_modes_of_a_store_are_those_of_any_folder(tmp_path):
     assert (tmp_path / "s.zarr").stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
-def test_what_killed_writers_left_is_removed(store, tmp_path):
-    dead, partial = tmp_path / ".s.zarr-0123", store / "total/c/0/0.abc.partial"
+def test_what_killed_writers_left_is_removed(store, tmp_path, monkeypatch):
+    dead, partial = tmp_path / ".s.zarr-0123456789ab.unfinished", store / "total/c/0/0.abc.partial"
     dead.mkdir()
+    monkeypatch.setattr(folders, "YOUNGEST_DEAD", -1.0)
     partial.write_bytes(b"half")
     make(store)
     make(tmp_path / "t.zarr")

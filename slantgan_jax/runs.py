@@ -1,4 +1,9 @@
-"""The tutorial GAN as a run to sweep: a function from a key and learning rates to what is worth keeping of the run."""
+"""The tutorial GAN as a run to sweep: a function from a key and learning rates to what is worth keeping of the run.
+
+    sweep(partial(one_rate, epochs=1000), {"seed": range(100), "learning_rate": [0.01, 0.1]}, dims=DIMS)
+
+With an axis of objectives, `"objective": ["non-saturating", "least squares"]`, each of them is a program of its own.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,9 +11,11 @@ from typing import Any
 import jax
 import optax
 
-from slantgan_jax import Players, faces, games, rules, slanted_land, train
+from slantgan_jax import faces, games, losses, rules
 from slantgan_jax.analysis import distances
-from slantgan_jax.training import is_finite
+from slantgan_jax.games import Game, slanted_land
+from slantgan_jax.training import is_finite, train
+from slantgan_jax.types import Players
 
 EPOCHS = 100_000_000
 """The most epochs whose steps can be counted in 32 bits."""
@@ -27,18 +34,24 @@ ATTRS: dict[str, dict[str, str]] = {
     "learning_rate": {"units": "1", "long_name": "learning rate of both players"},
     "generator_learning_rate": {"units": "1", "long_name": "learning rate of the generator"},
     "discriminator_learning_rate": {"units": "1", "long_name": "learning rate of the discriminator"},
+    "objective": {"long_name": "objective"},
     "epoch": {"units": "epoch", "long_name": "passes over the five faces"},
     "generator_weights": {"units": "1", "long_name": "w of G(z) = σ(w z + b)"},
     "generator_biases": {"units": "1", "long_name": "b of G(z) = σ(w z + b)"},
     "discriminator_weights": {"units": "1", "long_name": "u of D(x) = σ(u·x + c)"},
     "discriminator_bias": {"units": "1", "long_name": "c of D(x) = σ(u·x + c)"},
 }
-GAME = slanted_land()
 
 
-def one_rate(key: jax.Array, learning_rate: jax.Array, epochs: int, record_every: int | None = None) -> dict[str, Any]:
+def one_rate(
+    key: jax.Array,
+    learning_rate: jax.Array,
+    epochs: int,
+    record_every: int | None = None,
+    objective: str = "non-saturating",
+) -> dict[str, Any]:
     """The tutorial GAN with the same learning rate for both players; see `two_rates`."""
-    return two_rates(key, learning_rate, learning_rate, epochs, record_every)
+    return two_rates(key, learning_rate, learning_rate, epochs, record_every, objective)
 
 
 def two_rates(
@@ -47,29 +60,43 @@ def two_rates(
     discriminator_learning_rate: jax.Array,
     epochs: int,
     record_every: int | None = None,
+    objective: str = "non-saturating",
 ) -> dict[str, Any]:
     """The final parameters and `scalars` of a run in the tutorial's order with plain gradient descent.
 
     If `record_every` is given, the scalars after each so many epochs, too, as `..._history` `[epochs // record_every]`.
+
+    Args:
+      key: of the run.
+      generator_learning_rate, discriminator_learning_rate: of gradient descent.
+      epochs: passes over the five faces, static.
+      record_every: static; divides `epochs`.
+      objective: a name in `losses.OBJECTIVES`, of an objective with two terms for D.
+
+    Raises:
+      ValueError: an objective that is not known, or of one term.
     """
+    if objective not in losses.OBJECTIVES:
+        raise ValueError(f"objective is {objective!r}: choose from {', '.join(map(repr, losses.OBJECTIVES))}")
+    game = slanted_land(objective=losses.OBJECTIVES[objective])
     rule = rules.tutorial(Players(optax.sgd(generator_learning_rate), optax.sgd(discriminator_learning_rate)))
     count = len(faces.FACES)
-    record = None if record_every is None else lambda info: scalars(info.players)
-    result = train(key, GAME, rule, epochs * count, record=record, record_every=(record_every or 1) * count)
+    record = None if record_every is None else lambda info: scalars(info.players, game)
+    result = train(key, game, rule, epochs * count, record=record, record_every=(record_every or 1) * count)
     generator, discriminator = result.players
     return {
         "generator_weights": faces.stack(generator.weights),
         "generator_biases": faces.stack(generator.biases),
         "discriminator_weights": faces.stack(discriminator.weights),
         "discriminator_bias": discriminator.bias,
-        **scalars(result.players),
+        **scalars(result.players, game),
         **{f"{name}_history": values for name, values in (result.history or {}).items()},
     }
 
 
-def scalars(players: Players) -> dict[str, jax.Array]:
+def scalars(players: Players, game: Game) -> dict[str, jax.Array]:
     """The numbers by which a run is judged: expected losses, distance of the mean images, whether it stayed finite."""
-    expected = games.expected_losses(GAME, players)
+    expected = games.expected_losses(game, players)
     return {
         "generator_loss": expected.generator,
         "discriminator_loss": expected.discriminator,
