@@ -333,12 +333,3 @@ def test_single_precision_serves_with_fewer_digits():
             value = jax.jit(function)(Generator(np.float32(w), np.float32(b)))
             assert value.dtype == jnp.float32
             np.testing.assert_allclose(value, expected, atol=2e-5)
-
-
-def test_misuse_is_named():
-    generator = Generator(np.zeros(4), np.zeros(4))
-    with pytest.raises(ValueError, match="order is 3"):
-        transport.wasserstein(generator, FACES, 3)
-    for images in (FACES[0], FACES[:, :3], FACES[:0]):
-        with pytest.raises(ValueError, match="images are an array of shape"):
-            distances.energy_distance(generator, images)

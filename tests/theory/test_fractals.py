@@ -92,15 +92,3 @@ def test_the_error_of_uncertain_pairs_is_that_of_repetition():
     # estimates, so up to a quarter above it.
     assert values.mean() == pytest.approx(1.4, abs=4 * values.std() / 17)
     assert 0.9 * values.std() < errors.mean() < 1.35 * values.std()
-
-
-def test_what_has_no_slope_is_refused():
-    for call, message in (
-        (lambda: fractals.boundary(np.ones((1, 5))), "2×2"),
-        (lambda: fractals.box_counts(np.ones((4, 4)), [0]), "side 0"),
-        (lambda: fractals.box_dimension([1, 2], np.array([4, 2])), "three"),
-        (lambda: fractals.box_dimension([1, 2, 4], np.array([4, 2, 0])), "none 0"),
-        (lambda: fractals.uncertainty_dimension([0.1, 0.2, 0.3], np.array([9, 50, 60]), 100), "more pairs"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            call()

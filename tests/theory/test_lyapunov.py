@@ -98,13 +98,6 @@ def test_on_a_limit_cycle_one_exponent_is_zero_and_the_other_what_a_run_beside_i
     np.testing.assert_allclose(found.values[1], np.log(apart[1] / apart[0]) / turns, rtol=0.02)
 
 
-def test_what_cannot_be_run_is_refused():
-    rule = rules.simultaneous(optax.sgd(0.1))
-    for numbers, message in (((100, 3), "1 to 2"), ((100, 0), "1 to 2"), ((105, 2), "105"), ((0, 2), "0 steps")):
-        with pytest.raises(ValueError, match=message):
-            lyapunov.lyapunov_exponents(jax.random.key(0), DIRAC, rule, *numbers)
-
-
 def test_orthonormal_rows_span_what_was_given_and_lengths_multiply_to_its_volume(x64):
     rows = np.random.default_rng(0).normal(size=(4, 7)) * np.array([1, 1e-3, 1, 1e-6])[:, None]
     found, lengths = jax.jit(lyapunov.orthonormalized)(rows)

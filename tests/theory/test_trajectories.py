@@ -100,13 +100,6 @@ def test_exponents_of_a_power_law_are_alike_and_those_of_an_exponential_double()
     np.testing.assert_allclose(late / early, 2, rtol=0.01)  # the parts are as 1 : 2 in time, sums for integrals
 
 
-def test_too_few_or_unequal_records_are_refused():
-    with pytest.raises(ValueError, match="19 distances"):
-        trajectories.classify(np.ones(19))
-    with pytest.raises(ValueError, match="30 distances and 29"):
-        trajectories.classify(np.ones(30), np.ones((29, 2)))
-
-
 RATE = 0.1  # of `circling`
 orbit_statistics = jax.jit(jax.vmap(trajectories.orbit_statistics))
 

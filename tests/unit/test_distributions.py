@@ -42,16 +42,6 @@ def test_the_article_stream_is_drawn_one_number_at_a_time(seed):
     np.testing.assert_array_equal(flat, drawn + uniform)
 
 
-def test_misuse_is_named():
-    with pytest.raises(ValueError, match=r"seed is -1"):
-        article_stream(-1, 5)
-    with pytest.raises(ValueError, match=r"steps is 0"):
-        article_stream(1, 0)
-    for key in (jnp.zeros(2, jnp.uint32), jax.random.split(jax.random.key(0)), jax.random.key(0, impl="rbg")):
-        with pytest.raises(ValueError, match="one typed threefry key"):
-            distributions.uniform().sample(key, 0, 0)
-
-
 @pytest.mark.parametrize("shape", [(), (3,), (2, 5)])
 def test_normal_draws_are_the_librarys_under_the_key_of_the_draw(shape):
     key = jax.random.key(11)
@@ -108,10 +98,3 @@ def test_quadratures_have_the_moments_of_their_distribution(x64, power):
         moment = {1: 0, 2: 1, 3: 0, 4: 3, 6: 15}[power]
         first = np.reshape(x, (-1, size))[:, 0]
         np.testing.assert_allclose(weights @ first**power, moment, atol=1e-12)
-
-
-@pytest.mark.parametrize("make", [distributions.cyclic, distributions.resampled, distributions.sequence])
-def test_data_without_a_common_leading_axis_are_refused(make):
-    for data in ((), np.zeros((0, 2)), (np.zeros(3), np.zeros(4)), np.float64(1.0)):
-        with pytest.raises(ValueError, match="leading axis"):
-            make(data)

@@ -39,19 +39,3 @@ def test_pixels_and_array_undo_each_other():
     chex.assert_shape(split, (7,))
     np.testing.assert_array_equal(faces.stack(split), images)
     np.testing.assert_array_equal(faces.stack(images), images)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: faces.slanted(jax.random.key(0), 3, 1), "side is 1"),
-        (lambda: faces.slanted(jax.random.key(0), 0), "count is 0"),
-        (lambda: faces.noise(jax.random.key(0), 3, -2), "side is -2"),
-        (lambda: faces.unstack(np.float64(3.0)), "last axis of pixels"),
-        (lambda: faces.side_length(1), "1 pixels"),
-        (lambda: faces.side_length(5), "5 pixels"),
-    ],
-)
-def test_misuse_is_named(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()

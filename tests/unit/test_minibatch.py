@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from slantgan_jax import Players, distributions, fields, games, losses, mlp, penalties, rules, slanted_land, train
+from tests.tables import slow_unless
 
 BATCH, LATENT, HIDDEN, POINT = 5, 3, 4, 2
 DATA = np.random.default_rng(1).normal(size=(12, POINT))
@@ -58,9 +59,7 @@ class NumPyGan:
 PENALTIES = {"none": (), "r1": (penalties.r1(0.7),), "wgan_gp": (penalties.wgan_gp(0.7),)}
 
 
-@pytest.mark.parametrize(
-    "penalty", ["wgan_gp", *(pytest.param(name, marks=pytest.mark.slow) for name in ("none", "r1"))]
-)
+@pytest.mark.parametrize("penalty", slow_unless(PENALTIES, "wgan_gp"))
 def test_losses_and_gradients_of_a_minibatch_are_those_of_a_numpy_program(x64, penalty):
     game = games.minibatch(games.penalized(gan(), *PENALTIES[penalty]), BATCH)
     players = game.init(jax.random.key(3))
@@ -138,14 +137,3 @@ def test_two_perceptrons_learn_where_the_data_are():
     latents = jax.random.normal(jax.random.key(9), (1000, LATENT))
     drawn = jax.vmap(lambda z: G.apply(players.generator, z))(latents)
     np.testing.assert_allclose(drawn.mean(0), [1.0, -1.0], atol=0.1)
-
-
-def test_what_cannot_be_a_minibatch_is_refused():
-    with pytest.raises(ValueError, match="0 samples"):
-        games.minibatch(slanted_land(), 0)
-    with pytest.raises(ValueError, match="draws nothing"):
-        games.minibatch(games.expected(slanted_land()), 5)
-    with pytest.raises(ValueError, match="can only be sampled"):
-        games.expected(games.minibatch(slanted_land(), 5))
-    with pytest.raises(ValueError, match=r"before `expected` and `minibatch`"):
-        games.penalized(games.minibatch(slanted_land(), 5), penalties.r1(1.0))
