@@ -94,14 +94,19 @@ def test_the_expected_game_is_the_full_batch(x64):
 def test_a_game_in_turn_has_the_data_one_after_the_other_and_their_mean_is_the_expected_game(x64):
     game = games.penalized(slanted_land(objective=losses.relativistic), penalties.r1(0.5))
     turn, players = games.expected(game, over="latent"), game.init(jax.random.key(5))
-    found = [games.total_losses(turn, players, turn.sample(jax.random.key(0), step)) for step in range(2, 7)]
-    for step, loss in zip(range(2, 7), found, strict=True):
-        one = games.penalized(
-            slanted_land(faces.unstack(faces.FACES[step % 5][None]), losses.relativistic), penalties.r1(0.5)
-        )
-        np.testing.assert_allclose(loss, games.expected_losses(one, players), rtol=1e-14)
-    np.testing.assert_allclose(np.mean(found, axis=0), games.expected_losses(game, players), rtol=1e-14)
-    np.testing.assert_allclose(games.expected_losses(turn, players), games.expected_losses(game, players), rtol=1e-14)
+
+    @jax.jit
+    def losses_of(step):
+        image = faces.unstack(jnp.asarray(faces.FACES)[step % 5][None])
+        one = games.penalized(slanted_land(image, losses.relativistic), penalties.r1(0.5))
+        in_turn = games.total_losses(turn, players, turn.sample(jax.random.key(0), step))
+        return in_turn, games.expected_losses(one, players)
+
+    in_turn, alone = map(np.array, zip(*map(losses_of, range(2, 7)), strict=True))
+    expected = games.expected_losses(game, players)
+    np.testing.assert_allclose(in_turn, alone, rtol=1e-14)
+    np.testing.assert_allclose(in_turn.mean(0), expected, rtol=1e-14)
+    np.testing.assert_allclose(games.expected_losses(turn, players), expected, rtol=1e-14)
 
 
 def test_dirac_gan_is_the_papers_definition(x64):

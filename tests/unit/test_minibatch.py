@@ -72,8 +72,9 @@ def test_losses_and_gradients_of_a_minibatch_are_those_of_a_numpy_program(x64, p
         return NumPyGan(players).losses(np.array(batch.real), np.array(batch.latent), penalty, epsilon)
 
     np.testing.assert_allclose(games.total_losses(game, players, batch), by_numpy(players), rtol=1e-13)
-    found = fields.gradients(partial(games.total_losses, game, sample=batch))(players)
-    leaves, structure = jax.tree.flatten(players)
+    gradient = jax.jit(fields.gradients(partial(games.total_losses, game, sample=batch)))(players)
+    found = [np.asarray(leaf) for leaf in jax.tree.leaves(gradient)]
+    leaves, structure = jax.tree.flatten(jax.tree.map(np.asarray, players))
     for number, leaf in enumerate(leaves):
         player = int(number >= 4)  # four leaves for each player
         for index in np.ndindex(leaf.shape):
@@ -89,12 +90,12 @@ def test_losses_and_gradients_of_a_minibatch_are_those_of_a_numpy_program(x64, p
 def test_a_minibatch_of_one_is_the_game_itself():
     game, players = slanted_land(), slanted_land().init(jax.random.key(0))
     one = games.minibatch(game, 1)
+    sample, batch = (jax.jit(each.sample) for each in (game, one))
+    total, of_batch = (jax.jit(partial(games.total_losses, each)) for each in (game, one))
     for step in range(3):
-        sample, batch = game.sample(jax.random.key(1), step), one.sample(jax.random.key(1), step)
-        jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[0]), sample, batch)
-        np.testing.assert_array_equal(
-            games.total_losses(one, players, batch), games.total_losses(game, players, sample)
-        )
+        alone, in_batch = sample(jax.random.key(1), step), batch(jax.random.key(1), step)
+        jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[0]), alone, in_batch)
+        np.testing.assert_array_equal(of_batch(players, in_batch), total(players, alone))
 
 
 def test_a_minibatch_of_all_data_and_all_latents_is_full_batch():
@@ -102,15 +103,14 @@ def test_a_minibatch_of_all_data_and_all_latents_is_full_batch():
     game = games.penalized(slanted_land(), penalties.r1(0.3))
     players = game.init(jax.random.key(0))
     whole = games.minibatch(games.expected(game, over="latent"), 5)
-    found = games.total_losses(whole, players, whole.sample(jax.random.key(1), 17))
-    np.testing.assert_allclose(found, games.expected_losses(game, players), rtol=1e-6)
+    found = jax.jit(lambda: games.total_losses(whole, players, whole.sample(jax.random.key(1), 17)))()
+    np.testing.assert_allclose(found, jax.jit(partial(games.expected_losses, game))(players), rtol=1e-6)
 
 
 def test_the_latents_of_a_minibatch_are_consecutive():
-    game = games.minibatch(slanted_land(), 4)
-    latents = jax.random.uniform(jax.random.key(5), (12,)).reshape(3, 4)
-    found = jax.vmap(lambda step: game.sample(jax.random.clone(jax.random.key(5)), step).latent)(jnp.arange(3))
-    np.testing.assert_array_equal(found, latents)
+    game, key = games.minibatch(slanted_land(), 4), jax.random.key(5)
+    found = jax.jit(jax.vmap(lambda step: game.sample(key, step).latent))(jnp.arange(3))
+    np.testing.assert_array_equal(found, jax.random.uniform(jax.random.clone(key), (12,)).reshape(3, 4))
 
 
 @pytest.mark.slow
