@@ -201,13 +201,10 @@ def test_help_names_the_options(name, capsys):
     assert ("--plot-only" in said) or SCRIPTS[name].figures is None
 
 
-def test_a_tiny_run_says_where_it_wrote(ran):
+def test_a_tiny_run_says_where_it_wrote_and_its_data_what_made_them(ran):
     place = ran.out if SCRIPTS[ran.name].figures in (None, ran.out.name) else ran.figures
     assert str(place) in ran.said.splitlines()[-1]
     assert contents(place)
-
-
-def test_data_say_what_made_them(ran):
     if hasattr(importlib.import_module(ran.name), "EXPERIMENT"):
         data = json.loads((ran.out / "data.json").read_text())
         assert data["command"].startswith(f"python {ran.name}.py {SCRIPTS[ran.name].tiny}")
@@ -216,25 +213,20 @@ def test_data_say_what_made_them(ran):
         assert _experiment.load(ran.out).keys() == data.keys()
 
 
-def test_plot_only_gives_the_same_data_and_figures(ran):
+def test_plot_only_gives_the_same_data_and_figures_or_leaves_them_if_interrupted(ran, monkeypatch, capsys):
     if SCRIPTS[ran.name].figures is None:
         pytest.skip("it draws nothing")
-    before = contents(ran.out.parent)
-    for path in ran.figures.glob("*.png"):
+    before, figures = contents(ran.out.parent), list(ran.figures.glob("*.png"))
+    for path in figures:
         path.unlink()
-    parse_of(ran.name)([*SCRIPTS[ran.name].required.split(), "--plot-only", "--out", str(ran.out)])
+    arguments = [*SCRIPTS[ran.name].required.split(), "--plot-only", "--out", str(ran.out)]
+    parse_of(ran.name)(arguments)
     assert contents(ran.out.parent) == before
-
-
-def test_an_interrupted_drawing_leaves_the_earlier_figures(ran, monkeypatch, capsys):
-    if not list(ran.figures.glob("*.png")):
-        pytest.skip("it draws nothing")
-    before = contents(ran.out.parent)
-    monkeypatch.setattr(plots, "new_figure", interrupt)
-    arguments = [*SCRIPTS[ran.name].required.split(), "--plot-only", "--out", ran.out]
-    status, _ = status_and_complaint(monkeypatch, capsys, ran.name, *arguments)
-    assert status == 130
-    assert contents(ran.out.parent) == before
+    if figures:
+        monkeypatch.setattr(plots, "new_figure", interrupt)
+        status, _ = status_and_complaint(monkeypatch, capsys, ran.name, *arguments)
+        assert status == 130
+        assert contents(ran.out.parent) == before
 
 
 @pytest.mark.slow
@@ -257,43 +249,33 @@ def test_an_interrupted_run_leaves_the_earlier_results(name, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_wrong_option_ends_in_one_line_and_makes_no_folder(name, tmp_path, monkeypatch, capsys):
-    script, out = SCRIPTS[name], tmp_path / SCRIPTS[name].out
-    status, said = status_and_complaint(monkeypatch, capsys, name, *script.wrong.split(), "--out", out)
-    assert status == 2
-    assert said.startswith("error: ")
-    assert script.message in said
-    assert said.count("\n") == 1
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("name", [name for name in SCRIPTS if SCRIPTS[name].figures])
-def test_there_is_nothing_to_plot_without_data(name, tmp_path, monkeypatch, capsys):
-    arguments = [*SCRIPTS[name].required.split(), "--plot-only", "--out", tmp_path / "none"]
-    status, said = status_and_complaint(monkeypatch, capsys, name, *arguments)
-    assert status == 2
-    assert str(tmp_path / "none") in said
-    assert not list(tmp_path.iterdir())
+def test_a_wrong_option_or_nothing_to_plot_ends_in_one_line_and_makes_no_folder(name, tmp_path, monkeypatch, capsys):
+    script, none = SCRIPTS[name], tmp_path / "none"
+    attempts = [([*script.wrong.split(), "--out", tmp_path / script.out], script.message)]
+    if script.figures:
+        attempts.append(([*script.required.split(), "--plot-only", "--out", none], str(none)))
+    for arguments, message in attempts:
+        status, said = status_and_complaint(monkeypatch, capsys, name, *arguments)
+        assert status == 2
+        assert said.startswith("error: ")
+        assert message in said
+        assert said.count("\n") == 1
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("below", ["", "below"])
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_an_out_that_is_a_file_is_refused_and_kept(name, below, tmp_path, monkeypatch, capsys, tiny):
+def test_an_out_that_is_a_file_is_refused_and_kept(name, tmp_path, monkeypatch, capsys, tiny):
     script, file = SCRIPTS[name], tmp_path / (SCRIPTS[name].figures or SCRIPTS[name].out)
     file.write_text("precious")
-    if script.figures in (None, script.out):
-        arguments = [*tiny(name), "--out", file / below]
-    elif below:
-        pytest.skip("the figures' folder lies beside --out")
-    else:
-        arguments = [*tiny(name), "--out", tmp_path / script.out]
     if not hasattr(importlib.import_module(name), "EXPERIMENT"):
         monkeypatch.setattr(script.interrupted, lambda *_: {})  # what takes long comes first there
-    status, said = status_and_complaint(monkeypatch, capsys, name, *arguments)
-    assert status == 2
-    assert f"{file} is not a folder" in said or f"{file / below} is not a folder" in said
-    assert file.read_text() == "precious"
+    beside = script.figures not in (None, script.out)  # the figures' folder lies beside --out
+    for out in [tmp_path / script.out] if beside else [file, file / "below"]:
+        status, said = status_and_complaint(monkeypatch, capsys, name, *tiny(name), "--out", out)
+        assert status == 2
+        assert f"{file} is not a folder" in said or f"{out} is not a folder" in said
+        assert file.read_text() == "precious"
 
 
 def test_saved_data_come_back_with_the_same_bits(tmp_path):

@@ -148,9 +148,7 @@ def test_descent_on_a_noisy_parabola_is_an_autoregression(x64):
     rate, beta = 0.1, 0.5
     game = games.two_player(lambda p: p.generator**2 / 2, lambda p: p.discriminator**2 / 2)
     noisy = game._replace(
-        losses=Players(
-            *[(lambda players, sample, i=i: (players[i] - sample) ** 2 / 2,) for i in range(2)],
-        )
+        losses=Players(*[(lambda players, sample, i=i: (players[i] - sample) ** 2 / 2,) for i in range(2)])
     )
     rule = rules.simultaneous(Players(optax.sgd(rate), optax.sgd(rate, momentum=beta)))
     origin = Players(jnp.zeros(()), jnp.zeros(()))
