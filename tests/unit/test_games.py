@@ -8,6 +8,8 @@ from jax.extend.random import threefry_2x32
 
 from slantgan_jax import Players, distributions, faces, fields, games, losses, penalties, slanted_land
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 GAME = slanted_land()
 
 
@@ -30,10 +32,9 @@ def test_every_part_of_a_sample_has_counters_of_its_own():
 
 
 def test_a_step_draws_only_what_its_game_uses():
-    key = jax.random.key(0)
-    assert [name for name, value in GAME.sample(key, 0)._asdict().items() if value is not None] == ["latent", "real"]
-    mixed = games.penalized(GAME, penalties.wgan_gp(1.0)).sample(key, 0)
-    assert [name for name, value in mixed._asdict().items() if value is not None] == ["latent", "epsilon", "real"]
+    for game, drawn in ((GAME, []), (games.penalized(GAME, penalties.wgan_gp(1.0)), ["epsilon"])):
+        sample = game.sample(jax.random.key(0), 0)
+        assert [name for name, value in sample._asdict().items() if value is not None] == ["latent", *drawn, "real"]
 
 
 def test_noise_is_standard_normal():
@@ -70,13 +71,13 @@ def test_instance_noise_on_the_dirac_gan_is_a_one_dimensional_integral(x64):
 def test_a_fresh_latent_changes_the_generators_sample_and_no_expectation():
     shared, fresh = slanted_land(), slanted_land(independent_latents=True)
     players, sample = shared.init(jax.random.key(0)), fresh.sample(jax.random.key(1), 3)
-    other_latent = sample.generator_latent
-    one, other = games.total_losses(shared, players, sample), games.total_losses(fresh, players, sample)
+    losses_of = jax.jit(partial(games.total_losses, shared))
+    one, swapped = losses_of(players, sample), losses_of(players, sample._replace(latent=sample.generator_latent))
+    other = jax.jit(partial(games.total_losses, fresh))(players, sample)
     assert one.discriminator == other.discriminator
-    assert one.generator != other.generator
-    swapped = games.total_losses(shared, players, sample._replace(latent=other_latent))
-    assert other.generator == swapped.generator
-    np.testing.assert_allclose(games.expected_losses(fresh, players), games.expected_losses(shared, players), rtol=1e-6)
+    assert one.generator != other.generator == swapped.generator
+    expected, of_shared = (jax.jit(partial(games.expected_losses, game))(players) for game in (fresh, shared))
+    np.testing.assert_allclose(expected, of_shared, rtol=1e-6)
 
 
 def test_the_expected_game_is_the_full_batch(x64):
@@ -119,9 +120,8 @@ def test_dirac_gan_is_the_papers_definition(x64):
 
 
 def test_the_quadratic_game_turns_its_field(x64):
+    players = Players(jnp.array(0.3), jnp.array(-0.9))
+    found = jax.jit(lambda a: fields.gradients(partial(games.total_losses, games.quadratic(a), sample=()))(players))
     for angle in (0.0, 0.4, np.pi / 2, 2.0):
-        game = games.quadratic(angle)
-        players = Players(jnp.array(0.3), jnp.array(-0.9))
-        gradient = fields.gradients(partial(games.total_losses, game, sample=()))(players)
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        np.testing.assert_allclose(gradient, turn @ np.array(players), rtol=1e-14)
+        np.testing.assert_allclose(found(angle), turn @ np.array(players), rtol=1e-14)

@@ -11,6 +11,8 @@ import pytest
 
 from slantgan_jax import Game, fields, rules, train
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 COUNTS = 2, 1, 3  # the parameters of each player
 STARTS = np.cumsum([0, *COUNTS])
 BLOCKS = [slice(a, b) for a, b in itertools.pairwise(STARTS)]

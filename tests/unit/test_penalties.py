@@ -11,6 +11,8 @@ from slantgan_jax import Players, faces, games, logit, losses, networks, penalti
 from slantgan_jax.numerics import squared_norm
 from slantgan_jax.penalties import PenaltyInputs
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 IMAGES = PenaltyInputs(jnp.array([0.9, 0.1]), jnp.array([0.4, 0.7]), jnp.array(0.25), jnp.array([1.5, -0.5]))
 
 

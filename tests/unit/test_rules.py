@@ -1,3 +1,4 @@
+import functools
 from functools import partial
 
 import chex
@@ -10,6 +11,8 @@ from optax import contrib
 
 from slantgan_jax import Players, faces, fields, games, networks, penalties, rules, slanted_land, train
 from tests.tables import slow_unless
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
 
 GAME = slanted_land()
 RATES = (0.3, 0.7)
@@ -149,10 +152,14 @@ LIMITS = {
 }
 
 
+@functools.cache
+def final_players(rule):
+    return jax.jit(lambda key: train(key, GAME, rule, 20).players)(jax.random.key(4))
+
+
 @pytest.mark.parametrize("name", LIMITS)
 def test_limits_are_the_plain_rule_exactly(name):
-    found, expected = (jax.jit(lambda key, rule=rule: train(key, GAME, rule, 20).players) for rule in LIMITS[name])
-    chex.assert_trees_all_equal(found(jax.random.key(4)), expected(jax.random.key(4)))
+    chex.assert_trees_all_equal(*map(final_players, LIMITS[name]))
 
 
 @pytest.fixture
