@@ -44,15 +44,12 @@ def test_players_are_a_vector_and_back(stacked):
     chex.assert_trees_all_equal(networks.from_vector(numbers, stacked=stacked), players)
 
 
-def test_networks_are_the_formulas():
+def test_networks_are_the_formulas_and_those_that_the_article_makes_by_hand():
     rng = np.random.default_rng(0)
     w, b, u, x = rng.normal(size=(4, 4))
     z, c = 0.7, -0.3
     np.testing.assert_allclose(generate(Generator(w, b), z), 1 / (1 + np.exp(-(w * z + b))), rtol=1e-6)  # float32
     np.testing.assert_allclose(logit(Discriminator(u, c), x), u @ x + c, rtol=1e-6)
-
-
-def test_the_articles_hand_made_networks():
     detector = Discriminator((1.0, -1.0, -1.0, 1.0), 0.0)
     assert logit(detector, (1.0, 0.0, 0.0, 1.0)) == 2
     assert logit(detector, (0.25, 1.0, 0.5, 0.75)) == -0.5

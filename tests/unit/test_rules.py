@@ -225,26 +225,3 @@ def test_lookahead_and_averages_are_their_recursions(x64):
         moment = decay * moment + (1 - decay) * point
         np.testing.assert_allclose(state.players, point, rtol=1e-13)
         np.testing.assert_allclose(smooth.players(state), moment / (1 - decay**step), rtol=1e-13)
-
-
-OPTAX = {
-    "momentum": lambda: optax.sgd(0.02, momentum=0.9),
-    "negative momentum": lambda: optax.sgd(0.02, momentum=-0.5),
-    "nesterov": lambda: optax.sgd(0.02, momentum=0.9, nesterov=True),
-    "adam": lambda: optax.adam(0.02, b1=0.5),
-    "adamw": lambda: optax.adamw(0.02),
-    "rmsprop": lambda: optax.rmsprop(0.02),
-    "optimistic": lambda: optax.optimistic_gradient_descent(0.02),
-    "optimistic adam": lambda: optax.optimistic_adam_v2(0.02),
-    "schedule": lambda: optax.sgd(optax.cosine_decay_schedule(0.1, 100)),
-    "clipping": lambda: optax.chain(optax.clip_by_global_norm(0.5), optax.sgd(0.02)),
-    "weight clipping": lambda: penalties.clipped(optax.rmsprop(0.02), 0.1),
-}
-
-
-@pytest.mark.parametrize("name", slow_unless(OPTAX, "adam", "schedule"))
-def test_transformations_of_optax_are_optimizers_here(name):
-    rule = rules.alternating(Players(OPTAX[name](), optax.sgd(0.02)), fields.consensus(0.1))
-    run = jax.jit(lambda key: train(key, GAME, rule, 50))(jax.random.key(0))
-    assert run.finite
-    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(run.players))
