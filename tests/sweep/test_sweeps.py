@@ -139,9 +139,9 @@ def outside(devices, store, chunk_size=12, program=PROGRAM, **options):
     return subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
 
 
-def finish(process):
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+def finish(process, code=0):
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == code, errors
 
 
 @pytest.mark.slow

@@ -10,11 +10,6 @@ from scipy.optimize import linprog, minimize
 from slantgan_jax import Discriminator, Generator, Players, distributions, faces, losses, rules, slanted_land, train
 from slantgan_jax.analysis import best_response, equilibria
 
-pytestmark = [
-    pytest.mark.xdist_group("best_response"),  # one process compiles what tests share once
-    pytest.mark.usefixtures("quick_compile"),
-]
-
 LN2 = np.log(2)
 MEAN = faces.FACES.mean(0)
 PANELS, PER_PANEL = 400, 8

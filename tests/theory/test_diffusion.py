@@ -10,11 +10,6 @@ from scipy.linalg import solve_continuous_lyapunov
 from slantgan_jax import Discriminator, Generator, Players, distributions, faces, games, losses, rules, slanted_land
 from slantgan_jax.analysis import diffusion, distances, equilibria, spectra, steepest_lines
 
-pytestmark = [
-    pytest.mark.xdist_group("diffusion"),  # one process compiles what tests share once
-    pytest.mark.usefixtures("quick_compile"),
-]
-
 MEAN = faces.FACES.mean(0)
 ONE = MEAN[None]  # a data set of one image: its order makes no noise, so one step's mean over z is all there is
 IMAGES = faces.unstack(ONE)

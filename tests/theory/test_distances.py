@@ -10,10 +10,7 @@ from scipy.stats import wasserstein_distance
 from slantgan_jax import Generator, faces
 from slantgan_jax.analysis import distances, quadrature, transport
 
-pytestmark = [
-    pytest.mark.xdist_group("distances"),  # one process compiles what tests share once
-    pytest.mark.usefixtures("quick_compile", "x64"),
-]
+pytestmark = pytest.mark.usefixtures("x64")
 
 FACES = faces.FACES
 ON_FACE = np.log(FACES[1] / (1 - FACES[1]))  # scores of a generated image that is the second face

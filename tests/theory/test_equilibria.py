@@ -12,8 +12,6 @@ from slantgan_jax import Discriminator, Generator, Objective, Players, distribut
 from slantgan_jax.analysis import distances, equilibria, quadrature, spectra
 from slantgan_jax.numerics import as_float
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 EPS = np.finfo(float).eps
 IMAGES = faces.unstack(faces.FACES)
 MEAN = faces.FACES.mean(0)

@@ -10,11 +10,6 @@ from slantgan_jax import Players, distributions, faces, games, penalties, rules,
 from slantgan_jax.analysis import equilibria, lyapunov, spectra
 from slantgan_jax.numerics import as_float
 
-pytestmark = [
-    pytest.mark.xdist_group("trajectories"),  # one process makes the runs of `circling` once
-    pytest.mark.usefixtures("quick_compile"),
-]
-
 DIRAC = games.expected(games.dirac())
 RATE = 0.1  # of `circling`
 

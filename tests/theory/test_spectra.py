@@ -12,11 +12,6 @@ from slantgan_jax import Players, distributions, faces, fields, games, losses, n
 from slantgan_jax.analysis import distances, equilibria, spectra, thresholds
 from tests.tables import slow_unless
 
-pytestmark = [
-    pytest.mark.xdist_group("spectra"),  # one process compiles what tests share once
-    pytest.mark.usefixtures("quick_compile"),
-]
-
 quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 """These programs run for milliseconds: half of the time to compile them is saved."""
 IMAGES = faces.FACES

@@ -8,8 +8,6 @@ from slantgan_jax import Players, distributions, faces, fields, games, losses, n
 from slantgan_jax.analysis import distances, equilibria, steepest_lines
 from slantgan_jax.numerics import as_float
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 IMAGES = np.array(faces.FACES)  # one leaf: it compiles faster than four
 MEAN = faces.FACES.mean(0)
 STARTS = {

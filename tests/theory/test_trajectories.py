@@ -8,11 +8,6 @@ from slantgan_jax import Players, games, rules, train
 from slantgan_jax.analysis import trajectories
 from slantgan_jax.analysis.trajectories import Verdict
 
-pytestmark = [
-    pytest.mark.xdist_group("trajectories"),  # one process compiles what tests share once
-    pytest.mark.usefixtures("quick_compile"),
-]
-
 T = np.arange(1, 201) / 200  # the time of each record
 TURN = np.exp(2j * np.pi * 9.3 * T)
 NOISE = np.random.default_rng(0).normal(size=(200, 4)) * 0.05
@@ -53,26 +48,24 @@ def name_of(verdict):
     return Verdict(int(verdict)).name.lower().replace("_", " ")
 
 
-@pytest.fixture(scope="module")
-def classify():
-    return jax.jit(trajectories.classify)
+classify = jax.jit(trajectories.classify)
 
 
 @pytest.mark.parametrize("course", COURSES)
-def test_a_verdict_is_that_of_the_course(course, classify):
+def test_a_verdict_is_that_of_the_course(course):
     verdict, distances, positions = COURSES[course]
     assert name_of(classify(distances, positions, np.array(True))) == verdict
     assert name_of(classify(distances, positions, np.array(False))) == "diverged"
 
 
-def test_verdicts_map_over_runs_and_take_players_as_they_are_recorded(classify):
+def test_verdicts_map_over_runs_and_take_players_as_they_are_recorded():
     distances, positions = (np.stack([COURSES[course][i] for course in COURSES]) for i in (1, 2))
     players = {"theta": positions[..., 0], "psi": (positions[..., 1:],)}
     found = jax.jit(jax.vmap(lambda d, p: trajectories.classify(d, p)))(distances, players)
     assert [name_of(verdict) for verdict in found] == [verdict for verdict, *_ in COURSES.values()]
 
 
-def test_distances_alone_do_not_distinguish_a_circle_from_rest(classify):
+def test_distances_alone_do_not_distinguish_a_circle_from_rest():
     assert name_of(classify(1 + 0 * T, None)) == "stalled"
     assert name_of(classify(1 + 0.1 * TURN.real, None)) == "oscillating"
     assert name_of(classify(np.exp(-9 * T), None)) == "converged"
