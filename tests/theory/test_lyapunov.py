@@ -21,15 +21,15 @@ def exponents(game, rule, players, steps, count, **options):
     return run(jax.tree.map(as_float, players))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("rule", "count"),
-    [
-        (rules.simultaneous(optax.sgd(0.3)), 2),
-        (rules.alternating(optax.sgd(0.3, momentum=-0.5)), 4),
-        (rules.simultaneous(optax.optimistic_gradient_descent(0.3)), 4),
-    ],
+FIXED = (
+    (rules.simultaneous(optax.sgd(0.3)), 2),
+    (rules.alternating(optax.sgd(0.3, momentum=-0.5)), 4),
+    (rules.simultaneous(optax.optimistic_gradient_descent(0.3)), 4),
 )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rule", "count"), FIXED)
 def test_at_a_fixed_point_exponents_are_logarithms_of_multipliers(rule, count, x64):
     game = games.expected(games.penalized(games.dirac(), penalties.r1(0.2)))
     origin = Players(jnp.zeros(()), jnp.zeros(()))

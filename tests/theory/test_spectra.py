@@ -278,7 +278,7 @@ def test_critical_strengths_of_slanted_land_are_where_the_moments_say(x64, place
         return games.penalized(GAME, penalties.r1(strength))
 
     search = functools.partial(thresholds.critical_strength, game, players, tangents=tangents, lowest=1e-3, points=20)
-    found = jax.jit(search)()
+    found = quick(search)()
     turning = [
         np.sum(np.abs(np.imag(by_hand(WEIGHTS, gamma=gamma))) > 1e-9)
         for gamma in np.outer([found.first, found.last], [1 - 1e-9, 1 + 1e-9]).ravel()

@@ -82,7 +82,7 @@ def test_the_first_settled_record_is_that_from_which_on_all_are_close():
 def test_how_many_records_have_to_be_settled_is_the_callers_choice():
     """The distance is below 0.01 in the last 10 of 50 records: a fifth, but not in 11."""
     distances = np.where(np.arange(50) < 40, 0.02, 0.005)
-    found = [trajectories.classify(distances, settled_records=count) for count in (10, 11)]
+    found = jax.jit(lambda: [trajectories.classify(distances, settled_records=count) for count in (10, 11)])()
     assert [Verdict(int(verdict)) for verdict in found] == [Verdict.CONVERGED, Verdict.DRIFTING]
 
 
