@@ -87,14 +87,16 @@ def test_the_result_is_labeled(expected):
     assert described.bias.attrs["long_name"] == "c"
 
 
-def test_every_cell_is_the_run_with_its_numbers(expected):
-    alone = jax.jit(run)
-    for seed, rate in ((0, 0.01), (7, 0.1), (29, 1.0)):
-        cell = expected.sel(seed=seed, learning_rate=rate)
-        result = alone(jax.random.key(seed), rate)
-        # Another program than the sweep's, so rounding may differ: an ulp a step, over 40 steps.
-        np.testing.assert_allclose(cell.weights, result["weights"], atol=1e-5)
-        np.testing.assert_allclose(cell.bias, result["bias"], atol=1e-5)
+@pytest.mark.parametrize(("x64", "error"), [(False, 1e-5), (True, 1e-13)])
+def test_every_cell_is_the_run_with_its_numbers(x64, error):
+    """Another program than the sweep's, so rounding may differ: an ulp a step, over 40 steps."""
+    with jax.enable_x64(x64):
+        found, alone = swept().load(), jax.jit(run)
+        assert found.weights.dtype == (np.float64 if x64 else np.float32)
+        for seed, rate in ((0, 0.01), (7, 0.1), (29, 1.0)):
+            cell, result = found.sel(seed=seed, learning_rate=rate), alone(jax.random.key(seed), rate)
+            np.testing.assert_allclose(cell.weights, result["weights"], atol=error)
+            np.testing.assert_allclose(cell.bias, result["bias"], atol=error)
 
 
 def test_a_seed_is_the_key_of_that_number():
@@ -399,13 +401,6 @@ def test_chunks_fill_the_tile(sizes, tile, most):
     block = _checks._block(sizes, tile)
     assert np.prod(block) <= tile
     assert np.prod([-(-size // length) for size, length in zip(sizes, block, strict=True)]) <= most
-
-
-def test_float64_sweeps_where_64_bits_are_enabled(x64):
-    found = swept(axes={"seed": [0], "learning_rate": [0.1]})
-    assert found.weights.dtype == np.float64
-    result = jax.jit(run)(jax.random.key(0), 0.1)
-    np.testing.assert_allclose(found.weights.values[0, 0], result["weights"], atol=1e-13)
 
 
 def test_a_loop_may_start_at_a_constant_that_no_axis_moves():

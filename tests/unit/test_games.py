@@ -44,19 +44,6 @@ def test_noise_is_standard_normal():
         assert abs(np.mean(np.asarray(draws, np.float64) ** power) - moment) < 4 * spread
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("make", [slanted_land, games.dirac], ids=["slanted land", "dirac"])
-def test_expected_losses_with_instance_noise_are_the_mean_over_samples(make):
-    game = make(noise=0.4)
-    players = game.init(jax.random.key(1))
-    each = jax.jit(jax.vmap(lambda t: games.total_losses(game, players, game.sample(jax.random.key(2), t))))(
-        jnp.arange(200_000)
-    )
-    for found, draws in zip(games.expected_losses(game, players), each, strict=True):
-        assert abs(found - draws.mean()) < 4 * draws.std() / np.sqrt(draws.size)  # 4 standard errors
-        assert draws.std() > 0.01
-
-
 def test_instance_noise_on_the_dirac_gan_is_a_one_dimensional_integral(x64):
     game = games.dirac(noise=0.7)
     players = Players(jnp.array(0.3), jnp.array(-1.2))

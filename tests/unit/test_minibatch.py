@@ -113,16 +113,22 @@ def test_the_latents_of_a_minibatch_are_consecutive():
     np.testing.assert_array_equal(found, jax.random.uniform(jax.random.clone(key), (12,)).reshape(3, 4))
 
 
+SAMPLED = {
+    "instance noise": slanted_land(noise=0.4),
+    "instance noise on the Dirac-GAN": games.dirac(noise=0.4),
+    # Of all that is drawn, ε too: one point in the place of its distribution would not do.
+    "a penalty of a discriminator that is not affine": games.penalized(gan(), penalties.wgan_gp(1.0)),
+}
+
+
 @pytest.mark.slow
-def test_expected_penalties_of_a_discriminator_that_is_not_affine_are_means_over_samples():
-    """Of all that is drawn, ε too: one point in the place of its distribution would not do."""
-    game = games.penalized(gan(), penalties.wgan_gp(1.0))
+@pytest.mark.parametrize("name", SAMPLED)
+def test_expected_losses_are_means_over_samples(name):
+    game, steps = SAMPLED[name], jnp.arange(200_000)
     players = game.init(jax.random.key(3))
-    each = jax.jit(jax.vmap(lambda t: games.total_losses(game, players, game.sample(jax.random.key(2), t))))(
-        jnp.arange(200_000)
-    )
-    exact = games.expected_losses(game, players)
-    for found, draws in zip(exact, each, strict=True):
+    losses_at = jax.jit(jax.vmap(lambda t: games.total_losses(game, players, game.sample(jax.random.key(2), t))))
+    exact = jax.jit(partial(games.expected_losses, game))(players)
+    for found, draws in zip(exact, losses_at(steps), strict=True):
         assert abs(found - draws.mean()) < 4 * draws.std() / np.sqrt(draws.size)  # 4 standard errors
         assert draws.std() > 0.01
 

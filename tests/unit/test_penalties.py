@@ -116,8 +116,7 @@ def test_clipping_projects_onto_the_box():
 
 
 def test_penalty_in_the_tutorials_order_belongs_to_the_step_on_the_fake():
-    game = games.penalized(slanted_land(), penalties.r1(1.0))
-    assert len(game.losses.discriminator) == 2
-    paired = games.penalized(slanted_land(objective=losses.relativistic), penalties.r1(1.0))
-    assert len(paired.losses.discriminator) == 1
-    assert isinstance(paired.losses, Players)
+    for objective, steps in ((losses.non_saturating, 2), (losses.relativistic, 1)):
+        game = games.penalized(slanted_land(objective=objective), penalties.r1(1.0))
+        assert isinstance(game.losses, Players)
+        assert len(game.losses.discriminator) == steps
