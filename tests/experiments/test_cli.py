@@ -23,85 +23,69 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 class Script(NamedTuple):
-    """A script of the table.
+    """A script of the table."""
 
-    Attributes:
-      tiny: arguments with which it runs for seconds; `{run}` stands for a run.json.
-      wrong: arguments that it refuses.
-      message: what it then says.
-      required: arguments that it cannot do without; they are part of the others.
-      constants: values by `module.NAME`, which replace constants in the tiny run.
-      out: the name of the folder or file that --out names.
-      figures: the name of the folder that has the figures; None if it draws none, and so has no --plot-only.
-      slow: whether its tiny run takes longer, so that only the complete tests make it.
-      interrupted: of a script that is no `Experiment`, the function `module.name` that is interrupted.
-    """
+    tiny: str  # arguments with which it runs for seconds; `{run}` stands for a run.json
+    wrong: str  # arguments that it refuses
+    message: str  # what it then says
+    required: str = ""  # arguments that it cannot do without; they are part of the others
+    constants: Mapping[str, Any] = {}  # values by `module.NAME`, which replace constants in the tiny run
+    out: str = "out"  # the name of the folder or file that --out names
+    figures: str | None = "out"  # the name of the folder that has the figures; None: it draws none, has no --plot-only
+    interrupted: str = ""  # of a script that is no `Experiment`, the function `module.name` that is interrupted
 
-    tiny: str
-    wrong: str
-    message: str
-    required: str = ""
-    constants: Mapping[str, Any] = {}
-    out: str = "out"
-    figures: str | None = "out"
-    slow: bool = False
-    interrupted: str = ""
 
+QUICK = "sweep", "train", "tutorial"
+"""The scripts whose tiny runs are short; only the complete tests make the others."""
 
 SCRIPTS = {
     "analyze": Script(
-        "{run}", "none.json", "none.json is not a run.json", figures=None, slow=True, interrupted="analyze.analysis_of",
+        "{run}", "none.json", "none.json is not a run.json", figures=None, interrupted="analyze.analysis_of",
     ),
     "basins": Script(
         "--resolution 64 --steps 50 --zooms 0 --pairs 1", "--zooms 11", "--zooms is 11: give a whole number from 0 to",
-        slow=True,
     ),
     "benchmark": Script(
         "--repeats 1 --largest 4096 --no-methods", "--largest 4095", "--largest is 4095: give a whole number from 4096",
         constants={
             "benchmark.EPOCHS": 2, "benchmark.STEPS": 10, "benchmark.NUMPY_EPOCHS": 2, "benchmark.C_RUNS": 64,
             "benchmark.peak_memory": lambda store, largest: {"4096": 1.0},
-        }, slow=True,
+        },
     ),
     "bilinear": Script(
         "--steps 3000 --methods 'CGD, simultaneous'", "--steps 10", "--steps is 10: give a whole number from 3000",
-        slow=True,
     ),
     "compare_methods": Script(
         "--seeds 2 --steps 100 --rates 0.3 --objectives non-saturating --methods plain", "--methods SGD",
-        "--methods has 'SGD': choose from 'plain', ", slow=True,
+        "--methods has 'SGD': choose from 'plain', ",
     ),
     "convergence_rates": Script(
         "--epochs 2000 --methods optimistic --learning-rates 0.3", "--learning-rates 0", "--learning-rates is 0.0",
-        slow=True,
     ),
     "critical_penalty": Script(
-        "--learning-rate 1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001 to 1", slow=True,
+        "--learning-rate 1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001 to 1",
     ),
     "dirac_gan": Script(
-        "--steps 100 --methods R1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001", slow=True,
+        "--steps 100 --methods R1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001",
     ),
     "does_it_converge": Script(
-        "--epochs 2000 --replicas 2", "--epochs 2500", "--epochs is 2500: give a multiple of 1000 from 2000", slow=True,
+        "--epochs 2000 --replicas 2", "--epochs 2500", "--epochs is 2500: give a multiple of 1000 from 2000",
     ),
-    "latent_noise": Script(
-        "--replicas 2 --steps 50 --learning-rates 0.1", "--replicas 1", "--replicas is 1", slow=True,
-    ),
+    "latent_noise": Script("--replicas 2 --steps 50 --learning-rates 0.1", "--replicas 1", "--replicas is 1"),
     "loss_vs_distance": Script(
-        "--seeds 2 --transported 10", "--seeds 1", "--seeds is 1: give a whole number from 2 up", slow=True,
+        "--seeds 2 --transported 10", "--seeds 1", "--seeds is 1: give a whole number from 2 up",
         constants={"_measured_runs.EPOCHS": (2, 3), "_measured_runs.RATES": (0.1, 1.0)},
     ),
     "quality_of_equilibria": Script(
         "--starts 2 --flow-steps 10 --orders 0", "--orders 3", "--orders are (3,): give at least one of 0, 1 and 2",
-        constants={"quality_of_equilibria.DESCENT_STEPS": 3}, slow=True,
+        constants={"quality_of_equilibria.DESCENT_STEPS": 3},
     ),
     "spectrum": Script(
         "--weights 1 -1 -1 1", "--weights 1 -1 -1 101", "--weights are (1.0, -1.0, -1.0, 101.0)",
-        required="--weights 1 -1 -1 1", slow=True,
+        required="--weights 1 -1 -1 1",
     ),
     "stability_edge": Script(
         "--methods optimistic --scales 1 --random 0 --strengths 0 --steps 800", "--scales 7", "--scales are (7.0,)",
-        slow=True,
     ),
     "sweep": Script(
         "--seeds 2 --epochs 4 --record-every 2", "--record-every 7 --epochs 10",
@@ -112,7 +96,6 @@ SCRIPTS = {
     "tutorial": Script("--epochs 2", "--learning-rate nan", "--learning-rate is nan: give a positive, finite number"),
     "which_equilibrium": Script(
         "--starts 2 --flow-steps 100 --methods 'R1, γ = 0.1' --method-steps 10", "--starts 1", "--starts is 1",
-        slow=True,
     ),
 }  # fmt: skip
 
@@ -163,7 +146,7 @@ def tiny(run_json):
 
 def listed(names, **marks):
     return [
-        pytest.param(name, marks=[pytest.mark.xdist_group(f"cli {name}"), *([pytest.mark.slow] * SCRIPTS[name].slow)])
+        pytest.param(name, marks=[pytest.mark.xdist_group(f"cli {name}"), *([pytest.mark.slow] * (name not in QUICK))])
         for name in names
     ]
 
