@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,6 +41,7 @@ COMPILED = {name: jax.jit(function) for name, function in SCALARS.items()}
 TRANSPORT = jax.jit(transport.solve, static_argnums=2)
 WASSERSTEIN = jax.jit(transport.wasserstein, static_argnums=2)
 ENERGY = jax.jit(distances.energy_distance)
+MMD, FRECHET = jax.jit(distances.mmd_squared), jax.jit(distances.frechet_squared)
 COVARIANCE = jax.jit(distances.covariance)
 
 
@@ -107,6 +110,7 @@ def test_the_rule_converges_geometrically_in_its_nodes(name):
     """Measured for both: an error of 5e-7 with 4 nodes, then a hundredth of it or less with every two more."""
     generator = named(name)
 
+    @partial(jax.jit, static_argnums=0)
     def second_moment(nodes):
         latents, weights = quadrature.panel_rule(quadrature.panel_edges(generator), nodes)
         return jnp.sum(weights[..., None] * quadrature.images_at(generator, latents) ** 2, axis=(0, 1))
@@ -118,7 +122,7 @@ def test_the_rule_converges_geometrically_in_its_nodes(name):
 
 @pytest.mark.slow
 def test_nearest_latents_find_the_face_on_the_curve():
-    near = quadrature.nearest_latents(named("through a face"), FACES)
+    near = jax.jit(quadrature.nearest_latents)(named("through a face"), FACES)
     # A minimum of the squared distance, found among squared distances without error: better than the root of rounding.
     np.testing.assert_allclose(near[1], 0.37, atol=1e-8)
 
@@ -136,9 +140,8 @@ def test_energy_distance_of_one_moving_pixel_is_twice_cramers():
 
 def test_mmd_of_a_wide_kernel_is_the_mean_gap():
     """k = 1 - d² / (2 s²) + d⁴ / (8 s⁴): s² mmd² is the squared gap of means up to 4² / s² relative to 1."""
-    found = jax.jit(lambda g: (distances.mean_gap(g, FACES), distances.mmd_squared(g, FACES, 100.0)))
-    gap, mmd = found(named("gentle"))
-    np.testing.assert_allclose(100**2 * mmd, gap**2, atol=16 / 100**2)
+    gap = jax.jit(distances.mean_gap)(named("gentle"), FACES)
+    np.testing.assert_allclose(100**2 * MMD(named("gentle"), FACES, 100.0), gap**2, atol=16 / 100**2)
 
 
 @pytest.mark.slow
@@ -148,7 +151,7 @@ def test_frechet_of_a_shifted_copy_is_the_shift():
     shift = np.array([0.1, -0.2, 0.05, 0.3])
     data = curve(generator, midpoints(500)) + shift
     # Second moments of 500 midpoints err by w² / (24 n²) ≈ 2e-7.
-    np.testing.assert_allclose(distances.frechet_squared(generator, data), np.sum(shift**2), atol=1e-6)
+    np.testing.assert_allclose(FRECHET(generator, data), np.sum(shift**2), atol=1e-6)
 
 
 @pytest.mark.slow
@@ -236,8 +239,8 @@ def test_collapsed_generators_have_closed_forms(order):
     image = curve(generator, [0])
     # The data are that point: distance 0, to rounding of images, 1e-16.
     assert abs(TRANSPORT(generator, image, order).cost) < 1e-15
-    assert abs(distances.mmd_squared(generator, image, 0.5)) < 1e-15
-    assert abs(distances.frechet_squared(generator, image)) < 1e-30
+    assert abs(MMD(generator, image, 0.5)) < 1e-15
+    assert abs(FRECHET(generator, image)) < 1e-30
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -258,8 +261,8 @@ def test_distances_shrink_to_nothing_as_the_data_become_the_generator():
     np.testing.assert_allclose(TRANSPORT(generator, data, 1).cost, length / 80, rtol=0.1)
     # Each is at most (length / n)², half that for the kernel with 2 scale² = 1/2 in its exponent.
     assert 0 < ENERGY(generator, data) < (length / 20) ** 2
-    assert 0 < distances.mmd_squared(generator, data, 0.5) < (length / 20) ** 2
-    assert 0 <= distances.frechet_squared(generator, data) < (length / 20) ** 2
+    assert 0 < MMD(generator, data, 0.5) < (length / 20) ** 2
+    assert 0 <= FRECHET(generator, data) < (length / 20) ** 2
 
 
 @pytest.mark.parametrize("name", SCALARS)
@@ -296,9 +299,8 @@ def test_pixels_and_arrays_are_the_same_images():
     w, b = named("gentle")
     scalars = Generator(faces.unstack(w), faces.unstack(b))
     images = faces.unstack(FACES)
-    np.testing.assert_allclose(distances.covariance(scalars), distances.covariance(Generator(w, b)), atol=1e-15)
-    for function in (distances.energy_distance, distances.frechet_squared):
-        function = jax.jit(function)
+    np.testing.assert_allclose(COVARIANCE(scalars), COVARIANCE(Generator(w, b)), atol=1e-15)
+    for function in (ENERGY, FRECHET):
         np.testing.assert_allclose(function(scalars, images), function(Generator(w, b), FACES), atol=1e-15)
     np.testing.assert_allclose(WASSERSTEIN(scalars, images, 2), COMPILED["wasserstein 2"](Generator(w, b)), atol=1e-12)
 

@@ -14,7 +14,7 @@ SEEDS = [0, 1, 42, 2**31 - 1]
 def test_latents_are_the_librarys_uniform_numbers_bit_for_bit(seed, x64):
     with jax.enable_x64(x64):
         key = jax.random.key(seed)
-        ours = jax.vmap(distributions.uniform().sample, (None, 0, None))(key, jnp.arange(1000), 0)
+        ours = jax.jit(jax.vmap(distributions.uniform().sample, (None, 0, None)))(key, jnp.arange(1000), 0)
         library = jax.random.uniform(jax.random.clone(key), (1000,))
         assert ours.dtype == library.dtype == (jnp.float64 if x64 else jnp.float32)
         np.testing.assert_array_equal(ours, library)
@@ -64,7 +64,7 @@ DATASET = {"a": np.arange(12.0).reshape(4, 3), "b": np.arange(4.0)}
 def test_cyclic_data_come_in_turn():
     data = distributions.cyclic(DATASET)
     key = jax.random.key(0)
-    found = jax.vmap(lambda step: data.sample(key, step, 0))(jnp.arange(9))
+    found = jax.jit(jax.vmap(lambda step: data.sample(key, step, 0)))(jnp.arange(9))
     np.testing.assert_array_equal(found["b"], np.arange(9) % 4)
     np.testing.assert_array_equal(found["a"], DATASET["a"][np.arange(9) % 4])
     values, weights = data.nodes()

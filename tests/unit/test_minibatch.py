@@ -62,8 +62,7 @@ PENALTIES = {"none": (), "r1": (penalties.r1(0.7),), "wgan_gp": (penalties.wgan_
 @pytest.mark.parametrize("penalty", slow_unless(PENALTIES, "wgan_gp"))
 def test_losses_and_gradients_of_a_minibatch_are_those_of_a_numpy_program(x64, penalty):
     game = games.minibatch(games.penalized(gan(), *PENALTIES[penalty]), BATCH)
-    players = game.init(jax.random.key(3))
-    batch = game.sample(jax.random.key(4), 6)
+    players, batch = jax.jit(lambda: (game.init(jax.random.key(3)), game.sample(jax.random.key(4), 6)))()
     assert batch.real.shape == (BATCH, POINT)
     np.testing.assert_array_equal(batch.real, DATA[np.arange(30, 35) % 12])  # samples number 30 to 34
     epsilon = np.zeros(BATCH) if batch.epsilon is None else np.array(batch.epsilon)
@@ -71,8 +70,9 @@ def test_losses_and_gradients_of_a_minibatch_are_those_of_a_numpy_program(x64, p
     def by_numpy(players):
         return NumPyGan(players).losses(np.array(batch.real), np.array(batch.latent), penalty, epsilon)
 
-    np.testing.assert_allclose(games.total_losses(game, players, batch), by_numpy(players), rtol=1e-13)
-    gradient = jax.jit(fields.gradients(partial(games.total_losses, game, sample=batch)))(players)
+    losses_of = partial(games.total_losses, game, sample=batch)
+    total, gradient = jax.jit(lambda players: (losses_of(players), fields.gradients(losses_of)(players)))(players)
+    np.testing.assert_allclose(total, by_numpy(players), rtol=1e-13)
     found = [np.asarray(leaf) for leaf in jax.tree.leaves(gradient)]
     leaves, structure = jax.tree.flatten(jax.tree.map(np.asarray, players))
     for number, leaf in enumerate(leaves):
@@ -84,7 +84,7 @@ def test_losses_and_gradients_of_a_minibatch_are_those_of_a_numpy_program(x64, p
                 moved[number][index] += size
                 sides.append(by_numpy(structure.unflatten(moved))[player])
             # Central differences: 1e-12 of the third derivative, 1e-16 / 1e-6 of rounding.
-            np.testing.assert_allclose(jax.tree.leaves(found)[number][index], (sides[0] - sides[1]) / 2e-6, atol=1e-8)
+            np.testing.assert_allclose(found[number][index], (sides[0] - sides[1]) / 2e-6, atol=1e-8)
 
 
 def test_a_minibatch_of_one_is_the_game_itself():

@@ -9,10 +9,8 @@ from slantgan_jax import Discriminator, Generator, faces, generate, logit, mlp, 
 
 @pytest.mark.parametrize("side", [2, 3, 6])
 def test_scalar_and_array_leaves_are_the_same_networks(side):
-    image = faces.slanted(jax.random.key(0), 1, side)[0]
-    key = jax.random.key(1)
-    by_array = networks.init(key, image)
-    by_pixel = networks.init(jax.random.clone(key), faces.unstack(image))
+    image, init = np.asarray(faces.slanted(jax.random.key(0), 1, side)[0]), jax.jit(networks.init)
+    by_array, by_pixel = init(jax.random.key(1), image), init(jax.random.key(1), faces.unstack(image))
     np.testing.assert_array_equal(networks.to_vector(by_array), networks.to_vector(by_pixel))
     np.testing.assert_array_equal(generate(by_array.generator, 0.3), faces.stack(generate(by_pixel.generator, 0.3)))
     # The sum over pixels is taken in another order: rounding of a sum of side² terms of size about 1.
@@ -59,7 +57,7 @@ def test_networks_are_the_formulas_and_those_that_the_article_makes_by_hand():
 
 def test_a_perceptron_is_its_formula(x64):
     network = mlp(3, 5, 4, 2, activation=jnp.tanh)
-    layers = network.init(jax.random.key(0))
+    layers = jax.jit(network.init)(jax.random.key(0))
     x = np.array([0.3, -1.0, 2.0])
     expected = x
     for i, (weights, biases) in enumerate(layers):
