@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 from slantgan_jax import Discriminator, Generator, Objective, Players, distributions, faces, games, losses, slanted_land
 from slantgan_jax.analysis import distances, equilibria, quadrature, spectra
 from slantgan_jax.numerics import as_float
+from tests.tables import slow_unless
 
 EPS = np.finfo(float).eps
 IMAGES = faces.unstack(faces.FACES)
@@ -18,11 +19,6 @@ MEAN = faces.FACES.mean(0)
 bias = jax.jit(equilibria.bias)
 WEIGHTS = [0.0, 1e-300, 1e-9, 1e-3, 0.3, 0.5, 0.51, 1.0, 4.0, 20.0, 88.8, 300.0, 700.0]
 MEANS = [1e-9, 0.1, 0.12, 0.5, 0.5000001, 0.86, 0.88, 1 - 1e-9]
-
-least_squares = Objective(
-    (lambda real, fake: (real - 1) ** 2, lambda real, fake: fake**2), lambda real, fake: (fake - 1) ** 2
-)
-wasserstein = Objective((lambda real, fake: -real, lambda real, fake: fake), lambda real, fake: -fake)
 
 
 def exact_bias(w, m):
@@ -117,8 +113,17 @@ def test_the_slope_is_minus_a_mean_latent(x64):
     np.testing.assert_allclose(jax.jit(equilibria.slope)(w, m), -(steepness * z).sum(1) / steepness.sum(1), atol=2e-14)
 
 
-@pytest.mark.parametrize("objective", [losses.non_saturating, losses.saturating, least_squares, wasserstein])
-def test_the_expected_field_vanishes(x64, objective):
+OBJECTIVES = {
+    "non-saturating": losses.non_saturating,
+    "saturating": losses.saturating,
+    "least squares": losses.least_squares(),
+    "Wasserstein": losses.wasserstein,
+}
+
+
+@pytest.mark.parametrize("name", slow_unless(OBJECTIVES, "non-saturating"))
+def test_the_expected_field_vanishes(x64, name):
+    objective = OBJECTIVES[name]
     field, _ = finely(IMAGES, objective)
     weights = np.random.default_rng(0).uniform(-1, 1, (3, 5, 4)) * np.array([0.0, 2.0, 50.0])[:, None, None]
 
@@ -174,16 +179,12 @@ def test_the_surface_has_a_dimension_for_each_pixel(x64):
 
 
 def test_an_undecided_discriminator_for_each_objective(x64):
-    hinge = Objective(
-        (lambda real, fake: jnp.maximum(1 - real, 0), lambda real, fake: jnp.maximum(1 + fake, 0)),
-        lambda real, fake: -fake,
-    )
-    smoothed = Objective((lambda real, fake: 3 * losses.softplus(-real), losses.minus_log_not_fake), wasserstein[1])
-    unfair = Objective((lambda real, fake: 2 * real, lambda real, fake: fake), wasserstein[1])
-    objectives = (losses.non_saturating, losses.saturating, wasserstein, hinge, least_squares, smoothed, unfair)
+    steep = Objective((lambda real, fake: 3 * losses.softplus(-real), losses.minus_log_not_fake), losses.logit_fake)
+    unfair = Objective((lambda real, fake: 2 * real, losses.logit_fake), losses.logit_fake)
+    objectives = (*OBJECTIVES.values(), losses.hinge, steep, unfair)
     *found, hopeless = jax.jit(lambda: [equilibria.undecided_logit(objective) for objective in objectives])()
     # Exactly but for the last, D = 3/4: its c is rounded.
-    np.testing.assert_allclose(found, [0, 0, 0, 0, 0.5, np.log(3)], rtol=4 * EPS)
+    np.testing.assert_allclose(found, [0, 0, 0.5, 0, 0, np.log(3)], rtol=4 * EPS)
     assert np.isnan(hopeless)  # falls for ever
 
 

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from slantgan_jax import Game, fields, rules, train
+from tests.tables import slow_unless
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -100,7 +101,7 @@ FIELDS = {
 }
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", slow_unless(FIELDS, "consensus", "cgd", "lola", "unrolled"))
 def test_fields_of_three_players_are_their_formulas(x64, name):
     field, expected = FIELDS[name]
     found = jax.jit(field(losses_of))(PLAYERS)
