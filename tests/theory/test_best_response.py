@@ -278,9 +278,8 @@ def test_the_gaps_are_quadratic_near_the_equilibria(x64):
     at = jax.tree.map(lambda leaf: leaf[0], equilibria_at(w[None]))
     distance = np.repeat([1e-3, 5e-4], 10)
     direction = np.tile(rng.normal(size=(10, 4)), (2, 1)) * distance[:, None]
-    _, _, divergence = all_gaps(
-        np.tile(w, (20, 1)), np.asarray(at.generator.biases) + direction, np.zeros((20, 4)), np.zeros(20)
-    )
+    biases = np.asarray(at.generator.biases) + direction
+    _, _, divergence = all_gaps(np.tile(w, (20, 1)), biases, np.zeros((20, 4)), np.zeros(20))
     # The cubic term: 1e-3 over the spread of the images across Σ x = 2, some 0.05.
     np.testing.assert_allclose(divergence[:10] / divergence[10:], 4, rtol=0.1)
 
@@ -295,10 +294,8 @@ def test_no_player_alone_gets_more_than_its_gap(x64):
     duality, nikaido_isoda, _ = (gap[0] for gap in all_gaps(w[None], b[None], u[None], np.array([c])))
     least_d = reference(w, b, faces.FACES).fun
     corners = np.array(np.meshgrid(*[[0.0, 1.0]] * 4)).reshape(4, -1).T @ u + c
-    for objective, loss_fn in (
-        (losses.saturating, lambda a: -softplus(a)),
-        (losses.non_saturating, lambda a: softplus(-a)),
-    ):
+    signs = ((losses.saturating, lambda a: -softplus(a)), (losses.non_saturating, lambda a: softplus(-a)))
+    for objective, loss_fn in signs:
         least = float(best_response.best_generator_loss(Discriminator(u, c), objective))
         assert least == pytest.approx(loss_fn(corners).min(), abs=1e-15)
         nodes, node_weights = np.polynomial.legendre.leggauss(20)
