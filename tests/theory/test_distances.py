@@ -11,6 +11,7 @@ from scipy.stats import wasserstein_distance
 
 from slantgan_jax import Generator, faces
 from slantgan_jax.analysis import distances, quadrature, transport
+from tests.tables import slow_unless
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -182,7 +183,7 @@ def test_random_generators_have_no_gap(order):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("name", ["gentle", "through a face", "steep"])
+@pytest.mark.parametrize("name", slow_unless(["gentle", "through a face", "steep"], "through a face"))
 def test_the_cost_is_the_linear_programs(order, name):
     """Against assignment of 500 midpoints to 100 copies of each face.
 
@@ -265,7 +266,7 @@ def test_distances_shrink_to_nothing_as_the_data_become_the_generator():
     assert 0 <= FRECHET(generator, data) < (length / 20) ** 2
 
 
-@pytest.mark.parametrize("name", SCALARS)
+@pytest.mark.parametrize("name", slow_unless(SCALARS, "energy_distance", "frechet_squared", "wasserstein 1"))
 def test_symmetries_leave_every_distance(name):
     """z to 1 - z, and one order of the pixels for both: another way to compute the same number, to 1e-11 of the gap."""
     w, b = named("gentle")

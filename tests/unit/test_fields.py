@@ -122,7 +122,7 @@ def by_hand(seed):
     }
 
 
-@pytest.mark.parametrize("name", slow_unless(ADJUSTMENTS, "gradients", *MAKERS, "nested"))
+@pytest.mark.parametrize("name", slow_unless(ADJUSTMENTS, "sga aligned", "cgd", "sos", "rk4", "nested"))
 def test_adjusted_fields_are_the_dense_computation(x64, name):
     adjusted = jax.jit(
         lambda players, sample: ADJUSTMENTS[name](partial(games.total_losses, GAME, sample=sample))(players)

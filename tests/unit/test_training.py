@@ -151,7 +151,7 @@ RULES |= {
     f"consensus, {name}": rules.alternating(Players(optimizer, optax.sgd(0.02)), fields.consensus(0.1))
     for name, optimizer in OPTIMIZERS.items()
 }
-QUICK = "tutorial", "tutorial, Adam", "averaged lookahead", "consensus, adam", "consensus, schedule"
+QUICK = "tutorial", "averaged lookahead", "consensus, adam"
 
 
 @pytest.mark.parametrize("name", slow_unless(RULES, *QUICK))
