@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from slantgan_jax import sweep, sweeps
+from tests.sweep.test_sweeps import assert_same_bits, finish
 
 pytestmark = pytest.mark.xdist_group("distributed")  # one process sweeps alone once
 
@@ -35,15 +36,8 @@ def start_all(store, count, epochs):
     return [start(store, epochs, *shared, index) for index in range(count)]
 
 
-def end(process, code=0):
-    _, errors = process.communicate(timeout=200)
-    assert process.returncode == code, errors
-
-
-def assert_same_bits(store, other):
-    one, two = sweeps.load(store), sweeps.load(other)
-    for name in one.data_vars:
-        assert one[name].values.tobytes() == two[name].values.tobytes(), name
+def assert_same_stores(one, other):
+    assert_same_bits(sweeps.load(one), sweeps.load(other))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +48,7 @@ def alone(tmp_path_factory):
     def make(epochs):
         store = folder / f"{epochs}.zarr"
         if not store.exists():
-            end(start(store, epochs))
+            finish(start(store, epochs))
         return store
 
     return make
@@ -63,8 +57,8 @@ def alone(tmp_path_factory):
 @pytest.mark.slow
 def test_two_processes_share_a_sweep(tmp_path, alone):
     for process in start_all(tmp_path / "s.zarr", 2, epochs=20):
-        end(process)
-    assert_same_bits(tmp_path / "s.zarr", alone(20))
+        finish(process)
+    assert_same_stores(tmp_path / "s.zarr", alone(20))
 
 
 @pytest.mark.slow
@@ -78,15 +72,15 @@ def test_of_three_processes_one_is_killed_and_nothing_is_lost(tmp_path, alone, v
         assert time.time() < deadline
         time.sleep(0.005)
     processes[victim].kill()
-    end(processes[victim], -9)
+    finish(processes[victim], -9)
     for process in processes:
         if victim == 0:
             process.communicate(timeout=200)
         elif process is not processes[victim]:
-            end(process)
+            finish(process)
     if victim == 0:
-        end(start(store, epochs))
-    assert_same_bits(store, alone(epochs))
+        finish(start(store, epochs))
+    assert_same_stores(store, alone(epochs))
 
 
 def test_more_processes_than_chunks_are_too_many(tmp_path, monkeypatch):
