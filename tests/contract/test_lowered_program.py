@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from slantgan_jax import fields, games, penalties, rules, slanted_land, train
+from tests.tables import slow_unless
 
 GAME = slanted_land()
 STEPS, RUNS = 100, 8
@@ -44,7 +45,7 @@ def operations(op, functions):
     return found
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", slow_unless(RECORDED, "tutorial", "R1", "cgd"))
 def test_a_step_has_no_more_operations_than_recorded(name):
     game, rule, most, loops = RECORDED[name]
 

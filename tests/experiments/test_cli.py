@@ -23,85 +23,69 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 class Script(NamedTuple):
-    """A script of the table.
+    """A script of the table."""
 
-    Attributes:
-      tiny: arguments with which it runs for seconds; `{run}` stands for a run.json.
-      wrong: arguments that it refuses.
-      message: what it then says.
-      required: arguments that it cannot do without; they are part of the others.
-      constants: values by `module.NAME`, which replace constants in the tiny run.
-      out: the name of the folder or file that --out names.
-      figures: the name of the folder that has the figures; None if it draws none, and so has no --plot-only.
-      slow: whether its tiny run takes longer, so that only the complete tests make it.
-      interrupted: of a script that is no `Experiment`, the function `module.name` that is interrupted.
-    """
+    tiny: str  # arguments with which it runs for seconds; `{run}` stands for a run.json
+    wrong: str  # arguments that it refuses
+    message: str  # what it then says
+    required: str = ""  # arguments that it cannot do without; they are part of the others
+    constants: Mapping[str, Any] = {}  # values by `module.NAME`, which replace constants in the tiny run
+    out: str = "out"  # the name of the folder or file that --out names
+    figures: str | None = "out"  # the name of the folder that has the figures; None: it draws none, has no --plot-only
+    interrupted: str = ""  # of a script that is no `Experiment`, the function `module.name` that is interrupted
 
-    tiny: str
-    wrong: str
-    message: str
-    required: str = ""
-    constants: Mapping[str, Any] = {}
-    out: str = "out"
-    figures: str | None = "out"
-    slow: bool = False
-    interrupted: str = ""
 
+QUICK = "sweep", "train", "tutorial"
+"""The scripts whose tiny runs are short; only the complete tests make the others."""
 
 SCRIPTS = {
     "analyze": Script(
-        "{run}", "none.json", "none.json is not a run.json", figures=None, slow=True, interrupted="analyze.analysis_of",
+        "{run}", "none.json", "none.json is not a run.json", figures=None, interrupted="analyze.analysis_of",
     ),
     "basins": Script(
         "--resolution 64 --steps 50 --zooms 0 --pairs 1", "--zooms 11", "--zooms is 11: give a whole number from 0 to",
-        slow=True,
     ),
     "benchmark": Script(
         "--repeats 1 --largest 4096 --no-methods", "--largest 4095", "--largest is 4095: give a whole number from 4096",
         constants={
             "benchmark.EPOCHS": 2, "benchmark.STEPS": 10, "benchmark.NUMPY_EPOCHS": 2, "benchmark.C_RUNS": 64,
             "benchmark.peak_memory": lambda store, largest: {"4096": 1.0},
-        }, slow=True,
+        },
     ),
     "bilinear": Script(
         "--steps 3000 --methods 'CGD, simultaneous'", "--steps 10", "--steps is 10: give a whole number from 3000",
-        slow=True,
     ),
     "compare_methods": Script(
         "--seeds 2 --steps 100 --rates 0.3 --objectives non-saturating --methods plain", "--methods SGD",
-        "--methods has 'SGD': choose from 'plain', ", slow=True,
+        "--methods has 'SGD': choose from 'plain', ",
     ),
     "convergence_rates": Script(
         "--epochs 2000 --methods optimistic --learning-rates 0.3", "--learning-rates 0", "--learning-rates is 0.0",
-        slow=True,
     ),
     "critical_penalty": Script(
-        "--learning-rate 1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001 to 1", slow=True,
+        "--learning-rate 1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001 to 1",
     ),
     "dirac_gan": Script(
-        "--steps 100 --methods R1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001", slow=True,
+        "--steps 100 --methods R1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001",
     ),
     "does_it_converge": Script(
-        "--epochs 2000 --replicas 2", "--epochs 2500", "--epochs is 2500: give a multiple of 1000 from 2000", slow=True,
+        "--epochs 2000 --replicas 2", "--epochs 2500", "--epochs is 2500: give a multiple of 1000 from 2000",
     ),
-    "latent_noise": Script(
-        "--replicas 2 --steps 50 --learning-rates 0.1", "--replicas 1", "--replicas is 1", slow=True,
-    ),
+    "latent_noise": Script("--replicas 2 --steps 50 --learning-rates 0.1", "--replicas 1", "--replicas is 1"),
     "loss_vs_distance": Script(
-        "--seeds 2 --transported 10", "--seeds 1", "--seeds is 1: give a whole number from 2 up", slow=True,
+        "--seeds 2 --transported 10", "--seeds 1", "--seeds is 1: give a whole number from 2 up",
         constants={"_measured_runs.EPOCHS": (2, 3), "_measured_runs.RATES": (0.1, 1.0)},
     ),
     "quality_of_equilibria": Script(
         "--starts 2 --flow-steps 10 --orders 0", "--orders 3", "--orders are (3,): give at least one of 0, 1 and 2",
-        constants={"quality_of_equilibria.DESCENT_STEPS": 3}, slow=True,
+        constants={"quality_of_equilibria.DESCENT_STEPS": 3},
     ),
     "spectrum": Script(
         "--weights 1 -1 -1 1", "--weights 1 -1 -1 101", "--weights are (1.0, -1.0, -1.0, 101.0)",
-        required="--weights 1 -1 -1 1", slow=True,
+        required="--weights 1 -1 -1 1",
     ),
     "stability_edge": Script(
         "--methods optimistic --scales 1 --random 0 --strengths 0 --steps 800", "--scales 7", "--scales are (7.0,)",
-        slow=True,
     ),
     "sweep": Script(
         "--seeds 2 --epochs 4 --record-every 2", "--record-every 7 --epochs 10",
@@ -112,7 +96,6 @@ SCRIPTS = {
     "tutorial": Script("--epochs 2", "--learning-rate nan", "--learning-rate is nan: give a positive, finite number"),
     "which_equilibrium": Script(
         "--starts 2 --flow-steps 100 --methods 'R1, γ = 0.1' --method-steps 10", "--starts 1", "--starts is 1",
-        slow=True,
     ),
 }  # fmt: skip
 
@@ -163,7 +146,7 @@ def tiny(run_json):
 
 def listed(names, **marks):
     return [
-        pytest.param(name, marks=[pytest.mark.xdist_group(f"cli {name}"), *([pytest.mark.slow] * SCRIPTS[name].slow)])
+        pytest.param(name, marks=[pytest.mark.xdist_group(f"cli {name}"), *([pytest.mark.slow] * (name not in QUICK))])
         for name in names
     ]
 
@@ -201,13 +184,10 @@ def test_help_names_the_options(name, capsys):
     assert ("--plot-only" in said) or SCRIPTS[name].figures is None
 
 
-def test_a_tiny_run_says_where_it_wrote(ran):
+def test_a_tiny_run_says_where_it_wrote_and_its_data_what_made_them(ran):
     place = ran.out if SCRIPTS[ran.name].figures in (None, ran.out.name) else ran.figures
     assert str(place) in ran.said.splitlines()[-1]
     assert contents(place)
-
-
-def test_data_say_what_made_them(ran):
     if hasattr(importlib.import_module(ran.name), "EXPERIMENT"):
         data = json.loads((ran.out / "data.json").read_text())
         assert data["command"].startswith(f"python {ran.name}.py {SCRIPTS[ran.name].tiny}")
@@ -216,25 +196,20 @@ def test_data_say_what_made_them(ran):
         assert _experiment.load(ran.out).keys() == data.keys()
 
 
-def test_plot_only_gives_the_same_data_and_figures(ran):
+def test_plot_only_gives_the_same_data_and_figures_or_leaves_them_if_interrupted(ran, monkeypatch, capsys):
     if SCRIPTS[ran.name].figures is None:
         pytest.skip("it draws nothing")
-    before = contents(ran.out.parent)
-    for path in ran.figures.glob("*.png"):
+    before, figures = contents(ran.out.parent), list(ran.figures.glob("*.png"))
+    for path in figures:
         path.unlink()
-    parse_of(ran.name)([*SCRIPTS[ran.name].required.split(), "--plot-only", "--out", str(ran.out)])
+    arguments = [*SCRIPTS[ran.name].required.split(), "--plot-only", "--out", str(ran.out)]
+    parse_of(ran.name)(arguments)
     assert contents(ran.out.parent) == before
-
-
-def test_an_interrupted_drawing_leaves_the_earlier_figures(ran, monkeypatch, capsys):
-    if not list(ran.figures.glob("*.png")):
-        pytest.skip("it draws nothing")
-    before = contents(ran.out.parent)
-    monkeypatch.setattr(plots, "new_figure", interrupt)
-    arguments = [*SCRIPTS[ran.name].required.split(), "--plot-only", "--out", ran.out]
-    status, _ = status_and_complaint(monkeypatch, capsys, ran.name, *arguments)
-    assert status == 130
-    assert contents(ran.out.parent) == before
+    if figures:
+        monkeypatch.setattr(plots, "new_figure", interrupt)
+        status, _ = status_and_complaint(monkeypatch, capsys, ran.name, *arguments)
+        assert status == 130
+        assert contents(ran.out.parent) == before
 
 
 @pytest.mark.slow
@@ -257,43 +232,33 @@ def test_an_interrupted_run_leaves_the_earlier_results(name, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_wrong_option_ends_in_one_line_and_makes_no_folder(name, tmp_path, monkeypatch, capsys):
-    script, out = SCRIPTS[name], tmp_path / SCRIPTS[name].out
-    status, said = status_and_complaint(monkeypatch, capsys, name, *script.wrong.split(), "--out", out)
-    assert status == 2
-    assert said.startswith("error: ")
-    assert script.message in said
-    assert said.count("\n") == 1
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("name", [name for name in SCRIPTS if SCRIPTS[name].figures])
-def test_there_is_nothing_to_plot_without_data(name, tmp_path, monkeypatch, capsys):
-    arguments = [*SCRIPTS[name].required.split(), "--plot-only", "--out", tmp_path / "none"]
-    status, said = status_and_complaint(monkeypatch, capsys, name, *arguments)
-    assert status == 2
-    assert str(tmp_path / "none") in said
-    assert not list(tmp_path.iterdir())
+def test_a_wrong_option_or_nothing_to_plot_ends_in_one_line_and_makes_no_folder(name, tmp_path, monkeypatch, capsys):
+    script, none = SCRIPTS[name], tmp_path / "none"
+    attempts = [([*script.wrong.split(), "--out", tmp_path / script.out], script.message)]
+    if script.figures:
+        attempts.append(([*script.required.split(), "--plot-only", "--out", none], str(none)))
+    for arguments, message in attempts:
+        status, said = status_and_complaint(monkeypatch, capsys, name, *arguments)
+        assert status == 2
+        assert said.startswith("error: ")
+        assert message in said
+        assert said.count("\n") == 1
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("below", ["", "below"])
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_an_out_that_is_a_file_is_refused_and_kept(name, below, tmp_path, monkeypatch, capsys, tiny):
+def test_an_out_that_is_a_file_is_refused_and_kept(name, tmp_path, monkeypatch, capsys, tiny):
     script, file = SCRIPTS[name], tmp_path / (SCRIPTS[name].figures or SCRIPTS[name].out)
     file.write_text("precious")
-    if script.figures in (None, script.out):
-        arguments = [*tiny(name), "--out", file / below]
-    elif below:
-        pytest.skip("the figures' folder lies beside --out")
-    else:
-        arguments = [*tiny(name), "--out", tmp_path / script.out]
     if not hasattr(importlib.import_module(name), "EXPERIMENT"):
         monkeypatch.setattr(script.interrupted, lambda *_: {})  # what takes long comes first there
-    status, said = status_and_complaint(monkeypatch, capsys, name, *arguments)
-    assert status == 2
-    assert f"{file} is not a folder" in said or f"{file / below} is not a folder" in said
-    assert file.read_text() == "precious"
+    beside = script.figures not in (None, script.out)  # the figures' folder lies beside --out
+    for out in [tmp_path / script.out] if beside else [file, file / "below"]:
+        status, said = status_and_complaint(monkeypatch, capsys, name, *tiny(name), "--out", out)
+        assert status == 2
+        assert f"{file} is not a folder" in said or f"{out} is not a folder" in said
+        assert file.read_text() == "precious"
 
 
 def test_saved_data_come_back_with_the_same_bits(tmp_path):

@@ -46,8 +46,8 @@ def report(data):
     print("\\n".join(f"line {{i}} ≈ ½" for i in range(1000)))
 
 EXPERIMENT = Experiment(
-    "frame", Settings, compute, answer, report=report, exports={{"run.json": lambda data: {{"number": data["number"]}}}},
-    stale=("analysis.json",),
+    "frame", Settings, compute, answer, report=report,
+    exports={{"run.json": lambda data: {{"number": data["number"]}}}}, stale=("analysis.json",),
 )
 EXPERIMENT.main()
 """
@@ -132,6 +132,7 @@ def test_what_a_killed_script_left_is_removed_by_the_next(script):
     process.communicate()
     assert number(script) == 5
     assert len(list((script.parent / "results").iterdir())) == 2
+    time.sleep(folders.YOUNGEST_DEAD)
     run(script, "--number", "6")
     assert number(script) == 6
     assert [path.name for path in (script.parent / "results").iterdir()] == ["frame"]

@@ -1,9 +1,24 @@
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import optax
 import pytest
 
 from slantgan_jax import Players, games, rules, train
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """One process runs all tests of a module here, since they share what they compile."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly(quick_compile):
+    """Everything here runs briefly."""
 
 
 @pytest.fixture(scope="session")

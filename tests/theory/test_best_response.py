@@ -7,23 +7,8 @@ import optax
 import pytest
 from scipy.optimize import linprog, minimize
 
-from slantgan_jax import (
-    Discriminator,
-    Generator,
-    Players,
-    distributions,
-    faces,
-    losses,
-    rules,
-    slanted_land,
-    train,
-)
+from slantgan_jax import Discriminator, Generator, Players, distributions, faces, losses, rules, slanted_land, train
 from slantgan_jax.analysis import best_response, equilibria
-
-pytestmark = [
-    pytest.mark.xdist_group("best_response"),  # one process compiles what tests share once
-    pytest.mark.usefixtures("quick_compile"),
-]
 
 LN2 = np.log(2)
 MEAN = faces.FACES.mean(0)
@@ -31,7 +16,7 @@ PANELS, PER_PANEL = 400, 8
 
 
 def softplus(a):
-    return np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a)))
+    return np.logaddexp(0, a)
 
 
 def sigmoid(a):
@@ -118,41 +103,40 @@ def all_gaps(w, b, u, c, ridge=0.0):
     return padded(mapped_gaps, w, b, u, c, np.full(len(w), ridge))
 
 
+def psi_of(found, i):
+    return np.append(found.discriminator.weights[i], found.discriminator.bias[i])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.5, 4.0])
 def test_the_best_discriminator_is_scipys(x64, scale):
     w, b = generators(40, scale, spread=0.02)
     found = best(w, b)
-    kept = np.flatnonzero(found.attained & (np.abs(found.discriminator.weights).max(1) < 40))[:4]
+    largest = np.abs(found.discriminator.weights).max(1)
+    kept = np.flatnonzero(found.attained & (largest < 40))[:4]
     assert len(kept) == 4
     for i in kept:
         expected = reference(w[i], b[i], faces.FACES)
-        psi = np.append(found.discriminator.weights[i], found.discriminator.bias[i])
         # At |w| < 10 and |u| < 40 the quadrature is right to 1e-9. SciPy stops at a loss it cannot lower.
         assert found.loss[i] == pytest.approx(expected.fun, abs=1e-9)
-        np.testing.assert_allclose(psi, expected.x, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(psi_of(found, i), expected.x, rtol=1e-5, atol=1e-5)
     # Rounding: a sum of 205 numbers below 1 times logits that are right to ulps of |u|.
-    assert np.all(
-        found.gradient_norm[found.attained] < 1e-14 * (1 + np.abs(found.discriminator.weights[found.attained]).max(1))
-    )
+    assert np.all(found.gradient_norm[found.attained] < 1e-14 * (1 + largest[found.attained]))
 
 
 def test_a_ridge_makes_every_infimum_a_minimum(x64):
     w, b = generators(3, 1.0)
-
     for ridge in (1e-3, 1.0):
         found = best(w, b, ridge=ridge)
         assert found.attained.all()
         for i in range(3):
             expected = reference(w[i], b[i], faces.FACES, ridge)
-            psi = np.append(found.discriminator.weights[i], found.discriminator.bias[i])
-            np.testing.assert_allclose(psi, expected.x, atol=1e-8)  # SciPy's gradient 1e-12 / ridge, doubled often
+            # SciPy's gradient 1e-12 / ridge, doubled often
+            np.testing.assert_allclose(psi_of(found, i), expected.x, atol=1e-8)
             assert found.loss[i] == pytest.approx(expected.fun, abs=1e-12)
-    small = best(w, b, ridge=1e-9)
-    plain = best(w, b)
-    bounded = np.asarray(plain.attained)
+    small, plain = best(w, b, ridge=1e-9), best(w, b)
     size = np.sum(plain.discriminator.weights**2, 1) + plain.discriminator.bias**2
-    assert np.all(np.abs(small.loss - plain.loss)[bounded] <= 1e-9 * size[bounded])  # ridge |ψ|² / 2
+    assert np.all(np.abs(small.loss - plain.loss)[plain.attained] <= 1e-9 * size[plain.attained])  # ridge |ψ|² / 2
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 4.0, 12.0])
@@ -171,41 +155,33 @@ def test_separability_is_the_linear_programs(x64, scale):
         assert width < 1e-9 or width > 1e-4
         assert bool(found.separable[i]) == (width > 1e-4)
         assert bool(found.attained[i]) != bool(found.separable[i])
-        assert (
-            found.hull_distance_lower[i] <= width + 1e-4
-        )  # |u_i| ≤ 1 holds for unit vectors: the program has more room
+        # |u_i| ≤ 1 holds for unit vectors: the program has more room.
+        assert found.hull_distance_lower[i] <= width + 1e-4
     assert 0 < found.separable.sum() < len(w)  # both cases were met
 
 
-def test_a_separating_plane_separates_a_million_images(x64):
-    w, b = generators(40, 3.0, seed=2)
-    found = best(w, b)
-    z = np.linspace(0, 1, 25_001)
-    assert found.separable.sum() > 10
-    for i in np.flatnonzero(found.separable):
-        u, c = found.discriminator.weights[i], found.discriminator.bias[i]
-        low, high = (faces.FACES @ u + c).min(), (curve(w[i], b[i], z) @ u + c).max()
-        assert low > 0 > high
-        assert found.hull_distance_lower[i] == pytest.approx(
-            float((low - high) / np.linalg.norm(u)), rel=1e-4
-        )  # dense, not continuous
-        assert found.loss[i] == 0
-        assert found.hull_distance_lower[i] <= found.hull_distance_upper[i]  # both bound one distance
-
-
-def test_a_common_point_of_the_hulls_is_no_separation(x64):
+def test_a_separating_plane_separates_and_a_common_point_of_the_hulls_is_none(x64):
     """The certificate of `attained`: the mistaken faces and the mistaken generated images have one mean."""
-    w, b = generators(30, 2.0, seed=3)
+    w, b = (np.concatenate(each) for each in zip(generators(40, 3.0, seed=2), generators(30, 2.0, seed=3), strict=True))
     found = best(w, b)
-    z, weights = np.polynomial.legendre.leggauss(best_response.NODES)
+    assert found.separable[:40].sum() > 10
+    lower, upper = found.hull_distance_lower, found.hull_distance_upper
+    many, (z, weights) = np.linspace(0, 1, 25_001), np.polynomial.legendre.leggauss(best_response.NODES)
     z, weights = (z + 1) / 2, weights / 2
-    for i in np.flatnonzero(found.attained):
+    for i in range(len(w)):
         u, c = found.discriminator.weights[i], found.discriminator.bias[i]
-        points = curve(w[i], b[i], z)
-        real, fake = sigmoid(-(faces.FACES @ u + c)), weights * sigmoid(points @ u + c)
-        gap = real @ faces.FACES / real.sum() - fake @ points / fake.sum()
-        assert np.linalg.norm(gap) < 2.4e-10  # 2^20 rounding units, the stated tolerance
-        assert found.hull_distance_upper[i] == pytest.approx(np.linalg.norm(gap), abs=1e-11)
+        if found.separable[i]:
+            low, high = (faces.FACES @ u + c).min(), (curve(w[i], b[i], many) @ u + c).max()
+            assert low > 0 > high
+            assert lower[i] == pytest.approx(float((low - high) / np.linalg.norm(u)), rel=1e-4)  # dense, not continuous
+            assert found.loss[i] == 0
+            assert lower[i] <= upper[i]  # both bound one distance
+        if found.attained[i]:
+            points = curve(w[i], b[i], z)
+            real, fake = sigmoid(-(faces.FACES @ u + c)), weights * sigmoid(points @ u + c)
+            gap = real @ faces.FACES / real.sum() - fake @ points / fake.sum()
+            assert np.linalg.norm(gap) < 2.4e-10  # 2^20 rounding units, the stated tolerance
+            assert upper[i] == pytest.approx(np.linalg.norm(gap), abs=1e-11)
 
 
 def test_a_curve_inside_a_plane_has_an_infimum_that_is_not_attained(x64):
@@ -235,7 +211,7 @@ def test_touching_is_separation_in_the_limit(x64):
     assert 0 < near.hull_distance_lower[0] < 1e-6
 
 
-def test_a_constant_generator_and_faces_in_one_plane(x64):
+def test_a_constant_generator_and_faces_in_one_plane_and_a_diverged_one(x64):
     """w = 0: one point. Every face has Σ x = 2, so D needs no u along (1, 1, 1, 1) if the point has too."""
     means = np.array([MEAN, MEAN + 0.001, [0.6, 0.4, 0.4, 0.6]])
     found = best(np.zeros((3, 4)), np.asarray(jax.jit(equilibria.bias)(np.zeros((3, 4)), means)))
@@ -243,6 +219,10 @@ def test_a_constant_generator_and_faces_in_one_plane(x64):
     assert found.attained.tolist() == [True, False, False]
     assert found.loss[0] == pytest.approx(2 * LN2, abs=1e-15)
     chex.assert_tree_all_finite(found)
+    diverged = best(np.where([False, False, True, False], np.nan, 0)[None], np.zeros((1, 4)))
+    assert np.isnan(diverged.loss[0])
+    assert not diverged.separable[0]
+    assert not diverged.attained[0]
 
 
 @pytest.mark.slow
@@ -298,9 +278,8 @@ def test_the_gaps_are_quadratic_near_the_equilibria(x64):
     at = jax.tree.map(lambda leaf: leaf[0], equilibria_at(w[None]))
     distance = np.repeat([1e-3, 5e-4], 10)
     direction = np.tile(rng.normal(size=(10, 4)), (2, 1)) * distance[:, None]
-    _, _, divergence = all_gaps(
-        np.tile(w, (20, 1)), np.asarray(at.generator.biases) + direction, np.zeros((20, 4)), np.zeros(20)
-    )
+    biases = np.asarray(at.generator.biases) + direction
+    _, _, divergence = all_gaps(np.tile(w, (20, 1)), biases, np.zeros((20, 4)), np.zeros(20))
     # The cubic term: 1e-3 over the spread of the images across Σ x = 2, some 0.05.
     np.testing.assert_allclose(divergence[:10] / divergence[10:], 4, rtol=0.1)
 
@@ -315,10 +294,8 @@ def test_no_player_alone_gets_more_than_its_gap(x64):
     duality, nikaido_isoda, _ = (gap[0] for gap in all_gaps(w[None], b[None], u[None], np.array([c])))
     least_d = reference(w, b, faces.FACES).fun
     corners = np.array(np.meshgrid(*[[0.0, 1.0]] * 4)).reshape(4, -1).T @ u + c
-    for objective, loss_fn in (
-        (losses.saturating, lambda a: -softplus(a)),
-        (losses.non_saturating, lambda a: softplus(-a)),
-    ):
+    signs = ((losses.saturating, lambda a: -softplus(a)), (losses.non_saturating, lambda a: softplus(-a)))
+    for objective, loss_fn in signs:
         least = float(best_response.best_generator_loss(Discriminator(u, c), objective))
         assert least == pytest.approx(loss_fn(corners).min(), abs=1e-15)
         nodes, node_weights = np.polynomial.legendre.leggauss(20)
@@ -374,9 +351,7 @@ def test_training_brings_the_gaps_down(x64):
     keys = jax.random.split(jax.random.key(0), 4)
     first, last = jax.vmap(game.init)(jax.random.clone(keys)), run(keys)
     gap = [
-        all_gaps(
-            *(faces.stack(leaf) for leaf in p.generator), faces.stack(p.discriminator.weights), p.discriminator.bias
-        )
+        all_gaps(*map(faces.stack, p.generator), faces.stack(p.discriminator.weights), p.discriminator.bias)
         for p in (first, last)
     ]
     for before, after in zip(gap[0][:2], gap[1][:2], strict=True):
@@ -408,11 +383,8 @@ def test_the_quadrature_is_as_good_as_stated(x64):
 @pytest.mark.slow
 def test_one_trace_serves_all_and_single_precision_works():
     w, b = (np.float32(leaf) for leaf in generators(20, 1.0))
-    traced = jax.jit(
-        jax.vmap(
-            chex.assert_max_traces(lambda w, b: best_response.best_discriminator(Generator(w, b), faces.FACES), n=1)
-        )
-    )
+    best_for = chex.assert_max_traces(lambda *p: best_response.best_discriminator(Generator(*p), faces.FACES), n=1)
+    traced = jax.jit(jax.vmap(best_for))
     found = traced(w, b)
     traced(2 * w, b)
     chex.assert_tree_all_finite(found)
@@ -426,19 +398,3 @@ def test_one_trace_serves_all_and_single_precision_works():
     assert np.all(found.separable[wide])
     np.testing.assert_array_equal(found.loss[wide], 0)
     np.testing.assert_allclose(found.loss[mild], exact.loss[mild], atol=1e-4)  # logits up to 100, right to 1e-5
-
-
-def test_misshapen_arguments_are_refused(x64):
-    with pytest.raises(AssertionError):
-        best_response.best_discriminator(Generator(np.zeros(9), np.zeros(9)), faces.FACES)
-    with pytest.raises(AssertionError):
-        best_response.separable(Generator(faces.unstack(np.zeros(4)), faces.unstack(np.zeros(4))), faces.FACES)
-
-
-def test_a_diverged_generator_is_reported_as_nan(x64):
-    w = np.zeros((1, 4))
-    w[0, 2] = np.nan
-    found = best(w, np.zeros((1, 4)))
-    assert np.isnan(found.loss[0])
-    assert not found.separable[0]
-    assert not found.attained[0]

@@ -10,11 +10,6 @@ from scipy.linalg import solve_continuous_lyapunov
 from slantgan_jax import Discriminator, Generator, Players, distributions, faces, games, losses, rules, slanted_land
 from slantgan_jax.analysis import diffusion, distances, equilibria, spectra, steepest_lines
 
-pytestmark = [
-    pytest.mark.xdist_group("diffusion"),  # one process compiles what tests share once
-    pytest.mark.usefixtures("quick_compile"),
-]
-
 MEAN = faces.FACES.mean(0)
 ONE = MEAN[None]  # a data set of one image: its order makes no noise, so one step's mean over z is all there is
 IMAGES = faces.unstack(ONE)
@@ -71,11 +66,7 @@ def test_velocity_and_diffusion_are_those_of_single_steps(case, covariance, x64)
     """A step of the tutorial's rule from an equilibrium, or from v beside it, with each latent: how it moves Φ."""
     objective, shared = CASES[case]
     game = slanted_land(IMAGES, objective, independent_latents=not shared)
-    motion = (
-        tutorial(W)
-        if shared
-        else jax.jit(lambda w: diffusion.slow_diffusion(w, ONE, objective, shared_latent=False))(W)
-    )
+    motion = jax.jit(lambda w: diffusion.slow_diffusion(w, ONE, objective, shared_latent=shared))(W)
     chances = CHANCES if shared else np.outer(CHANCES, CHANCES).ravel()
     latents = (Z, Z) if shared else tuple(a.ravel() for a in np.meshgrid(Z, Z))
 
@@ -117,9 +108,8 @@ def test_the_flow_keeps_its_limit(x64):
 def test_little_steep_generators_follow_a_closed_form(x64):
     """V_i = -(m (1 - m))² w_i / 60 where w is small: C_ii = σ'² w / 12, κ = 4/5, a f = ¼; X ∝ w² gives w³."""
     small = 1e-3 * W
-    motion = jax.jit(
-        lambda w: diffusion.slow_diffusion(w, faces.FACES)
-    )  # whose spread damps u; with one image X would not vanish
+    # The spread of five images damps u; with one image X would not vanish.
+    motion = jax.jit(lambda w: diffusion.slow_diffusion(w, faces.FACES))
     np.testing.assert_allclose(motion(small).drift, -((MEAN * (1 - MEAN)) ** 2) * small / 60, rtol=2e-3)  # w/4
     at_zero = motion(np.zeros(4))
     np.testing.assert_allclose(at_zero.drift, 0, atol=1e-17)  # no noise at all: ε times σ'² / 12
@@ -148,9 +138,7 @@ def test_descent_on_a_noisy_parabola_is_an_autoregression(x64):
     rate, beta = 0.1, 0.5
     game = games.two_player(lambda p: p.generator**2 / 2, lambda p: p.discriminator**2 / 2)
     noisy = game._replace(
-        losses=Players(
-            *[(lambda players, sample, i=i: (players[i] - sample) ** 2 / 2,) for i in range(2)],
-        )
+        losses=Players(*[(lambda players, sample, i=i: (players[i] - sample) ** 2 / 2,) for i in range(2)])
     )
     rule = rules.simultaneous(Players(optax.sgd(rate), optax.sgd(rate, momentum=beta)))
     origin = Players(jnp.zeros(()), jnp.zeros(()))
@@ -169,13 +157,18 @@ def test_descent_on_a_noisy_parabola_is_an_autoregression(x64):
 
 def test_at_an_equilibrium_a_step_adds_a_quarter_of_the_images_covariance_to_the_slopes(x64):
     rate, images = 0.03, np.array(faces.FACES)
-    game = slanted_land(images)
-    players = equilibria.equilibrium(np.array([2.0, -1.0, 0.5, 3.0]), images)
+    game, rule = slanted_land(images), rules.simultaneous(optax.sgd(rate))
     latents, weights = distributions.uniform_quadrature()
     face = jnp.tile(images[0], (len(latents), 1))
-    rule = rules.simultaneous(optax.sgd(rate))
-    found = jax.jit(lambda p: diffusion.update_noise(rule, game, p, games.Sample(latents, real=face), weights))(players)
+
+    @jax.jit
+    def both(w):
+        players = equilibria.equilibrium(w, images)
+        noise = diffusion.update_noise(rule, game, players, games.Sample(latents, real=face), weights)
+        return noise, distances.covariance(players.generator)
+
+    found, covariance = both(np.array([2.0, -1.0, 0.5, 3.0]))
     # u ← u - η (½ G(z) - ½ x), as ℓ = 0; G's slope is u = 0, and D's two slopes by c cancel.
     expected = np.zeros((13, 13))
-    expected[8:12, 8:12] = rate**2 / 4 * np.asarray(distances.covariance(players.generator))
+    expected[8:12, 8:12] = rate**2 / 4 * np.asarray(covariance)
     np.testing.assert_allclose(found, expected, atol=1e-14)  # two quadratures

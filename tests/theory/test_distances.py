@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,13 +9,11 @@ from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from slantgan_jax import Generator, distributions, faces
+from slantgan_jax import Generator, faces
 from slantgan_jax.analysis import distances, quadrature, transport
+from tests.tables import slow_unless
 
-pytestmark = [
-    pytest.mark.xdist_group("distances"),  # one process compiles what tests share once
-    pytest.mark.usefixtures("quick_compile", "x64"),
-]
+pytestmark = pytest.mark.usefixtures("x64")
 
 FACES = faces.FACES
 ON_FACE = np.log(FACES[1] / (1 - FACES[1]))  # scores of a generated image that is the second face
@@ -29,6 +29,7 @@ GENERATORS = {
 }
 """Weights and biases; |w| up to 50."""
 
+METRICS = "energy_distance", "mmd_squared", "frechet_squared"
 SCALARS = {
     "variance_trace": distances.variance_trace,
     "energy_distance": lambda generator: distances.energy_distance(generator, FACES),
@@ -41,11 +42,17 @@ COMPILED = {name: jax.jit(function) for name, function in SCALARS.items()}
 TRANSPORT = jax.jit(transport.solve, static_argnums=2)
 WASSERSTEIN = jax.jit(transport.wasserstein, static_argnums=2)
 ENERGY = jax.jit(distances.energy_distance)
+MMD, FRECHET = jax.jit(distances.mmd_squared), jax.jit(distances.frechet_squared)
+COVARIANCE = jax.jit(distances.covariance)
+
+
+def named(name):
+    return Generator(*map(np.asarray, GENERATORS[name]))
 
 
 @pytest.fixture(params=GENERATORS)
 def generator(request):
-    return Generator(*map(np.asarray, GENERATORS[request.param]))
+    return named(request.param)
 
 
 def curve(generator, latents):
@@ -59,12 +66,33 @@ def midpoints(count):
 
 
 @pytest.mark.slow
-def test_moments_are_those_of_the_midpoint_rule(generator):
-    """Its error is below w² / (24 n²) times a few: 1e-9 for |w| = 50 and n = 1e6 / 2."""
+def test_distances_are_their_definitions_by_numpy(generator):
+    """Moments by the midpoint rule, whose error is below w² / (24 n²) times a few: 1e-9 for |w| = 50, n = 1e6 / 2.
+
+    Energy distance and MMD by sums over 3000 midpoints. The kink of |x - x'| at x = x' costs E |dG/dz| / (6 n²)
+    < 25 / (6 n²) · (2 / |w|) ≈ 5e-8; the kernel is smooth, w² / (24 n²) ≈ 1e-5 times its curvature in the step, which
+    fills 1/|w| of [0, 1]: 2e-7.
+
+    The Fréchet distance takes roots of singular matrices, with half the digits: 1e-8 · the scale 1.
+    """
+    found = {name: COMPILED[name](generator) for name in ("variance_trace", *METRICS)}
     images = curve(generator, midpoints(500_000))
     covariance = np.cov(images.T, bias=True)
-    np.testing.assert_allclose(distances.covariance(generator), covariance, atol=1e-9)
-    np.testing.assert_allclose(COMPILED["variance_trace"](generator), np.trace(covariance), atol=4e-9)
+    np.testing.assert_allclose(COVARIANCE(generator), covariance, atol=1e-9)
+    np.testing.assert_allclose(found["variance_trace"], np.trace(covariance), atol=4e-9)
+
+    other, root = np.cov(FACES.T, bias=True), sqrtm(covariance + 1e-18 * np.eye(4)).real
+    cross = np.linalg.eigvalsh(root @ other @ root).clip(0)
+    frechet = np.sum((images.mean(0) - FACES.mean(0)) ** 2) + np.trace(covariance + other) - 2 * np.sum(np.sqrt(cross))
+    np.testing.assert_allclose(found["frechet_squared"], frechet, atol=1e-7)
+    assert found["frechet_squared"] <= TRANSPORT(generator, FACES, 2).cost + 1e-12  # rounding
+
+    images = curve(generator, midpoints(3000))
+    within, between, data = (cdist(a, b) for a, b in [(images, images), (images, FACES), (FACES, FACES)])
+    energy = 2 * between.mean() - within.mean() - data.mean()
+    np.testing.assert_allclose(found["energy_distance"], energy, atol=2e-7)
+    kernel = [np.exp(-(d**2) / (2 * 0.5**2)).mean() for d in (within, between, data)]
+    np.testing.assert_allclose(found["mmd_squared"], kernel[0] - 2 * kernel[1] + kernel[2], atol=2e-7)
 
 
 def test_variance_is_the_closed_form():
@@ -74,15 +102,16 @@ def test_variance_is_the_closed_form():
         start, end = curve(Generator(np.array([w]), np.array([b])), [0, 1]).ravel()
         closed = mean - (end - start) / w - mean**2
         generator = Generator(np.array([w, 0.0]), np.array([b, 0.0]))
-        np.testing.assert_allclose(distances.variance_trace(generator), closed, atol=2e-15)
+        np.testing.assert_allclose(COMPILED["variance_trace"](generator), closed, atol=2e-15)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gentle", "steep"])
 def test_the_rule_converges_geometrically_in_its_nodes(name):
     """Measured for both: an error of 5e-7 with 4 nodes, then a hundredth of it or less with every two more."""
-    generator = quadrature.as_arrays(Generator(*map(np.asarray, GENERATORS[name])))
+    generator = named(name)
 
+    @partial(jax.jit, static_argnums=0)
     def second_moment(nodes):
         latents, weights = quadrature.panel_rule(quadrature.panel_edges(generator), nodes)
         return jnp.sum(weights[..., None] * quadrature.images_at(generator, latents) ** 2, axis=(0, 1))
@@ -92,38 +121,11 @@ def test_the_rule_converges_geometrically_in_its_nodes(name):
         assert np.max(np.abs(second_moment(nodes) - exact)) < max(1e-6 * 0.01 ** ((nodes - 4) / 2), 1e-15)
 
 
-def test_the_plain_rule_takes_any_number_of_nodes():
-    for nodes in (3, distributions.UNIFORM_NODES, 40):
-        latents, weights = distributions.uniform_quadrature(nodes)
-        power = min(2 * nodes - 1, 30)  # exact up to degree 2 nodes - 1
-        np.testing.assert_allclose(weights @ latents**power, 1 / (power + 1), rtol=1e-13)
-    np.testing.assert_array_equal(
-        distributions.uniform_quadrature()[0], distributions.uniform_quadrature(distributions.UNIFORM_NODES)[0]
-    )
-
-
 @pytest.mark.slow
 def test_nearest_latents_find_the_face_on_the_curve():
-    near = quadrature.nearest_latents(
-        quadrature.as_arrays(Generator(*map(np.asarray, GENERATORS["through a face"]))), FACES
-    )
+    near = jax.jit(quadrature.nearest_latents)(named("through a face"), FACES)
     # A minimum of the squared distance, found among squared distances without error: better than the root of rounding.
     np.testing.assert_allclose(near[1], 0.37, atol=1e-8)
-
-
-@pytest.mark.slow
-def test_energy_distance_and_mmd_are_the_double_sums(generator):
-    """Against sums over 3000 midpoints.
-
-    The kink of |x - x'| at x = x' costs the midpoint rule E |dG/dz| / (6 n²) < 25 / (6 n²) · (2 / |w|) ≈ 5e-8;
-    the kernel is smooth, w² / (24 n²) ≈ 1e-5 times its curvature in the step, which fills 1/|w| of [0, 1]: 2e-7.
-    """
-    images = curve(generator, midpoints(3000))
-    within, between, data = (cdist(a, b) for a, b in [(images, images), (images, FACES), (FACES, FACES)])
-    energy = 2 * between.mean() - within.mean() - data.mean()
-    np.testing.assert_allclose(COMPILED["energy_distance"](generator), energy, atol=2e-7)
-    kernel = [np.exp(-(d**2) / (2 * 0.5**2)).mean() for d in (within, between, data)]
-    np.testing.assert_allclose(COMPILED["mmd_squared"](generator), kernel[0] - 2 * kernel[1] + kernel[2], atol=2e-7)
 
 
 def test_energy_distance_of_one_moving_pixel_is_twice_cramers():
@@ -139,32 +141,18 @@ def test_energy_distance_of_one_moving_pixel_is_twice_cramers():
 
 def test_mmd_of_a_wide_kernel_is_the_mean_gap():
     """k = 1 - d² / (2 s²) + d⁴ / (8 s⁴): s² mmd² is the squared gap of means up to 4² / s² relative to 1."""
-    generator = Generator(*map(np.asarray, GENERATORS["gentle"]))
-    gap = distances.mean_gap(generator, FACES)
-    np.testing.assert_allclose(100**2 * distances.mmd_squared(generator, FACES, 100.0), gap**2, atol=16 / 100**2)
-
-
-@pytest.mark.slow
-def test_frechet_is_the_formula_and_below_wasserstein(generator):
-    """Roots of singular matrices have half the digits: 1e-8 · the scale 1; the midpoint moments have more."""
-    images = curve(generator, midpoints(200_000))
-    one, other = np.cov(images.T, bias=True), np.cov(FACES.T, bias=True)
-    root = sqrtm(one + 1e-18 * np.eye(4)).real
-    cross = np.linalg.eigvalsh(root @ other @ root).clip(0)
-    expected = np.sum((images.mean(0) - FACES.mean(0)) ** 2) + np.trace(one + other) - 2 * np.sum(np.sqrt(cross))
-    value = COMPILED["frechet_squared"](generator)
-    np.testing.assert_allclose(value, expected, atol=1e-7)
-    assert value <= TRANSPORT(generator, FACES, 2).cost + 1e-12  # rounding
+    gap = jax.jit(distances.mean_gap)(named("gentle"), FACES)
+    np.testing.assert_allclose(100**2 * MMD(named("gentle"), FACES, 100.0), gap**2, atol=16 / 100**2)
 
 
 @pytest.mark.slow
 def test_frechet_of_a_shifted_copy_is_the_shift():
     """Data that are generated images plus a shift: equal covariances, so it is |shift|², to n⁻² of the sampling."""
-    generator = Generator(*map(np.asarray, GENERATORS["gentle"]))
+    generator = named("gentle")
     shift = np.array([0.1, -0.2, 0.05, 0.3])
     data = curve(generator, midpoints(500)) + shift
     # Second moments of 500 midpoints err by w² / (24 n²) ≈ 2e-7.
-    np.testing.assert_allclose(distances.frechet_squared(generator, data), np.sum(shift**2), atol=1e-6)
+    np.testing.assert_allclose(FRECHET(generator, data), np.sum(shift**2), atol=1e-6)
 
 
 @pytest.mark.slow
@@ -195,14 +183,14 @@ def test_random_generators_have_no_gap(order):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("name", ["gentle", "through a face", "steep"])
+@pytest.mark.parametrize("name", slow_unless(["gentle", "through a face", "steep"], "through a face"))
 def test_the_cost_is_the_linear_programs(order, name):
     """Against assignment of 500 midpoints to 100 copies of each face.
 
     A discrete plan moves mass by at most half a step, 1/1000: the cost changes by less than its rate in z, |w|_max/4 ·
     2 · sqrt(4) per unit z in 1/|w| of it, times 1/1000 squared where smooth, and linearly at 5 borders: 1e-5.
     """
-    generator = Generator(*map(np.asarray, GENERATORS[name]))
+    generator = named(name)
     costs = np.repeat(cdist(curve(generator, midpoints(500)), FACES) ** order, 100, axis=1)
     assigned = costs[linear_sum_assignment(costs)].mean()
     np.testing.assert_allclose(
@@ -212,7 +200,7 @@ def test_the_cost_is_the_linear_programs(order, name):
 
 def test_the_cost_with_unequal_pieces_is_the_linear_programs():
     """Three atoms against 200 midpoints, as a linear program with free potentials; 200 / 3 is no integer."""
-    generator = Generator(*map(np.asarray, GENERATORS["gentle"]))
+    generator = named("gentle")
     costs = cdist(curve(generator, midpoints(200)), FACES[:3])
     rows = np.hstack([np.kron(np.eye(200), np.ones((3, 1))), np.kron(np.ones((200, 1)), np.eye(3))])
     program = linprog(-np.r_[np.full(200, 1 / 200), np.full(3, 1 / 3)], rows, costs.ravel(), bounds=(None, None))
@@ -242,7 +230,7 @@ def test_one_moving_pixel_is_sorted(order):
 def test_collapsed_generators_have_closed_forms(order):
     """A point mass has one plan: W_p = (mean |x - y|^p)^(1/p), to rounding and the plan's mass, 1e-13."""
     for name in ("collapsed", "collapsed on a face"):
-        generator = Generator(*map(np.asarray, GENERATORS[name]))
+        generator = named(name)
         lengths = cdist(curve(generator, [0]), FACES)[0]
         value = COMPILED[f"wasserstein {order}"](generator)
         np.testing.assert_allclose(value, np.mean(lengths**order) ** (1 / order), rtol=1e-12)
@@ -252,8 +240,8 @@ def test_collapsed_generators_have_closed_forms(order):
     image = curve(generator, [0])
     # The data are that point: distance 0, to rounding of images, 1e-16.
     assert abs(TRANSPORT(generator, image, order).cost) < 1e-15
-    assert abs(distances.mmd_squared(generator, image, 0.5)) < 1e-15
-    assert abs(distances.frechet_squared(generator, image)) < 1e-30
+    assert abs(MMD(generator, image, 0.5)) < 1e-15
+    assert abs(FRECHET(generator, image)) < 1e-30
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -266,7 +254,7 @@ def test_a_single_atom_needs_no_choice(generator, order):
 @pytest.mark.slow
 def test_distances_shrink_to_nothing_as_the_data_become_the_generator():
     """n images at the midpoints of n equal parts of z: W_1 ~ E|dG/dz| / (4 n), the others ~ n⁻²."""
-    generator = Generator(*map(np.asarray, GENERATORS["through a face"]))
+    generator = named("through a face")
     speed = np.abs(np.diff(curve(generator, np.linspace(0, 1, 1001)), axis=0))
     length = np.sqrt((speed**2).sum(1)).sum()
     data = curve(generator, midpoints(20))
@@ -274,14 +262,14 @@ def test_distances_shrink_to_nothing_as_the_data_become_the_generator():
     np.testing.assert_allclose(TRANSPORT(generator, data, 1).cost, length / 80, rtol=0.1)
     # Each is at most (length / n)², half that for the kernel with 2 scale² = 1/2 in its exponent.
     assert 0 < ENERGY(generator, data) < (length / 20) ** 2
-    assert 0 < distances.mmd_squared(generator, data, 0.5) < (length / 20) ** 2
-    assert 0 <= distances.frechet_squared(generator, data) < (length / 20) ** 2
+    assert 0 < MMD(generator, data, 0.5) < (length / 20) ** 2
+    assert 0 <= FRECHET(generator, data) < (length / 20) ** 2
 
 
-@pytest.mark.parametrize("name", SCALARS)
+@pytest.mark.parametrize("name", slow_unless(SCALARS, "energy_distance", "frechet_squared", "wasserstein 1"))
 def test_symmetries_leave_every_distance(name):
     """z to 1 - z, and one order of the pixels for both: another way to compute the same number, to 1e-11 of the gap."""
-    w, b = map(np.asarray, GENERATORS["gentle"])
+    w, b = named("gentle")
     value = COMPILED[name](Generator(w, b))
     np.testing.assert_allclose(COMPILED[name](Generator(-w, w + b)), value, atol=1e-11)
     transposed = [0, 2, 1, 3]  # maps the five faces to themselves
@@ -290,35 +278,30 @@ def test_symmetries_leave_every_distance(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCALARS)
-def test_derivatives_are_the_difference_quotients(name):
-    """Central differences with step 1e-4 of values good to 1e-12: 1e-8, and 1e-8 times a third derivative of ~1."""
-    w, b = map(np.asarray, GENERATORS["gentle"])
+def test_derivatives_are_difference_quotients_and_vmap_the_loop(name):
+    """Central differences with step 1e-4 of values good to 1e-12: 1e-8, and 1e-8 times a third derivative of ~1.
+
+    vmap has the same operations in another order, which in transport change the last rounds: 1e-11.
+    """
+    w, b = named("gentle")
     slopes = jax.jit(jax.grad(SCALARS[name]))(Generator(w, b))
-    for i, slope in [(0, slopes.weights[0]), (1, slopes.weights[1])]:
-        step = 1e-4 * np.eye(4)[i]
-        quotient = (COMPILED[name](Generator(w + step, b)) - COMPILED[name](Generator(w - step, b))) / 2e-4
-        np.testing.assert_allclose(slope, quotient, atol=2e-7)
+    steps = 1e-4 * np.eye(4)[[0, 0, 1, 1]] * np.array([[1], [-1], [1], [-1]])
+    others = [named(other) for other in list(GENERATORS)[:4]]
+    generators = [*(Generator(w + step, b) for step in steps), *others]
+    single = np.array([COMPILED[name](generator) for generator in generators])
+    np.testing.assert_allclose(slopes.weights[:2], (single[:4:2] - single[1:4:2]) / 2e-4, atol=2e-7)
     assert np.all(np.isfinite(slopes.biases))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SCALARS)
-def test_vmap_is_the_loop(name):
-    """The same operations in another order, which in transport change the last rounds: 1e-11."""
-    weights, biases = (np.stack([np.asarray(row[i]) for row in list(GENERATORS.values())[:4]]) for i in (0, 1))
-    mapped = jax.jit(jax.vmap(SCALARS[name]))(Generator(weights, biases))
-    single = [COMPILED[name](Generator(w, b)) for w, b in zip(weights, biases, strict=True)]
-    np.testing.assert_allclose(mapped, single, atol=1e-11)
+    mapped = jax.jit(jax.vmap(SCALARS[name]))(Generator(*map(np.stack, zip(*others, strict=True))))
+    np.testing.assert_allclose(mapped, single[4:], atol=1e-11)
 
 
 @pytest.mark.slow
 def test_pixels_and_arrays_are_the_same_images():
-    w, b = map(np.asarray, GENERATORS["gentle"])
+    w, b = named("gentle")
     scalars = Generator(faces.unstack(w), faces.unstack(b))
     images = faces.unstack(FACES)
-    np.testing.assert_allclose(distances.covariance(scalars), distances.covariance(Generator(w, b)), atol=1e-15)
-    for function in (distances.energy_distance, distances.frechet_squared):
-        function = jax.jit(function)
+    np.testing.assert_allclose(COVARIANCE(scalars), COVARIANCE(Generator(w, b)), atol=1e-15)
+    for function in (ENERGY, FRECHET):
         np.testing.assert_allclose(function(scalars, images), function(Generator(w, b), FACES), atol=1e-15)
     np.testing.assert_allclose(WASSERSTEIN(scalars, images, 2), COMPILED["wasserstein 2"](Generator(w, b)), atol=1e-12)
 
@@ -326,19 +309,10 @@ def test_pixels_and_arrays_are_the_same_images():
 @pytest.mark.slow
 def test_single_precision_serves_with_fewer_digits():
     """Rounding of 6e-8 in sums of some hundred terms; the transport's last temperature is 6e-6 of the costs."""
-    w, b = map(np.asarray, GENERATORS["gentle"])
+    w, b = named("gentle")
     for name, function in SCALARS.items():
         expected = float(COMPILED[name](Generator(w, b)))
         with jax.enable_x64(False):
             value = jax.jit(function)(Generator(np.float32(w), np.float32(b)))
             assert value.dtype == jnp.float32
             np.testing.assert_allclose(value, expected, atol=2e-5)
-
-
-def test_misuse_is_named():
-    generator = Generator(np.zeros(4), np.zeros(4))
-    with pytest.raises(ValueError, match="order is 3"):
-        transport.wasserstein(generator, FACES, 3)
-    for images in (FACES[0], FACES[:, :3], FACES[:0]):
-        with pytest.raises(ValueError, match="images are an array of shape"):
-            distances.energy_distance(generator, images)

@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 from slantgan_jax import Discriminator, Generator, Objective, Players, distributions, faces, games, losses, slanted_land
 from slantgan_jax.analysis import distances, equilibria, quadrature, spectra
 from slantgan_jax.numerics import as_float
+from tests.tables import slow_unless
 
 EPS = np.finfo(float).eps
 IMAGES = faces.unstack(faces.FACES)
@@ -18,11 +19,6 @@ MEAN = faces.FACES.mean(0)
 bias = jax.jit(equilibria.bias)
 WEIGHTS = [0.0, 1e-300, 1e-9, 1e-3, 0.3, 0.5, 0.51, 1.0, 4.0, 20.0, 88.8, 300.0, 700.0]
 MEANS = [1e-9, 0.1, 0.12, 0.5, 0.5000001, 0.86, 0.88, 1 - 1e-9]
-
-least_squares = Objective(
-    (lambda real, fake: (real - 1) ** 2, lambda real, fake: fake**2), lambda real, fake: (fake - 1) ** 2
-)
-wasserstein = Objective((lambda real, fake: -real, lambda real, fake: fake), lambda real, fake: -fake)
 
 
 def exact_bias(w, m):
@@ -57,29 +53,31 @@ def test_the_field_vanishes_at_equilibria_of_generators_that_are_steps(x64):
 def finely(images, objective=losses.non_saturating, nodes=200):
     """Slanted land with a finer quadrature, and its expected field as a function of the flat players."""
     game = slanted_land(images, objective, latent=distributions.uniform(nodes=nodes))
-    example = article_players(article_stream(0, 1))
-    _, unravel = ravel_pytree(jax.tree.map(as_float, example))
+    _, unravel = ravel_pytree(jax.tree.map(as_float, article_players(article_stream(0, 1))))
+
+    def own_loss(own, players, player):
+        return games.expected_losses(game, Players(*players[:player], own, *players[player + 1 :]))[player]
 
     def field(flat):
-        mine = unravel(flat)
-        generator = jax.grad(
-            lambda own: games.expected_losses(game, Players(own, mine.discriminator)).generator  # type: ignore
-        )(mine.generator)
-        discriminator = jax.grad(
-            lambda own: games.expected_losses(game, Players(mine.generator, own)).discriminator  # type: ignore
-        )(mine.discriminator)
-        return ravel_pytree(Players(generator, discriminator))[0]
+        players = unravel(flat)
+        return ravel_pytree([jax.grad(own_loss)(players[player], players, player) for player in range(2)])[0]
 
     return field, unravel
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_the_bias_is_the_one_of_sixty_digits(x64, sign):
-    w, m = np.meshgrid(sign * np.array(WEIGHTS), MEANS)
-    found = np.asarray(bias(w, m))
+def test_the_bias_is_the_one_of_sixty_digits(x64):
+    w, m = np.meshgrid([*WEIGHTS, *(-w for w in WEIGHTS)], MEANS)
     exact = np.vectorize(exact_bias)(w, m)
     # Four terms, each at most max(|w|, |logit m|) large and right to 2 ulps.
-    assert np.all(np.abs(found - exact) <= 8 * EPS * np.maximum(np.maximum(np.abs(w), np.abs(exact)), 1))
+    assert np.all(np.abs(bias(w, m) - exact) <= 8 * EPS * np.maximum(np.maximum(np.abs(w), np.abs(exact)), 1))
+    with jax.enable_x64(False):
+        w, m = np.meshgrid(np.float32([-30, -0.2, 0, 1e-4, 3, 80]), np.float32([0.12, 0.5, 0.88]))
+        found = bias(w, m)
+    assert found.dtype == np.float32
+    exact = np.vectorize(exact_bias)(w.astype(float), m.astype(float))
+    assert np.all(np.abs(found - exact) <= 8 * np.finfo(np.float32).eps * np.maximum(np.abs(w), 2))
+    np.testing.assert_array_equal(bias(1.0, np.array([0.0, 1.0])), [-np.inf, np.inf])
+    assert np.isnan(bias(1.0, 1.1))
 
 
 def test_the_mean_of_a_pixel_is_the_asked_one(x64):
@@ -88,7 +86,7 @@ def test_the_mean_of_a_pixel_is_the_asked_one(x64):
     off = np.array([float(exact_mean(*pair) - Decimal(mean)) for *pair, mean in zip(w, b, m, strict=True)])
     # dE/db ≤ min(1/4, 1/|w|), and b is right to a few ulps of max(1, |w|, |b|).
     assert np.abs(off).max() < 1e-15
-    ours = distances.mean_image(Generator(w, b))  # two programs by different hands
+    ours = jax.jit(distances.mean_image)(Generator(w, b))  # two programs by different hands
     np.testing.assert_allclose(ours, m, atol=3e-15)  # its quadrature's rounding
 
 
@@ -115,8 +113,17 @@ def test_the_slope_is_minus_a_mean_latent(x64):
     np.testing.assert_allclose(jax.jit(equilibria.slope)(w, m), -(steepness * z).sum(1) / steepness.sum(1), atol=2e-14)
 
 
-@pytest.mark.parametrize("objective", [losses.non_saturating, losses.saturating, least_squares, wasserstein])
-def test_the_expected_field_vanishes(x64, objective):
+OBJECTIVES = {
+    "non-saturating": losses.non_saturating,
+    "saturating": losses.saturating,
+    "least squares": losses.least_squares(),
+    "Wasserstein": losses.wasserstein,
+}
+
+
+@pytest.mark.parametrize("name", slow_unless(OBJECTIVES, "non-saturating"))
+def test_the_expected_field_vanishes(x64, name):
+    objective = OBJECTIVES[name]
     field, _ = finely(IMAGES, objective)
     weights = np.random.default_rng(0).uniform(-1, 1, (3, 5, 4)) * np.array([0.0, 2.0, 50.0])[:, None, None]
 
@@ -159,7 +166,7 @@ def test_the_surface_has_a_dimension_for_each_pixel(x64):
         return ravel_pytree(equilibria.equilibrium(faces.unstack(w), IMAGES))[0]
 
     tangents = jax.jit(lambda w: equilibria.tangents(faces.unstack(w), IMAGES))(weights)
-    basis = np.asarray(jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents))
+    basis = np.asarray(jax.jit(jax.vmap(lambda tangent: ravel_pytree(tangent)[0]))(tangents))
     chex.assert_shape(basis, (4, 13))
     jacobian = np.asarray(jax.jit(jax.jacfwd(field))(at(weights)))
     np.testing.assert_allclose(jacobian @ basis.T, 0, atol=1e-14)  # rounding of numbers below 1
@@ -172,16 +179,12 @@ def test_the_surface_has_a_dimension_for_each_pixel(x64):
 
 
 def test_an_undecided_discriminator_for_each_objective(x64):
-    hinge = Objective(
-        (lambda real, fake: jnp.maximum(1 - real, 0), lambda real, fake: jnp.maximum(1 + fake, 0)),
-        lambda real, fake: -fake,
-    )
-    smoothed = Objective((lambda real, fake: 3 * losses.softplus(-real), losses.minus_log_not_fake), wasserstein[1])
-    unfair = Objective((lambda real, fake: 2 * real, lambda real, fake: fake), wasserstein[1])
-    objectives = (losses.non_saturating, losses.saturating, wasserstein, hinge, least_squares, smoothed, unfair)
+    steep = Objective((lambda real, fake: 3 * losses.softplus(-real), losses.minus_log_not_fake), losses.logit_fake)
+    unfair = Objective((lambda real, fake: 2 * real, losses.logit_fake), losses.logit_fake)
+    objectives = (*OBJECTIVES.values(), losses.hinge, steep, unfair)
     *found, hopeless = jax.jit(lambda: [equilibria.undecided_logit(objective) for objective in objectives])()
     # Exactly but for the last, D = 3/4: its c is rounded.
-    np.testing.assert_allclose(found, [0, 0, 0, 0, 0.5, np.log(3)], rtol=4 * EPS)
+    np.testing.assert_allclose(found, [0, 0, 0.5, 0, 0, np.log(3)], rtol=4 * EPS)
     assert np.isnan(hopeless)  # falls for ever
 
 
@@ -191,7 +194,8 @@ def test_project_keeps_the_weights_and_nothing_else(x64):
     found = project(players)
     chex.assert_trees_all_equal(found.generator.weights, players.generator.weights)
     chex.assert_trees_all_equal(found, project(found))
-    assert distances.mean_gap(found.generator, IMAGES) < 1e-15  # rounding of E G(z), ulps of 0.9
+    gap = jax.jit(distances.mean_gap)(found.generator, IMAGES)
+    assert gap < 1e-15  # rounding of E G(z), ulps of 0.9
 
 
 def test_either_kind_of_leaf_batches_and_does_not_retrace(x64):
@@ -201,21 +205,6 @@ def test_either_kind_of_leaf_batches_and_does_not_retrace(x64):
     by_pixel = jax.jit(jax.vmap(lambda w: equilibria.equilibrium(w, IMAGES)))(faces.unstack(weights))
     np.testing.assert_allclose(by_array.generator.biases, faces.stack(by_pixel.generator.biases), atol=2 * EPS)
     np.testing.assert_array_equal(traced(2 * weights).discriminator.weights, 0)
-
-
-def test_what_has_no_equilibrium_says_so(x64):
-    np.testing.assert_array_equal(bias(1.0, jnp.array([0.0, 1.0])), [-np.inf, np.inf])
-    assert np.isnan(bias(1.0, 1.1))
-    with pytest.raises(AssertionError):
-        equilibria.equilibrium(np.zeros(9), faces.FACES)
-
-
-def test_single_precision_is_right_to_its_own_rounding():
-    w, m = np.meshgrid(np.float32([-30, -0.2, 0, 1e-4, 3, 80]), np.float32([0.12, 0.5, 0.88]))
-    found = bias(w, m)
-    assert found.dtype == np.float32
-    exact = np.vectorize(exact_bias)(w.astype(float), m.astype(float))
-    assert np.all(np.abs(found - exact) <= 8 * np.finfo(np.float32).eps * np.maximum(np.abs(w), 2))
 
 
 def test_players_are_what_the_game_starts_from(x64):

@@ -5,11 +5,6 @@ import pytest
 
 from slantgan_jax.analysis import _small_linalg
 
-pytestmark = [
-    pytest.mark.xdist_group("small_linalg"),  # one process compiles what tests share once
-    pytest.mark.usefixtures("quick_compile"),
-]
-
 
 def test_solve_is_numpys_for_positive_definite_matrices_of_any_condition(x64):
     rng = np.random.default_rng(0)

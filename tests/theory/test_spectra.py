@@ -8,31 +8,15 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from slantgan_jax import (
-    Discriminator,
-    Generator,
-    Players,
-    distributions,
-    faces,
-    fields,
-    games,
-    losses,
-    penalties,
-    rules,
-    slanted_land,
-)
+from slantgan_jax import Players, distributions, faces, fields, games, losses, networks, penalties, rules, slanted_land
 from slantgan_jax.analysis import distances, equilibria, spectra, thresholds
-
-pytestmark = [
-    pytest.mark.xdist_group("spectra"),  # one process compiles what tests share once
-    pytest.mark.usefixtures("quick_compile"),
-]
+from tests.tables import slow_unless
 
 quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 """These programs run for milliseconds: half of the time to compile them is saved."""
 IMAGES = faces.FACES
 WEIGHTS = np.array([1.3, -0.4, 0.0, 2.2])
-GAME = slanted_land(IMAGES)
+GAME, RATE = slanted_land(IMAGES), 0.4
 OBJECTIVES = {
     "relativistic": losses.relativistic,
     "lopsided": losses.Objective(
@@ -164,32 +148,31 @@ def roots(*coefficients):
     return np.concatenate([np.roots(row) for row in np.stack(np.broadcast_arrays(*coefficients), -1)])
 
 
-@pytest.mark.slow
-def test_an_updates_multipliers_are_functions_of_the_flows_eigenvalues(x64, place):
-    players, tangents, flow = place
-    h = 0.4
-    x = h * np.asarray(flow)
-    expected = {
-        "momentum": (rules.simultaneous(sgd(h, -0.5)), roots(1, -(0.5 + x), -0.5)),
-        "Popov": (rules.past_extragradient(sgd(h), h), roots(1, -(1 + 2 * x), x)),
-    }
-    found = quick(
-        lambda: {n: spectra.update_eigenvalues(rule, GAME, players, 1, tangents) for n, (rule, _) in expected.items()}
-    )()
-    for name, values in found.items():
-        # Rounding 1e-16, times the slope of the roots: those of a quadratic are at least 0.1 apart.
-        assert apart(values, expected[name][1]) < 1e-13, name
-        assert spectra.summarize_map(values).zero_modes == 4
-        np.testing.assert_array_equal(np.abs(values), np.sort(np.abs(values))[::-1])
-
-
-def test_lookahead_over_its_period(x64, place):
-    players, tangents, flow = place
-    rule = rules.lookahead(rules.simultaneous(sgd(0.4)), 3, 0.5)
-    found = quick(lambda: spectra.update_eigenvalues(rule, GAME, players, 3, tangents))()
+MULTIPLIERS = {
+    "momentum": (rules.simultaneous(sgd(RATE, -0.5)), 1, lambda x: roots(1, -(0.5 + x), -0.5), 1e-13),
+    "Popov": (rules.past_extragradient(sgd(RATE), RATE), 1, lambda x: roots(1, -(1 + 2 * x), x), 1e-13),
     # The slow copy is overwritten by the new players: as many zeros, of a nilpotent part up to rounding's root.
-    assert apart(found, np.append((1 + (1 + 0.4 * np.asarray(flow)) ** 3) / 2, np.zeros(13))) < 1e-7
+    "lookahead": (
+        rules.lookahead(rules.simultaneous(sgd(RATE)), 3, 0.5),
+        3,
+        lambda x: np.append((1 + (1 + x) ** 3) / 2, np.zeros(13)),
+        1e-7,
+    ),
+}
+"""Rules, their periods, the multipliers at η λ, and how exactly they are found.
+
+Rounding 1e-16, times the slope of the roots: those of a quadratic are at least 0.1 apart."""
+
+
+@pytest.mark.parametrize("name", slow_unless(MULTIPLIERS, "lookahead"))
+def test_an_updates_multipliers_are_functions_of_the_flows_eigenvalues(x64, place, name):
+    players, tangents, flow = place
+    rule, period, multipliers, error = MULTIPLIERS[name]
+    found = quick(lambda: spectra.update_eigenvalues(rule, GAME, players, period, tangents))()
+    assert apart(found, multipliers(RATE * np.asarray(flow))) < error
     assert np.sum(np.asarray(found) == 1) == 4
+    assert spectra.summarize_map(found).zero_modes == 4
+    np.testing.assert_array_equal(np.abs(found), np.sort(np.abs(found))[::-1])
 
 
 def test_a_spectrum_in_words_and_epochs(x64):
@@ -296,7 +279,7 @@ def test_critical_strengths_of_slanted_land_are_where_the_moments_say(x64, place
         return games.penalized(GAME, penalties.r1(strength))
 
     search = functools.partial(thresholds.critical_strength, game, players, tangents=tangents, lowest=1e-3, points=20)
-    found = jax.jit(search)()
+    found = quick(search)()
     turning = [
         np.sum(np.abs(np.imag(by_hand(WEIGHTS, gamma=gamma))) > 1e-9)
         for gamma in np.outer([found.first, found.last], [1 - 1e-9, 1 + 1e-9]).ravel()
@@ -333,18 +316,16 @@ def test_quadrature_converges_geometrically_in_its_nodes(x64):
     semi-axes. The nearest singularity of σ(w z + b) is at w z + b = iπ; that of the losses is near to it for small u.
     """
     w, b = 6.0, -2.5
-    players = Players(
-        Generator(np.full(4, w), np.full(4, b)), Discriminator(0.1 * np.array([1.0, -1.0, -2.0, 1.0]), np.array(0.1))
-    )
+    generator = networks.Generator(np.full(4, w), np.full(4, b))
+    players = Players(generator, networks.Discriminator(0.1 * np.array([1.0, -1.0, -2.0, 1.0]), np.array(0.1)))
     nodes = np.array([4, 10, 16])
 
     @quick
     def values():
         def at(n):
             game = slanted_land(faces.FACES, latent=distributions.uniform(nodes=n))
-            return jnp.append(
-                ravel_pytree(spectra.expected_field(game)(players))[0], games.expected_losses(game, players).generator
-            )
+            slopes, _ = ravel_pytree(spectra.expected_field(game)(players))
+            return jnp.append(slopes, games.expected_losses(game, players).generator)
 
         return jnp.stack([at(int(n)) for n in nodes]), at(60)
 

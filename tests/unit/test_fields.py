@@ -3,6 +3,7 @@
 import functools
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from slantgan_jax import Players, faces, fields, games, losses, slanted_land
+from tests.tables import slow_unless
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -57,73 +59,84 @@ def shaping(gradients, jacobian):
     return np.concatenate([jacobian[D, G].T @ gradients[0, D], jacobian[G, D].T @ gradients[1, G]])
 
 
-def by_hand(name, gradient, x):
-    xi, jacobian = own_gradient(gradient(x)), dense_jacobian(gradient, x)
-    interaction, antisymmetric = blocks(jacobian), (jacobian - jacobian.T) / 2
-    slope = lambda y: own_gradient(gradient(y))  # noqa: E731
-    h = STRENGTH
-    if name == "gradients":
-        return xi
-    if name == "extragradient":
-        return slope(x - h * xi)
-    if name == "consensus":
-        return xi + h * jacobian.T @ xi
-    if name == "sga":
-        return xi + h * antisymmetric.T @ xi
-    if name == "sga aligned":
-        ham = jacobian.T @ xi
-        return xi + h * np.sign((xi @ ham) * (antisymmetric.T @ xi @ ham) / 13 + 0.1) * antisymmetric.T @ xi
-    if name == "cgd":
-        a, b = jacobian[G, D], jacobian[D, G]  # the paper's D²_xy f and D²_yx g, its equation 4
-        theta = np.linalg.solve(np.eye(8) - h**2 * a @ b, xi[G] - h * a @ xi[D])
-        psi = np.linalg.solve(np.eye(5) - h**2 * b @ a, xi[D] - h * b @ xi[G])
-        return np.concatenate([theta, psi])
-    if name == "lola":
-        return xi - h * interaction @ xi - h * shaping(gradient(x), jacobian)
-    if name == "sos":
-        ahead, push = xi - h * interaction @ xi, -h * shaping(gradient(x), jacobian)
-        p1 = 1 if push @ ahead >= 0 else min(1, -0.5 * ahead @ ahead / (push @ ahead))
-        p2 = xi @ xi if np.sqrt(xi @ xi) < 0.1 else 1
-        return ahead + min(p1, p2) * push
-    if name == "heun":
-        return (xi + slope(x - h * xi)) / 2
-    if name == "rk4":
-        k2 = slope(x - h / 2 * xi)
-        k3 = slope(x - h / 2 * k2)
-        return (xi + 2 * k2 + 2 * k3 + slope(x - h * k3)) / 6
-    raise KeyError(name)
-
-
+MAKERS = {
+    "extragradient": fields.extragradient,
+    "consensus": fields.consensus,
+    "sga": fields.sga,
+    "sga aligned": partial(fields.sga, align=True),
+    "cgd": fields.cgd,
+    "lola": fields.lola,
+    "sos": fields.sos,
+    "heun": fields.heun,
+    "rk4": fields.rk4,
+}
+BOTH = Players(0.2, 0.5)
+OF_EACH = "extragradient", "consensus", "cgd", "lola"
 ADJUSTMENTS = {
     "gradients": fields.gradients,
-    "extragradient": fields.extragradient(STRENGTH),
-    "consensus": fields.consensus(STRENGTH),
-    "sga": fields.sga(STRENGTH),
-    "sga aligned": fields.sga(STRENGTH, align=True),
-    "cgd": fields.cgd(STRENGTH),
-    "lola": fields.lola(STRENGTH),
-    "sos": fields.sos(STRENGTH),
-    "heun": fields.heun(STRENGTH),
-    "rk4": fields.rk4(STRENGTH),
+    **{name: make(STRENGTH) for name, make in MAKERS.items()},
+    "nested": fields.extragradient(0.2, inner=fields.consensus(0.3)),
+    **{f"{name}, a strength for each": MAKERS[name](BOTH) for name in OF_EACH},
 }
 
 
-@pytest.mark.parametrize("name", ADJUSTMENTS)
+@functools.cache
+def by_hand(seed):
+    """The direction of each of them."""
+    *_, x, gradient = start(seed)
+    h, each, other = STRENGTH, np.repeat(BOTH, [8, 5]), np.repeat(BOTH[::-1], [8, 5])
+
+    def slope(y):
+        return own_gradient(gradient(y))
+
+    def consensus(y, strength):
+        return slope(y) + strength * dense_jacobian(gradient, y).T @ slope(y)
+
+    xi, jacobian = slope(x), dense_jacobian(gradient, x)
+    chi, interaction = shaping(gradient(x), jacobian), blocks(jacobian)
+    hamiltonian, turned = jacobian.T @ xi, (jacobian - jacobian.T).T @ xi / 2
+    a, b = jacobian[G, D], jacobian[D, G]  # the paper's D²_xy f and D²_yx g, its equation 4
+    theta = np.linalg.solve(np.eye(8) - h**2 * a @ b, xi[G] - h * a @ xi[D])
+    psi = np.linalg.solve(np.eye(5) - h**2 * b @ a, xi[D] - h * b @ xi[G])
+    ahead, push = xi - h * interaction @ xi, -h * chi
+    p1 = 1 if push @ ahead >= 0 else min(1, -0.5 * ahead @ ahead / (push @ ahead))
+    p2 = xi @ xi if np.sqrt(xi @ xi) < 0.1 else 1
+    k2 = slope(x - h / 2 * xi)
+    k3 = slope(x - h / 2 * k2)
+    return {
+        "gradients": xi,
+        "extragradient": slope(x - h * xi),
+        "consensus": xi + h * hamiltonian,
+        "sga": xi + h * turned,
+        "sga aligned": xi + h * np.sign((xi @ hamiltonian) * (turned @ hamiltonian) / 13 + 0.1) * turned,
+        "cgd": np.concatenate([theta, psi]),
+        "lola": ahead + push,
+        "sos": ahead + min(p1, p2) * push,
+        "heun": (xi + slope(x - h * xi)) / 2,
+        "rk4": (xi + 2 * k2 + 2 * k3 + slope(x - h * k3)) / 6,
+        "nested": consensus(x - 0.2 * consensus(x, 0.3), 0.3),
+        "extragradient, a strength for each": slope(x - each * xi),
+        "consensus, a strength for each": xi + each * hamiltonian,
+        "cgd, a strength for each": np.linalg.solve(np.eye(13) + interaction * each, xi),
+        "lola, a strength for each": xi - interaction @ (each * xi) - other * chi,
+    }
+
+
+@pytest.mark.parametrize("name", slow_unless(ADJUSTMENTS, "sga aligned", "cgd", "sos", "rk4", "nested"))
 def test_adjusted_fields_are_the_dense_computation(x64, name):
     adjusted = jax.jit(
         lambda players, sample: ADJUSTMENTS[name](partial(games.total_losses, GAME, sample=sample))(players)
     )
     for seed in range(2):
-        players, _, x, gradient = start(seed)
+        players, *_ = start(seed)
         found = ravel_pytree(adjusted(players, GAME.sample(jax.random.key(seed + 100), 7)))[0]
-        np.testing.assert_allclose(found, by_hand(name, gradient, x), atol=ROUNDING)
+        np.testing.assert_allclose(found, by_hand(seed)[name], atol=ROUNDING)
 
 
 def test_the_jacobian_is_that_of_finite_differences(x64):
     players, own, x, gradient = start(5)
-    np.testing.assert_allclose(
-        fields.jacobian(fields.gradients(own), players), dense_jacobian(gradient, x), atol=ROUNDING
-    )
+    found = jax.jit(lambda players: fields.jacobian(fields.gradients(own), players))(players)
+    np.testing.assert_allclose(found, dense_jacobian(gradient, x), atol=ROUNDING)
 
 
 @pytest.mark.slow
@@ -139,62 +152,20 @@ def test_unrolled_generator_differentiates_through_the_steps_of_the_discriminato
         return loss(x)
 
     for steps in (1, 3):
-        found = np.array(ravel_pytree(fields.unrolled(steps, STRENGTH)(own)(players))[0])
+        found = np.array(ravel_pytree(jax.jit(fields.unrolled(steps, STRENGTH)(own))(players))[0])
         step = 1e-5  # error step² = 1e-10, rounding 1e-16/step = 1e-11
         slopes = [(surrogate(x + s, steps) - surrogate(x - s, steps)) / (2 * step) for s in step * np.eye(13)[:8]]
         np.testing.assert_allclose(found[G], slopes, atol=1e-9)
         np.testing.assert_allclose(found[D], gradient(x)[1, D], rtol=1e-14)  # rounding
-    with pytest.raises(ValueError, match="0 or more"):
-        fields.unrolled(-1, 0.1)
 
 
-def test_adjustments_nest(x64):
-    players, own, x, gradient = start(4)
-
-    def consensus(x):
-        return own_gradient(gradient(x)) + 0.3 * dense_jacobian(gradient, x).T @ own_gradient(gradient(x))
-
-    found = fields.extragradient(0.2, inner=fields.consensus(0.3))(own)(players)
-    np.testing.assert_allclose(ravel_pytree(found)[0], consensus(x - 0.2 * consensus(x)), atol=ROUNDING)
-
-
-@pytest.mark.slow
-def test_each_player_may_have_its_own_strength(x64):
-    players, own, x, gradient = start(6)
-    xi, jacobian = own_gradient(gradient(x)), dense_jacobian(gradient, x)
-    each = np.repeat([0.2, 0.5], [8, 5])
-    both = Players(0.2, 0.5)
-    expected = {
-        fields.extragradient(both): own_gradient(gradient(x - each * xi)),
-        fields.consensus(both): xi + each * (jacobian.T @ xi),
-        fields.cgd(both): np.linalg.solve(np.eye(13) + blocks(jacobian) * each, xi),
-        fields.lola(both): xi
-        - blocks(jacobian) @ (each * xi)
-        - np.repeat([0.5, 0.2], [8, 5]) * shaping(gradient(x), jacobian),
-    }
-    for adjustment, direction in expected.items():
-        np.testing.assert_allclose(ravel_pytree(adjustment(own)(players))[0], direction, atol=ROUNDING)
-
-
-ZERO = {
-    "extragradient": fields.extragradient(0.0),
-    "consensus": fields.consensus(0.0),
-    "sga": fields.sga(0.0),
-    "sga aligned": fields.sga(0.0, align=True),
-    "cgd": fields.cgd(0.0),
-    "lola": fields.lola(0.0),
-    "sos": fields.sos(0.0),
+ZERO = {name: make(0.0) for name, make in MAKERS.items()} | {
     "unrolled, no rate": fields.unrolled(3, 0.0),
     "unrolled, no steps": fields.unrolled(0, STRENGTH),
-    "heun": fields.heun(0.0),
-    "rk4": fields.rk4(0.0),
 }
 
 
-QUICK = "extragradient", "consensus", "lola", "rk4"
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in ZERO])
+@pytest.mark.parametrize("name", slow_unless(ZERO, "extragradient", "consensus", "lola", "rk4"))
 @pytest.mark.parametrize(
     "objective",
     [
@@ -205,6 +176,6 @@ QUICK = "extragradient", "consensus", "lola", "rk4"
 def test_zero_strength_is_the_plain_field_exactly(name, objective):
     game = slanted_land(faces.FACES, objective)
     own = partial(games.total_losses, game, sample=game.sample(jax.random.key(1), 2))
+    plain, found = (jax.jit(field(own)) for field in (fields.gradients, ZERO[name]))
     players = game.init(jax.random.key(0))
-    plain, found = fields.gradients(own)(players), ZERO[name](own)(players)
-    jax.tree.map(np.testing.assert_array_equal, found, plain)
+    chex.assert_trees_all_equal(found(players), plain(players))

@@ -10,6 +10,9 @@ import optax
 import pytest
 
 from slantgan_jax import Game, fields, rules, train
+from tests.tables import slow_unless
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
 
 COUNTS = 2, 1, 3  # the parameters of each player
 STARTS = np.cumsum([0, *COUNTS])
@@ -51,6 +54,7 @@ for block in BLOCKS:
     J_O[block, block] = 0
 X = RNG.normal(size=6)
 XI = J @ X
+PLAYERS = Trio(*(X[block] for block in BLOCKS))
 
 
 def shaping():
@@ -71,6 +75,15 @@ def unrolled():
     return np.concatenate([(ahead.T @ HESSIANS[0] @ ahead @ X)[BLOCKS[0]], XI[2:]])
 
 
+def stable_shaping():
+    """Between looking ahead and LOLA."""
+    ahead, chi = XI - STRENGTH * J_O @ XI, shaping()
+    agreement = -STRENGTH * chi @ ahead
+    p1 = 1 if agreement >= 0 else min(1, -0.5 * ahead @ ahead / agreement)
+    p2 = XI @ XI if XI @ XI < 0.01 else 1
+    return ahead - min(p1, p2) * STRENGTH * chi
+
+
 FIELDS = {
     "gradients": (fields.gradients, XI),
     "extragradient": (fields.extragradient(RATE), (np.eye(6) - RATE * J) @ XI),
@@ -79,6 +92,7 @@ FIELDS = {
     "cgd": (fields.cgd(RATE), np.linalg.solve(np.eye(6) + RATE * J_O, XI)),
     "lola": (fields.lola(STRENGTH), XI - STRENGTH * J_O @ XI - STRENGTH * shaping()),
     "unrolled": (fields.unrolled(2, STRENGTH), unrolled()),
+    "sos": (fields.sos(STRENGTH), stable_shaping()),
     "heun": (fields.heun(RATE), (np.eye(6) - RATE * J / 2) @ XI),
     "rates of each player": (
         fields.extragradient(Trio(0.1, 0.2, 0.3)),
@@ -87,47 +101,33 @@ FIELDS = {
 }
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", slow_unless(FIELDS, "consensus", "cgd", "lola", "unrolled"))
 def test_fields_of_three_players_are_their_formulas(x64, name):
     field, expected = FIELDS[name]
-    players = Trio(*(jnp.asarray(X[block]) for block in BLOCKS))
-    found = field(losses_of)(players)
+    found = jax.jit(field(losses_of))(PLAYERS)
     assert type(found) is Trio
     np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-11, atol=1e-12)  # CGD solves to 4 ulps
 
 
-def test_stable_opponent_shaping_lies_between_looking_ahead_and_lola(x64):
-    players = Trio(*(jnp.asarray(X[block]) for block in BLOCKS))
-    found = np.concatenate(fields.sos(STRENGTH)(losses_of)(players))
-    ahead, chi = XI - STRENGTH * J_O @ XI, shaping()
-    agreement = -STRENGTH * chi @ ahead
-    p1 = 1 if agreement >= 0 else min(1, -0.5 * ahead @ ahead / agreement)
-    p2 = XI @ XI if XI @ XI < 0.01 else 1
-    np.testing.assert_allclose(found, ahead - min(p1, p2) * STRENGTH * chi, rtol=1e-12)
-
-
 def test_rules_move_three_players(x64):
-    start = Trio(*(jnp.asarray(X[block]) for block in BLOCKS))
-    simultaneous = train(jax.random.key(0), game(), rules.simultaneous(optax.sgd(RATE)), 1, players=start).players
-    np.testing.assert_allclose(np.concatenate(simultaneous), X - RATE * XI, rtol=1e-13)
-    order = ("third", "leader", "third", "second")
-    rates = Trio(*map(optax.sgd, (0.1, 0.2, 0.3)))
-    found = train(jax.random.key(0), game(), rules.alternating(rates, order=order), 1, players=start).players
+    order, rates = ("third", "leader", "third", "second"), Trio(0.1, 0.2, 0.3)
+    both = rules.simultaneous(optax.sgd(RATE)), rules.alternating(Trio(*map(optax.sgd, rates)), order=order)
+    found = jax.jit(lambda: [train(jax.random.key(0), game(), rule, 1, players=PLAYERS).players for rule in both])()
     x = X.copy()
     for name in order:
         i = Trio._fields.index(name)
-        x[BLOCKS[i]] -= (0.1, 0.2, 0.3)[i] * J[BLOCKS[i]] @ x
-    np.testing.assert_allclose(np.concatenate(found), x, rtol=1e-13)
+        x[BLOCKS[i]] -= rates[i] * J[BLOCKS[i]] @ x
+    np.testing.assert_allclose(np.concatenate(found[0]), X - RATE * XI, rtol=1e-13)
+    np.testing.assert_allclose(np.concatenate(found[1]), x, rtol=1e-13)
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [
-        rules.past_extragradient(optax.adam(0.01), 0.1),
-        rules.averaged(rules.lookahead(rules.simultaneous(optax.adam(0.01)), 3, 0.5), optax.ema(0.9)),
-    ],
-    ids=["past extragradient", "averaged lookahead"],
-)
+STATEFUL = {
+    "past extragradient": rules.past_extragradient(optax.adam(0.01), 0.1),
+    "averaged": rules.averaged(rules.lookahead(rules.simultaneous(optax.adam(0.01)), 3, 0.5), optax.ema(0.9)),
+}
+
+
+@pytest.mark.parametrize("rule", STATEFUL.values(), ids=STATEFUL)
 def test_stateful_rules_take_three_players(rule):
     result = jax.jit(lambda key: train(key, game(), rule, 7))(jax.random.key(0))
     assert type(result.players) is Trio

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from slantgan_jax import faces, networks, plots
+from tests.tables import slow_unless
 
 
 def pixels_of(figure):
@@ -25,7 +26,7 @@ def test_faces_draw_dark_where_the_face_is(side):
             assert (drawn[drawn.shape[0] - int(y), int(x), 0] < 128) == (row == column)
 
 
-@pytest.mark.parametrize("side", [2, 3, 6])
+@pytest.mark.parametrize("side", slow_unless([2, 3, 6], 3))
 def test_network_draws_each_weight_with_its_size_and_sign(side):
     players = networks.init(jax.random.key(0), faces.slanted(jax.random.key(1), 1, side)[0])
     generator, discriminator = jax.tree.map(np.asarray, players)
