@@ -57,7 +57,7 @@ def test_what_is_imported_is_declared():
         | {"PIL", "torch", "distributed", "submitit", *modules_of("experiments")}
     )
     for path in PACKAGE.rglob("*.py"):
-        own = library | (extras["sweep"] | {"cloudpickle"} if "sweeps" in path.parts else set())
+        own = library | (extras["sweep"] | extras["cluster"] if "sweeps" in path.parts else set())
         assert third_party(path) <= own, path
     for path in (PACKAGE.parent / "experiments").rglob("*.py"):
         assert third_party(path) <= experiments, path
