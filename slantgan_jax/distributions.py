@@ -58,7 +58,7 @@ def uniform(nodes: int = UNIFORM_NODES) -> Distribution:
     Raises:
       ValueError: `nodes` is not a positive whole number.
     """
-    check_count("the number of nodes", nodes)
+    check_count("the number of nodes", nodes)  # here, and not when the nodes are needed
     return Distribution(_uniform_draw, partial(uniform_quadrature, nodes), lambda: uniform(2 * nodes))
 
 
@@ -121,7 +121,7 @@ def draw_key(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> PRNGKey:
 
 def uniform_quadrature(nodes: int = UNIFORM_NODES) -> tuple[jax.Array, jax.Array]:
     """Nodes and weights `[nodes]` of the Gauss-Legendre rule on [0, 1]: E f(z) = Σ weight f(node)."""
-    z, weights = np.polynomial.legendre.leggauss(nodes)
+    z, weights = np.polynomial.legendre.leggauss(check_count("the number of nodes", nodes))
     return as_float((z + 1) / 2), as_float(weights / 2)
 
 

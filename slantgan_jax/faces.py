@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from slantgan_jax.numerics import check_count
 from slantgan_jax.types import Image, PRNGKey
 
 FACES = np.array(
@@ -57,7 +58,7 @@ def slanted(key: PRNGKey, count: int, side: int = 2) -> jax.Array:
     Raises:
       ValueError: `count` below 1 or `side` below 2.
     """
-    _check_sizes(count, side)
+    count, side = check_count("count", count), check_count("side", side, 2)
     noise = jax.random.uniform(key, (count, side, side), maxval=0.2)
     diagonal = jnp.eye(side, dtype=bool)
     return jnp.where(diagonal, 1.0 - noise, noise).reshape(count, side * side)
@@ -69,12 +70,5 @@ def noise(key: PRNGKey, count: int, side: int = 2) -> jax.Array:
     Raises:
       ValueError: `count` below 1 or `side` below 2.
     """
-    _check_sizes(count, side)
+    count, side = check_count("count", count), check_count("side", side, 2)
     return jax.random.uniform(key, (count, side * side))
-
-
-def _check_sizes(count: int, side: int) -> None:
-    if count < 1:
-        raise ValueError(f"count is {count}: ask for at least one image")
-    if side < 2:
-        raise ValueError(f"side is {side}: a slanted face needs a side of at least 2")

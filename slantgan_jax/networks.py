@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import faces
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, check_count
 from slantgan_jax.types import Image, Players, PRNGKey
 
 
@@ -56,8 +56,10 @@ def mlp(
     Raises:
       ValueError: fewer than two sizes, or a size below 1; when applied, an input of another shape.
     """
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"the sizes of the layers are {sizes}: give two or more, each at least 1")
+    if len(sizes) < 2:
+        raise ValueError(f"the sizes of the layers are {sizes}: give two or more")
+    for size in sizes:
+        check_count("one of the sizes of the layers", size)
     return Network(
         init=lambda key: _layers(init, sizes, key),
         apply=lambda layers, inputs: _perceptron(activation, layers, inputs),

@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 
 from slantgan_jax.analysis.growth import bump_weights
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, check_count
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -64,7 +64,10 @@ def lyapunov_exponents(
     Raises:
       ValueError: numbers of steps that do not fit, or a `count` that the rule does not carry.
     """
-    every = orthonormalize_every
+    every = check_count("orthonormalize_every", orthonormalize_every)
+    check_count("steps", steps)
+    check_count("transient", transient, 0)
+    check_count("count", count)
     if every < 1 or steps < every or steps % every or transient < 0 or transient % every:
         raise ValueError(
             f"{transient} and then {steps} steps: give multiples of orthonormalize_every, which is {every}, the second "

@@ -22,7 +22,7 @@ from slantgan_jax import fields, games
 from slantgan_jax.analysis.lyapunov import carried
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, check_count
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -112,6 +112,7 @@ def update_map(
       The map, the numbers at `players` or at the given state, and the function from numbers to their state.
     """
     _check_precision()
+    check_count("steps", steps)
     players = jax.tree.map(_in_doubles, players)
     full = games.expected(game, over)
 
@@ -257,6 +258,7 @@ def fixed_point(
       singular, it is the state of the last iteration, and the residual is not near 0.
     """
     update, flat, state_of = update_map(rule, game, players, steps, over)
+    check_count("iterations", iterations, 0)
     known = jnp.zeros((0, flat.size)) if tangents is None else _padded(tangents, flat.size)
 
     def newton(_: Any, x: jax.Array) -> jax.Array:

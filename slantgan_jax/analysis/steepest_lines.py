@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from slantgan_jax.analysis import distances
 from slantgan_jax.networks import Generator
-from slantgan_jax.numerics import as_float, rk4_slope
+from slantgan_jax.numerics import as_float, check_count, rk4_slope
 from slantgan_jax.types import Image, Players
 
 LINE_STEPS = 64
@@ -46,6 +46,7 @@ def energies(players: Players, images: Image, steps: int = LINE_STEPS) -> Image:
 
 
 def _ends(generator: Generator, images: Image, steps: int) -> tuple[Generator, Image]:
+    check_count("steps", steps)
     mean, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.mean(as_float(leaf), axis=0), images))
     w, b = (ravel_pytree(jax.tree.map(as_float, leaf))[0] for leaf in generator)
     w, b, potential = map(unravel, jax.vmap(partial(_line_end, steps))(w, b, mean))

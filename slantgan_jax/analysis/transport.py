@@ -18,6 +18,7 @@ from jax import lax
 from slantgan_jax import distributions
 from slantgan_jax.analysis import _small_linalg, quadrature
 from slantgan_jax.networks import Generator
+from slantgan_jax.numerics import check_count
 from slantgan_jax.types import Image
 
 MIN_CELLS = 64
@@ -107,6 +108,7 @@ def solve(generator: Generator, images: Image, order: int, rounds: int | None = 
     first = _cells(*frozen, order, edges[:-1], jnp.diff(edges))
     if rounds is None:  # down to 6e-12 of the greatest cost in float64, 1e-5 in float32
         rounds = 17 if images.dtype == jnp.float64 else 7
+    check_count("rounds", rounds)
     chosen = 2 * len(images)
     cells = jax.tree.map(lambda a: jnp.pad(a, [(0, rounds * chosen * SPLIT)] + [(0, 0)] * (a.ndim - 1)), first)
     greatest = jnp.max(first.means)

@@ -12,7 +12,7 @@ import optax
 import pytest
 import zarr
 
-from slantgan_jax import provenance, rules, slanted_land, sweep, sweeps, train
+from slantgan_jax import plots, provenance, rules, slanted_land, sweep, sweeps, train
 from slantgan_jax.sweeps import _checks, _chunks, _layout, _programs, _store
 
 GAME = slanted_land()
@@ -439,3 +439,52 @@ def test_a_run_with_an_object_bound_to_it_can_be_resumed(tmp_path):
 
     sweep(make(), {"rate": [0.1, 0.2]}, store=tmp_path / "s")
     sweep(make(), {"rate": [0.1, 0.2]}, store=tmp_path / "s")
+
+
+LAPACK = """
+import jax, jax.numpy as jnp, numpy as np
+from slantgan_jax.cpu import use_every_core
+use_every_core(2)
+from slantgan_jax import sweep
+def run(key):
+    matrix = jnp.eye(4) + 0.1 * jax.random.normal(key, (4, 4))
+    return {"x": jnp.linalg.solve(matrix, jnp.ones(4)), "s": jnp.linalg.svd(matrix, compute_uv=False)}
+for _ in range(5):
+    ds = sweep(run, {"seed": range(6000)}, dims={"x": ("i",), "s": ("i",)})
+alone = jax.jit(run)(jax.random.key(3))
+np.testing.assert_allclose(ds.x[3], alone["x"], rtol=1e-4)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_calls_lapack_does_not_stand_still_on_two_devices(tmp_path):
+    finish(outside(2, tmp_path, program=LAPACK))
+
+
+MEMORY = """
+import resource
+from slantgan_jax.cpu import use_every_core
+use_every_core(2)
+import jax.numpy as jnp
+from slantgan_jax import sweep
+sweep(lambda rate: {"x": rate * jnp.ones(2**18)}, {"rate": [1.0, 2.0, 3.0, 4.0]}, dims={"x": ("i",)})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+
+
+@pytest.mark.slow
+def test_a_few_runs_with_large_results_take_little_memory(tmp_path):
+    """Four runs of 1 MiB took 4.2 GB when 1024 were computed at a time; the process alone takes about 0.4 GB."""
+    process = outside(2, tmp_path, program=MEMORY)
+    output, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    assert float(output) < 1.2
+
+
+def test_a_variable_plots_with_its_name_and_units():
+    ds = swept(attrs={"bias": {"long_name": "bias of D", "units": "1"}, "seed": {"long_name": "seed"}})
+    figure = plots.new_figure(4, 3)
+    axes = figure.subplots()
+    ds.bias.sel(learning_rate=0.1).plot(ax=axes)
+    assert axes.get_ylabel() == "bias of D [1]"
+    assert axes.get_xlabel() == "seed"

@@ -6,14 +6,33 @@ import numpy as np
 import optax
 import pytest
 
-from slantgan_jax import Objective, Players, distributions, fields, games, losses, penalties, rules, slanted_land, train
+from slantgan_jax import (
+    Generator,
+    Objective,
+    Players,
+    distributions,
+    faces,
+    fields,
+    games,
+    losses,
+    mlp,
+    penalties,
+    rules,
+    slanted_land,
+    train,
+)
+from slantgan_jax.analysis import lyapunov, steepest_lines, transport
 
-GAME, SGD = slanted_land(), optax.sgd(0.1)
+GAME, SGD, CONSTANT = slanted_land(), optax.sgd(0.1), Generator(np.zeros(4), np.zeros(4))
 RULE = rules.alternating(SGD)
 
 
 def trained(key=None, game=GAME, rule=RULE, steps=2, **options):
     return train(jax.random.key(0) if key is None else key, game, rule, steps, **options)
+
+
+def exponents(steps, count):
+    return lyapunov.lyapunov_exponents(jax.random.key(0), games.dirac(), RULE, steps, count)
 
 
 def penalized(penalty):
@@ -66,6 +85,13 @@ WRONG = {
     "no bound": (lambda: penalties.clipped(SGD, 0.0), "bound of clipping is 0.0"),
     "half a sample": (lambda: games.minibatch(GAME, 1.5), "size of the minibatch is 1.5"),
     "no nodes": (lambda: distributions.uniform(0), "number of nodes is 0"),
+    "half a node": (lambda: distributions.uniform_quadrature(2.5), "number of nodes is 2.5"),
+    "half an image": (lambda: faces.slanted(jax.random.key(0), 2.5), "count is 2.5"),
+    "half a unit": (lambda: mlp(2, 2.5, 1), "sizes of the layers is 2.5"),
+    "half a round": (lambda: transport.solve(CONSTANT, faces.FACES, 1, 2.5), "rounds is 2.5"),
+    "half a step along a line": (lambda: steepest_lines.endpoint(CONSTANT, faces.FACES, 2.5), "steps is 2.5"),
+    "half an exponent": (lambda: exponents(10, 1.5), "count is 1.5"),
+    "exponents of half a step": (lambda: exponents(10.0, 1), "steps is 10.0"),
     "an average of Adam": (lambda: trained(rule=rules.averaged(RULE, optax.adam(0.1))), "is no average"),
     "an average of SGD": (lambda: trained(rule=rules.averaged(RULE, SGD)), "is no average"),
     "an average of sums": (lambda: trained(rule=rules.averaged(RULE, optax.trace(0.9))), "is no average"),
