@@ -121,11 +121,12 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
         old, new = theirs["axes"][name], ours["axes"][name]
         if old["digest"] != new["digest"]:
             known = "values" in old or not any(file.startswith(f"{name}/") for file in damaged)
-            if known:
-                labels = np.asarray(old["values"]) if "values" in old else _read_labels(where, name)
-                kept[name] = labels.astype(kept[name].dtype) if labels.dtype.kind != "U" else labels
-            if not known or not set(kept[name].tolist()) <= set(layout.labels[name].tolist()):
+            asked = layout.labels[name]
+            labels = np.asarray(old["values"]) if "values" in old else _read_labels(where, name) if known else asked[:0]
+            alike = known and labels.dtype.kind == asked.dtype.kind and set(labels.tolist()) <= set(asked.tolist())
+            if not alike:
                 found.append(f"{name} {old['summary']}, now {new['summary']}")
+            kept[name] = labels if not alike or asked.dtype.kind == "U" else labels.astype(asked.dtype)
     if found:
         raise ValueError(f"{where} was made by another sweep ({'; '.join(found)}): it is left as it was, name another")
     before = layout._replace(
@@ -134,7 +135,7 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
         about={**layout.about, "created": about["created"], "revision": about["revision"]},
     )
     rest = {name: layout.labels[name][~np.isin(layout.labels[name], labels)] for name, labels in kept.items()}
-    grown = {name: np.concatenate([kept[name], more.astype(kept[name].dtype)]) for name, more in rest.items()}
+    grown = {name: np.concatenate([kept[name], more]) for name, more in rest.items()}
     stored = before._replace(labels={**layout.labels, **grown})
     stored = stored._replace(variables={
         name: own._replace(shape=(*stored.shape, *own.shape[len(layout.axes) :]))

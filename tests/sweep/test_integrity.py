@@ -305,3 +305,20 @@ def test_a_dataset_can_be_written_as_netcdf(tmp_path):
     ds = make(tmp_path / "s.zarr")
     ds.to_netcdf(tmp_path / "s.nc")
     assert (tmp_path / "s.nc").stat().st_size
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64, np.uint8, str])
+def test_labels_of_every_type_are_kept_as_they_are_while_a_store_grows(tmp_path, dtype):
+    def function(label):
+        return {"x": jnp.ones(()) * (len(label) if isinstance(label, str) else label)}
+
+    first, more = np.array([3, 1], dtype), np.array([20, 1, 3], dtype)
+    sweep(function, {"label": first}, store=tmp_path / "s.zarr", chunk_size=1)
+    before = {path: path.read_bytes() for path in (tmp_path / "s.zarr/x/c").iterdir()}
+    ds = sweep(function, {"label": more}, store=tmp_path / "s.zarr")
+    assert ds.label.values.tolist() == more.tolist()
+    assert ds.x.values.tolist() == ([2, 1, 1] if dtype is str else [20, 1, 3])
+    assert {path: path.read_bytes() for path in before} == before
+    if dtype in (np.int32, np.int64):
+        with pytest.raises(ValueError, match="another sweep"):
+            sweep(function, {"label": [*more.tolist(), 2.5]}, store=tmp_path / "s.zarr")
