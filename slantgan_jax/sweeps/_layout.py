@@ -98,7 +98,7 @@ def description(layout: Layout) -> dict[str, Any]:
     def of_labels(name: str) -> dict[str, Any]:
         values = layout.labels[name]
         described = {"summary": _summary(values), "digest": hashlib.sha256(bytes_of(values)).hexdigest()}
-        return described | ({"values": values.tolist()} if len(values) <= KEPT_TWICE else {})
+        return described | ({"values": values.tolist(), "dtype": values.dtype.str} if len(values) <= KEPT_TWICE else {})
 
     described = {
         "axes": {name: of_labels(name) for name in layout.axes},

@@ -122,7 +122,10 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
         if old["digest"] != new["digest"]:
             known = "values" in old or not any(file.startswith(f"{name}/") for file in damaged)
             asked = layout.labels[name]
-            labels = np.asarray(old["values"]) if "values" in old else _read_labels(where, name) if known else asked[:0]
+            if "values" in old:
+                labels = np.asarray(old["values"], old["dtype"])
+            else:
+                labels = _read_labels(where, name) if known else asked[:0]
             alike = known and labels.dtype.kind == asked.dtype.kind and set(labels.tolist()) <= set(asked.tolist())
             if not alike:
                 found.append(f"{name} {old['summary']}, now {new['summary']}")
