@@ -128,11 +128,13 @@ def clipped(optimizer: optax.GradientTransformation, bound: jax.Array | float) -
 
 
 def _step_to(start: jax.Array, end: jax.Array) -> jax.Array:
-    """The s with start + s = end after rounding, or else the nearest such sum towards 0."""
-    step = end - start
+    """The s with start + s = end after rounding, or else the nearest such sum towards 0. Its derivatives are exact."""
+    step, place, far = end - start, *jax.lax.stop_gradient((start, end))
+    short = jax.lax.stop_gradient(step)
     for _ in range(2):
-        step = jnp.where(jnp.abs(start + step) > jnp.abs(end), jnp.nextafter(step, -jnp.sign(end) * jnp.inf), step)
-    return step
+        beyond = jnp.abs(place + short) > jnp.abs(far)
+        short = jnp.where(beyond, jnp.nextafter(short, -jnp.sign(far) * jnp.inf), short)
+    return step + (short - jax.lax.stop_gradient(step))
 
 
 def _largest_singular_value(weights: Any) -> jax.Array:

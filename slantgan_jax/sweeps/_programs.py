@@ -25,6 +25,7 @@ from jax.extend import core
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from slantgan_jax import provenance
+from slantgan_jax.sweeps import _reads
 
 RunFn = Callable[..., Mapping[str, Any]]
 """A pure function of named scalars, and of a `key` if there is an axis of seeds, to a flat mapping of arrays."""
@@ -52,6 +53,12 @@ VECTOR_UNITS = ("fma", "avx", "avx2", "avx512f", "asimd", "sve")
 
 EVALUATION = 1
 """The way in which a run becomes a batch. Raise it whenever a change of this module can change the bits of a result."""
+
+REMEMBERED = 64
+"""Traced runs and programs that are kept for the next call."""
+
+_jitted_runs: dict[Any, tuple[Any, Any]] = {}
+_programs: dict[Any, tuple[Any, Any]] = {}
 
 CALLBACKS = ("pure_callback", "io_callback")
 
@@ -90,7 +97,7 @@ class Program:
 def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
     """Traces one run whose parameters are scalars of the types of `arguments`.
 
-    Nothing is remembered from an earlier call: a global variable that has changed since is read anew.
+    What was traced earlier is used again only if the run reads the same: see `_reads`.
 
     Raises:
       ValueError: a parameter without an axis; a run that cannot be traced, closes over a tracer, calls back into Python
@@ -104,7 +111,7 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
         raise ValueError(tracer)
     with _own_settings():
         try:
-            traced = jax.jit(_calling(run, tuple(arguments))).trace(*scalars)
+            traced = _jitted(run, tuple(arguments)).trace(*scalars)
         except jax.errors.UnexpectedTracerError as error:
             raise ValueError(tracer) from error
         except TypeError as error:
@@ -115,10 +122,16 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
                 f"the run cannot be traced: shapes and branches must not depend on an axis ({what}); axes named in "
                 "`static` may decide them"
             ) from error
-        outputs, closed = traced.out_info, traced.jaxpr
-        structure = jax.tree.structure(outputs)
-        text = traced.lower().as_text()
-    lanes = _lanes(outputs)
+        key = id(traced.jaxpr), _lanes(traced.out_info)
+        if key not in _programs:
+            types = tuple(value.dtype for value in arguments.values())
+            _remember(_programs, key, (_program(traced, types), traced.jaxpr))
+    return _programs[key][0]
+
+
+def _program(traced: Any, types: tuple[np.dtype, ...]) -> Program:
+    outputs, closed, text = traced.out_info, traced.jaxpr, traced.lower().as_text()
+    structure, lanes = jax.tree.structure(outputs), _lanes(outputs)
     digest = hashlib.sha256(f"{EVALUATION} {lanes} {text}".encode())
     for constant in _constants(closed):
         digest.update(constant)
@@ -126,8 +139,22 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
     def mapped(*numbers: jax.Array) -> dict[str, jax.Array]:
         return structure.unflatten(jax.vmap(core.jaxpr_as_fun(closed), axis_size=lanes)(*numbers))
 
-    types = tuple(value.dtype for value in arguments.values())
     return Program(digest.hexdigest(), lanes, types, outputs, "lapack_" in text, mapped)
+
+
+def _jitted(run: RunFn, names: tuple[str, ...]) -> Any:
+    """`run` as a jitted function of one positional number for each axis: an earlier one if it reads the same."""
+    if (reads := _reads.fingerprint(run)) is None:
+        return jax.jit(_calling(run, names))
+    if (key := (reads[0], names)) not in _jitted_runs:
+        _remember(_jitted_runs, key, (jax.jit(_calling(run, names)), reads[1]))
+    return _jitted_runs[key][0]
+
+
+def _remember(store: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(store) >= REMEMBERED:
+        del store[next(iter(store))]
+    store[key] = value
 
 
 def traced_arguments(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

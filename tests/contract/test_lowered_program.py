@@ -22,7 +22,7 @@ RECORDED = {
     "R1": (games.penalized(GAME, penalties.r1(0.1)), lambda rate: rules.simultaneous(optax.sgd(rate)), 687, 0),
     "sga": (GAME, lambda rate: rules.simultaneous(optax.sgd(rate), fields.sga(1.0)), 1449, 0),
     "rk4": (GAME, lambda rate: rules.simultaneous(optax.sgd(rate), fields.rk4(0.1)), 1734, 0),
-    "cgd": (GAME, lambda rate: rules.simultaneous(optax.sgd(rate), fields.cgd(0.1)), 2645, 1),  # it solves equations
+    "cgd": (GAME, lambda rate: rules.simultaneous(optax.sgd(rate), fields.cgd(0.1)), 3109, 1),  # it solves equations
 }
 """The game, the rule, the operations of one step, and the loops inside it.
 

@@ -50,10 +50,10 @@ def store(original, tmp_path):
     return tmp_path / "s.zarr"
 
 
-def found_or_harmless(store, expected):
+def found_or_harmless(store, expected, axes=AXES):
     """`load` refuses what was edited or gives the right numbers; a new call gives them, or leaves all as it is."""
     messages = []
-    for call in (lambda: sweeps.load(store), lambda: make(store)):
+    for call in (lambda: sweeps.load(store), lambda: make(store, axes)):
         try:
             assert_same(call(), expected)
         except ValueError as error:
@@ -71,9 +71,12 @@ def flipped(data):
     return data[:-5] + bytes([data[-5] ^ 1]) + data[-4:]
 
 
-def test_every_file_may_be_cut_short_altered_emptied_or_removed(store, expected):
+@pytest.mark.slow
+def test_every_file_may_be_cut_short_altered_emptied_or_removed(tmp_path):
+    store, axes = tmp_path / "s.zarr", {"seed": range(2), "rate": [0.1, 0.2]}
+    expected = make(store, axes, chunk_size=2).load()
     files = sorted(file for file in store.rglob("*") if file.is_file())
-    assert len(files) > 30
+    assert len(files) > 15
     for file in files:
         data = file.read_bytes()
         for edit in (truncated, flipped, lambda _: b"", None):
@@ -81,7 +84,7 @@ def test_every_file_may_be_cut_short_altered_emptied_or_removed(store, expected)
                 file.unlink()
             else:
                 file.write_bytes(edit(data))
-            found_or_harmless(store, expected)
+            found_or_harmless(store, expected, axes)
             file.write_bytes(data)
     assert_same(sweeps.load(store), expected)
 

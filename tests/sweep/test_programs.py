@@ -2,16 +2,20 @@
 
 import dataclasses
 import functools
+import sys
+import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from slantgan_jax import sweep
+from slantgan_jax import rules, slanted_land, sweep, train
 from slantgan_jax.sweeps import _programs
 
 AXES = {"seed": range(5)}
+GAME = slanted_land()
 FACTOR = 2.0
 
 
@@ -74,6 +78,55 @@ def test_captured_arrays_are_part_of_a_program(simplified, tmp_path):
         sweep(of([1, 2, 3]), {"rate": [1.0]}, store=tmp_path / "s.zarr")
         with pytest.raises(ValueError, match="another program"):
             sweep(of([1, 4, 3]), {"rate": [1.0]}, store=tmp_path / "s.zarr")
+
+
+TABLE, SETTINGS = np.ones(2), types.SimpleNamespace(factor=2.0)
+
+
+def helper(x):
+    return x * FACTOR
+
+
+@jax.jit
+def jitted(rate):
+    return {"x": helper(rate)}
+
+
+READERS = {
+    "a global": lambda rate: {"x": rate * FACTOR},
+    "a global in a helper": lambda rate: {"x": helper(rate)},
+    "a global in a jitted run": jitted,
+    "a global in a jitted part": lambda rate: jitted(rate),
+    "an attribute of a module": lambda rate: {"x": rate * sys.modules[__name__].FACTOR},
+    "an attribute of a namespace": lambda rate: {"x": rate * SETTINGS.factor},
+    "an element of an array": lambda rate: {"x": rate * TABLE[0]},
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_whatever_a_run_reads_is_read_anew_when_it_has_changed(name, monkeypatch):
+    axes = {"rate": [1.0]}
+    for factor in (2.0, 2.0, 3.0, 2.0):
+        monkeypatch.setitem(globals(), "FACTOR", factor)
+        monkeypatch.setattr(SETTINGS, "factor", factor)
+        TABLE[0] = factor
+        assert sweep(READERS[name], axes).x.item() == factor
+
+
+def test_a_run_that_reads_the_same_is_not_traced_again():
+    def make(optimizer):
+        def run(key):
+            return {"x": train(key, GAME, rules.alternating(optimizer), 2).players.discriminator.bias}
+
+        return run
+
+    run = make(optax.sgd(0.1))
+    first = _programs._jitted(run, ("seed",))
+    assert _programs._jitted(run, ("seed",)) is first
+    assert _programs._jitted(functools.partial(draw), ("seed",)) is _programs._jitted(
+        functools.partial(draw), ("seed",)
+    )
+    assert _programs._jitted(make(optax.sgd(0.2)), ("seed",)) is not first
 
 
 CHANGES = {
