@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import sys
 import types
+import weakref
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ CONSTANT_PACKAGES = {"slantgan_jax", "jax", "jaxlib", "optax", "chex", "numpy", 
 JITTED = type(jax.jit(lambda: None))
 SIMPLE = (bool, int, float, complex, str, bytes, type(None), type(...), np.generic, np.dtype)
 
-_last_reads: dict[int, tuple[Any, Hashable]] = {}
+_last_reads: weakref.WeakKeyDictionary[Any, Hashable] = weakref.WeakKeyDictionary()
 """For each jitted function what it read when it was last seen."""
 
 
@@ -45,7 +46,7 @@ def fingerprint(run: Callable[..., Any]) -> tuple[Hashable, list[Any]] | None:
 
 def _of(value: Any, seen: dict[int, int], kept: list[Any]) -> Hashable:
     if isinstance(value, SIMPLE):
-        return type(value), value
+        return type(value), repr(value)  # which tells 0.0 from -0.0
     if id(value) in seen:
         return "seen", seen[id(value)]
     seen[id(value)] = len(seen)
@@ -81,10 +82,9 @@ def _of(value: Any, seen: dict[int, int], kept: list[Any]) -> Hashable:
 
 
 def _of_jitted(function: Any, reads: Hashable) -> Hashable:
-    _, before = _last_reads.get(id(function), (None, reads))
-    if before != reads:
+    if _last_reads.get(function, reads) != reads:
         function.clear_cache()
-    _last_reads[id(function)] = function, reads
+    _last_reads[function] = reads
     return "jitted", id(function), reads
 
 

@@ -38,7 +38,7 @@ INTERNAL = ("description", "contents", "seal")
 
 
 class Missing(OSError):
-    """A chunk that was computed is not there any more."""
+    """Something that was written is not there any more."""
 
 
 class _Complete(WrapperStore[Any]):
@@ -310,7 +310,10 @@ def _read_labels(where: Path | str, name: str) -> np.ndarray:
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array:
-    array = group[name]
+    try:
+        array = group[name]
+    except KeyError:
+        raise Missing(f"{name} of {group.store} is not there any more") from None
     assert isinstance(array, zarr.Array)
     return array
 

@@ -19,6 +19,7 @@ from slantgan_jax import folders
 EXPERIMENTS = Path(_experiment.__file__).parent
 SCRIPT = f"""
 import sys, time
+import jax
 sys.path.insert(0, {str(EXPERIMENTS)!r})
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ class Settings:
 
 def compute(settings, out):
     print("started", flush=True)
+    jax.devices()
     try:
         time.sleep(settings.seconds)
     finally:
@@ -85,6 +87,15 @@ def test_a_console_without_greek_gets_the_result(script):
     assert "σ" in (script.parent / "results/frame/data.json").read_text(encoding="utf-8").encode().decode(
         "unicode_escape"
     )
+
+
+@pytest.mark.slow
+def test_a_platform_that_is_not_there_is_one_line_and_another_backend_is_none_of_ours(script):
+    done = run(script, env={"JAX_PLATFORMS": "abacus", "MPLBACKEND": "abacus"})
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Unable to initialize backend 'abacus'")
+    assert done.stderr.count("\n") == 1
+    assert run(script, env={"MPLBACKEND": "abacus"}).returncode == 0
 
 
 @pytest.mark.slow

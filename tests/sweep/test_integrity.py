@@ -325,3 +325,19 @@ def test_labels_of_every_type_are_kept_as_they_are_while_a_store_grows(tmp_path,
     if dtype in (np.int32, np.int64):
         with pytest.raises(ValueError, match="another sweep"):
             sweep(function, {"label": [*more.tolist(), 2.5]}, store=tmp_path / "s.zarr")
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_a_store_that_is_removed_while_it_is_written_is_one_line(tmp_path, monkeypatch, at):
+    calls, start = [], sweeps._store.write
+
+    def removing(*arguments):
+        calls.append(1)
+        if len(calls) == at + 1:
+            shutil.rmtree(tmp_path / "s.zarr")
+        start(*arguments)
+
+    monkeypatch.setattr(sweeps._store, "write", removing)
+    with pytest.raises(OSError, match=rf"s.zarr cannot be written .*; {4 * at} of 24 runs are saved") as caught:
+        make(tmp_path / "s.zarr")
+    assert "\n" not in str(caught.value)
