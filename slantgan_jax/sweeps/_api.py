@@ -74,16 +74,19 @@ def sweep(
             raise ValueError("an executor can share a sweep only through a store: name one")
         return _in_memory(*_checks.layout_of(task))
     where = _store.located(store)
+    is_new = not _store.exists(where)
+    if is_new:
+        _store.check_writable(where)
+    measured = is_new and chunk_size is None
     if executor is not None:
         payload = _executors.packed(task)
-        layout, size = _executors.prepared(executor, payload, measure=chunk_size is None and not _store.exists(where))
+        layout, size = _executors.prepared(executor, payload, measured)
         worker = functools.partial(_executors.compute_all, executor, payload)
     else:
         layout, programs = _checks.layout_of(task)
-        measured = chunk_size is None and not _store.exists(where)
         size, first = _chunks.preferred_size(layout, programs) if measured else (None, None)
         worker = functools.partial(_chunks.compute_all, programs, first)
-    if not _store.exists(where):
+    if is_new:
         _store.create(where, layout._replace(block=_checks.block_of(layout, chunk_size or size or 1)))
     stored, before = _store.matching(where, layout)
     with _store.in_use(where), _progress(stored, where) as progress:

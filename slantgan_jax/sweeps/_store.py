@@ -75,6 +75,14 @@ def exists(where: Path | str) -> bool:
     return where.exists() if isinstance(where, Path) else _read(where, "zarr.json") is not None
 
 
+def check_writable(where: Path | str) -> None:
+    """Raises `OSError` if no folder can be made at this path: better known before the work than after it."""
+    if isinstance(where, Path):
+        where.parent.mkdir(parents=True, exist_ok=True)
+        with folders.unfinished(where):
+            pass
+
+
 def create(where: Path | str, layout: Layout) -> None:
     """Makes an empty store. On disk it appears all at once, unless another process has just made one there."""
     if isinstance(where, str):

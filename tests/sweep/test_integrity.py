@@ -341,3 +341,10 @@ def test_a_store_that_is_removed_while_it_is_written_is_one_line(tmp_path, monke
     with pytest.raises(OSError, match=rf"s.zarr cannot be written .*; {4 * at} of 24 runs are saved") as caught:
         make(tmp_path / "s.zarr")
     assert "\n" not in str(caught.value)
+
+
+def test_a_place_where_no_store_can_be_is_found_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(sweeps._chunks._programs, "evaluate", lambda *_: pytest.fail("work was done"))
+    with pytest.raises(OSError, match="file"):
+        make(tmp_path / "file" / "s.zarr", chunk_size=None)
