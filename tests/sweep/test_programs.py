@@ -146,7 +146,7 @@ def test_the_number_of_lanes_and_the_processor_are_part_of_the_identity(tmp_path
             patch.setattr(module, name, value)
             with pytest.raises(ValueError, match="another sweep"):
                 sweep(run, {"rate": [1.0]}, store=tmp_path / "s.zarr")
-    for name in _programs.SETTINGS:
+    for name in set(_programs.SETTINGS) & set(jax.config.values):  # not every version has all
         old = jax.config.values[name]
         new = not old if isinstance(old, bool) else old + 1 if isinstance(old, int | float) else "O1"
         with changed(**{name: new}), pytest.raises(ValueError, match=name):
