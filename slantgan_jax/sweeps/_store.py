@@ -186,7 +186,10 @@ def opened(where: Path | str) -> Layout:
 
 def open_group(where: Path | str, complete: bool = False) -> zarr.Group:
     """The Zarr group of a store; with `complete`, for reading, where a chunk that is missing is an error."""
-    store = LocalStore(where) if isinstance(where, Path) else FsspecStore.from_url(where)
+    if isinstance(where, Path):
+        store = LocalStore(where, read_only=complete)
+    else:
+        store = FsspecStore.from_url(where, read_only=complete)
     return zarr.open_group(_Complete(store) if complete else store, mode="r" if complete else "r+")
 
 
@@ -288,6 +291,8 @@ def _about(where: Path | str) -> dict[str, str]:
             raise FileNotFoundError("no zarr.json")
         root = json.loads(data)
         about = root.pop("attributes")
+        if root.get("consolidated_metadata", "") is None:  # as some versions of zarr write
+            del root["consolidated_metadata"]
         if not {*_layout.SURROUNDINGS, *INTERNAL, "created", "revision"} <= set(about):
             raise ValueError("attributes are missing")
         if about.pop("seal") != _seal(about) or root != {"zarr_format": 3, "node_type": "group"}:
