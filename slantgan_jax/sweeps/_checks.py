@@ -142,8 +142,10 @@ def _axis_values(run: RunFn, name: str, axis: Any) -> np.ndarray:
         raise ValueError(f"axis {name!r} is no list of values ({error}): give numbers, or texts") from None
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"axis {name!r} has shape {values.shape}: give a list of at least one value")
-    if values.dtype.kind not in "biufU":
-        raise ValueError(f"axis {name!r} has values of type {values.dtype}: give numbers, or texts")
+    mixed = values.dtype.kind == "U" and not all(isinstance(value, str) for value in axis)
+    if values.dtype.kind not in "biufU" or mixed:
+        what = "both texts and numbers" if mixed else f"values of type {values.dtype}"
+        raise ValueError(f"axis {name!r} has {what}: give numbers, or texts")
     unique, counts = np.unique(values, return_counts=True)
     if np.any(counts > 1):
         raise ValueError(f"axis {name!r} has {unique[counts > 1][0]} more than once: give every value once")

@@ -158,13 +158,22 @@ def _remember(store: dict[Any, Any], key: Any, value: Any) -> None:
 
 
 def traced_arguments(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The values as they are traced: floats in the default precision, whole numbers in 32 bits."""
+    """The values as they are traced: floats in the default precision, whole numbers in 32 bits.
+
+    Raises:
+      ValueError: a finite number that is too large for the precision, or a small one that would become 0.
+    """
     kinds = {"f": jnp.result_type(float), "i": np.int32, "u": np.int32, "b": np.bool_}
-    with np.errstate(over="ignore"):  # what is too large for the precision is infinite
-        return {
-            name: value.astype(np.uint32 if name == "seed" else kinds[value.dtype.kind])
-            for name, value in values.items()
-        }
+    traced = {}
+    for name, value in values.items():
+        with np.errstate(over="ignore", under="ignore"):
+            traced[name] = value.astype(np.uint32 if name == "seed" else kinds[value.dtype.kind])
+        lost = np.isfinite(value) & (~np.isfinite(traced[name]) | ((traced[name] == 0) & (value != 0)))
+        if lost.any():
+            raise ValueError(
+                f"axis {name!r} has {value[lost][0]}, which {traced[name].dtype} does not have: give another"
+            )
+    return traced
 
 
 def evaluate(
@@ -189,7 +198,7 @@ def surroundings() -> dict[str, str]:
     return {
         "platform": jax.default_backend(),
         "processor": _processor(),
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "xla_flags": _xla_flags(),
         "settings": json.dumps({name: str(jax.config.values.get(name)) for name in SETTINGS}),
         "versions": json.dumps(provenance.versions()),
     }
@@ -280,6 +289,12 @@ def _constants(closed: core.ClosedJaxpr) -> Iterator[bytes]:
                 yield from _constants(part)
     for array in map(np.asarray, arrays):
         yield f"{array.dtype}{array.shape}".encode() + array.tobytes()
+
+
+@functools.cache
+def _xla_flags() -> str:
+    """The flags with which JAX was started: it reads them once, and so does this."""
+    return os.environ.get("XLA_FLAGS", "")
 
 
 @functools.cache

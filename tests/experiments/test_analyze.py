@@ -82,6 +82,8 @@ def test_at_an_equilibrium_no_gap_is_left(x64):
         ("no json", "not a run.json"),
         (None, "not a run.json"),
         (b"\xff\xfe\x00", "UnicodeDecodeError"),
+        ("[" * 100_000, "RecursionError"),
+        (run_json([1, 2, 3, 10**400]), "OverflowError"),
         (run_json([1], [1], [1]), "pixels"),
         (run_json([1, 2, 3, None]), "not finite"),
         (run_json([1, 2, 3, 1e300]), "beyond 10000"),

@@ -153,6 +153,12 @@ def test_the_number_of_lanes_and_the_processor_are_part_of_the_identity(tmp_path
             sweep(run, {"rate": [1.0]}, store=tmp_path / "s.zarr")
 
 
+def test_flags_that_are_set_after_jax_has_started_count_for_nothing(tmp_path, monkeypatch):
+    sweep(draw, AXES, dims={"x": ("i",)}, store=tmp_path / "s.zarr")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    sweep(draw, AXES, dims={"x": ("i",)}, store=tmp_path / "s.zarr")
+
+
 def test_callbacks_are_refused():
     def run(rate):
         return {"x": jax.pure_callback(np.sin, jax.ShapeDtypeStruct((), jnp.float32), rate)}

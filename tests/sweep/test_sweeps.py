@@ -1,4 +1,6 @@
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ import optax
 import pytest
 import zarr
 
-from slantgan_jax import plots, provenance, rules, slanted_land, sweep, sweeps, train
+from slantgan_jax import provenance, rules, slanted_land, sweep, sweeps, train
 from slantgan_jax.sweeps import _checks, _chunks, _layout, _programs, _store
 
 GAME = slanted_land()
@@ -142,7 +144,8 @@ t.swept(sys.argv[2], chunk_size=int(sys.argv[3]))
 
 def outside(devices, store, chunk_size=12, program=PROGRAM):
     arguments = [sys.executable, "-c", program, str(devices), str(store), str(chunk_size)]
-    return subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(arguments, **pipes, text=True)
 
 
 def finish(process, code=0):
@@ -325,20 +328,39 @@ def test_a_sweep_stops_and_goes_on(tmp_path, expected, evaluations, monkeypatch,
     assert len(evaluations) == 5
 
 
+FORKS = """
+import os, sys
+from slantgan_jax.cpu import use_every_core
+use_every_core(1)
+import tests.sweep.test_sweeps as t
+for _ in sys.stdin:
+    if (child := os.fork()) == 0:
+        t.swept(sys.argv[2], chunk_size=int(sys.argv[3]))
+        os._exit(0)
+    print(child, flush=True)
+    os.waitpid(child, 0)
+    print("ended", flush=True)
+"""
+"""Starts a process that sweeps for each line it is sent, without importing everything again; JAX starts in each."""
+
+
 @pytest.mark.slow
 def test_killed_twenty_times_at_random_moments_it_still_ends_with_the_same_bits(tmp_path, expected):
     """Starts a process that sweeps in 90 chunks and kills it -9 at a random moment, twenty times; then finishes."""
     store, rng = tmp_path / "s.zarr", np.random.default_rng(0)
+    server = outside(1, store, chunk_size=1, program=FORKS)
     for _ in range(20):
-        before = len(list(store.glob("bias/c/*/*")))
-        process = outside(1, store, chunk_size=1)
-        deadline, more = time.time() + 60, rng.integers(1, 4)
-        while process.poll() is None and len(list(store.glob("bias/c/*/*"))) < before + more:
+        before, more = len(list(store.glob("bias/c/*/*"))), rng.integers(1, 4)
+        server.stdin.write("\n")
+        server.stdin.flush()
+        process, deadline = int(server.stdout.readline()), time.time() + 60
+        while len(list(store.glob("bias/c/*/*"))) < before + more:
             assert time.time() < deadline
             time.sleep(0.002)
         time.sleep(rng.uniform(0, 0.02))
-        process.kill()
-        process.communicate()
+        os.kill(process, signal.SIGKILL)
+        assert server.stdout.readline() == "ended\n"
+    finish(server)
     assert missing(store), "it should not have ended yet"
     assert_same_bits(swept(store), expected)
 
@@ -347,6 +369,12 @@ MISUSE = {
     "no parameter": ({"axes": AXES | {"momentum": [0.9]}}, "takes no 'momentum': its parameters are key"),
     "an empty axis": ({"axes": AXES | {"learning_rate": []}}, "'learning_rate' has shape"),
     "duplicates": ({"axes": AXES | {"learning_rate": [0.1, 0.2, 0.1]}}, "has 0.1 more than once"),
+    "words and numbers": ({"axes": AXES | {"learning_rate": ["fast", 1]}}, "both texts and numbers"),
+    "a number that is none in float32": (
+        {"axes": AXES | {"learning_rate": [0.1, 1e300]}},
+        "has 1e[+]300, which float32",
+    ),
+    "a number that is 0 in float32": ({"axes": AXES | {"learning_rate": [0.1, 1e-300]}}, "has 1e-300, which float32"),
     "things": ({"axes": AXES | {"learning_rate": [None]}}, "give numbers, or texts"),
     "a table": ({"axes": AXES | {"learning_rate": [[0.1]]}}, "'learning_rate' has shape"),
     "a seed that is none": ({"axes": AXES | {"seed": [0.5]}}, "whole numbers"),
@@ -484,9 +512,10 @@ def test_a_few_runs_with_large_results_take_little_memory(tmp_path):
 
 
 def test_a_variable_plots_with_its_name_and_units():
+    from matplotlib.figure import Figure  # which the processes that are killed need not import
+
     ds = swept(attrs={"bias": {"long_name": "bias of D", "units": "1"}, "seed": {"long_name": "seed"}})
-    figure = plots.new_figure(4, 3)
-    axes = figure.subplots()
+    axes = Figure().subplots()
     ds.bias.sel(learning_rate=0.1).plot(ax=axes)
     assert axes.get_ylabel() == "bias of D [1]"
     assert axes.get_xlabel() == "seed"
