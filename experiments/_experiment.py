@@ -245,7 +245,7 @@ def atomic_folder(out: Path, stale: Iterable[str] = ()) -> Iterator[Path]:
       ValueError: `out` is a file, or cannot be written, before the block starts.
       OSError: the folder cannot be written.
     """
-    place = out.absolute()
+    place = out.resolve()  # a link is followed, and stays
     fixed = place in (Path.cwd(), *Path.cwd().parents)
     with contextlib.ExitStack() as stack:
         try:

@@ -245,3 +245,13 @@ def test_names_of_folders_are_no_patterns(tmp_path):
     in_folder(other, {"a": "2"})
     assert contents(out) == {"a": "1"}
     shutil.rmtree(out)
+
+
+def test_a_link_to_a_folder_stays_one(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    for number in ("1", "2"):
+        in_folder(tmp_path / "link", {"a": number})
+    assert (tmp_path / "link").is_symlink()
+    assert contents(tmp_path / "real") == {"a": "2"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
