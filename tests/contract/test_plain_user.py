@@ -62,6 +62,7 @@ def test_a_sweep_in_memory_and_in_a_store_needs_no_flags(tmp_path):
     assert found == "True (3, 2)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
 def test_asking_for_the_revision_starts_no_program_of_a_foreign_repository(tmp_path):
     """A copy of the package in a repository whose configuration names programs, and one whose git does not answer."""

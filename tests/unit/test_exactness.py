@@ -54,7 +54,7 @@ def test_the_expectation_of_a_penalty_of_a_curved_logit_is_that_of_samples(x64, 
     assert estimate < 1e-3 * abs(exact)
 
 
-@pytest.mark.parametrize("scale", [1.0, 4.0])
+@pytest.mark.parametrize("scale", [pytest.param(1.0, marks=pytest.mark.slow), 4.0])
 def test_the_error_of_a_quadrature_is_estimated(x64, scale):
     """A perceptron of normal latents: the estimate is near the difference from a quadrature of 400 nodes."""
     generator = mlp(1, 8, 1, activation=jnp.tanh)
@@ -173,6 +173,7 @@ def test_spectra_refuse_single_precision():
             call()
 
 
+@pytest.mark.slow
 def test_zero_modes_are_found_without_tangents(x64):
     images = faces.unstack(faces.FACES)
     weights = tuple(jnp.array([1.0, -1.0, -0.5, 2.0]))
