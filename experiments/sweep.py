@@ -111,14 +111,15 @@ def computed(settings: Settings) -> xr.Dataset:
     else:
         run = partial(run, objective=str(*settings.objective))
     coords = {"epoch": np.arange(every, settings.epochs + 1, every)} if every else {}
-    attrs = {name: about for name, about in (ATTRS | histories).items() if name in {*axes, *coords, *DIMS, *histories}}
+    known = {*axes, *coords, *DIMS, *SCALARS, *histories, "discriminator_bias"}
+    attrs = {name: about for name, about in (ATTRS | histories).items() if name in known}
     with executor_of(settings) as executor:
         return sweep(
             run,
             axes,
             dims=DIMS | dict.fromkeys(histories, ("epoch",)),
             coords=coords,
-            attrs=attrs | SCALARS | {"discriminator_bias": ATTRS["discriminator_bias"]},
+            attrs=attrs,
             store=settings.out,
             chunk_size=settings.tile,
             executor=executor,

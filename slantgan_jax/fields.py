@@ -10,7 +10,6 @@ and A are those of docs/methods.md#conventions; docs/methods.md#fields compares 
 """
 
 import functools
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -44,7 +43,7 @@ def extragradient(step_size: Rates, inner: Transform = gradients) -> Transform:
     Korpelevich 1976, "The extragradient method for finding saddle points and other problems"; for GANs Gidel et al.
     2019 (arXiv:1802.10551), section 3.2. In the method itself η is the learning rate.
     """
-    _checked("the step size of extragradient", step_size)
+    check_number("the step size of extragradient", step_size, 0)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -55,7 +54,7 @@ def extragradient(step_size: Rates, inner: Transform = gradients) -> Transform:
 
 def consensus(strength: Rates, inner: Transform = gradients) -> Transform:
     """ξ + γ Jᵀξ = ξ + γ ∇ ½‖ξ‖². Mescheder, Nowozin & Geiger 2017 (arXiv:1705.10461), eq. 11."""
-    _checked("the strength of consensus", strength)
+    check_number("the strength of consensus", strength, 0)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -74,7 +73,7 @@ def sga(strength: Rates, align: bool = False, inner: Transform = gradients) -> T
 
     With `align` λ has the sign of ⟨ξ, Jᵀξ⟩ ⟨Aᵀξ, Jᵀξ⟩ / d + 1/10, for d parameters (their section 3.5, algorithm 1).
     """
-    _checked("the strength of sga", strength, -math.inf)
+    check_number("the strength of sga", strength)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -102,7 +101,7 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
     gradients of its normal equations. The relative error is at most six times the condition of I + η J_o times the
     precision, for bilinear games with a condition of up to 10 and η up to 1000.
     """
-    _checked("the step size of cgd", step_size)
+    check_number("the step size of cgd", step_size, 0)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -121,11 +120,12 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
             count = sum(leaf.size for leaf in jax.tree.leaves(xi))
             # Of the multiples of ξ the best one to start from. From ξ itself, large steps would lose digits.
             image = model(xi)
-            share = _inner(xi, image) / jnp.maximum(_inner(image, image), _smallest(xi))
+            precision = jnp.finfo(jnp.result_type(*jax.tree.leaves(xi)))
+            share = _inner(xi, image) / jnp.maximum(_inner(image, image), float(precision.tiny))
             start = jax.tree.map(lambda x: share.astype(x.dtype) * x, xi)
-            return cg(
-                lambda v: transposed(model(v))[0], transposed(xi)[0], x0=start, tol=_rounding(xi), maxiter=2 * count
-            )[0]
+            tolerance = 4 * float(precision.eps)  # a relative residual near rounding
+            normal, right = lambda v: transposed(model(v))[0], transposed(xi)[0]
+            return cg(normal, right, x0=start, tol=tolerance, maxiter=2 * count)[0]
 
         return direction
 
@@ -138,7 +138,7 @@ def lola(opponent_step_size: Rates) -> Transform:
     Foerster et al. 2018 (arXiv:1709.04326), section 4.2, in the form of Letcher et al. 2019 (arXiv:1811.08469), section
     2.2. α is the `opponent_step_size`.
     """
-    _checked("the opponent step size of lola", opponent_step_size)
+    check_number("the opponent step size of lola", opponent_step_size, 0)
 
     def adjusted(losses: Losses) -> Field:
         def direction(players: Any) -> Any:
@@ -157,7 +157,7 @@ def sos(opponent_step_size: Rates, a: jax.Array | float = 0.5, b: jax.Array | fl
 
     Letcher et al. 2019 (arXiv:1811.08469), algorithm 1: stable opponent shaping.
     """
-    _checked("the opponent step size of sos", opponent_step_size)
+    check_number("the opponent step size of sos", opponent_step_size, 0)
 
     def adjusted(losses: Losses) -> Field:
         def direction(players: Any) -> Any:
@@ -186,7 +186,7 @@ def unrolled(steps: int, step_size: ArrayLike) -> Transform:
       ValueError: `steps` is not a whole number of at least 0.
     """
     check_count("the number of unrolled steps", steps, 0)
-    _checked("the step size of unrolled", step_size)
+    check_number("the step size of unrolled", step_size, 0)
 
     def adjusted(losses: Losses) -> Field:
         def surrogate(players: Any) -> Any:
@@ -205,7 +205,7 @@ def heun(step_size: Rates, inner: Transform = gradients) -> Transform:
 
     Qin et al. 2020 (arXiv:2010.15040), section 3 ("RK2").
     """
-    _checked("the step size of heun", step_size)
+    check_number("the step size of heun", step_size, 0)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -225,7 +225,7 @@ def rk4(step_size: Rates, inner: Transform = gradients) -> Transform:
 
     k₁ = ξ(ω), k₂ = ξ(ω - ½ h k₁), k₃ = ξ(ω - ½ h k₂), k₄ = ξ(ω - h k₃). Qin et al. 2020 (arXiv:2010.15040), section 3.
     """
-    _checked("the step size of rk4", step_size)
+    check_number("the step size of rk4", step_size, 0)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -294,21 +294,6 @@ def _times(rates: Rates, tree: Any) -> Any:
     """Each player's part of `tree` times its own rate, in the precision of the part."""
     pairs = zip(_each(rates, tree), tree, strict=True)
     return _like(tree, (jax.tree.map(lambda x, rate=rate: (rate * x).astype(x.dtype), own) for rate, own in pairs))
-
-
-def _checked(what: str, rates: Rates, least: float = 0.0) -> None:
-    for rate in rates if isinstance(rates, tuple) else (rates,):
-        check_number(what, rate, least)
-
-
-def _rounding(tree: Any) -> float:
-    """A relative residual near the precision of `tree`."""
-    return 4 * float(jnp.finfo(jnp.result_type(*jax.tree.leaves(tree))).eps)
-
-
-def _smallest(tree: Any) -> float:
-    """The smallest positive normal number in the precision of `tree`."""
-    return float(jnp.finfo(jnp.result_type(*jax.tree.leaves(tree))).tiny)
 
 
 def _sum(*trees: Any) -> Any:

@@ -382,7 +382,7 @@ def _penalized_loss(
     total = loss(players, sample)
     for penalty in added:
         value = penalty(*discriminate(players, sample))
-        if jnp.shape(value) != () if isinstance(value, jax.Array | float) else True:
+        if not isinstance(value, jax.Array | float) or jnp.shape(value) != ():
             what = f"shape {value.shape}" if isinstance(value, jax.Array) else f"type {type(value).__name__}"
             raise ValueError(f"a penalty has a value of {what}: return a scalar, and call the function that makes one")
         total += value

@@ -28,12 +28,16 @@ def check_count(what: str, value: Any, least: int = 1) -> int:
 
 
 def check_number(what: str, value: Any, least: float = -math.inf, most: float = math.inf) -> None:
-    """Raises `ValueError` if a number that is known when traced is not finite, or not from `least` to `most`."""
-    if isinstance(value, int | float | np.number | np.ndarray) and not np.all(
-        np.isfinite(value) & (least <= np.asarray(value)) & (np.asarray(value) <= most)
-    ):
-        bounds = [f"{word} {bound:g}" for word, bound in (("from", least), ("to", most)) if math.isfinite(bound)]
-        raise ValueError(f"{what} is {shown(value)}: give a finite number{' ' if bounds else ''}{' '.join(bounds)}")
+    """Raises `ValueError` if a number that is known when traced is not finite, or not from `least` to `most`.
+
+    A tuple has one number for each player.
+    """
+    bounds = [f" {word} {bound:g}" for word, bound in (("from", least), ("to", most)) if math.isfinite(bound)]
+    for one in value if isinstance(value, tuple) else (value,):
+        if isinstance(one, int | float | np.number | np.ndarray):
+            number = np.asarray(one)
+            if not np.all(np.isfinite(number) & (least <= number) & (number <= most)):
+                raise ValueError(f"{what} is {shown(one)}: give a finite number{''.join(bounds)}")
 
 
 def as_float(values: Any) -> jax.Array:

@@ -155,8 +155,7 @@ def past_extragradient(optimizer: Optimizer, step_size: Rates, field: Transform 
     """
 
     _check_optimizer(optimizer)
-    for rate in step_size if isinstance(step_size, tuple) else (step_size,):
-        check_number("the step size of past_extragradient", rate, 0)
+    check_number("the step size of past_extragradient", step_size, 0)
 
     def init(players: Any) -> State:
         return _init(optimizer, players)._replace(extra=jax.tree.map(jnp.zeros_like, players))

@@ -57,9 +57,9 @@ def task(
     return Task(run, values, fixed, dims, coords, attrs)
 
 
-def choices(task: Task, axes: Mapping[str, np.ndarray]) -> dict[str, RunFn]:
+def _choices(task: Task) -> dict[str, RunFn]:
     """The run for each combination of the labels of the static axes, by `Layout.choice`."""
-    combinations = itertools.product(*(axes[name].tolist() for name in task.static))
+    combinations = itertools.product(*(task.axes[name].tolist() for name in task.static))
     return {
         json.dumps(list(labels)): functools.partial(task.run, **dict(zip(task.static, labels, strict=True)))
         if labels else task.run
@@ -71,7 +71,7 @@ def layout_of(task: Task) -> tuple[Layout, dict[str, Program]]:
     """Traces one run of each choice, for its shapes and its program. The block of the layout is still empty."""
     values = {name: value for name, value in task.axes.items() if name not in task.static}
     arguments = _programs.traced_arguments(values)
-    programs = {choice: _programs.trace(run, arguments) for choice, run in choices(task, task.axes).items()}
+    programs = {choice: _programs.trace(run, arguments) for choice, run in _choices(task).items()}
     (first, one), *others = programs.items()
     for choice, other in others:
         if dict(other.outputs) != dict(one.outputs):
@@ -199,10 +199,9 @@ def _check_names(task: Task, variables: Mapping[str, Variable], used: set[str]) 
 
 def _check_labels(layout: Layout) -> None:
     """Builds the labeled result from zeros that take no memory: what cannot be labeled raises a `ValueError`."""
+    dims = {dim for variable in layout.variables.values() for dim in variable.dims}
     for name, variable in layout.variables.items():
-        if len(set(variable.dims)) < len(variable.dims) or name in {
-            d for v in layout.variables.values() for d in v.dims
-        }:
+        if len(set(variable.dims)) < len(variable.dims) or name in dims:
             raise ValueError(f"{name!r} has the dimensions {variable.dims}: give each a name that nothing else has")
     zeros = {name: (v.dims, np.broadcast_to(np.zeros((), v.dtype), v.shape)) for name, v in layout.variables.items()}
     try:

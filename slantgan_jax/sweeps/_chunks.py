@@ -52,8 +52,7 @@ class First(NamedTuple):
 def preferred_size(layout: Layout, programs: Mapping[str, Program]) -> tuple[int, First]:
     """The number of runs for a chunk, and the batch that was computed for this."""
     program = next(iter(programs.values()))
-    bytes_of_run = sum(math.prod(out.shape) * out.dtype.itemsize for out in program.outputs.values())
-    largest = min(LARGEST_CHUNK, max(1, CHUNK_BYTES // max(1, bytes_of_run)))
+    largest = min(LARGEST_CHUNK, max(1, CHUNK_BYTES // max(1, _programs.bytes_of_run(program.outputs))))
     block = _checks.block_of(layout, largest)
     arguments = [part[: program.width()] for part in _arguments(layout, tuple(map(slice, block)))]
     _programs.compiled(program)

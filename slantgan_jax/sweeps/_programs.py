@@ -193,6 +193,11 @@ def evaluate(
     return results
 
 
+def bytes_of_run(outputs: Mapping[str, jax.ShapeDtypeStruct]) -> int:
+    """The size of what one run returns."""
+    return sum(math.prod(out.shape) * out.dtype.itemsize for out in outputs.values())
+
+
 def surroundings() -> dict[str, str]:
     """All but the program that can decide the last bit of a result, in words."""
     return {
@@ -265,8 +270,7 @@ def _closed_over(run: RunFn) -> list[Any]:
 
 def _lanes(outputs: Mapping[str, jax.ShapeDtypeStruct]) -> int:
     lanes = LANES.get(jax.default_backend(), LANES_OF_ACCELERATORS)
-    bytes_of_run = sum(math.prod(out.shape) * out.dtype.itemsize for out in outputs.values())
-    while lanes > 1 and lanes * bytes_of_run > BATCH_BYTES:
+    while lanes > 1 and lanes * bytes_of_run(outputs) > BATCH_BYTES:
         lanes //= 2
     return lanes
 

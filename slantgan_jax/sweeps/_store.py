@@ -76,7 +76,7 @@ def exists(where: Path | str) -> bool:
 
 
 def check_writable(where: Path | str) -> None:
-    """Raises `OSError` if no folder can be made at this path: better known before the work than after it."""
+    """Makes the folders above a path. Raises `OSError` if none can be made at it: better known before the work."""
     if isinstance(where, Path):
         where.parent.mkdir(parents=True, exist_ok=True)
         with folders.unfinished(where):
@@ -88,7 +88,6 @@ def create(where: Path | str, layout: Layout) -> None:
     if isinstance(where, str):
         _put(where, layout)
         return
-    where.parent.mkdir(parents=True, exist_ok=True)
     with folders.unfinished(where) as folder:
         _put(folder, layout)
         try:
