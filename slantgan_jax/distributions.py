@@ -9,6 +9,7 @@ in stream 0 are exactly `jax.random.uniform(key_latent, (steps,))`. See
 docs/performance.md#how-the-code-is-written-for-this.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from slantgan_jax.numerics import as_float, check_count, shown
+from slantgan_jax.numerics import as_float, check_count, shown, squared_norm
 from slantgan_jax.types import Image, PRNGKey
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -32,8 +33,17 @@ NORMAL_NODES = 8, 64
 """Gauss-Hermite nodes for each of up to four normal numbers, and for a single one."""
 
 
+class Modes(NamedTuple):
+    """The known modes of a mixture of normal distributions: `centers` `[k, d]`, `weights` `[k]` of sum 1, and the
+    `deviation` of all of them, a scalar."""
+
+    centers: jax.Array
+    weights: jax.Array
+    deviation: jax.Array
+
+
 class Distribution(NamedTuple):
-    """A random variable: its draws by counter and, if known, a quadrature.
+    """A random variable: its draws by counter and what is known of it.
 
     Attributes:
       sample: `(key, step, stream) -> value`, one draw. `key` is one typed key; `step` and `stream` count from 0.
@@ -42,12 +52,16 @@ class Distribution(NamedTuple):
       finer: `() -> Distribution`, the same one with a finer quadrature, for `games.quadrature_error`. None if `nodes`
         are exact, as those of a data set are, or if no finer ones are known.
       length: how many draws there are; None if there is no end. `training.train` refuses to make more.
+      log_density: `value -> ln p(value)`, a scalar, exact. None if it is not known.
+      modes: `() -> Modes`, if it is a mixture of normal distributions.
     """
 
     sample: Callable[[PRNGKey, ArrayLike, ArrayLike], Any]
     nodes: Callable[[], tuple[Any, jax.Array]] | None = None
     finer: Callable[[], Any] | None = None
     length: int | None = None
+    log_density: Callable[[Any], jax.Array] | None = None
+    modes: Callable[[], Modes] | None = None
 
 
 def uniform(nodes: int = UNIFORM_NODES) -> Distribution:
@@ -59,7 +73,12 @@ def uniform(nodes: int = UNIFORM_NODES) -> Distribution:
       ValueError: `nodes` is not a positive whole number.
     """
     check_count("the number of nodes", nodes)  # here, and not when the nodes are needed
-    return Distribution(_uniform_draw, partial(uniform_quadrature, nodes), lambda: uniform(2 * nodes))
+    return Distribution(
+        _uniform_draw,
+        partial(uniform_quadrature, nodes),
+        lambda: uniform(2 * nodes),
+        log_density=lambda z: jnp.where((0 <= z) & (z <= 1), as_float(0.0), -jnp.inf),
+    )
 
 
 def normal(shape: tuple[int, ...] = ()) -> Distribution:
@@ -102,6 +121,32 @@ def sequence(values: Any) -> Distribution:
     the end is NaN.
     """
     return Distribution(partial(_sequence_item, values), length=_count(values))
+
+
+def fixed(distribution: Distribution, count: int, key: PRNGKey) -> Distribution:
+    """`count` draws of `distribution`, made once with `key`, as a data set that is `resampled`: a finite sample.
+
+    Raises:
+      ValueError: `count` is not a positive whole number; a key that is none.
+    """
+    check_count("the count of the sample", count)
+    values = jax.jit(jax.vmap(lambda number: distribution.sample(key, number, 0)))(jnp.arange(count))
+    return resampled(values)._replace(modes=distribution.modes)
+
+
+def packed(distribution: Distribution, count: int) -> Distribution:
+    """Blocks of draws: draw t is the draws number t · `count` to (t + 1) · `count` - 1, along a leading axis.
+
+    Raises:
+      ValueError: `count` is not a positive whole number.
+    """
+    check_count("the count of a block", count)
+    length = distribution.length
+    return Distribution(
+        partial(_block, distribution, count),
+        length=None if length is None else length // count,
+        modes=distribution.modes,
+    )
 
 
 def from_sampler(
@@ -158,6 +203,11 @@ def _word(count: ArrayLike) -> jax.Array:
     return jnp.asarray(count).astype(jnp.uint32)
 
 
+def _block(distribution: Distribution, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
+    numbers = jnp.asarray(step) * count + jnp.arange(count, dtype=jnp.asarray(step).dtype)
+    return jax.vmap(lambda number: distribution.sample(key, number, stream))(numbers)
+
+
 def _unit(high: jax.Array, low: jax.Array) -> jax.Array:
     """A uniform number on [0, 1) from random words: random mantissa bits under the exponent of 1, less 1."""
     if jnp.result_type(float) == jnp.float32:
@@ -173,11 +223,11 @@ def _uniform_draw(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> jax.Array
 
 def _normal(structure: Any, shapes: tuple[tuple[int, ...], ...], count: int | None) -> Distribution:
     """Normal numbers with `count` nodes for each, or without a quadrature."""
-    draw = partial(_normal_draw, structure, shapes)
+    draw = Distribution(partial(_normal_draw, structure, shapes), log_density=_normal_log_density)
     if count is None:
-        return Distribution(draw)
+        return draw
     nodes = partial(_normal_quadrature, structure, shapes, count)
-    return Distribution(draw, nodes, lambda: _normal(structure, shapes, count + count // 2))
+    return draw._replace(nodes=nodes, finer=lambda: _normal(structure, shapes, count + count // 2))
 
 
 def _normal_draw(
@@ -192,6 +242,12 @@ def _normal_draw(
         leaves.append(jnp.sqrt(as_float(2.0)) * jax.lax.erf_inv(u))
         first += _size(shape)
     return jax.tree.unflatten(structure, leaves)
+
+
+def _normal_log_density(image: Image) -> jax.Array:
+    """-½ ‖x‖² - ½ n ln 2π for n numbers."""
+    count = sum(jnp.size(leaf) for leaf in jax.tree.leaves(image))
+    return -(squared_norm(image) + count * math.log(2 * math.pi)) / 2
 
 
 def _normal_quadrature(structure: Any, shapes: tuple[tuple[int, ...], ...], count: int) -> tuple[Image, jax.Array]:

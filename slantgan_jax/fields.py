@@ -11,7 +11,7 @@ and A are those of docs/methods.md#conventions; docs/methods.md#fields compares 
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.sparse.linalg import cg
 from jax.typing import ArrayLike
 
-from slantgan_jax.numerics import check_count, check_number, rk4_slope
+from slantgan_jax.numerics import check_count, check_number, rk4_slope, squared_norm
 from slantgan_jax.types import Rates
 
 Losses = Callable[[Any], Any]
@@ -37,17 +37,25 @@ def gradients(losses: Losses) -> Field:
     return lambda players: _like(players, (_slope(losses, players, of=i, by=i) for i in range(len(players))))
 
 
-def extragradient(step_size: Rates, inner: Transform = gradients) -> Transform:
+def extragradient(
+    step_size: Rates, inner: Transform = gradients, *, project: Callable[[Any], Any] | None = None
+) -> Transform:
     """ξ(ω - η ξ(ω)): the field one step of size `step_size` η ahead, on the same sample.
 
     Korpelevich 1976, "The extragradient method for finding saddle points and other problems"; for GANs Gidel et al.
-    2019 (arXiv:1802.10551), section 3.2. In the method itself η is the learning rate.
+    2019 (arXiv:1802.10551), section 3.2. In the method itself η is the learning rate. Where players are constrained,
+    `project`: `players -> players` takes the place ahead back into the constraints.
     """
     check_number("the step size of extragradient", step_size, 0)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
-        return lambda players: field(step_along(players, step_size, field(players)))
+
+        def direction(players: Any) -> Any:
+            ahead = step_along(players, step_size, field(players))
+            return field(ahead if project is None else project(ahead))
+
+        return direction
 
     return adjusted
 
@@ -200,42 +208,68 @@ def unrolled(steps: int, step_size: ArrayLike) -> Transform:
     return adjusted
 
 
-def heun(step_size: Rates, inner: Transform = gradients) -> Transform:
-    """½ (k₁ + k₂) with k₁ = ξ(ω), k₂ = ξ(ω - h k₁): Heun's step of ω' = -ξ(ω), h = `step_size` the learning rate.
+def opponent_penalty(strength: Rates, inner: Transform = gradients) -> Transform:
+    """ξ_i + γ_i ∇_i Σ_{j ≠ i} ‖∇_j L_j‖²: each player also minimizes the slopes that the others have.
 
-    Qin et al. 2020 (arXiv:2010.15040), section 3 ("RK2").
+    `inner` is the field to which the penalty is added; inside `rk4(h, inner=opponent_penalty(γ))` the penalty takes
+    part in the stages. With `Players(γ, 0)`, G has the penalty γ ‖∇_D V‖² of Nagarajan & Kolter 2017
+    (arXiv:1706.04156), section 4; with `Players(0, γ)`, D has the penalty γ ‖∇_G L_G‖² of Qin et al. 2020
+    (arXiv:2010.15040), section 3.3.
     """
-    check_number("the step size of heun", step_size, 0)
+    check_number("the strength of opponent_penalty", strength, 0)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
 
+        def slopes(players: Any, own: int, parameters: Any) -> jax.Array:
+            moved = _with(players, own, parameters)
+            others = (j for j in range(len(players)) if j != own)
+            return functools.reduce(jnp.add, (squared_norm(_slope(losses, moved, of=j, by=j)) for j in others))
+
         def direction(players: Any) -> Any:
-            k1 = field(players)
-            k2 = field(step_along(players, step_size, k1))
-            return jax.tree.map(lambda a, b: a + (b - a) / 2, k1, k2)
+            added = [
+                jax.tree.map(jnp.zeros_like, own)
+                if isinstance(rate, int | float) and rate == 0
+                else jax.grad(functools.partial(slopes, players, i))(own)
+                for i, (own, rate) in enumerate(zip(players, _each(strength, players), strict=True))
+            ]
+            return _sum(field(players), _times(strength, _like(players, added)))
 
         return direction
 
     return adjusted
 
 
-def rk4(step_size: Rates, inner: Transform = gradients) -> Transform:
+def heun(step_size: Rates, inner: Transform = gradients, *, frozen: bool = False) -> Transform:
+    """½ (k₁ + k₂) with k₁ = ξ(ω), k₂ = ξ(ω - h k₁): Heun's step of ω' = -ξ(ω), h = `step_size` the learning rate.
+
+    With `frozen` each player makes this step alone, against opponents that stand still in between. Qin et al. 2020
+    (arXiv:2010.15040), section 3 ("RK2"), who integrate the joint field; their published code has frozen opponents.
+    """
+    check_number("the step size of heun", step_size, 0)
+
+    def step(field: Field, players: Any, rates: Rates) -> Any:
+        k1 = field(players)
+        k2 = field(step_along(players, rates, k1))
+        return jax.tree.map(lambda a, b: a + (b - a) / 2, k1, k2)
+
+    return _integrated(step, step_size, inner, frozen)
+
+
+def rk4(step_size: Rates, inner: Transform = gradients, *, frozen: bool = False) -> Transform:
     """(k₁ + 2 k₂ + 2 k₃ + k₄) / 6: the classical Runge-Kutta step of ω' = -ξ(ω), h = `step_size` the learning rate.
 
-    k₁ = ξ(ω), k₂ = ξ(ω - ½ h k₁), k₃ = ξ(ω - ½ h k₂), k₄ = ξ(ω - h k₃). Qin et al. 2020 (arXiv:2010.15040), section 3.
+    k₁ = ξ(ω), k₂ = ξ(ω - ½ h k₁), k₃ = ξ(ω - ½ h k₂), k₄ = ξ(ω - h k₃). Source and `frozen` are those of `heun`.
     """
     check_number("the step size of rk4", step_size, 0)
 
-    def adjusted(losses: Losses) -> Field:
-        field = inner(losses)
-
+    def step(field: Field, players: Any, rates: Rates) -> Any:
         def moved(players: Any, fraction: float, slope: Any) -> Any:
-            return step_along(players, jax.tree.map(lambda h: fraction * h, step_size), slope)
+            return step_along(players, jax.tree.map(lambda h: fraction * h, rates), slope)
 
-        return lambda players: rk4_slope(field, players, moved)
+        return rk4_slope(field, players, moved)
 
-    return adjusted
+    return _integrated(step, step_size, inner, frozen)
 
 
 def jacobian(field: Field, players: Any) -> jax.Array:
@@ -247,6 +281,34 @@ def jacobian(field: Field, players: Any) -> jax.Array:
 def step_along(players: Any, rates: Rates, direction: Any) -> Any:
     """`players` - rate · `direction`, with each player's own rate."""
     return jax.tree.map(jnp.subtract, players, _times(rates, direction))
+
+
+class _Alone(NamedTuple):
+    """One player, as the players of a game of its own."""
+
+    player: Any
+
+
+def _integrated(
+    step: Callable[[Field, Any, Rates], Any], step_size: Rates, inner: Transform, frozen: bool
+) -> Transform:
+    """The transform with the direction `step(field, players, step_size)`; with `frozen` each player steps alone."""
+
+    def adjusted(losses: Losses) -> Field:
+        field = inner(losses)
+
+        def alone(players: Any, i: int, rate: ArrayLike) -> Any:
+            own = step(lambda one: _Alone(field(_with(players, i, one.player))[i]), _Alone(players[i]), rate)
+            return own.player
+
+        def direction(players: Any) -> Any:
+            if not frozen:
+                return step(field, players, step_size)
+            return _like(players, (alone(players, i, rate) for i, rate in enumerate(_each(step_size, players))))
+
+        return direction
+
+    return adjusted
 
 
 def _slope(losses: Losses, players: Any, of: int, by: int) -> Any:

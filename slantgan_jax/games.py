@@ -90,6 +90,7 @@ def gan(
     *,
     noise: jax.Array | float = 0.0,
     independent_latents: bool = False,
+    packing: int = 1,
 ) -> Game:
     """A generator against a discriminator: any networks, any data, any latents.
 
@@ -106,9 +107,11 @@ def gan(
         noise. See docs/bring_your_own.md#exact-losses for its quadrature.
       independent_latents: give G's own loss another latent than D's has, as independent minibatches do. By default both
         players see the same one, as in the tutorial.
+      packing: how many images D judges at once, all real or all generated: `logit` gets them along a leading axis. Lin
+        et al. 2018 (arXiv:1712.04086), section 3. By default it gets one image, without that axis.
 
     Raises:
-      ValueError: `noise` is negative or not finite; data, latents or an objective that are none.
+      ValueError: `noise` is negative or not finite; data, latents or an objective that are none; a `packing` below 1.
     """
     check_number("noise, a standard deviation,", noise, 0)
     if not isinstance(objective, Objective) or not isinstance(objective.discriminator, tuple):
@@ -121,6 +124,9 @@ def gan(
             raise ValueError(
                 f"{what} is {shown(given)}: give a Distribution, as distributions.cyclic(images) makes one"
             )
+    if check_count("the packing", packing) > 1:
+        data, latent = distributions.packed(data, packing), distributions.packed(latent, packing)
+        generate = jax.vmap(generate, in_axes=(None, 0))
     noisy = not (isinstance(noise, int | float) and noise == 0)
     normal = _normal_image(data) if noisy else None
     if normal and len(objective.discriminator) == 1 and sum(leaf.size for leaf in jax.tree.leaves(_image(data))) > 1:
@@ -315,7 +321,8 @@ def quadrature_error(game: Game, players: Any, over: str | Collection[str] | Non
 def minibatch(game: Game, size: int) -> Game:
     """`game` whose step t draws the samples number t · `size` to (t + 1) · `size` - 1; losses are means over them.
 
-    A penalty is part of the loss of one sample. Games of data in turn show `size` items a step.
+    A penalty is part of the loss of one sample. Games of data in turn show `size` items a step. The axis of the samples
+    has the name `networks.BATCH`, for networks that normalize over a batch.
 
     Args:
       game: one that draws something.
@@ -328,7 +335,7 @@ def minibatch(game: Game, size: int) -> Game:
     if not any(game.draws):
         raise ValueError("the game draws nothing, so a minibatch of it would hold equal samples: use the game itself")
     return game._replace(
-        draws=game.draws._make(draw and _batches(draw, size) for draw in game.draws),
+        draws=game.draws._make(draw and distributions.packed(draw, size) for draw in game.draws),
         losses=type(game.losses)(*(tuple(jax.jit(partial(_mean_loss, loss)) for loss in own) for own in game.losses)),
         discriminate=None,
     )
@@ -446,14 +453,5 @@ def _item(values: Any, index: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], values)
 
 
-def _batches(draw: Distribution, size: int) -> Distribution:
-    return Distribution(partial(_batch, draw, size), length=None if draw.length is None else draw.length // size)
-
-
-def _batch(draw: Distribution, size: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
-    numbers = jnp.asarray(step) * size + jnp.arange(size, dtype=jnp.asarray(step).dtype)
-    return jax.vmap(lambda number: draw.sample(key, number, stream))(numbers)
-
-
 def _mean_loss(loss: Loss, players: Any, batch: Any) -> jax.Array:
-    return jnp.mean(jax.vmap(partial(loss, players))(batch))
+    return jnp.mean(jax.vmap(partial(loss, players), axis_name=networks.BATCH)(batch))

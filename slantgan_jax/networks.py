@@ -38,23 +38,34 @@ class Layer(NamedTuple):
     biases: jax.Array
 
 
+Initializer = Callable[..., Any]
+"""`(key, (inputs, outputs), dtype) -> weights` `[inputs, outputs]`, or a pair of them and biases `[outputs]`. Those of
+`jax.nn.initializers` fit."""
+
+BATCH = "batch"
+"""The name of the axis of the samples of a minibatch."""
+
+
 def mlp(
     *sizes: int,
     activation: Callable[[jax.Array], jax.Array] = jax.nn.relu,
-    init: Callable[..., jax.Array] = jax.nn.initializers.glorot_uniform(),
+    init: Initializer = jax.nn.initializers.glorot_uniform(),
+    batch_norm: bool = False,
 ) -> Network:
     """A multilayer perceptron: h ← f(W h + b) for each hidden layer, and W h + b for the last.
 
     Args:
       sizes: how many numbers go in, how many each hidden layer has, how many come out: `mlp(16, 64, 64, 2)`.
       activation: f.
-      init: of the weights, one of `jax.nn.initializers`, called as `init(key, (inputs, outputs), dtype)`. Biases are 0.
+      init: of the layers, for instance one of `INITIALIZERS`. Biases are 0 unless it draws them.
+      batch_norm: whether hidden layers are h ← f(normalized(W h) + b), see `normalized`.
 
     Returns:
       A `Network`: its parameters are a tuple of `Layer`s, and it maps `[sizes[0]]` to `[sizes[-1]]`.
 
     Raises:
-      ValueError: fewer than two sizes, or a size below 1; when applied, an input of another shape.
+      ValueError: fewer than two sizes, or a size below 1; when applied, an input of another shape, or a batch
+        normalization outside of a batch.
     """
     if len(sizes) < 2:
         raise ValueError(f"the sizes of the layers are {sizes}: give two or more")
@@ -62,8 +73,59 @@ def mlp(
         check_count("one of the sizes of the layers", size)
     return Network(
         init=lambda key: _layers(init, sizes, key),
-        apply=lambda layers, inputs: _perceptron(activation, layers, inputs),
+        apply=lambda layers, inputs: _perceptron(activation, batch_norm, layers, inputs),
     )
+
+
+def normalized(values: jax.Array, epsilon: float = 1e-3) -> jax.Array:
+    """(h - E h) / √(Var h + ε) over the batch that is mapped: batch normalization, without a scale.
+
+    The statistics are those of the images that are judged or generated together: D normalizes real and generated images
+    apart. Ioffe & Szegedy 2015 (arXiv:1502.03167), algorithm 1. Their scale γ is left out; before a ReLU, the weights
+    of the next layer can do the same. Map with `jax.vmap(..., axis_name=BATCH)` outside of `games.minibatch`.
+
+    Raises:
+      ValueError: there is no axis of this name.
+    """
+    try:
+        centered = values - jax.lax.pmean(values, BATCH)
+    except NameError:
+        raise ValueError(
+            "batch normalization has no batch here: use games.minibatch, or jax.vmap(..., axis_name=networks.BATCH)"
+        ) from None
+    return centered / jnp.sqrt(jax.lax.pmean(centered**2, BATCH) + epsilon)
+
+
+def pytorch_linear(key: PRNGKey, shape: tuple[int, int], dtype: Any) -> tuple[jax.Array, jax.Array]:
+    """Weights and biases ~ U(-1/√inputs, 1/√inputs): what `torch.nn.Linear` starts with."""
+    weights, biases = jax.random.split(key)
+    bound = shape[0] ** -0.5
+    return (
+        jax.random.uniform(weights, shape, dtype, -bound, bound),
+        jax.random.uniform(biases, shape[1:], dtype, -bound, bound),
+    )
+
+
+def haiku_linear(key: PRNGKey, shape: tuple[int, int], dtype: Any) -> jax.Array:
+    """Weights N(0, 1/inputs) cut off at two deviations, not scaled up again: what `haiku.Linear` starts with."""
+    return jax.nn.initializers.truncated_normal(shape[0] ** -0.5)(key, shape, dtype)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "Xavier uniform": jax.nn.initializers.glorot_uniform(),
+    "Xavier normal": jax.nn.initializers.variance_scaling(1.0, "fan_avg", "normal"),
+    "He uniform": jax.nn.initializers.he_uniform(),
+    "He normal": jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
+    "orthogonal": jax.nn.initializers.orthogonal(),
+    "orthogonal, gain 0.8": jax.nn.initializers.orthogonal(0.8),
+    "normal, deviation 0.02": jax.nn.initializers.normal(0.02),
+    "PyTorch": pytorch_linear,
+    "Keras": jax.nn.initializers.glorot_uniform(),
+    "Haiku": haiku_linear,
+}
+"""Initializers by name. Xavier: Glorot & Bengio 2010, eq. 16 and variance 2/(inputs + outputs). He: He et al. 2015
+(arXiv:1502.01852), eq. 10, variance 2/inputs. Orthogonal: Saxe et al. 2014 (arXiv:1312.6120). The last three are what
+dense layers of these libraries start with; Keras' is Xavier uniform."""
 
 
 class Generator(NamedTuple):
@@ -143,17 +205,17 @@ def logit(discriminator: Discriminator, image: Image) -> jax.Array:
     return jax.tree.reduce(jnp.add, products) + discriminator.bias
 
 
-def _layers(init: Callable[..., jax.Array], sizes: tuple[int, ...], key: PRNGKey) -> tuple[Layer, ...]:
-    keys = jax.random.split(key, len(sizes) - 1)
-    dtype = as_float(0).dtype
-    return tuple(
-        Layer(init(key, (inputs, outputs), dtype).T, jnp.zeros(outputs, dtype))
-        for key, inputs, outputs in zip(keys, sizes[:-1], sizes[1:], strict=True)
-    )
+def _layers(init: Initializer, sizes: tuple[int, ...], key: PRNGKey) -> tuple[Layer, ...]:
+    keys, dtype, layers = jax.random.split(key, len(sizes) - 1), as_float(0).dtype, []
+    for own, inputs, outputs in zip(keys, sizes[:-1], sizes[1:], strict=True):
+        drawn = init(own, (inputs, outputs), dtype)
+        weights, biases = drawn if isinstance(drawn, tuple) else (drawn, jnp.zeros(outputs, dtype))
+        layers.append(Layer(weights.T, biases))
+    return tuple(layers)
 
 
 def _perceptron(
-    activation: Callable[[jax.Array], jax.Array], layers: tuple[Layer, ...], inputs: ArrayLike
+    activation: Callable[[jax.Array], jax.Array], batch_norm: bool, layers: tuple[Layer, ...], inputs: ArrayLike
 ) -> jax.Array:
     values = jnp.asarray(inputs)
     if values.shape != layers[0].weights.shape[1:]:
@@ -162,5 +224,6 @@ def _perceptron(
             "one input, so map it over a batch with jax.vmap"
         )
     for layer in layers[:-1]:
-        values = activation(layer.weights @ values + layer.biases)
+        values = layer.weights @ values
+        values = activation((normalized(values) if batch_norm else values) + layer.biases)
     return layers[-1].weights @ values + layers[-1].biases

@@ -117,6 +117,7 @@ def alternating(
     field: Transform = fields.gradients,
     *,
     order: Sequence[str] = ("discriminator", "generator"),
+    fresh: bool = False,
 ) -> Rule:
     """One player after the other moves on its whole loss, against the players just updated.
 
@@ -128,6 +129,8 @@ def alternating(
         samples of the game by itself: of its n moves in a step, move number i of step number t sees sample number n t +
         i. So every player sees all of the data, in whatever order and how often it moves. Optimizers count the moves of
         their own player. A player that is not named stands still.
+      fresh: whether every move sees a sample that no other move sees, as programs do that draw before each: of n moves
+        in all, move number i of step number t sees sample number n t + i.
 
     Raises:
       ValueError: an empty order; in a step, a name that is not a player of the game.
@@ -136,13 +139,69 @@ def alternating(
     order = (order,) if isinstance(order, str) else tuple(order)
     if not order:
         raise ValueError("the order names no player: give the names of the players as they move")
-    seen = [(order.count(name), order[:i].count(name)) for i, name in enumerate(order)]
+    seen = [(len(order), i) if fresh else (order.count(own), order[:i].count(own)) for i, own in enumerate(order)]
     reads = tuple(dict.fromkeys(seen))
     turns = tuple((name, reads.index(read)) for name, read in zip(order, seen, strict=True))
     return Rule(partial(_init, optimizer), partial(_alternating_moves, optimizer, field, turns, len(reads)), reads)
 
 
-def past_extragradient(optimizer: Optimizer, step_size: Rates, field: Transform = fields.gradients) -> Rule:
+def unrolled(optimizer: Optimizer, steps: int, *, fresh: bool = False) -> Rule:
+    """D moves, then G, which sees D after `steps` k more updates of D's own optimizer and differentiates through them.
+
+        θ ← θ - η ∇_θ L_G(θ, ψ_k(θ)),   ψ_{i+1} = ψ_i + D's update by ∇_ψ L_D(θ, ψ_i), from its present state
+
+    With plain SGD the move of G is that of `fields.unrolled`. Metz et al. 2017 (arXiv:1611.02163), section 2.2, and
+    their code, which unrolls Adam. In a game of more players the first one is G, the last one moves, and all but the
+    first are unrolled together.
+
+    Args:
+      optimizer: as in `tutorial`.
+      steps: k, static; with 0 the rule is `alternating`.
+      fresh: as in `alternating`. The unrolled updates see the sample of G's move.
+
+    Raises:
+      ValueError: `steps` is not a whole number of at least 0; the errors of `alternating`.
+    """
+    check_count("the number of unrolled steps", steps, 0)
+    rule = alternating(optimizer, fresh=fresh)
+
+    def moves(game: Game) -> tuple[Move, ...]:
+        turn = 1 if fresh else None
+        return rule.moves(game)[0], partial(_unrolled_move, optimizer, steps, game, turn)
+
+    return rule._replace(moves=moves)
+
+
+def lazily(rule: Rule, period: int, plain: Game) -> Rule:
+    """`rule`, which plays the game only at every `period`-th step, from step 0 on, and the game `plain` at all others.
+
+        step t:   the game if t mod k = 0,   else `plain`
+
+    This is lazy regularization if the game is `plain` with a penalty of k times the strength: Karras et al. 2020
+    (arXiv:1912.04958), section 3.1. The penalty then costs only a k-th of the time, also in a sweep over seeds. `plain`
+    sees the samples of the game.
+
+    Raises:
+      ValueError: `period` is not a positive whole number.
+    """
+    check_count("the period of lazily", period)
+
+    def either(full: Move, light: Move, state: State, sample: Any) -> State:
+        return jax.lax.cond(state.step % period == 0, full, light, state, sample)
+
+    def moves(game: Game) -> tuple[Move, ...]:
+        return tuple(map(partial(partial, either), rule.moves(game), rule.moves(plain)))
+
+    return rule._replace(moves=moves)
+
+
+def past_extragradient(
+    optimizer: Optimizer,
+    step_size: Rates,
+    field: Transform = fields.gradients,
+    *,
+    project: Callable[[Any], Any] | None = None,
+) -> Rule:
     """Popov's method: extragradient that looks ahead with the field v of the step before, one evaluation a step.
 
         v_t = ξ(ω_t - η v_{t-1}),   ω_{t+1} = ω_t - η v_t,   v_{-1} = 0      (plain SGD)
@@ -152,6 +211,7 @@ def past_extragradient(optimizer: Optimizer, step_size: Rates, field: Transform 
     Args:
       optimizer, field: as in `tutorial`.
       step_size: η of the half-step; in the method itself it is the learning rate.
+      project: as in `fields.extragradient`.
     """
 
     _check_optimizer(optimizer)
@@ -160,7 +220,7 @@ def past_extragradient(optimizer: Optimizer, step_size: Rates, field: Transform 
     def init(players: Any) -> State:
         return _init(optimizer, players)._replace(extra=jax.tree.map(jnp.zeros_like, players))
 
-    return Rule(init, lambda game: (partial(_past_extragradient, optimizer, step_size, field, game),))
+    return Rule(init, lambda game: (partial(_past_extragradient, optimizer, step_size, field, project, game),))
 
 
 def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike) -> Rule:
@@ -218,6 +278,21 @@ def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:
         return state._replace(extra=(inner, moments, mean))
 
     return _wrapping(rule, init, observe)._replace(players=lambda state: state.extra[2])
+
+
+def running_mean() -> optax.GradientTransformation:
+    """The mean of all that it received, for `averaged`: m_t = m_{t-1} + (x_t - m_{t-1}) / t, counted from 1."""
+
+    def init(params: Any) -> Any:
+        return jnp.zeros((), jnp.uint32), jax.tree.map(jnp.zeros_like, params)
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        del params
+        count, mean = state[0] + 1, state[1]
+        mean = jax.tree.map(lambda m, x: m + (x - m) / count.astype(x.dtype), mean, updates)
+        return mean, (count, mean)
+
+    return optax.GradientTransformation(init, update)
 
 
 def _each(optimizer: Optimizer, players: Any) -> Sequence[optax.GradientTransformation]:
@@ -334,10 +409,32 @@ def _updated(optimizer: Optimizer, moving: tuple[int, ...], state: State, direct
     )
 
 
+def _unrolled_move(optimizer: Optimizer, steps: int, game: Game, turn: int | None, state: State, sample: Any) -> State:
+    others = tuple(range(1, len(state.players)))
+
+    def unrolling(losses: fields.Losses) -> fields.Field:
+        def surrogate(players: Any) -> Any:
+            ahead = state._replace(players=players)
+            for _ in range(steps):
+                ahead = _updated(optimizer, others, ahead, fields.gradients(losses)(ahead.players))
+            return type(players)(losses(ahead.players)[0], *losses(players)[1:])
+
+        return fields.gradients(surrogate)
+
+    return _move(optimizer, unrolling, game, (0,), turn, state, sample)
+
+
 def _past_extragradient(
-    optimizer: Optimizer, step_size: Rates, field: Transform, game: Game, state: State, sample: Any
+    optimizer: Optimizer,
+    step_size: Rates,
+    field: Transform,
+    project: Callable[[Any], Any] | None,
+    game: Game,
+    state: State,
+    sample: Any,
 ) -> State:
     ahead = fields.step_along(state.players, step_size, state.extra)
+    ahead = ahead if project is None else project(ahead)
     direction = field(partial(games.total_losses, game, sample=sample))(ahead)
     return _updated(optimizer, tuple(range(len(ahead))), state, direction)._replace(extra=direction)
 
