@@ -24,6 +24,10 @@ SYNC_PERIOD = 5
 
 UNROLLED_STEPS = 5
 
+Descent = Callable[[Any], optax.GradientTransformation]
+
+Logit = Callable[[Any, Any], Any]
+
 Order = Callable[[Optimizer, Transform], Rule]
 """Who moves when: `(optimizer, transform of the field) -> rule`."""
 
@@ -43,35 +47,49 @@ class Method(NamedTuple):
 
     Attributes:
       strengths: the strengths that a comparison tries, and a single 0 if the method has none.
-      optimizer, field: of `(rate, strength)`.
+      optimizer: of `(rate, strength, descent)`, where `descent` is the optimizer `rate -> optax transformation` of the
+        plain method.
+      field: of `(rate, strength)`.
       wrap: `(rule, strength) -> rule`.
       penalty: `strength -> Penalty`, added to D's loss; None for none.
-      logit: D's.
+      constrain: from D's logit function to that of the method.
       noisy: whether the strength is the deviation of instance noise.
       whole_rule: `(optimizer, rate, field) -> Rule` if the method is a rule of its own, which has no order of moves.
       period: the number of steps after which the rule's map is the same again.
     """
 
     strengths: tuple[float, ...] = (0.0,)
-    optimizer: Callable[[Any, Any], Optimizer] = lambda rate, strength: optax.sgd(rate)
+    optimizer: Callable[[Any, Any, Descent], Optimizer] = lambda rate, strength, descent: descent(rate)
     field: Callable[[Any, Any], Transform] = lambda rate, strength: fields.gradients
     wrap: Callable[[Rule, Any], Rule] = lambda rule, strength: rule
     penalty: Callable[[Any], Penalty] | None = None
-    logit: Callable[..., Any] = networks.logit
+    constrain: Callable[[Logit], Logit] = lambda logit: logit
     noisy: bool = False
     whole_rule: Callable[[Optimizer, Any, Transform], Rule] | None = None
     period: int = 1
 
-    def rule(self, order: Order, rate: Any, strength: Any = 0.0) -> Rule:
+    def rule(self, order: Order, rate: Any, strength: Any = 0.0, descent: Descent = optax.sgd) -> Rule:
         """The rule of this method that moves the players in this order."""
-        optimizer, field = self.optimizer(rate, strength), self.field(rate, strength)
+        optimizer, field = self.optimizer(rate, strength, descent), self.field(rate, strength)
         rule = self.whole_rule(optimizer, rate, field) if self.whole_rule else order(optimizer, field)
         return self.wrap(rule, strength)
 
-    def game(self, objective: Objective = losses.non_saturating, strength: Any = 0.0, **options: Any) -> Game:
-        """Slanted land as this method plays it; `options` are those of `slanted_land`."""
+    @property
+    def logit(self) -> Logit:
+        """D's logit on slanted land."""
+        return self.constrain(networks.logit)
+
+    def game(
+        self,
+        objective: Objective = losses.non_saturating,
+        strength: Any = 0.0,
+        make: Callable[..., Game] = slanted_land,
+        logit: Logit = networks.logit,
+        **options: Any,
+    ) -> Game:
+        """The game `make(objective=, logit=, noise=, **options)`, by default slanted land, as this method plays it."""
         noise = strength if self.noisy else 0.0
-        game = slanted_land(objective=objective, logit=self.logit, noise=noise, **options)
+        game = make(objective=objective, logit=self.constrain(logit), noise=noise, **options)
         return game if self.penalty is None else games.penalized(game, self.penalty(strength))
 
 
@@ -86,13 +104,13 @@ METHODS: dict[str, Method] = {
     "instance noise": Method((0.3, 1.0), noisy=True),
     "weight clipping": Method(
         (0.01, 0.1, 1.0),
-        optimizer=lambda rate, bound: Players(optax.sgd(rate), penalties.clipped(optax.sgd(rate), bound)),
+        optimizer=lambda rate, bound, descent: Players(descent(rate), penalties.clipped(descent(rate), bound)),
     ),
-    "spectral norm": Method(logit=penalties.spectral(networks.logit)),
-    "negative momentum": Method((-0.2, -0.5, -0.8), lambda rate, beta: optax.sgd(rate, momentum=beta)),
-    "momentum": Method((0.5, 0.9), lambda rate, beta: optax.sgd(rate, momentum=beta)),
-    "Adam": Method((0.0, 0.5, 0.9), lambda rate, b1: optax.adam(rate / 10, b1=b1)),
-    "optimistic": Method(optimizer=lambda rate, _: optax.optimistic_gradient_descent(rate)),
+    "spectral norm": Method(constrain=penalties.spectral),
+    "negative momentum": Method((-0.2, -0.5, -0.8), lambda rate, beta, _: optax.sgd(rate, momentum=beta)),
+    "momentum": Method((0.5, 0.9), lambda rate, beta, _: optax.sgd(rate, momentum=beta)),
+    "Adam": Method((0.0, 0.5, 0.9), lambda rate, b1, _: optax.adam(rate / 10, b1=b1)),
+    "optimistic": Method(optimizer=lambda rate, *_: optax.optimistic_gradient_descent(rate)),
     "past extragradient": Method(whole_rule=rules.past_extragradient),
     "lookahead": Method(
         (0.2, 0.5, 0.8), wrap=lambda rule, fraction: rules.lookahead(rule, SYNC_PERIOD, fraction), period=SYNC_PERIOD

@@ -23,7 +23,7 @@ FIXED_KEY = 0
 
 
 def mixture(
-    centers: ArrayLike, deviation: float, weights: Sequence[float] | None = None, *, stratified: bool = False
+    centers: Any, deviation: float, weights: Sequence[float] | None = None, *, stratified: bool = False
 ) -> Distribution:
     """Σ_k w_k N(c_k, σ² I): normal distributions of one deviation around `centers`, with density and modes.
 
@@ -117,7 +117,7 @@ DATASETS: dict[str, Callable[[], Distribution]] = {
     "swiss-roll-gulrajani": swiss_roll,
     "two-gaussians-berard": partial(_fixed, partial(mixture, [[-2.0], [2.0]], 1.0), 10_000),
 }
-"""Functions that make the published data sets, by name and source. docs/datasets.md has their numbers and references."""
+"""Functions that make the published data sets, by name and source. docs/toy_gans.md has their references."""
 
 
 def _mixture_draw(

@@ -77,7 +77,7 @@ def uniform(nodes: int = UNIFORM_NODES) -> Distribution:
         _uniform_draw,
         partial(uniform_quadrature, nodes),
         lambda: uniform(2 * nodes),
-        log_density=lambda z: jnp.where((0 <= z) & (z <= 1), as_float(0.0), -jnp.inf),
+        log_density=lambda z: jnp.where((z >= 0) & (z <= 1), as_float(0.0), -jnp.inf),
     )
 
 

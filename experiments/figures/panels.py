@@ -1,9 +1,12 @@
-"""Sheets of panels."""
+"""Sheets of panels, and animations."""
 
+import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from slantgan_jax.plots import Panel
 
@@ -14,3 +17,12 @@ def grid(panel: Panel, count: int, columns: int, **options: Any) -> np.ndarray:
     for ax in axes[count:]:
         ax.set_visible(False)
     return axes[:count]
+
+
+def gif(frames: Sequence[np.ndarray], milliseconds: Sequence[int]) -> bytes:
+    """Frames `[height, width, 3]` of bytes as a GIF that shows each for so long, again and again."""
+    palette = Image.fromarray(np.vstack([frames[0], frames[len(frames) // 2], frames[-1]])).quantize(224)
+    first, *rest = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=rest, loop=0, duration=list(milliseconds))
+    return file.getvalue()

@@ -1,14 +1,13 @@
 """Figures of `tutorial.py`."""
 
-import io
 import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 from _experiment import Data, Figure, progress
+from figures.panels import gif
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from PIL import Image
 
 from slantgan_jax import Discriminator, Generator, plots
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUIET, Panel
@@ -130,13 +129,7 @@ def animation(data: Data) -> bytes | None:
     if data["diverged"]:
         return None
     count = len(data["frames"]["epochs"])
-    drawn = list(progress(animation_frames(data), "animation", count))
-    palette = Image.fromarray(np.vstack([drawn[0], drawn[count // 2], drawn[-1]])).quantize(224)
-    first, *rest = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in drawn)
-    durations = [600, *[110] * (count - 2), 2500]
-    file = io.BytesIO()
-    first.save(file, "GIF", save_all=True, append_images=rest, loop=0, duration=durations)
-    return file.getvalue()
+    return gif(list(progress(animation_frames(data), "animation", count)), [600, *[110] * (count - 2), 2500])
 
 
 def animation_frames(data: Data) -> Iterator[np.ndarray]:

@@ -37,6 +37,13 @@ LANES_OF_ACCELERATORS = 131072
 BATCH_BYTES = 2**26
 """The results of a batch on one device take no more than this, unless those of one run do: lanes are halved for it."""
 
+STEP_BYTES = 2**18
+"""The typical array of a step takes no more than this for all lanes of a device, unless that of one run does. Large
+networks so get few lanes, few runs are not padded to many, and the arrays of a step stay in the cache of a core."""
+
+UNKNOWN_TRIPS = 10
+"""How often a loop of unknown length is supposed to run, where the work of a run is estimated."""
+
 SETTINGS = (
     "jax_disable_most_optimizations",
     "jax_optimization_level",
@@ -122,7 +129,7 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
                 f"the run cannot be traced: shapes and branches must not depend on an axis ({what}); axes named in "
                 "`static` may decide them"
             ) from error
-        key = id(traced.jaxpr), _lanes(traced.out_info)
+        key = id(traced.jaxpr), _lanes(traced)
         if key not in _programs:
             types = tuple(value.dtype for value in arguments.values())
             _remember(_programs, key, (_program(traced, types), traced.jaxpr))
@@ -131,7 +138,7 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
 
 def _program(traced: Any, types: tuple[np.dtype, ...]) -> Program:
     outputs, closed, text = traced.out_info, traced.jaxpr, traced.lower().as_text()
-    structure, lanes = jax.tree.structure(outputs), _lanes(outputs)
+    structure, lanes = jax.tree.structure(outputs), _lanes(traced)
     digest = hashlib.sha256(f"{EVALUATION} {lanes} {text}".encode())
     for constant in _constants(closed):
         digest.update(constant)
@@ -268,11 +275,36 @@ def _closed_over(run: RunFn) -> list[Any]:
     return list(inspect.getclosurevars(run).nonlocals.values()) if inspect.isfunction(run) else []
 
 
-def _lanes(outputs: Mapping[str, jax.ShapeDtypeStruct]) -> int:
-    lanes = LANES.get(jax.default_backend(), LANES_OF_ACCELERATORS)
-    while lanes > 1 and lanes * bytes_of_run(outputs) > BATCH_BYTES:
-        lanes //= 2
-    return lanes
+def _lanes(traced: Any) -> int:
+    """A power of two: of the accelerator or processor, unless the results or the arrays of a run are large."""
+    most = LANES.get(jax.default_backend(), LANES_OF_ACCELERATORS)
+    room = BATCH_BYTES // max(1, bytes_of_run(traced.out_info))
+    if jax.default_backend() == "cpu":
+        written, weighted = _work(traced.jaxpr.jaxpr)
+        room = min(room, STEP_BYTES * written // max(1, weighted))
+    return min(most, 2 ** max(0, room.bit_length() - 1))
+
+
+def _work(jaxpr: core.Jaxpr) -> tuple[int, int]:
+    """Σ b and Σ b² over all arrays that a run writes, of b bytes each; Σ b² / Σ b is the size of a typical one."""
+    written = weighted = 0
+    for equation in jaxpr.eqns:
+        name, params = equation.primitive.name, equation.params
+        made: list[Any] = [variable.aval for variable in equation.outvars]
+        made = made[: params["num_carry"]] if name == "scan" else made  # what is stacked is written in slices
+        sizes = [math.prod(aval.shape) * aval.dtype.itemsize for aval in made]
+        inner = [_work(part.jaxpr) for part in _inner(equation)]
+        trips = {"scan": params.get("length"), "while": UNKNOWN_TRIPS}.get(name, 1)
+        written += sum(sizes) + trips * sum(part[0] for part in inner)
+        weighted += sum(size**2 for size in sizes) + trips * sum(part[1] for part in inner)
+    return written, weighted
+
+
+def _inner(equation: Any) -> list[core.ClosedJaxpr]:
+    """The programs within an equation."""
+    parts = jax.tree.leaves(equation.params, is_leaf=lambda part: isinstance(part, core.ClosedJaxpr | core.Jaxpr))
+    closed = [core.ClosedJaxpr(part, ()) if isinstance(part, core.Jaxpr) else part for part in parts]
+    return [part for part in closed if isinstance(part, core.ClosedJaxpr)]
 
 
 def _constants(closed: core.ClosedJaxpr) -> Iterator[bytes]:
@@ -285,12 +317,8 @@ def _constants(closed: core.ClosedJaxpr) -> Iterator[bytes]:
                 "function is still the same one, so compute with JAX, or before the sweep"
             )
         arrays += [part.val for part in equation.invars if isinstance(part, core.Literal) and np.ndim(part.val)]
-        inner = jax.tree.leaves(equation.params, is_leaf=lambda part: isinstance(part, core.ClosedJaxpr | core.Jaxpr))
-        for part in inner:
-            if isinstance(part, core.Jaxpr):
-                part = core.ClosedJaxpr(part, ())
-            if isinstance(part, core.ClosedJaxpr):
-                yield from _constants(part)
+        for part in _inner(equation):
+            yield from _constants(part)
     for array in map(np.asarray, arrays):
         yield f"{array.dtype}{array.shape}".encode() + array.tobytes()
 

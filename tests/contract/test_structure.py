@@ -6,8 +6,8 @@ from pathlib import Path
 
 import slantgan_jax
 
-ORDER = ["types", "numerics", "faces", "distributions", "networks", "losses", "penalties", "games", "fields", "rules"]
-ORDER += ["training", "analysis", "runs", "cpu", "provenance", "folders", "sweeps", "plots"]
+ORDER = ["types", "numerics", "faces", "distributions", "datasets", "networks", "losses", "penalties", "games"]
+ORDER += ["fields", "rules", "training", "analysis", "runs", "cpu", "provenance", "folders", "sweeps", "plots"]
 PACKAGE = Path(slantgan_jax.__file__).parent
 
 

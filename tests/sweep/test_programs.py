@@ -180,12 +180,21 @@ def test_a_dataclass_may_be_a_run():
     assert sweep(Run(3.0), {"rate": [2.0]}).x.item() == 6
 
 
-def test_lanes_are_fewer_where_results_are_large():
+@pytest.mark.parametrize(
+    ("records", "size", "lanes"),
+    [(4, 1, 1024), (2**18, 1, 64), (4, 2**8, 256), (4, 2**14, 4), (4, 2**18, 1), (4, 2**20, 1)],
+)
+def test_lanes_are_fewer_where_results_or_steps_are_large(records, size, lanes):
+    """Results of 1 MiB, of which 64 MiB hold 64; or steps with arrays of `size` floats, of which 256 KiB are held."""
+
     def run(rate):
-        return {"x": rate * jnp.ones(2**18)}
+        def step(values, _):
+            return jnp.sin(values), values[0]
+
+        return {"x": jax.lax.scan(step, jnp.full(size, rate), length=records)[1]}
 
     program = _programs.trace(run, {"rate": np.zeros(4, np.float32)})
-    assert program.lanes == 64  # of 1 MiB each, in 64 MiB
+    assert program.lanes == lanes
 
 
 def test_a_mesh_of_the_caller_does_no_harm():

@@ -449,7 +449,7 @@ def test_the_default_chunk_is_bounded_by_what_a_run_records(monkeypatch):
     """Runs of 4 MB each: chunks of 128 MiB at most, and as few runs at a time as 64 MiB hold."""
 
     def big(rate):
-        return {"x": rate * jnp.ones(1_000_000)}
+        return {"x": jax.lax.scan(lambda x, _: (x + 1, x), rate, length=1_000_000)[1]}
 
     layout, programs = _checks.layout_of(_checks.task(big, {"rate": np.arange(1.0, 1000.0)}, (), {"x": ("i",)}, {}, {}))
     size, first = _chunks.preferred_size(layout, programs)

@@ -1,0 +1,166 @@
+"""Two small networks on a toy data set, by any method, over many seeds: which modes are captured, and how well?
+
+All seeds are a sweep, whose store is kept in the folder of results: more seeds are added to it. See docs/toy_gans.md.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from _experiment import Data, Experiment, check_known, check_positive, check_whole
+from _methods import ORDERS
+from _toys import ATTRS, DESCENTS, DIMS, TOY_METHODS, Toy, perceptron, shown, summary
+from figures import toy_gan as figures
+from jax.flatten_util import ravel_pytree
+
+from slantgan_jax import Players, datasets, distributions, losses, networks, sweep
+
+SHORT = {"ring": "ring-metz-paper", "grid": "grid25-gulrajani", "roll": "swiss-roll-gulrajani"}
+"""Short names of data sets."""
+
+ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid")
+AT_LEAST_ONE = partial(check_whole, least=1)
+RECORDS = 50
+"""How often a run is measured."""
+
+SURFACE_POINTS = 101
+"""On each axis of the grid on which D is drawn."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Train two small networks on a toy data set for many seeds at once, and measure what they cover."""
+
+    data: Annotated[str, partial(check_known, known=(*SHORT, *datasets.DATASETS))] = "ring"
+    """The data set: a published variant, or ring (that of Metz' paper), grid or roll (Gulrajani's)."""
+    method: Annotated[str, partial(check_known, known=TOY_METHODS)] = "plain"
+    """How the game is played."""
+    strength: float | None = None
+    """Of the method; by default the middle one of those that comparisons try."""
+    objective: Annotated[str, partial(check_known, known=losses.OBJECTIVES)] = "non-saturating"
+    """What the players minimize."""
+    order: Annotated[str, partial(check_known, known=ORDERS)] = "alternating"
+    """Who moves when."""
+    optimizer: Annotated[str, partial(check_known, known=DESCENTS)] = "adam"
+    """What a method that brings no optimizer descends with."""
+    learning_rate: Annotated[float, check_positive] = 1e-3
+    """Of both players."""
+    seeds: Annotated[int, partial(check_whole, least=1, most=10**6)] = 64
+    """The number of runs; seed S is jax.random.key(S)."""
+    steps: Annotated[int, partial(check_whole, least=RECORDS, multiple=RECORDS)] = 5000
+    """Steps of a run, each on a minibatch."""
+    batch: Annotated[int, AT_LEAST_ONE] = 128
+    """Real and generated points in a minibatch."""
+    latents: Annotated[int, AT_LEAST_ONE] = 16
+    """Standard-normal numbers that G is given."""
+    generator: Annotated[tuple[int, ...], AT_LEAST_ONE] = (64, 64)
+    """The widths of G's hidden layers."""
+    discriminator: Annotated[tuple[int, ...], AT_LEAST_ONE] = (64, 64)
+    """The widths of D's hidden layers."""
+    activation: Annotated[str, partial(check_known, known=ACTIVATIONS)] = "relu"
+    """Of the hidden layers."""
+    init: Annotated[str, partial(check_known, known=networks.INITIALIZERS)] = "Xavier uniform"
+    """How the weights start."""
+    batch_norm: bool = False
+    """Normalize G's hidden layers over the minibatch."""
+    packing: Annotated[int, AT_LEAST_ONE] = 1
+    """How many points D judges at once (PacGAN)."""
+    independent_latents: bool = False
+    """Let G's loss have latents of its own."""
+
+
+def toy_of(settings: Settings) -> Toy:
+    data = datasets.DATASETS[SHORT.get(settings.data, settings.data)]()
+    size = jax.eval_shape(data.sample, jax.random.key(0), 0, 0).size
+    style = settings.activation, settings.init
+    return Toy(
+        data,
+        perceptron((settings.latents, *settings.generator, size), *style, batch_norm=settings.batch_norm),
+        perceptron((size * settings.packing, *settings.discriminator, 1), *style),
+        distributions.normal((settings.latents,)),
+        settings.batch,
+        losses.OBJECTIVES[settings.objective],
+        packing=settings.packing,
+    )
+
+
+def run(key: jax.Array, settings: Settings) -> dict[str, jax.Array]:
+    toy, method = toy_of(settings), TOY_METHODS[settings.method]
+    strength = strength_of(settings)
+    rule = method.rule(ORDERS[settings.order], settings.learning_rate, strength, DESCENTS[settings.optimizer])
+    game = toy.game(method, strength, independent_latents=settings.independent_latents)
+    return toy.run(key, game, rule, settings.steps, RECORDS)
+
+
+def strength_of(settings: Settings) -> float:
+    known = TOY_METHODS[settings.method].strengths
+    return known[len(known) // 2] if settings.strength is None else settings.strength
+
+
+def compute(settings: Settings, out: Path) -> Data:
+    values = {name: value for name, value in vars(settings).items() if name != "seeds"}
+    name = f"{settings.data}-{settings.method}".replace(" ", "_").replace("'", "")
+    digest = hashlib.sha256(repr(values).encode()).hexdigest()[:8]
+    records = settings.steps // RECORDS * np.arange(1, RECORDS + 1)
+    toy = toy_of(settings)
+    names = [n for n in DIMS if toy.data.modes is not None or n in ("points", "sliced_wasserstein", "players")]
+    ds = sweep(
+        partial(run, settings=settings),
+        {"seed": np.arange(settings.seeds)},
+        dims={name: DIMS[name] for name in names},
+        coords={"record": records},
+        attrs={name: about for name, about in ATTRS.items() if name in names} | {"record": {"long_name": "step"}},
+        store=out / "runs" / f"{name}-{digest}.zarr",
+    )
+    key = jax.random.key(0)
+    _, unravel = ravel_pytree(toy.init(key))
+    axis, surfaces = surface(
+        toy, [unravel(row) for row in ds["players"].values[: figures.DRAWN]], ds.sizes["coordinate"]
+    )
+    real = jax.vmap(lambda number: toy.data.sample(key, number, 0))(np.arange(1000))
+    modes = None if toy.data.modes is None else np.asarray(toy.data.modes().centers)
+    return {
+        "summary": summary(ds),
+        "runs": {name: ds[name].values for name in names if name not in ("points", "players")},
+        "points": ds["points"].values[: figures.DRAWN],
+        "record": records,
+        "real": np.asarray(real),
+        "modes": modes,
+        "axis": axis,
+        "surfaces": surfaces,
+    }
+
+
+def surface(toy: Toy, players: list[Players], dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+    """D's probability on a grid around the data for each of the players: the axis `[n]`, and `[players, n]` or
+    `[players, n, n]`."""
+    reach = np.abs(np.asarray(toy.data.modes().centers)).max() if toy.data.modes else 2.0
+    axis = np.linspace(-1.5 * reach, 1.5 * reach, SURFACE_POINTS)
+    grid = np.stack(np.meshgrid(*[axis] * dimensions), -1).astype(np.float32)
+
+    def probability(discriminator: Any, point: jax.Array) -> jax.Array:
+        image = point if toy.packing == 1 else jnp.broadcast_to(point, (toy.packing, dimensions))
+        return jax.nn.sigmoid(toy.logit(discriminator, image))
+
+    of = jax.jit(jax.vmap(probability, in_axes=(None, 0)))
+    found = [np.asarray(of(one.discriminator, grid.reshape(-1, dimensions))) for one in players]
+    return axis, np.stack(found).reshape(-1, *grid.shape[:-1])
+
+
+def answer(data: Data) -> str:
+    settings = data["settings"]
+    return f"{settings['method']} on {settings['data']}: {shown(data['summary'])}."
+
+
+EXPERIMENT = Experiment(
+    "toy_gan", Settings, compute, answer, figures.of, exports={"training.gif": figures.animation},
+    x64=False, devices=None,
+)  # fmt: skip
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
