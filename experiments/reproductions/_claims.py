@@ -1,0 +1,92 @@
+"""The frame of the reproductions: one script a paper, with the settings as its code states them, and a verdict.
+
+A script names its claim in one sentence, and answers in two lines. Those on toy data sets say which `Way`s there are to
+train, and are played over seeds by `played`; their stores are kept in the folder of results, so that more seeds are
+added to them. docs/claims.md has the verdicts.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # where the frame of all experiments is
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from _experiment import Data, Experiment, Figure, check_whole
+from _toys import ATTRS, DIMS, Toy, shown, summary
+from figures import reproductions as figures
+from jax.flatten_util import ravel_pytree
+
+from slantgan_jax import Game, Rule, sweep
+
+RECORDS = 50
+
+
+class Way(NamedTuple):
+    """One way to train: a game of a toy, played by a rule."""
+
+    toy: Toy
+    game: Game
+    rule: Rule
+
+
+@dataclass(frozen=True)
+class ToySettings:
+    """What every reproduction on toy data can vary."""
+
+    seeds: Annotated[int, partial(check_whole, least=1, most=10**6)] = 64
+    """The number of runs of each way to train; seed S is jax.random.key(S)."""
+    steps: Annotated[int, partial(check_whole, least=RECORDS, multiple=RECORDS)] = 50_000
+    """Steps of a run."""
+
+
+def played(ways: Mapping[str, Way], settings: ToySettings, out: Path) -> Data:
+    """Plays every way over all seeds. Returns for each its summary, the measures of all runs, and some runs to draw."""
+    records = settings.steps // RECORDS * np.arange(1, RECORDS + 1)
+    found, toy = {}, next(iter(ways.values())).toy
+    for name, way in ways.items():
+        known = [measure for measure in DIMS if way.toy.data.modes or measure not in ATTRS or "sliced" in measure]
+        ds = sweep(
+            partial(_run, way, settings.steps),
+            {"seed": np.arange(settings.seeds)},
+            dims={measure: DIMS[measure] for measure in known},
+            coords={"record": records},
+            attrs={measure: ATTRS[measure] for measure in known if measure in ATTRS},
+            store=out / "runs" / f"{name}-{settings.steps}.zarr".replace(" ", "_").replace("/", "_"),
+        )
+        found[name] = {
+            "summary": summary(ds),
+            "runs": {measure: ds[measure].values for measure in known if measure in ATTRS},
+            "points": ds["points"].values[: figures.DRAWN, -1],
+            "players": ds["players"].values[: figures.DRAWN],
+        }
+    modes = None if toy.data.modes is None else np.asarray(toy.data.modes().centers)
+    real = np.asarray(jax.vmap(lambda number: toy.data.sample(jax.random.key(0), number, 0))(np.arange(1000)))
+    return {"ways": found, "record": records, "modes": modes, "real": real}
+
+
+def players_of(way: Way, numbers: np.ndarray) -> Any:
+    """The players of which a run kept the `numbers`."""
+    return ravel_pytree(way.toy.init(jax.random.key(0)))[1](jnp.asarray(numbers))
+
+
+def table(claim: str, data: Data) -> None:
+    """Prints the claim, and a line for each way to train."""
+    print(f"Claim: {claim}")
+    for name, way in data["ways"].items():
+        fates = ", ".join(f"{fate} {part[0]:.0%}" for fate, part in way["summary"].get("fates", {}).items())
+        print(f"  {name}: {shown(way['summary'])}. {fates}")
+
+
+def _run(way: Way, steps: int, key: jax.Array) -> dict[str, jax.Array]:
+    return way.toy.run(key, way.game, way.rule, steps, RECORDS)
+
+
+TOY_FIGURES = {"samples.png": Figure(figures.samples, size=figures.size)}
+
+__all__ = ["TOY_FIGURES", "Data", "Experiment", "Figure", "ToySettings", "Way", "played", "players_of", "table"]
