@@ -75,6 +75,30 @@ def players_of(way: Way, numbers: np.ndarray) -> Any:
     return ravel_pytree(way.toy.init(jax.random.key(0)))[1](jnp.asarray(numbers))
 
 
+def surfaces(ways: Mapping[str, Way], data: Data) -> Data:
+    """D's logit on a square around the data for the first seed of each way, `[n, n]`."""
+    axis = 1.5 * np.abs(data["real"]).max() * np.linspace(-1, 1, 81)
+    points = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2).astype(np.float32)
+    found = {}
+    for name, way in ways.items():
+        players = players_of(way, data["ways"][name]["players"][0])
+        logits = jax.jit(jax.vmap(partial(way.toy.logit, players.discriminator)))(points)
+        found[name] = np.asarray(logits).reshape(81, 81)
+    return {"axis": axis, "surfaces": found}
+
+
+def covering(data: Data) -> str:
+    """An answer of a line for each way to train: how many seeds end with all modes, and how many have collapsed."""
+    lines = []
+    for name, way in data["ways"].items():
+        found, fates = way["summary"]["all modes at the end"], way["summary"]["fates"]
+        lines.append(
+            f"{name}: {found[0]:.0%} ({found[1]:.0%} to {found[2]:.0%}) of {way['summary']['seeds']} seeds end with "
+            f"all modes, {fates['collapsed'][0]:.0%} collapse, {fates['cycles'][0]:.0%} cycle."
+        )
+    return "\n".join(lines)
+
+
 def table(claim: str, data: Data) -> None:
     """Prints the claim, and a line for each way to train."""
     print(f"Claim: {claim}")
@@ -89,4 +113,16 @@ def _run(way: Way, steps: int, key: jax.Array) -> dict[str, jax.Array]:
 
 TOY_FIGURES = {"samples.png": Figure(figures.samples, size=figures.size)}
 
-__all__ = ["TOY_FIGURES", "Data", "Experiment", "Figure", "ToySettings", "Way", "played", "players_of", "table"]
+__all__ = [
+    "TOY_FIGURES",
+    "Data",
+    "Experiment",
+    "Figure",
+    "ToySettings",
+    "Way",
+    "covering",
+    "played",
+    "players_of",
+    "surfaces",
+    "table",
+]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from _claims import TOY_FIGURES, Data, Experiment, ToySettings, Way, played, table
+from _claims import TOY_FIGURES, Data, Experiment, ToySettings, Way, covering, played, table
 from _toys import DESCENTS, TOY_METHODS, Toy, perceptron
 
 from slantgan_jax import datasets, distributions, rules
@@ -43,19 +43,8 @@ def compute(settings: Settings, out: Path) -> Data:
     return played(ways(), settings, out)
 
 
-def answer(data: Data) -> str:
-    all_modes = {name: way["summary"]["all modes at the end"] for name, way in data["ways"].items()}
-    fates = {name: way["summary"]["fates"] for name, way in data["ways"].items()}
-    seeds = data["ways"]["simultaneous"]["summary"]["seeds"]
-    return "\n".join(
-        f"{name}: {all_modes[name][0]:.0%} of {seeds} seeds end with all eight modes ({all_modes[name][1]:.0%} to "
-        f"{all_modes[name][2]:.0%}); {fates[name]['collapsed'][0]:.0%} collapse, {fates[name]['cycles'][0]:.0%} cycle."
-        for name in METHODS
-    )
-
-
 EXPERIMENT = Experiment(
-    "reproductions/mescheder_2017", Settings, compute, answer, TOY_FIGURES, partial(table, CLAIM),
+    "reproductions/mescheder_2017", Settings, compute, covering, TOY_FIGURES, partial(table, CLAIM),
     x64=False, devices=None,
 )  # fmt: skip
 

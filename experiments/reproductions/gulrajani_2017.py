@@ -1,0 +1,89 @@
+"""Gulrajani et al. 2017, "Improved training of Wasserstein GANs" (1704.00028), figure 1: critics of toy data.
+
+Settings: their published gan_toy.py. G and D have three hidden layers of 512 ReLU, He uniform; 2 normal latents. Or G
+is fixed: real points plus standard-normal noise. Five moves of D to one of G; minibatches of 256; either weights are
+clipped to 0.01 with RMSProp 5e-5, or there is the gradient penalty with Adam 1e-4, β = (0.5, 0.9); 100,000 steps.
+
+Code is not paper: λ is 0.1 in the toy code and 10 in the paper. Both are run.
+
+By default this runs at a reduced size: networks of 64, 3,000 steps. `--full` has the published size.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import optax
+from _claims import TOY_FIGURES, Data, Experiment, ToySettings, Way, played, surfaces, table
+from _experiment import check_known
+from _toys import Toy, perceptron, shown
+
+from slantgan_jax import Distribution, Network, Players, datasets, distributions, games, losses, penalties, rules
+
+CLAIM = "Clipped weights make critics that are too simple; the gradient penalty makes ones that follow the data."
+DATA = {"ring": "ring-gulrajani", "grid": "grid25-gulrajani", "roll": "swiss-roll-gulrajani"}
+ORDER = ("discriminator",) * 5 + ("generator",)
+CLIPPED = Players(optax.rmsprop(5e-5), penalties.clipped(optax.rmsprop(5e-5), 0.01))
+ADAM = optax.adam(1e-4, b1=0.5, b2=0.9)
+FULL_WIDTH, REDUCED_WIDTH, FULL_STEPS = 512, 64, 100_000
+
+
+@dataclass(frozen=True)
+class Settings(ToySettings):
+    """Does the gradient penalty make better critics than clipped weights?"""
+
+    data: Annotated[str, partial(check_known, known=DATA)] = "ring"
+    """The data set."""
+    seeds: int = 8
+    """The number of runs of each way to train; seed S is jax.random.key(S)."""
+    steps: int = 3000
+    """Steps of a run, of five moves of D and one of G."""
+    full: bool = False
+    """The published size, with 100,000 steps."""
+
+
+def toy_of(data: str, width: int, fixed: bool) -> Toy:
+    points, hidden = datasets.DATASETS[DATA[data]](), (width,) * 3
+    generator, latent = perceptron((2, *hidden, 2), init="He uniform"), distributions.normal((2,))
+    if fixed:
+        noise = distributions.normal((2,))
+        latent = Distribution(lambda *at: points.sample(*at) + noise.sample(jax.random.fold_in(at[0], 1), *at[1:]))
+        generator = Network(init=lambda key: (), apply=lambda nothing, point: point)
+    return Toy(
+        points, generator, perceptron((2, *hidden, 1), init="He uniform"), latent, 256, objective=losses.wasserstein
+    )
+
+
+def ways(settings: Settings) -> dict[str, Way]:
+    found = {}
+    for fixed in (True, False):
+        toy = toy_of(settings.data, FULL_WIDTH if settings.full else REDUCED_WIDTH, fixed)
+        name = "fixed G" if fixed else "trained G"
+        whole = games.gan(toy.init, toy.generator.apply, toy.logit, toy.data, toy.latent, toy.objective)
+        found[f"{name}, clipped"] = Way(toy, games.minibatch(whole, toy.batch), rules.alternating(CLIPPED, order=ORDER))
+        for strength in (0.1, 10.0):
+            game = games.minibatch(games.penalized(whole, penalties.wgan_gp(strength)), toy.batch)
+            found[f"{name}, λ = {strength:g}"] = Way(toy, game, rules.alternating(ADAM, order=ORDER))
+    return found
+
+
+def compute(settings: Settings, out: Path) -> Data:
+    settings = replace(settings, steps=FULL_STEPS) if settings.full else settings
+    data = played(ways(settings), settings, out)
+    return data | surfaces(ways(settings), data)
+
+
+def answer(data: Data) -> str:
+    rows = {name: way for name, way in data["ways"].items() if name.startswith("trained")}
+    return "\n".join(f"{name}: {shown(way['summary'])}." for name, way in rows.items() if "0.1" not in name)
+
+
+EXPERIMENT = Experiment(
+    "reproductions/gulrajani_2017", Settings, compute, answer, TOY_FIGURES, partial(table, CLAIM),
+    x64=False, devices=None,
+)  # fmt: skip
+
+if __name__ == "__main__":
+    EXPERIMENT.main()

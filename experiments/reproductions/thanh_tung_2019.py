@@ -1,0 +1,74 @@
+"""Thanh-Tung, Tran & Venkatesh 2019, "Improving generalization and stability of GANs" (1902.03984): 0-GP and 1-GP.
+
+Settings: a ring of radius √2; perceptrons of two hidden layers of 64 ReLU; 2 normal latents; the non-saturating loss;
+gradient descent with 3e-3; minibatches of 128; a penalty of strength 10 between real and generated points; 20,000
+steps.
+
+Code is not paper: in the code the penalty is on the gradient of D's probability, in the paper on that of D. Here both
+the probability and the logit are tried.
+
+By default this runs with 16 seeds; the size of a run is the published one.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import optax
+from _claims import TOY_FIGURES, Data, Experiment, ToySettings, Way, covering, played, table
+from _toys import Toy, perceptron
+
+from slantgan_jax import datasets, distributions, games, penalties, rules
+from slantgan_jax.penalties import Penalty
+
+CLAIM = "With the penalty to norm 1 training does not converge; with the penalty to norm 0 it does."
+STRENGTH = 10.0
+TOY = Toy(
+    datasets.DATASETS["ring-gulrajani"](),
+    perceptron((2, 64, 64, 2)),
+    perceptron((2, 64, 64, 1)),
+    distributions.normal((2,)),
+    batch=128,
+)
+
+
+@dataclass(frozen=True)
+class Settings(ToySettings):
+    """Does training converge with a gradient penalty to norm 0, and not with one to norm 1?"""
+
+    seeds: int = 16
+    """The number of runs of each way to train; seed S is jax.random.key(S)."""
+    steps: int = 20_000
+    """Steps of a run."""
+
+
+def on_probability(penalty: Penalty) -> Penalty:
+    """The penalty of σ(ℓ) in the place of ℓ."""
+    return Penalty(
+        lambda logit, inputs: penalty(lambda image: jax.nn.sigmoid(logit(image)), inputs), draws=penalty.draws
+    )
+
+
+def ways() -> dict[str, Way]:
+    whole = games.gan(TOY.init, TOY.generator.apply, TOY.logit, TOY.data, TOY.latent, TOY.objective)
+    added = {"0-GP": penalties.zero_centered(STRENGTH), "1-GP": penalties.wgan_gp(STRENGTH)}
+    tried = {"none": ()} | {f"{name} of ℓ": (one,) for name, one in added.items()}
+    tried |= {f"{name} of σ(ℓ)": (on_probability(one),) for name, one in added.items()}
+    return {
+        name: Way(TOY, games.minibatch(games.penalized(whole, *those), TOY.batch), rules.alternating(optax.sgd(3e-3)))
+        for name, those in tried.items()
+    }
+
+
+def compute(settings: Settings, out: Path) -> Data:
+    return played(ways(), settings, out)
+
+
+EXPERIMENT = Experiment(
+    "reproductions/thanh_tung_2019", Settings, compute, covering, TOY_FIGURES, partial(table, CLAIM),
+    x64=False, devices=None,
+)  # fmt: skip
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
