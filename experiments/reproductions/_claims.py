@@ -6,7 +6,7 @@ added to them. docs/claims.md has the verdicts.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,16 +87,22 @@ def surfaces(ways: Mapping[str, Way], data: Data) -> Data:
     return {"axis": axis, "surfaces": found}
 
 
-def covering(data: Data) -> str:
-    """An answer of a line for each way to train: how many seeds end with all modes, and how many have collapsed."""
-    lines = []
-    for name, way in data["ways"].items():
-        found, fates = way["summary"]["all modes at the end"], way["summary"]["fates"]
-        lines.append(
-            f"{name}: {found[0]:.0%} ({found[1]:.0%} to {found[2]:.0%}) of {way['summary']['seeds']} seeds end with "
-            f"all modes, {fates['collapsed'][0]:.0%} collapse, {fates['cycles'][0]:.0%} cycle."
-        )
-    return "\n".join(lines)
+def covering(data: Data, better: Collection[str]) -> str:
+    """A verdict on the claim that the ways named `better` cover all modes and the others do not, and the shares.
+
+    It is confirmed if the intervals of the shares lie apart, and open if they do not.
+    """
+    shares = {name: way["summary"]["all modes at the end"] for name, way in data["ways"].items()}
+    good, bad = ([shares[name] for name in shares if (name in better) == chosen] for chosen in (True, False))
+    if min(low for _, low, _ in good) > max(high for _, _, high in bad):
+        verdict = "Confirmed"
+    elif max(high for _, _, high in good) < min(low for _, low, _ in bad):
+        verdict = "The opposite holds"
+    else:
+        verdict = "Not confirmed" if min(good) <= max(bad) else "Not decided by so few seeds"
+    seeds = next(iter(data["ways"].values()))["summary"]["seeds"]
+    listed = "; ".join(f"{name} {one:.0%} ({low:.0%} to {high:.0%})" for name, (one, low, high) in shares.items())
+    return f"{verdict}. Shares of {seeds} seeds that end with all modes:\n{listed}."
 
 
 def table(claim: str, data: Data) -> None:

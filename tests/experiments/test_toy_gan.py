@@ -1,0 +1,117 @@
+import _claims
+import gulrajani_2017
+import jax
+import mescheder_2017
+import metz_2017
+import numpy as np
+import pacgan_2018
+import pytest
+import qin_2020
+import thanh_tung_2019
+import toy_gan
+import xarray as xr
+from _methods import ORDERS
+from _toys import DESCENTS, DIMS, FATES, TOY_METHODS, fate, share, summary
+
+from slantgan_jax import datasets, losses
+
+TINY = "--seeds 3 --steps 50 --batch 8 --generator 4 --discriminator 4 --latents 2 --data"
+
+
+def shapes(settings):
+    """The shapes of the results of a run, traced and not computed."""
+    return jax.eval_shape(lambda seed: toy_gan.run(jax.random.key(seed), settings), np.uint32(0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", TOY_METHODS)
+def test_every_method_plays_with_every_optimizer(method):
+    for optimizer in DESCENTS:
+        found = shapes(toy_gan.Settings(method=method, optimizer=optimizer, objective="saturating"))
+    assert found["points"].shape == (50, 256, 2)
+    assert found["histogram"].shape == (50, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("data", "packing"), [(name, 1 + i % 2) for i, name in enumerate(datasets.DATASETS)])
+def test_every_data_set_is_played(data, packing):
+    found = shapes(toy_gan.Settings(data=data, packing=packing, batch_norm=True, independent_latents=True))
+    assert set(found) <= {*DIMS, "finite"}
+    assert ("modes" in found) == (datasets.DATASETS[data]().modes is not None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", losses.OBJECTIVES)
+@pytest.mark.parametrize("order", [name for name in ORDERS if name != "tutorial"])
+def test_every_objective_is_played_in_every_order(objective, order):
+    assert shapes(toy_gan.Settings(objective=objective, order=order))["finite"].shape == ()
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        mescheder_2017.ways(),
+        qin_2020.ways(),
+        metz_2017.ways(),
+        thanh_tung_2019.ways(),
+        pacgan_2018.ways(),
+        gulrajani_2017.ways(gulrajani_2017.Settings(data="roll")),
+    ],
+)
+@pytest.mark.slow
+def test_every_way_of_the_reproductions_can_be_played(ways):
+    for name, way in ways.items():
+        found = jax.eval_shape(lambda seed, way=way: _claims._run(way, 100, jax.random.key(seed)), np.uint32(0))
+        assert found["points"].shape == (50, 256, 2), name
+
+
+@pytest.mark.slow
+def test_more_seeds_are_added_to_the_store(tmp_path):
+    first = toy_gan.EXPERIMENT.parse([*f"{TINY} ring --out".split(), str(tmp_path)])
+    again = toy_gan.EXPERIMENT.parse([*f"{TINY} ring --out".split(), str(tmp_path), "--seeds", "5"])
+    assert again["runs"]["modes"].shape == (5, 50)
+    for name, values in first["runs"].items():
+        np.testing.assert_array_equal(again["runs"][name][:3], values)
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    assert (tmp_path / "training.gif").stat().st_size > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["roll", "two-gaussians-berard"])
+def test_data_without_modes_and_on_a_line_are_drawn(tmp_path, data):
+    found = toy_gan.EXPERIMENT.parse([*f"{TINY} {data} --out".split(), str(tmp_path)])
+    assert np.isfinite(found["summary"]["sliced_wasserstein"]).all()
+    assert (tmp_path / "modes.png").exists() == (data != "roll")
+
+
+def test_a_fate_is_told_from_the_second_half():
+    """Eight modes, 40 records: one run of each fate."""
+    captured = np.full((4, 40), 8)
+    captured[1:3, 20:], captured[3, 20:] = 1, 6
+    histogram = np.zeros((4, 40, 8))
+    histogram[..., 0] = 1
+    histogram[2, 20:] = np.eye(8)[np.arange(20) % 2]
+    assert [FATES[i] for i in fate(captured, histogram)] == ["covers", "collapsed", "cycles", "between"]
+
+
+def test_shares_have_wilson_intervals():
+    """The interval of Wilson 1927 for 1 of 10, by its formula with z = 1.959964."""
+    z, p, n = 1.959964, 0.1, 10
+    center, half = (p + z**2 / 2 / n) / (1 + z**2 / n), z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / 4 / n**2)
+    np.testing.assert_allclose(share(np.arange(10) == 3), (0.1, center - half, center + half), rtol=1e-5)
+
+
+def test_a_summary_is_of_the_last_record():
+    modes = np.tile([8, 1], (4, 5))
+    ds = xr.Dataset(
+        {
+            "modes": (("seed", "record"), modes),
+            "quality": (("seed", "record"), modes / 10),
+            "histogram": (("seed", "record", "mode"), np.ones((4, 10, 8)) / 8),
+            "finite": ("seed", [True, True, True, False]),
+        }
+    )
+    found = summary(ds)
+    assert found["modes"] == [1, 1, 1]
+    assert found["all modes at the end"][0] == 0
+    assert found["finite"][0] == 0.75
