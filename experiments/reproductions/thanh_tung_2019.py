@@ -65,8 +65,9 @@ def compute(settings: Settings, out: Path) -> Data:
     return played(ways(), settings, out)
 
 
+BETTER = ("0-GP of ℓ", "0-GP of σ(ℓ)")
 EXPERIMENT = Experiment(
-    "reproductions/thanh_tung_2019", Settings, compute, partial(covering, better=("0-GP of ℓ", "0-GP of σ(ℓ)")), TOY_FIGURES,
+    "reproductions/thanh_tung_2019", Settings, compute, partial(covering, better=BETTER), TOY_FIGURES,
     partial(table, CLAIM), x64=False, devices=None,
 )  # fmt: skip
 
