@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from figures.toy_gan import cloud
 
-from slantgan_jax.plots import GENERATOR, Panel
+from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, QUIET, Panel
 
 DRAWN = 4
 """The first so many seeds are drawn one by one."""
@@ -32,4 +32,22 @@ def samples(figure: Panel, data: dict[str, Any]) -> None:
         line[-1].plot(data["record"], middle, color=GENERATOR)
         line[-1].set(xlabel="step", ylabel=measure.replace("_", " "), ylim=(0, None))
         line[-1].set_title("median over seeds, and 10 to 90 %", fontsize=8)
+    figure.suptitle(data["answer"], fontsize=11)
+
+
+def landscape(figure: Panel, data: dict[str, Any]) -> None:
+    """A row for each way to train: the path angle and norm from the start to the end of runs, and eigenvalues of J."""
+    rows = data["ways"]
+    for (name, way), line in zip(rows.items(), figure.subplots(len(rows), 3, squeeze=False), strict=True):
+        found = way["landscape"]
+        shares = np.linspace(-0.1, 1.1, found["cosines"].shape[1])
+        for ax, measure in ((line[0], "cosines"), (line[1], "norms")):
+            ax.plot(shares, found[measure].T, color=GENERATOR, alpha=0.7)
+            ax.set(xlabel="share of the line from start to end", title=name)
+        line[0].set(ylabel="cosine of descent and line", ylim=(-1, 1))
+        line[1].set(ylabel="norm of the field", yscale="log")
+        values = found["eigenvalues of J"].ravel()
+        line[2].plot(values.real, values.imag, ".", color=DISCRIMINATOR)
+        line[2].axvline(0, color=QUIET, linewidth=0.8)
+        line[2].set(xlabel="real part", ylabel="imaginary part", title=f"{name}: leading eigenvalues of J at the end")
     figure.suptitle(data["answer"], fontsize=11)

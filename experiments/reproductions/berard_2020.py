@@ -1,0 +1,133 @@
+"""Berard et al. 2020, "A closer look at the optimization landscapes of generative adversarial networks" (1906.04848).
+
+Settings: their published train_mixture_gan.py. Two normal distributions at -2 and 2 on a line; one hidden layer of 100
+ReLU in both networks, PyTorch's start; 100 normal latents; 10,000 fixed pairs of point and latent, all in each batch;
+gradient descent with 0.1 for D and 0.01 for G; 100,000 steps of extragradient, of alternating or of simultaneous moves.
+
+By default this runs at a reduced size, 1,000 pairs and 10,000 steps. `--full` has the published size.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import optax
+from _claims import TOY_FIGURES, Data, Experiment, Figure, ToySettings, Way, played, players_of, table
+from _experiment import check_known
+from _toys import Toy, perceptron
+from figures import reproductions as figures
+
+from slantgan_jax import Players, Rule, datasets, distributions, fields, games, losses, penalties, rules
+from slantgan_jax.analysis import matrix_free, path_angle
+from slantgan_jax.types import Loss
+
+CLAIM = "Training rotates around the point that it reaches, where G is at a saddle of its own loss: no local Nash point."
+RATES = Players(0.01, 0.1)
+DESCENT = Players(optax.sgd(0.01), optax.sgd(0.1))
+OBJECTIVES = {"nsgan": losses.non_saturating, "gan": losses.saturating, "wgan": losses.wasserstein}
+RULES: dict[str, Rule] = {
+    "extra": rules.simultaneous(DESCENT, fields.extragradient(RATES)),
+    "alt": rules.alternating(DESCENT),
+    "sim": rules.simultaneous(DESCENT),
+}
+FULL_PAIRS, REDUCED_PAIRS, FULL_STEPS = 10_000, 1_000, 100_000
+EIGENVALUES = 20
+TOY = Toy(
+    datasets.mixture([[-2.0], [2.0]], 1.0),
+    perceptron((100, 100, 1), init="PyTorch"),
+    perceptron((1, 100, 1), init="PyTorch"),
+    distributions.normal((100,)),
+    batch=REDUCED_PAIRS,
+)
+
+
+@dataclass(frozen=True)
+class Settings(ToySettings):
+    """Does training rotate around the point that it reaches, and is that point a saddle for G?"""
+
+    losses: Annotated[tuple[str, ...], partial(check_known, known=OBJECTIVES)] = ("nsgan", "gan")
+    """What the players minimize; wgan clips D's parameters to 1."""
+    methods: Annotated[tuple[str, ...], partial(check_known, known=RULES)] = ("extra",)
+    """Who moves when."""
+    seeds: int = 4
+    """The number of runs of each way to train; seed S is jax.random.key(S)."""
+    steps: int = 10_000
+    """Steps of a run."""
+    full: bool = False
+    """The published size."""
+
+
+def ways(settings: Settings) -> dict[str, Way]:
+    pairs = FULL_PAIRS if settings.full else REDUCED_PAIRS
+    found = {}
+    for loss in settings.losses:
+        toy = TOY._replace(objective=OBJECTIVES[loss], batch=pairs)
+        game = games.on_sample(toy.game(), toy.game().sample(jax.random.key(1234), 0))
+        for method in settings.methods:
+            rule = RULES[method]
+            if loss == "wgan":
+                clipped = Players(DESCENT.generator, penalties.clipped(DESCENT.discriminator, 1.0))
+                rule = rules.simultaneous(clipped, fields.extragradient(RATES))
+            found[f"{loss}, {method}"] = Way(toy, game, rule)
+    return found
+
+
+def compute(settings: Settings, out: Path) -> Data:
+    settings = replace(settings, steps=FULL_STEPS) if settings.full else settings
+    data = played(ways(settings), settings, out)
+    for name, way in ways(settings).items():
+        found = [
+            landscape(way, seed, numbers) for seed, numbers in enumerate(data["ways"][name]["players"])
+        ]
+        data["ways"][name]["landscape"] = {key: np.stack([one[key] for one in found]) for key in found[0]}
+    return data
+
+
+def landscape(way: Way, seed: int, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    """At the end of a run: leading eigenvalues of J, those of G's own second derivatives, and the path angle to there."""
+    start = way.toy.init(jax.random.split(jax.random.key(seed))[0])
+    end = players_of(way, numbers)
+    with jax.enable_x64(True):
+        total = partial(games.total_losses, way.game, sample=())
+        field = fields.gradients(total)
+        path = path_angle.path_angle(field, start, end)
+        flow = matrix_free.flow_eigenvalues(field, end, EIGENVALUES, "LM")
+        own = matrix_free.flow_eigenvalues(partial(slope_of_generator, total, end.discriminator), end.generator, 1, "LR")
+    return {
+        "eigenvalues of J": -flow.eigenvalues,
+        "residuals": flow.residuals,
+        "least eigenvalue of G": -own.eigenvalues.real,
+        "cosines": -np.asarray(path.cosines),
+        "norms": np.asarray(path.norms),
+    }
+
+
+def slope_of_generator(total: Loss, discriminator: Any, generator: Any) -> Any:
+    """∇_θ L_G."""
+    return jax.grad(lambda own: total(Players(own, discriminator)).generator)(generator)
+
+
+def answer(data: Data) -> str:
+    lines = []
+    for name, way in data["ways"].items():
+        found = way["landscape"]
+        ratio = np.abs(found["eigenvalues of J"].imag).max(1) / np.abs(found["eigenvalues of J"].real).max(1)
+        saddles = int((found["least eigenvalue of G"] < 0).sum())
+        lines.append(
+            f"{name}: the largest imaginary part is {np.median(ratio):.2g} of the largest real part; G is at a saddle "
+            f"in {saddles} of {len(ratio)} runs."
+        )
+    return "\n".join(lines)
+
+
+EXPERIMENT = Experiment(
+    "reproductions/berard_2020", Settings, compute, answer,
+    TOY_FIGURES | {"landscape.png": Figure(figures.landscape, size=figures.size)},
+    partial(table, CLAIM), x64=False, devices=None,
+)  # fmt: skip
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
