@@ -6,7 +6,7 @@ Six concepts, in the order in which a reader needs them: `Players`, `Distributio
 
 from typing import TYPE_CHECKING, Any
 
-from slantgan_jax import cpu, distributions, faces, fields, games, losses, networks, numerics, penalties, rules
+from slantgan_jax import cpu, distributions, faces, fields, games, losses, metrics, networks, numerics, penalties, rules
 from slantgan_jax.distributions import Distribution
 from slantgan_jax.games import Game, expected, gan, minibatch, penalized, slanted_land
 from slantgan_jax.losses import Objective
@@ -40,6 +40,7 @@ __all__ = [
     "generate",
     "logit",
     "losses",
+    "metrics",
     "minibatch",
     "mlp",
     "networks",

@@ -32,6 +32,20 @@ NORMAL_NODES = 8, 64
 """Gauss-Hermite nodes for each of up to four normal numbers, and for a single one."""
 
 
+class Modes(NamedTuple):
+    """The known modes of a mixture of k normal distributions with one common deviation.
+
+    Attributes:
+      centers: `[k, d]`, the means, in the units of the points.
+      weights: `[k]`, the probabilities of the modes; they sum to 1.
+      deviation: σ, a scalar: each coordinate of a point is normal around the center of its mode with this deviation.
+    """
+
+    centers: Any
+    weights: Any
+    deviation: Any
+
+
 class Distribution(NamedTuple):
     """A random variable: its draws by counter and, if known, a quadrature.
 
