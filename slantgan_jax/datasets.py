@@ -123,13 +123,17 @@ DATASETS: dict[str, Callable[[], Distribution]] = {
 def _mixture_draw(
     centers: np.ndarray, deviation: float, shares: np.ndarray | None, key: PRNGKey, step: ArrayLike, stream: ArrayLike
 ) -> jax.Array:
+    reached: jax.Array
     if shares is None:
-        index = jnp.asarray(step) % len(centers)
+        reached, bounds = jnp.asarray(step) % len(centers), np.arange(1, len(centers))
     else:
-        own = distributions.uniform().sample(distributions.draw_key(key, step, stream), 0, 1)
-        index = jnp.sum(own >= as_float(np.cumsum(shares)[:-1]))
+        reached = distributions.uniform().sample(distributions.draw_key(key, step, stream), 0, 1)
+        bounds = np.cumsum(shares)[:-1]
+    place = as_float(centers[0])
+    for bound, center in zip(bounds, centers[1:], strict=True):  # XLA would look up an index one by one
+        place = jnp.where(reached >= bound, as_float(center), place)
     noise = distributions.normal(centers.shape[1:]).sample(key, step, stream)
-    return as_float(centers)[index] + deviation * noise
+    return place + deviation * noise
 
 
 def _mixture_log_density(centers: np.ndarray, deviation: float, shares: np.ndarray, point: Any) -> jax.Array:

@@ -34,12 +34,17 @@ NORMAL_NODES = 8, 64
 
 
 class Modes(NamedTuple):
-    """The known modes of a mixture of normal distributions: `centers` `[k, d]`, `weights` `[k]` of sum 1, and the
-    `deviation` of all of them, a scalar."""
+    """The known modes of a mixture of k normal distributions with one common deviation.
 
-    centers: jax.Array
-    weights: jax.Array
-    deviation: jax.Array
+    Attributes:
+      centers: `[k, d]`, the means, in the units of the points.
+      weights: `[k]`, the probabilities of the modes; they sum to 1.
+      deviation: σ, a scalar: each coordinate of a point is normal around the center of its mode with this deviation.
+    """
+
+    centers: Any
+    weights: Any
+    deviation: Any
 
 
 class Distribution(NamedTuple):

@@ -1,9 +1,9 @@
 """Games: how the players start, what a step draws, and what each player minimizes.
 
-A rule and a run know a game only through the fields of `Game`. Three functions make a game of a game, and they compose
+A rule and a run know a game only through the fields of `Game`. Four functions make a game of a game, and they compose
 in this order:
 
-    minibatch(expected(penalized(game, r1(0.1)), over="latent"), 5)
+    on_sample(minibatch(expected(penalized(game, r1(0.1)), over="latent"), 5), sample)
 
 See docs/bring_your_own.md.
 """
@@ -21,7 +21,7 @@ from jax.typing import ArrayLike
 from slantgan_jax import distributions, faces, losses, networks
 from slantgan_jax.distributions import Distribution
 from slantgan_jax.losses import LogitLoss, Objective
-from slantgan_jax.numerics import as_float, check_count, check_number, shown
+from slantgan_jax.numerics import as_float, as_floats, check_count, check_number, shown
 from slantgan_jax.penalties import Penalty, PenaltyInputs, PenaltyLoss
 from slantgan_jax.types import Image, Loss, Players, PRNGKey
 
@@ -341,6 +341,29 @@ def minibatch(game: Game, size: int) -> Game:
     )
 
 
+def on_sample(game: Game, sample: Any) -> Game:
+    """`game` with the draws of one fixed `sample` at every step. It draws nothing, so that no expectation is left.
+
+    It stands in for the expected game where that cannot be integrated: `on_sample(minibatch(game, 4096), sample)`.
+
+    Args:
+      game: any game.
+      sample: one of its samples, as `game.sample(key, step)` returns it; its numbers take the precision of the trace.
+
+    Raises:
+      ValueError: `sample` is not of the kind that the game draws.
+    """
+    if not isinstance(sample, type(game.draws)):
+        raise ValueError(f"the sample is {shown(sample)}: give one of this game, as game.sample(key, 0) returns it")
+    return game._replace(
+        draws=(),
+        losses=type(game.losses)(
+            *(tuple(jax.jit(partial(_loss_on, loss, sample)) for loss in own) for own in game.losses)
+        ),
+        discriminate=None,
+    )
+
+
 def _names(game: Game) -> tuple[str, ...]:
     return game.draws._fields if game.draws else ()
 
@@ -451,6 +474,11 @@ def _depends(function: Callable[[Any], jax.Array], sample: Any, name: str, value
 
 def _item(values: Any, index: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], values)
+
+
+def _loss_on(loss: Loss, sample: Any, players: Any, nothing: Any) -> jax.Array:
+    del nothing
+    return loss(players, as_floats(sample))
 
 
 def _mean_loss(loss: Loss, players: Any, batch: Any) -> jax.Array:

@@ -224,6 +224,6 @@ def _perceptron(
             "one input, so map it over a batch with jax.vmap"
         )
     for layer in layers[:-1]:
-        values = layer.weights @ values
+        values = values @ layer.weights.T  # in this order a batch stays a matrix of rows, whose sums are vectorized
         values = activation((normalized(values) if batch_norm else values) + layer.biases)
-    return layers[-1].weights @ values + layers[-1].biases
+    return values @ layers[-1].weights.T + layers[-1].biases

@@ -48,6 +48,11 @@ def as_float(values: Any) -> jax.Array:
     return jnp.asarray(values, jnp.result_type(float))
 
 
+def as_floats(tree: Any) -> Any:
+    """`tree` with its floating-point leaves in the precision of the trace; counts stay as they are."""
+    return jax.tree.map(lambda x: as_float(x) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else x, tree)
+
+
 def squared_norm(tree: Any) -> jax.Array:
     """‖tree‖², the sum of the squares of all numbers of a pytree."""
     return jax.tree.reduce(jnp.add, jax.tree.map(lambda leaf: jnp.sum(leaf**2), tree))

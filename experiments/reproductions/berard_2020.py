@@ -24,7 +24,9 @@ from slantgan_jax import Players, Rule, datasets, distributions, fields, games, 
 from slantgan_jax.analysis import matrix_free, path_angle
 from slantgan_jax.types import Loss
 
-CLAIM = "Training rotates around the point that it reaches, where G is at a saddle of its own loss: no local Nash point."
+CLAIM = (
+    "Training rotates around the point that it reaches, where G is at a saddle of its own loss: no local Nash point."
+)
 RATES = Players(0.01, 0.1)
 DESCENT = Players(optax.sgd(0.01), optax.sgd(0.1))
 OBJECTIVES = {"nsgan": losses.non_saturating, "gan": losses.saturating, "wgan": losses.wasserstein}
@@ -79,9 +81,7 @@ def compute(settings: Settings, out: Path) -> Data:
     settings = replace(settings, steps=FULL_STEPS) if settings.full else settings
     data = played(ways(settings), settings, out)
     for name, way in ways(settings).items():
-        found = [
-            landscape(way, seed, numbers) for seed, numbers in enumerate(data["ways"][name]["players"])
-        ]
+        found = [landscape(way, seed, numbers) for seed, numbers in enumerate(data["ways"][name]["players"])]
         data["ways"][name]["landscape"] = {key: np.stack([one[key] for one in found]) for key in found[0]}
     return data
 
@@ -95,7 +95,9 @@ def landscape(way: Way, seed: int, numbers: np.ndarray) -> dict[str, np.ndarray]
         field = fields.gradients(total)
         path = path_angle.path_angle(field, start, end)
         flow = matrix_free.flow_eigenvalues(field, end, EIGENVALUES, "LM")
-        own = matrix_free.flow_eigenvalues(partial(slope_of_generator, total, end.discriminator), end.generator, 1, "LR")
+        own = matrix_free.flow_eigenvalues(
+            partial(slope_of_generator, total, end.discriminator), end.generator, 1, "LR"
+        )
     return {
         "eigenvalues of J": -flow.eigenvalues,
         "residuals": flow.residuals,

@@ -22,7 +22,7 @@ from slantgan_jax import fields, games
 from slantgan_jax.analysis.lyapunov import carried
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float, check_count
+from slantgan_jax.numerics import as_float, as_floats, check_count
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -97,7 +97,7 @@ def flow_eigenvalues(
       tangents: directions of zero modes, `Players` with a leading axis (`equilibria.tangents`). Their eigenvalues are
         exactly 0. If the field changes along them, all others are NaN.
     """
-    _check_precision()
+    check_precision()
     players = jax.tree.map(as_float, players)
     values = eigenvalues_modulo(-fields.jacobian(expected_field(game, transform), players), tangents)
     return values[jnp.lexsort((-values.imag, -values.real))]
@@ -111,9 +111,9 @@ def update_map(
     Returns:
       The map, the numbers at `players` or at the given state, and the function from numbers to their state.
     """
-    _check_precision()
+    check_precision()
     check_count("steps", steps)
-    players = jax.tree.map(_in_doubles, players)
+    players = as_floats(players)
     full = games.expected(game, over)
 
     def advanced(state: State) -> State:
@@ -272,14 +272,10 @@ def fixed_point(
     return FixedPoint(state_of(found), jnp.linalg.norm(update(found) - found))
 
 
-def _check_precision() -> None:
+def check_precision() -> None:
+    """Raises `ValueError` outside of the scope of `jax.enable_x64`."""
     if jnp.result_type(float) != jnp.float64:
         raise ValueError("spectra need float64, in which a zero mode is one: call this inside of jax.enable_x64(True)")
-
-
-def _in_doubles(leaf: Any) -> Any:
-    """A floating-point number of players or of a state, in the precision of the trace; counts as they are."""
-    return as_float(leaf) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else leaf
 
 
 def _padded(tangents: Players, size: int) -> jax.Array:

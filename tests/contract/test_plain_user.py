@@ -28,7 +28,7 @@ def test_importing_the_package_loads_only_what_training_needs():
     said = printed(f"import sys, slantgan_jax; {names}; from slantgan_jax import sweep; {names}").splitlines()
     loaded, after = (set(line.split()) for line in said)
     assert {"jax", "optax", "numpy"} <= loaded
-    assert not {"matplotlib", "xarray", "zarr", "pandas", "tqdm", "tyro", "PIL"} & loaded
+    assert not {"matplotlib", "xarray", "zarr", "pandas", "tqdm", "tyro", "PIL", "ot"} & loaded
     assert "xarray" in after
 
 

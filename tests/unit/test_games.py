@@ -98,6 +98,22 @@ def test_a_game_in_turn_has_the_data_one_after_the_other_and_their_mean_is_the_e
     np.testing.assert_allclose(games.expected_losses(turn, players), expected, rtol=1e-14)
 
 
+def test_a_game_on_one_sample_has_its_losses_at_every_step():
+    game = games.minibatch(games.penalized(GAME, penalties.wgan_gp(0.3)), 3)
+    players, sample = game.init(jax.random.key(0)), jax.jit(game.sample)(jax.random.key(1), 4)
+    fixed = games.on_sample(game, sample)
+    assert fixed.sample(jax.random.key(2), 5) == ()
+    on_it = games.total_losses(game, players, sample)
+    jax.tree.map(np.testing.assert_array_equal, games.total_losses(fixed, players, ()), on_it)
+    jax.tree.map(np.testing.assert_array_equal, games.expected_losses(fixed, players), on_it)
+    with jax.enable_x64(True):  # the sample was drawn in float32
+        losses = games.expected_losses(fixed, jax.tree.map(lambda leaf: leaf.astype(float), players))
+    assert losses.generator.dtype == np.float64
+    np.testing.assert_allclose(losses, on_it, rtol=1e-6)
+    with pytest.raises(ValueError, match="the sample is 3: give one of this game"):
+        games.on_sample(game, 3)
+
+
 def test_dirac_gan_is_the_papers_definition(x64):
     """L(θ, ψ) = f(ψθ) + f(0) with f(t) = -s(-t), which the discriminator maximizes; here ψ has the opposite sign."""
     game = games.dirac(losses.saturating)

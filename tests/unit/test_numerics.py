@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from slantgan_jax.numerics import as_float, rk4_slope, safe_norm, squared_norm
+from slantgan_jax.numerics import as_float, as_floats, rk4_slope, safe_norm, squared_norm
 
 
 def test_the_norm_is_safe_at_zero_and_nowhere_else():
@@ -30,6 +30,15 @@ def test_the_runge_kutta_slope_is_exact_for_cubics_and_for_no_step(x64):
     np.testing.assert_allclose(h * rk4_slope(slope, start, moved)[1], 0.8**4 - 0.5**4, rtol=1e-14)
     stays = rk4_slope(slope, start, lambda place, fraction, k: place)
     assert stays == slope(start)
+
+
+def test_numbers_of_a_tree_take_the_precision_of_the_trace_and_counts_stay():
+    tree = {"x": np.float32(0.5), "count": np.uint32(3), "is": np.bool_(True)}
+    for enabled, float_type in ((True, jnp.float64), (False, jnp.float32)):
+        with jax.enable_x64(enabled):
+            found = as_floats(tree)
+            assert found["x"].dtype == float_type
+            assert (found["count"].dtype, found["is"].dtype) == (np.uint32, np.bool_)
 
 
 def test_constants_take_the_precision_of_the_trace():

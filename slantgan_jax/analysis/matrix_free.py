@@ -1,0 +1,157 @@
+"""Spectra without the matrix: the leading eigenvalues of a flow or of a rule's step, for players of any size.
+
+`spectra` makes the whole Jacobian. These functions only multiply it by vectors, `jax.jvp`, in the restarted Arnoldi
+method of ARPACK (Lehoucq, Sorensen & Yang 1998, ARPACK Users' Guide), which scipy has. They run on the host, and
+cannot be jitted or vmapped. What they compile is kept: the same field, or rule and game, with other players costs no
+compilation. They raise `ValueError` outside of the scope of `jax.enable_x64`.
+
+Draws that cannot be integrated are replaced by one large sample, see `games.on_sample`.
+docs/theory/stability.md#spectra-without-the-matrix says what converges, and what may be overlooked.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
+
+from slantgan_jax.analysis import spectra
+from slantgan_jax.analysis.spectra import Over
+from slantgan_jax.fields import Field
+from slantgan_jax.games import Game
+from slantgan_jax.numerics import as_floats, check_count
+from slantgan_jax.rules import Rule, State
+
+BASIS = 40
+"""The least number of vectors of the Krylov basis: twice ARPACK's usual 20 needs fewer products on networks."""
+
+RANKS = {
+    "LM": lambda values: -np.abs(values),
+    "LR": lambda values: -values.real,
+    "SR": lambda values: values.real,
+    "LI": lambda values: -np.abs(values.imag),
+}
+"""What `which` may be, and the number that is smallest for the first eigenvalue: scipy's names."""
+
+
+class Leading(NamedTuple):
+    """Some eigenvalues, and how well each is one.
+
+    Attributes:
+      eigenvalues: `[count]`, complex, in the order of `which`; of a pair first the one above. NaN for those that did
+        not converge, and for all if a product is not finite.
+      residuals: `[count]`, ‖A v - λ v‖ of the eigenvector v with ‖v‖ = 1. It bounds the error of an eigenvalue of a
+        normal matrix; otherwise times the eigenvalue's condition.
+    """
+
+    eigenvalues: np.ndarray
+    residuals: np.ndarray
+
+
+def flow_eigenvalues(
+    field: Field, players: Any, count: int = 6, which: str = "LR", *, basis: int | None = None, restarts: int = 300
+) -> Leading:
+    """The `count` leading eigenvalues of -J of a `field`, the modes of the flow ω' = -ξ(ω), as `Leading`.
+
+    Args:
+      field: the field ξ, for instance `spectra.expected_field(games.on_sample(game, sample))`.
+      players: the point of linearization. Eigenvalues are meaningful only at an equilibrium.
+      count: how many.
+      which: "LR" for the largest real part, "SR" for the smallest, "LM" for the largest modulus, "LI" for the largest
+        imaginary part. Modes that grow are found by "LR". It is slow, or fails, if many modes hardly decay.
+      basis: the number of vectors of `players`' size in memory; by default 40, or 2 `count` + 3 if that is more. A
+        larger one converges with fewer products, and overlooks less. Up to this size the whole Jacobian is made.
+      restarts: the largest number of times that the basis is built anew, each time with at most `basis` products.
+
+    Raises:
+      ValueError: outside of float64, another `which`, or numbers that do not fit.
+    """
+    spectra.check_precision()
+    players = as_floats(players)
+    size = ravel_pytree(players)[0].size
+    return _leading(partial(_flow_product, field, players), size, count, which, basis, restarts)
+
+
+def update_eigenvalues(
+    rule: Rule,
+    game: Game,
+    players: Any,
+    steps: int = 1,
+    over: Over = None,
+    count: int = 6,
+    which: str = "LM",
+    *,
+    basis: int | None = None,
+    restarts: int = 300,
+) -> Leading:
+    """The `count` leading eigenvalues of `spectra.update_jacobian(rule, game, players, steps, over)`, as `Leading`.
+
+    Args:
+      rule, game, players, steps, over: as in `spectra.update_jacobian`; for instance `games.on_sample(game, sample)`.
+      count, which, basis, restarts: as in `flow_eigenvalues`. The modes that decay slowest, or grow, are those of "LM".
+
+    Raises:
+      ValueError: as `flow_eigenvalues`, and what `games.expected` refuses.
+    """
+    _, flat, state_of = spectra.update_map(rule, game, players, steps, over)
+    over = over if over is None or isinstance(over, str) else tuple(over)
+    product = partial(_update_product, rule, game, steps, over, state_of(flat))
+    return _leading(product, flat.size, count, which, basis, restarts)
+
+
+@partial(jax.jit, static_argnums=0)
+def _flow_product(field: Field, players: Any, vector: jax.Array) -> jax.Array:
+    """-J v."""
+    direction = ravel_pytree(players)[1](vector)
+    return -ravel_pytree(jax.jvp(field, (players,), (direction,))[1])[0]
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _update_product(rule: Rule, game: Game, steps: int, over: Over, state: State, vector: jax.Array) -> jax.Array:
+    """M v; `vector` moves the numbers that the rule carries."""
+    update, flat, _ = spectra.update_map(rule, game, state, steps, over)
+    return jax.jvp(update, (flat,), (vector,))[1]
+
+
+def _leading(
+    product: Callable[[Any], jax.Array], size: int, count: int, which: str, basis: int | None, restarts: int
+) -> Leading:
+    if which not in RANKS:
+        raise ValueError(f"which is {which!r}: give one of {', '.join(RANKS)}")
+    if check_count("count", count) > size:
+        raise ValueError(f"count is {count}: there are {size} eigenvalues")
+    basis = max(BASIS, 2 * count + 3) if basis is None else check_count("basis", basis, count + 3)
+    check_count("restarts", restarts)
+    values, vectors = _eigenpairs(product, size, count, which, basis, restarts)
+    order = np.lexsort((-values.imag, RANKS[which](values)))[:count]
+    found = Leading(np.full(count, np.nan, complex), np.full(count, np.nan))
+    for place, index in enumerate(order):
+        vector = vectors[:, index] / np.linalg.norm(vectors[:, index])
+        image = np.asarray(product(vector.real)) + 1j * np.asarray(product(vector.imag))
+        found.eigenvalues[place] = values[index]
+        found.residuals[place] = np.linalg.norm(image - values[index] * vector)
+    return found
+
+
+def _eigenpairs(
+    product: Callable[[Any], jax.Array], size: int, count: int, which: str, basis: int, restarts: int
+) -> tuple[Any, Any]:
+    """Eigenvalues and eigenvectors, in no order: all of a small matrix, else those of `count` and one that converge.
+
+    Of a pair at the end of `count` ARPACK keeps either one. One more eigenvalue makes the pair whole.
+    """
+    start = np.random.default_rng(0).normal(size=size)  # any will do; this one is the same for every call
+    if not np.isfinite(product(start)).all():  # neither LAPACK nor ARPACK has a defined answer then
+        return np.zeros(0), np.zeros((size, 0))
+    if size <= basis:
+        return np.linalg.eig(np.stack([product(column) for column in np.eye(size)], axis=1))
+    shape, matvec = (size, size), lambda v: np.asarray(product(v.ravel()))
+    operator = LinearOperator(shape, matvec, dtype=np.float64)  # pyright: ignore[reportCallIssue]
+    try:
+        pairs: Any = eigs(operator, count + 1, which=which, v0=start, ncv=basis, maxiter=restarts, rng=0)
+        return pairs
+    except ArpackNoConvergence as error:
+        return error.eigenvalues, error.eigenvectors

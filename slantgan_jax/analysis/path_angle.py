@@ -1,0 +1,62 @@
+"""The path angle: how a game's field points along the line from where a run started to where it ended.
+
+Berard et al. 2020 (arXiv:1906.04848). With ω(α) = start + α (end - start) and a field ξ,
+
+    path angle   ⟨ξ(ω(α)), end - start⟩ / (‖ξ(ω(α))‖ ‖end - start‖)
+    path norm    ‖ξ(ω(α))‖
+
+A rule descends ξ. Where players are attracted to the end, the angle jumps from -1 to 1 at α = 1; where they rotate
+around it, the angle is a bump that does not change its sign. The published code takes the line from end to start, so
+that its angle has the other sign, and its norm is the square. See docs/methods.md#metrics-of-samples.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
+
+from slantgan_jax.fields import Field
+from slantgan_jax.numerics import as_float
+
+SHARES = np.linspace(-0.1, 1.1, 100)
+"""The published code's places on the line, as shares of its length."""
+
+
+class PathAngle(NamedTuple):
+    """What `path_angle` returns, at each share α.
+
+    Attributes:
+      cosines: `[shares]`, the path angle; NaN where the field is 0.
+      norms: `[shares]`, the path norm.
+    """
+
+    cosines: jax.Array
+    norms: jax.Array
+
+
+def path_angle(field: Field, start: Any, end: Any, shares: ArrayLike = SHARES) -> PathAngle:
+    """The cosine of the angle between a field and the line from `start` to `end`, and the field's norm, on that line.
+
+    It can be jitted and vmapped, and costs one evaluation of the field for each share.
+
+    Args:
+      field: ξ, for instance `spectra.expected_field(games.on_sample(game, sample))`: the same sample all along.
+      start, end: players of one structure. If they are equal, the cosines are NaN.
+      shares: α `[shares]`; 0 is the start, 1 the end.
+
+    Raises:
+      ValueError: `start` and `end` have different structures.
+    """
+    first, unravel = ravel_pytree(jax.tree.map(as_float, start))
+    line, _ = ravel_pytree(jax.tree.map(lambda a, b: as_float(b) - as_float(a), start, end))
+
+    def at(share: jax.Array) -> PathAngle:
+        direction = ravel_pytree(field(unravel(first + share * line)))[0]
+        norm = jnp.linalg.norm(direction)
+        return PathAngle(jnp.sum(direction * line) / (norm * jnp.linalg.norm(line)), norm)
+
+    return lax.map(at, as_float(shares))
