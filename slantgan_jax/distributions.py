@@ -29,6 +29,9 @@ KEY_PARITY = 0x1BD11BDA
 UNIFORM_NODES = 20
 """Gauss-Legendre nodes for z ~ U(0, 1). docs/theory/distances.md has their errors for steep generators."""
 
+FEW_NUMBERS = 4
+"""Up to so many normal numbers of an array are drawn one by one."""
+
 NORMAL_NODES = 8, 64
 """Gauss-Hermite nodes for each of up to four normal numbers, and for a single one."""
 
@@ -241,10 +244,17 @@ def _normal_draw(
     """√2 erf⁻¹(u) with u uniform on (-1, 1): number e of a draw is one hash of the counter e under the draw's key."""
     words, first, leaves = _hash(key, step, stream), 0, []
     low = jnp.nextafter(as_float(-1.0), as_float(0.0))
-    for shape in shapes:
-        counts = jnp.uint32(first) + jnp.arange(_size(shape), dtype=jnp.uint32).reshape(shape)
+
+    def numbers(counts: jax.Array) -> jax.Array:
         u = jnp.maximum(_unit(*threefry(words, (jnp.zeros_like(counts), counts))) * (1 - low) + low, low)
-        leaves.append(jnp.sqrt(as_float(2.0)) * jax.lax.erf_inv(u))
+        return jnp.sqrt(as_float(2.0)) * jax.lax.erf_inv(u)
+
+    for shape in shapes:
+        counts = first + np.arange(_size(shape), dtype=np.uint32)
+        # A batch of short vectors is not vectorized by XLA, one of numbers is; the bits are the same.
+        few = 0 < counts.size <= FEW_NUMBERS
+        flat = jnp.stack([numbers(jnp.asarray(count)) for count in counts]) if few else numbers(jnp.asarray(counts))
+        leaves.append(flat.reshape(shape))
         first += _size(shape)
     return jax.tree.unflatten(structure, leaves)
 

@@ -7,6 +7,7 @@ gradient descent with 0.1 for D and 0.01 for G; 100,000 steps of extragradient, 
 By default this runs at a reduced size, 1,000 pairs and 10,000 steps. `--full` has the published size.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,11 +23,8 @@ from figures import reproductions as figures
 
 from slantgan_jax import Players, Rule, datasets, distributions, fields, games, losses, penalties, rules
 from slantgan_jax.analysis import matrix_free, path_angle
-from slantgan_jax.types import Loss
 
-CLAIM = (
-    "Training rotates around the point that it reaches, where G is at a saddle of its own loss: no local Nash point."
-)
+CLAIM = "Training rotates around the point that it reaches, where G is at a saddle of its own loss."
 RATES = Players(0.01, 0.1)
 DESCENT = Players(optax.sgd(0.01), optax.sgd(0.1))
 OBJECTIVES = {"nsgan": losses.non_saturating, "gan": losses.saturating, "wgan": losses.wasserstein}
@@ -87,7 +85,7 @@ def compute(settings: Settings, out: Path) -> Data:
 
 
 def landscape(way: Way, seed: int, numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """At the end of a run: leading eigenvalues of J, those of G's own second derivatives, and the path angle to there."""
+    """At the end of a run: leading eigenvalues of J, the least one of G's own part, and the path angle to there."""
     start = way.toy.init(jax.random.split(jax.random.key(seed))[0])
     end = players_of(way, numbers)
     with jax.enable_x64(True):
@@ -101,13 +99,13 @@ def landscape(way: Way, seed: int, numbers: np.ndarray) -> dict[str, np.ndarray]
     return {
         "eigenvalues of J": -flow.eigenvalues,
         "residuals": flow.residuals,
-        "least eigenvalue of G": -own.eigenvalues.real,
+        "least eigenvalue of G": -np.real(own.eigenvalues),
         "cosines": -np.asarray(path.cosines),
         "norms": np.asarray(path.norms),
     }
 
 
-def slope_of_generator(total: Loss, discriminator: Any, generator: Any) -> Any:
+def slope_of_generator(total: Callable[[Any], Any], discriminator: Any, generator: Any) -> Any:
     """∇_θ L_G."""
     return jax.grad(lambda own: total(Players(own, discriminator)).generator)(generator)
 
