@@ -45,9 +45,9 @@ class Modes(NamedTuple):
       deviation: σ, a scalar: each coordinate of a point is normal around the center of its mode with this deviation.
     """
 
-    centers: Any
-    weights: Any
-    deviation: Any
+    centers: jax.Array | np.ndarray
+    weights: jax.Array | np.ndarray
+    deviation: ArrayLike
 
 
 class Distribution(NamedTuple):

@@ -1,9 +1,9 @@
 """Metrics of samples: how far a generator's points `[n, d]` are from the data, if only samples of both are known.
 
 All functions but `wasserstein` can be jitted and vmapped, and recorded within a run with `train(record=...)`. They take
-differences before squares and never multiply matrices, so that float32 is enough. Distances of points are Euclidean.
-Papers call several numbers by one name: docs/methods.md#metrics-of-samples has a table of them. `analysis.distances`
-has the distances of whole distributions, which need no samples.
+differences before squares and multiply no matrices, so float32 is enough, on GPUs too. Distances of points are
+Euclidean. Papers call several numbers by one name: docs/methods.md#metrics-of-samples has a table of them.
+`analysis.distances` has the distances of whole distributions, which need no samples.
 """
 
 import warnings
@@ -26,7 +26,7 @@ ROWS_AT_ONCE = 64
 """How many rows of a table of all pairs of points are in memory at once."""
 
 MAX_PIVOTS = 10_000_000
-"""The largest number of pivots of the network simplex. Some ten per point are usual."""
+"""The largest number of pivots of the network simplex, a hundred times the default of POT."""
 
 
 class Coverage(NamedTuple):
@@ -51,7 +51,7 @@ class ModeCoverage(NamedTuple):
 
     Attributes:
       all: every point that is finite.
-      ball: the points within 3 σ of the nearest mode.
+      ball: the points within 3 σ of the nearest mode, or as many σ as `deviations` says.
       box: the points with each coordinate within 3 σ of that of the nearest mode.
     """
 
@@ -83,7 +83,7 @@ def mode_coverage(points: ArrayLike, modes: Modes, deviations: ArrayLike = 3.0) 
     squares = jnp.sum(offsets**2, axis=-1)
     nearest = jnp.argmin(squares, axis=1)[:, None] == jnp.arange(len(centers))[None]
     nearest &= jnp.isfinite(squares).all(axis=1, keepdims=True)
-    radius = jnp.asarray(deviations * as_float(modes.deviation))
+    radius = deviations * as_float(modes.deviation)
     ball, box = squares < radius**2, jnp.max(jnp.abs(offsets), axis=-1) < radius
     return ModeCoverage(*(_coverage(nearest & chosen, as_float(modes.weights)) for chosen in (True, ball, box)))
 
@@ -141,7 +141,7 @@ def energy_distance(x: ArrayLike, y: ArrayLike, unbiased: bool = False) -> jax.A
     return _discrepancy(_minus_root, 0.0, x, y, unbiased)
 
 
-def mmd_squared(x: ArrayLike, y: ArrayLike, scale: ArrayLike, unbiased: bool = True) -> jax.Array:
+def mmd_squared(x: ArrayLike, y: ArrayLike, scale: ArrayLike, unbiased: bool = False) -> jax.Array:
     """The squared maximum mean discrepancy of points `[n, d]` and `[m, d]` with a Gaussian kernel, a scalar.
 
         mean k(x_i, x_j) + mean k(y_i, y_j) - 2 mean k(x_i, y_j),   k(x, y) = exp(-|x - y|² / (2 scale²))
@@ -151,7 +151,7 @@ def mmd_squared(x: ArrayLike, y: ArrayLike, scale: ArrayLike, unbiased: bool = T
     Args:
       x, y: the points.
       scale: the bandwidth of the kernel, in the units of the points.
-      unbiased: as in `energy_distance`, but by default True.
+      unbiased: as in `energy_distance`. By default the value is too large by about 2 (1 - E k(x, x')) / n.
 
     Raises:
       ValueError: points of different dimensions; fewer than two if `unbiased`.

@@ -166,7 +166,7 @@ def test_a_shift_is_as_long_as_it_is(x64):
     for order in (1, 2):
         np.testing.assert_allclose(metrics.wasserstein(x, x + shift, order), 0.5, rtol=1e-13)  # sums of 60
     np.testing.assert_allclose(metrics.sliced_wasserstein(x, x + shift, EVEN), 0.5 / math.sqrt(2), rtol=1e-13)
-    for distance in (metrics.energy_distance, lambda *both: metrics.mmd_squared(*both, 1.0, unbiased=False)):
+    for distance in (metrics.energy_distance, lambda *both: metrics.mmd_squared(*both, 1.0)):
         np.testing.assert_allclose(distance(x, x), 0, atol=1e-15)
         assert distance(x, x + shift) > 0.01
 
@@ -265,7 +265,7 @@ def test_unbiased_means_over_normal_points_are_the_closed_forms(x64):
     energy -= mean_size(0, deviation * math.sqrt(2))
     mmd = mean_kernel(0, 2) + mean_kernel(0, 2 * deviation**2) - 2 * mean_kernel(shift, 1 + deviation**2)
     distances = jax.vmap(lambda x, y: metrics.energy_distance(x[:, :1], y[:, :1], unbiased=True))(x, y)
-    squares = jax.vmap(lambda x, y: metrics.mmd_squared(x, y, scale))(x, y)
+    squares = jax.vmap(lambda x, y: metrics.mmd_squared(x, y, scale, unbiased=True))(x, y)
     for found, known in ((distances, energy), (squares, mmd)):
         assert abs(found.mean() - known) < 4 * found.std() / math.sqrt(200)
         assert abs(known) > 10 * found.std() / math.sqrt(200)  # the test could fail
@@ -278,7 +278,7 @@ def test_float32_is_enough():
 
     def all_of(x, y):
         one, other = metrics.mode_coverage(x, modes), metrics.mode_coverage(y, modes)
-        distances = metrics.energy_distance(x, y), metrics.mmd_squared(x, y, 0.02), metrics.mmd_squared(x, y, 1.0)
+        distances = metrics.energy_distance(x, y), metrics.mmd_squared(x, y, 0.02, True), metrics.mmd_squared(x, y, 1.0)
         return (one, other), distances, metrics.sliced_wasserstein(x, y, EVEN)
 
     short = jax.jit(all_of)(x, y)
@@ -312,7 +312,7 @@ WRONG = {
     ),
     "order 0": (lambda: metrics.sliced_wasserstein(np.zeros((4, 2)), np.zeros((4, 2)), EVEN, 0), "order is 0"),
     "order 0.5": (lambda: metrics.wasserstein(np.zeros((4, 2)), np.zeros((4, 2)), 0.5), "order is 0.5"),
-    "one point": (lambda: metrics.mmd_squared(np.zeros((1, 2)), np.zeros((4, 2)), 1.0), "give two of each"),
+    "one point": (lambda: metrics.mmd_squared(np.zeros((1, 2)), np.zeros((4, 2)), 1.0, True), "give two of each"),
     "no directions": (lambda: metrics.random_directions(jax.random.key(0), 0, 2), "number of directions is 0"),
     "three weights": (lambda: metrics.wasserstein(np.zeros((4, 2)), np.zeros((4, 2)), 1, np.ones(3)), "give 4 numbers"),
     "a negative weight": (
