@@ -97,7 +97,7 @@ def landscape(way: Way, seed: int, numbers: np.ndarray) -> dict[str, np.ndarray]
             partial(slope_of_generator, total, end.discriminator), end.generator, 1, "LR"
         )
     return {
-        "eigenvalues of J": -flow.eigenvalues,
+        "eigenvalues of J": -np.stack([flow.eigenvalues.real, flow.eigenvalues.imag], -1),
         "residuals": flow.residuals,
         "least eigenvalue of G": -np.real(own.eigenvalues),
         "cosines": -np.asarray(path.cosines),
@@ -114,7 +114,8 @@ def answer(data: Data) -> str:
     lines = []
     for name, way in data["ways"].items():
         found = way["landscape"]
-        ratio = np.abs(found["eigenvalues of J"].imag).max(1) / np.abs(found["eigenvalues of J"].real).max(1)
+        real, imaginary = np.nanmax(np.abs(found["eigenvalues of J"]), axis=1).T
+        ratio = imaginary / real
         saddles = int((found["least eigenvalue of G"] < 0).sum())
         lines.append(
             f"{name}: the largest imaginary part is {np.median(ratio):.2g} of the largest real part; G is at a saddle "
