@@ -211,7 +211,7 @@ def test_a_store_grows_and_computes_only_what_is_new(store, expected):
 
 
 def test_a_store_whose_growth_was_interrupted_is_mended(store, monkeypatch, expected):
-    writes, start = [], sweeps._store._write
+    writes, start = [], sweeps._files.write
 
     def killed(where, key, data):
         if len(writes) == 2:
@@ -220,7 +220,7 @@ def test_a_store_whose_growth_was_interrupted_is_mended(store, monkeypatch, expe
         start(where, key, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweeps._store, "_write", killed)
+        patch.setattr(sweeps._files, "write", killed)
         with pytest.raises(KeyboardInterrupt):
             make(store, GROWN)
     assert writes[0] == "zarr.json"
