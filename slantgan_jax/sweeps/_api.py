@@ -148,7 +148,8 @@ def _progress(layout: Layout, where: Path | str | None) -> Iterator[Progress]:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"stopped with {progress.saved} of {progress.total} runs saved: {again}") from None
         except OSError as error:
-            what = f"{where} cannot be written ({error.strerror or error})"
+            place = f": {error.filename}" if error.filename else ""
+            what = f"{where} cannot be written ({error.strerror or error}{place})"
             saved = f"{progress.saved} of {progress.total} runs are saved"
             raise OSError(f"{what}; {saved}: mend that and {again}") from error
 

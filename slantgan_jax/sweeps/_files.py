@@ -5,6 +5,7 @@ its own. Here nothing is remembered, and what cannot be reached is an `OSError` 
 """
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
-import zarr
+from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from slantgan_jax import folders
@@ -79,11 +80,16 @@ def read(where: Path | str, key: str) -> bytes | None:
             return bytes(filesystem.cat_file(f"{path}/{key}"))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself
+            return None
+        raise
 
 
 def write(where: Path | str, key: str, data: bytes) -> None:
     """Writes a file of a store. It appears all at once."""
     if isinstance(where, Path):
+        _check_own(where, key)
         (where / key).parent.mkdir(parents=True, exist_ok=True)
         unfinished = where / f"{key}.{uuid.uuid4().hex}.partial"
         try:
@@ -97,14 +103,27 @@ def write(where: Path | str, key: str, data: bytes) -> None:
             filesystem.pipe_file(f"{path}/{key}", data)
 
 
-def writable(where: Path | str) -> zarr.Group:
-    """The Zarr group of a store, for writing."""
-    return zarr.open_group(_Store(_zarr_store(where, read_only=False), where), mode="r+")
+def writable(where: Path | str) -> Store:
+    """The files of a store as Zarr writes them."""
+    return _Store(_zarr_store(where, read_only=False), where)
 
 
-def readable(where: Path | str, names: Collection[str] = ()) -> zarr.Group:
-    """The Zarr group of a store, for reading. A missing chunk is an error, and only `names` are listed."""
-    return zarr.open_group(_Complete(_zarr_store(where, read_only=True), where, names), mode="r")
+def readable(where: Path | str, names: Collection[str] = ()) -> Store:
+    """The files of a store as Zarr reads them. A missing chunk is an error, and only the arrays `names` are listed."""
+    return _Complete(_zarr_store(where, read_only=True), where, names)
+
+
+def _check_own(where: Path, key: str) -> None:
+    """Raises `ValueError` if somebody has put something else where a file or a folder of a store belongs.
+
+    A link may lead to another store, into which nothing may be written.
+    """
+    for folder in map(where.joinpath, Path(key).parents[:-1]):
+        if folder.is_symlink() or folder.is_file():
+            what = "link" if folder.is_symlink() else "file"
+            raise ValueError(f"{folder} is a {what}, and the store needs a folder there: move it away")
+    if (where / key).is_dir() and not (where / key).is_symlink():
+        raise ValueError(f"{where / key} is a folder, and the store needs a file there: move it away")
 
 
 def _zarr_store(where: Path | str, read_only: bool) -> Any:
@@ -119,15 +138,22 @@ def _zarr_store(where: Path | str, read_only: bool) -> Any:
 class _Store(WrapperStore[Any]):
     """A store at `where` whose errors are those of files."""
 
+    _supports_sync_io = False  # or Zarr 3.4 may go around `get` and `set`
+
     def __init__(self, store: Any, where: Path | str) -> None:
         super().__init__(store)
         self.where = where
+
+    def __str__(self) -> str:
+        return str(self.where)
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
         with _client(self.where):
             return await self._store.get(key, prototype, byte_range)
 
     async def set(self, key: str, value: Any) -> None:
+        if isinstance(self.where, Path):
+            _check_own(self.where, key)
         with _client(self.where):
             await self._store.set(key, value)
 

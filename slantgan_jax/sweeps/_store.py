@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
+from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec
 from zarr.storage import MemoryStore
 
@@ -33,6 +34,9 @@ DIGESTS = "digests"
 
 CHUNK_DIGESTS = f"{DIGESTS}/chunks"
 """The name of the array that has a digest for each variable of each chunk."""
+
+EVERY_CHUNK: Any = {"write_empty_chunks": True}
+"""A chunk that happens to equal the fill value is written like any other."""
 
 INTERNAL = ("description", "contents", "seal")
 """The attributes by which a store is checked. They say nothing to a reader."""
@@ -128,8 +132,8 @@ def opened(where: Path | str) -> Layout:
 
 def open_arrays(where: Path | str, layout: Layout) -> dict[str, zarr.Array]:
     """The arrays of variables and digests, for reading. A chunk that is missing is an error."""
-    group = _files.readable(where)
-    return {name: _array(group, name) for name in (*layout.variables, CHUNK_DIGESTS)}
+    store = _files.readable(where)
+    return {name: _array(store, name) for name in (*layout.variables, CHUNK_DIGESTS)}
 
 
 def is_done(arrays: Mapping[str, zarr.Array], layout: Layout, index: tuple[int, ...]) -> bool:
@@ -158,12 +162,11 @@ def write(where: Path | str, layout: Layout, index: tuple[int, ...], values: Map
     Raises:
       Changed: the store is not to hold `layout` any more.
     """
-    group, place = _files.writable(where), layout.place(index)
     _check_current(where, layout)
-    with _every_chunk_written():
-        for name, value in values.items():
-            _array(group, name)[place] = value
-        _array(group, CHUNK_DIGESTS)[index] = _layout.digests_of(layout, place, values)
+    store, place = _files.writable(where), layout.place(index)
+    for name, value in {**values, CHUNK_DIGESTS: _layout.digests_of(layout, place, values)}.items():
+        array = _array(store, name).with_config(EVERY_CHUNK)
+        array[index if name == CHUNK_DIGESTS else place] = value
 
 
 def dataset(where: Path | str, layout: Layout) -> xr.Dataset:
@@ -173,10 +176,9 @@ def dataset(where: Path | str, layout: Layout) -> xr.Dataset:
       Changed: the store is not to hold `layout` any more.
     """
     _check_current(where, layout, closely=True)
-    store = _files.readable(where, layout.variables).store
-    ds = xr.open_zarr(
-        store, consolidated=False, chunks=None, mask_and_scale=False, decode_times=False, decode_timedelta=False
-    )
+    decoding: Any = dict.fromkeys(("mask_and_scale", "decode_times", "decode_timedelta"), False)
+    store = _files.readable(where, layout.variables)
+    ds = xr.open_zarr(store, consolidated=False, zarr_format=3, chunks=None, **decoding)
     ds = ds.assign_coords({name: (name, own, layout.attrs.get(name, {})) for name, own in layout.labels.items()})
     return ds.drop_attrs(deep=False).assign_attrs(layout.about)
 
@@ -197,19 +199,18 @@ def _contents(layout: Layout) -> dict[str, bytes]:
     files: dict[str, Any] = {}
     group = zarr.create_group(MemoryStore(files), zarr_format=3)
     # Checksums, so that other readers notice damage, too. Trained parameters are noise to a compressor.
-    create = functools.partial(group.create_array, compressors=[Crc32cCodec()])
-    with _every_chunk_written():
-        for name, values in layout.labels.items():
-            text = values.dtype.kind == "U"
-            array = create(
-                name,
-                shape=values.shape,
-                dtype=str if text else values.dtype,
-                chunks=values.shape,
-                dimension_names=[name],
-                attributes=dict(layout.attrs.get(name, {})),
-            )
-            array[:] = values.astype(object) if text else values
+    create = functools.partial(group.create_array, compressors=[Crc32cCodec()], config=EVERY_CHUNK)
+    for name, values in layout.labels.items():
+        text = values.dtype.kind == "U"
+        array = create(
+            name,
+            shape=values.shape,
+            dtype=str if text else values.dtype,
+            chunks=values.shape,
+            dimension_names=[name],
+            attributes=dict(layout.attrs.get(name, {})),
+        )
+        array[:] = values.astype(object) if text else values
     for name, variable in layout.variables.items():
         inner = (max(1, size) for size in variable.shape[len(layout.block) :])
         create(
@@ -265,9 +266,12 @@ def _damaged(where: Path | str, about: Mapping[str, str]) -> list[str]:
 
 def _check_current(where: Path | str, layout: Layout, closely: bool = False) -> None:
     """Raises `Changed` unless a store is to hold `layout` and, if asked `closely`, nothing but chunks is damaged."""
-    if _files.read(where, "zarr.json") is None:
-        raise _files.Missing(f"zarr.json of {where} is not there any more")
-    about = _about(where)
+    try:
+        about = _about(where)
+    except ValueError:
+        if _files.read(where, "zarr.json") is None:
+            raise _files.Missing(f"zarr.json of {where} is not there any more") from None
+        raise
     if json.loads(about["description"]) != _layout.description(layout) or (closely and _damaged(where, about)):
         raise Changed(f"{where} was changed by another call meanwhile: call again")
 
@@ -289,15 +293,8 @@ def _labels(where: Path | str, name: str) -> np.ndarray:
     return values.astype(object).astype(str) if values.dtype.kind in "OT" else values
 
 
-def _array(group: zarr.Group, name: str) -> zarr.Array:
+def _array(store: Store, name: str) -> zarr.Array:
     try:
-        array = group[name]
-    except KeyError:
-        raise _files.Missing(f"{name} of {group.store} is not there any more") from None
-    assert isinstance(array, zarr.Array)
-    return array
-
-
-def _every_chunk_written() -> Any:
-    """A chunk that happens to equal the fill value is written like any other."""
-    return zarr.config.set({"array.write_empty_chunks": True})
+        return zarr.open_array(store, path=name, mode="r" if store.read_only else "r+", zarr_format=3)
+    except FileNotFoundError:
+        raise _files.Missing(f"{name} of {store} is not there any more") from None
