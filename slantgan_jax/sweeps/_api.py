@@ -110,8 +110,8 @@ def _completed(where: Path | str, layout: Layout, worker: Callable[..., None]) -
     If another call changes what the store is to hold, this one starts again from what is there then.
     """
     while True:
-        stored, before = _store.matching(where, layout)
         with contextlib.suppress(_store.Changed):
+            stored, before = _store.matching(where, layout)
             with _store.in_use(where), _progress(stored, where) as progress:
                 worker(where, stored, before, progress)
             ds = _store.dataset(where, stored)

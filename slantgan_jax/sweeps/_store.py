@@ -81,6 +81,7 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
 
     Raises:
       ValueError: another sweep made the store, which is left as it was.
+      Changed: another call is growing the store just now.
     """
     about = _about(where)
     theirs, damaged = json.loads(about["description"]), _damaged(where, about)
@@ -100,6 +101,7 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
     )
     stored = _layout.grown(before, layout)
     if damaged or _layout.description(stored) != theirs:
+        _current(where, theirs)
         _put(where, stored)
     return stored, before
 
@@ -162,7 +164,7 @@ def write(where: Path | str, layout: Layout, index: tuple[int, ...], values: Map
     Raises:
       Changed: the store is not to hold `layout` any more.
     """
-    _check_current(where, layout)
+    _current(where, _layout.description(layout))
     store, place = _files.writable(where), layout.place(index)
     for name, value in {**values, CHUNK_DIGESTS: _layout.digests_of(layout, place, values)}.items():
         array = _array(store, name).with_config(EVERY_CHUNK)
@@ -175,7 +177,8 @@ def dataset(where: Path | str, layout: Layout) -> xr.Dataset:
     Raises:
       Changed: the store is not to hold `layout` any more.
     """
-    _check_current(where, layout, closely=True)
+    if damaged := _damaged(where, _current(where, _layout.description(layout))):
+        raise Changed(f"{where} was damaged meanwhile ({', '.join(damaged)}): call again")
     decoding: Any = dict.fromkeys(("mask_and_scale", "decode_times", "decode_timedelta"), False)
     store = _files.readable(where, layout.variables)
     ds = xr.open_zarr(store, consolidated=False, zarr_format=3, chunks=None, **decoding)
@@ -264,16 +267,17 @@ def _damaged(where: Path | str, about: Mapping[str, str]) -> list[str]:
     ]  # fmt: skip
 
 
-def _check_current(where: Path | str, layout: Layout, closely: bool = False) -> None:
-    """Raises `Changed` unless a store is to hold `layout` and, if asked `closely`, nothing but chunks is damaged."""
+def _current(where: Path | str, description: Mapping[str, Any]) -> dict[str, str]:
+    """The attributes of the group of a store that still has this `description`; else raises `Changed`."""
     try:
         about = _about(where)
     except ValueError:
         if _files.read(where, "zarr.json") is None:
             raise _files.Missing(f"zarr.json of {where} is not there any more") from None
         raise
-    if json.loads(about["description"]) != _layout.description(layout) or (closely and _damaged(where, about)):
-        raise Changed(f"{where} was changed by another call meanwhile: call again")
+    if json.loads(about["description"]) != description:
+        raise Changed(f"{where} was changed meanwhile by another call: call again")
+    return about
 
 
 def _kept_labels(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from slantgan_jax import folders, sweep, sweeps
+from slantgan_jax.sweeps import _programs
 
 AXES = {"seed": range(6), "rate": [0.1, 0.2, 0.3, 0.4]}
 
@@ -192,15 +193,15 @@ def test_a_store_grows_and_computes_only_what_is_new(store, expected):
         return run(key, rate)
 
     one = make(store.with_name("g.zarr"), AXES, counted)
-    start = sweeps._chunks._programs.evaluate
-    sweeps._chunks._programs.evaluate = lambda program, arguments, count, advance: (
+    start = _programs.evaluate
+    _programs.evaluate = lambda program, arguments, count, advance: (
         computed.append(count),
         start(program, arguments, count, advance),
     )[1]
     try:
         grown = make(store.with_name("g.zarr"), GROWN, counted)
     finally:
-        sweeps._chunks._programs.evaluate = start
+        _programs.evaluate = start
     assert sum(computed) == 8 * 6 - 6 * 4
     assert_same(one, expected)
     assert_same(grown, make(None, GROWN, counted, chunk_size=None))
@@ -227,6 +228,27 @@ def test_a_store_whose_growth_was_interrupted_is_mended(store, monkeypatch, expe
     with pytest.raises(ValueError, match="damaged"):
         sweeps.load(store)
     assert_same(make(store, GROWN), make(None, GROWN, chunk_size=None))
+
+
+@pytest.mark.parametrize("moment", ["while it looks", "while it computes"])
+def test_of_two_calls_that_grow_a_store_at_once_one_is_refused(store, tmp_path, monkeypatch, moment):
+    """The other call grows the store and ends after this one has looked at it, or after this one has grown it."""
+    mine, others = ({"seed": [*range(6), new], "rate": AXES["rate"]} for new in (20, 21))
+    shutil.copytree(store, tmp_path / "other.zarr")
+    make(tmp_path / "other.zarr", others)
+    module, name = (sweeps._store._layout, "grown") if moment == "while it looks" else (_programs, "evaluate")
+    calls, start = [], getattr(module, name)
+
+    def after_the_other(*arguments):
+        if not calls:
+            shutil.copytree(tmp_path / "other.zarr", store, dirs_exist_ok=True)
+        calls.append(1)
+        return start(*arguments)
+
+    monkeypatch.setattr(module, name, after_the_other)
+    with pytest.raises(ValueError, match=r"another sweep \(seed 7 values from 0 to 21, now 7 values from 0 to 20\)"):
+        make(store, mine)
+    assert_same(sweeps.load(store), make(None, others, chunk_size=None))
 
 
 def test_choices_and_static_numbers_are_axes(tmp_path):
@@ -345,6 +367,6 @@ def test_a_store_that_is_removed_while_it_is_written_is_one_line(tmp_path, monke
 
 def test_a_place_where_no_store_can_be_is_found_before_any_work(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(sweeps._chunks._programs, "evaluate", lambda *_: pytest.fail("work was done"))
+    monkeypatch.setattr(_programs, "evaluate", lambda *_: pytest.fail("work was done"))
     with pytest.raises(OSError, match="file"):
         make(tmp_path / "file" / "s.zarr", chunk_size=None)
