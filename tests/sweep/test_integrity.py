@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import zarr
 
 from slantgan_jax import folders, sweep, sweeps
 from slantgan_jax.sweeps import _programs
@@ -26,6 +27,7 @@ def make(store, axes=AXES, function=run, **options):
 
 
 def assert_same(one, other):
+    assert set(one.variables) == set(other.variables)
     for name in ("numbers", "total", "positive"):
         assert one[name].dtype == other[name].dtype
         assert one[name].values.tobytes() == other[name].values.tobytes(), name
@@ -119,6 +121,64 @@ def test_what_was_copied_from_another_sweep_is_found(store, original, expected, 
     with pytest.raises(ValueError, match=r"damaged|not finished"):
         sweeps.load(store)
     found_or_harmless(store, expected)
+
+
+EXTRAS = {
+    "a copy of an array": lambda store: shutil.copytree(store / "total", store / "total2"),
+    "an array of another store": lambda store: shutil.copytree(store.parent / "o.zarr/seed", store / "place"),
+    "a whole store": lambda store: shutil.copytree(store.parent / "o.zarr", store / "inner"),
+    "an array of another size": lambda store: zarr.open_group(store).create_array(
+        "mine", shape=(9,), dtype="f4", dimension_names=["seed"]
+    ),
+    "an array without dimensions": lambda store: zarr.open_group(store).create_array("mine", shape=(9,), dtype="f4"),
+    "a renamed array": lambda store: (store / "total").rename(store / "totals"),
+    "notes": lambda store: (store / "notes.txt").write_text("mine"),
+    "an earlier version of Zarr": lambda store: (store / ".zgroup").write_text('{"zarr_format": 2}'),
+}
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_what_somebody_else_puts_into_a_store_is_no_part_of_the_result(store, original, expected, name):
+    shutil.copytree(original / "other.zarr", store.parent / "o.zarr")
+    EXTRAS[name](store)
+    if name == "a renamed array":
+        with pytest.raises(ValueError, match="damaged"):
+            sweeps.load(store)
+    else:
+        assert_same(sweeps.load(store), expected)
+    assert_same(make(store), expected)
+    assert_same(sweeps.load(store), expected)
+
+
+@pytest.mark.parametrize("place", ["total", "total/c", "total/c/0", "seed", "digests", "digests/chunks"])
+@pytest.mark.parametrize("what", ["file", "link", "broken link", "loop"])
+def test_what_is_in_the_place_of_a_folder_is_named_and_nothing_is_written_through_it(store, original, place, what):
+    """A link leads to another store, which is left as it was."""
+    shutil.copytree(original / "other.zarr", store.parent / "o.zarr")
+    before = {path: path.read_bytes() for path in store.parent.glob("o.zarr/**/*") if path.is_file()}
+    shutil.rmtree(store / place)
+    if what == "file":
+        (store / place).write_text("mine")
+    else:
+        target = {"link": store.parent / "o.zarr" / place, "broken link": "nowhere", "loop": store / place}[what]
+        (store / place).symlink_to(target)
+    with pytest.raises(ValueError, match=r"damaged|not finished"):
+        sweeps.load(store)
+    with pytest.raises(ValueError, match=rf"{store / place} is a (file|link), and the store needs a folder there"):
+        make(store)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("place", ["total/c/0/0", "seed/c/0", "total/zarr.json"])
+def test_a_folder_in_the_place_of_a_file_is_named(store, expected, place):
+    (store / place).unlink()
+    (store / place).mkdir()
+    with pytest.raises(ValueError, match=r"damaged|not finished"):
+        sweeps.load(store)
+    with pytest.raises(ValueError, match=rf"{store / place} is a folder, and the store needs a file there"):
+        make(store)
+    (store / place).rmdir()
+    assert_same(make(store), expected)
 
 
 METADATA = {
