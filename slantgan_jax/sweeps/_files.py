@@ -56,8 +56,10 @@ def exists(where: Path | str) -> bool:
 
 
 def check_writable(where: Path | str) -> None:
-    """Makes the folders above a path. Raises `OSError` if nothing can be written: better known before the work."""
+    """Makes the folders above a path. Raises an error if nothing can be written: better known before the work."""
     if isinstance(where, Path):
+        if where.is_symlink():
+            raise ValueError(f"{where} is a link that leads nowhere: remove it, or make the folder to which it leads")
         where.parent.mkdir(parents=True, exist_ok=True)
         with folders.unfinished(where):
             pass

@@ -427,6 +427,11 @@ def test_a_store_that_is_removed_while_it_is_written_is_one_line(tmp_path, monke
 
 def test_a_place_where_no_store_can_be_is_found_before_any_work(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
     monkeypatch.setattr(_programs, "evaluate", lambda *_: pytest.fail("work was done"))
     with pytest.raises(OSError, match="file"):
         make(tmp_path / "file" / "s.zarr", chunk_size=None)
+    for name in ("link", "loop"):
+        with pytest.raises(ValueError, match=f"{name} is a link that leads nowhere"):
+            make(tmp_path / name, chunk_size=None)
