@@ -7,7 +7,7 @@ the store holds many runs, and memory never holds the whole sweep. See docs/swee
 import contextlib
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from slantgan_jax.sweeps import _checks, _chunks, _executors, _store
+from slantgan_jax.sweeps import _checks, _chunks, _executors, _files, _store
 from slantgan_jax.sweeps._chunks import Progress
 from slantgan_jax.sweeps._layout import Layout
 from slantgan_jax.sweeps._programs import Program, RunFn
@@ -73,10 +73,10 @@ def sweep(
         if executor is not None:
             raise ValueError("an executor can share a sweep only through a store: name one")
         return _in_memory(*_checks.layout_of(task))
-    where = _store.located(store)
-    is_new = not _store.exists(where)
+    where = _files.located(store)
+    is_new = not _files.exists(where)
     if is_new:
-        _store.check_writable(where)
+        _files.check_writable(where)
     measured = is_new and chunk_size is None
     if executor is not None:
         payload = _executors.packed(task)
@@ -88,13 +88,7 @@ def sweep(
         worker = functools.partial(_chunks.compute_all, programs, first)
     if is_new:
         _store.create(where, layout._replace(block=_checks.block_of(layout, chunk_size or size or 1)))
-    stored, before = _store.matching(where, layout)
-    with _store.in_use(where), _progress(stored, where) as progress:
-        worker(where, stored, before, progress)
-    ds = _store.dataset(where)
-    places = {name: _places(stored.labels[name], layout.labels[name]) for name in layout.axes}
-    moved = {name: place for name, place in places.items() if not np.array_equal(place, np.arange(len(place)))}
-    return ds.isel(moved) if moved else ds
+    return _completed(where, layout, worker)
 
 
 def load(store: Path | str) -> xr.Dataset:
@@ -103,10 +97,28 @@ def load(store: Path | str) -> xr.Dataset:
     Raises:
       ValueError: there is no store, or something of it is missing or damaged.
     """
-    where = _store.located(store)
-    if missing := _store.missing(where, _store.opened(where)):
+    where = _files.located(store)
+    layout = _store.opened(where)
+    if missing := _store.missing(where, layout):
         raise ValueError(f"{where} is not finished: {len(missing)} chunks are missing or damaged, run the sweep again")
-    return _store.dataset(where)
+    return _store.dataset(where, layout)
+
+
+def _completed(where: Path | str, layout: Layout, worker: Callable[..., None]) -> xr.Dataset:
+    """The sweep of `layout` from its store, after the `worker` has computed what was missing there.
+
+    If another call changes what the store is to hold, this one starts again from what is there then.
+    """
+    while True:
+        with contextlib.suppress(_store.Changed):
+            stored, before = _store.matching(where, layout)
+            with _store.in_use(where), _progress(stored, where) as progress:
+                worker(where, stored, before, progress)
+            ds = _store.dataset(where, stored)
+            break
+    places = {name: _places(stored.labels[name], layout.labels[name]) for name in layout.axes}
+    moved = {name: place for name, place in places.items() if not np.array_equal(place, np.arange(len(place)))}
+    return ds.isel(moved) if moved else ds
 
 
 def _in_memory(layout: Layout, programs: Mapping[str, Program]) -> xr.Dataset:
@@ -136,7 +148,8 @@ def _progress(layout: Layout, where: Path | str | None) -> Iterator[Progress]:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"stopped with {progress.saved} of {progress.total} runs saved: {again}") from None
         except OSError as error:
-            what = f"{where} cannot be written ({error.strerror or error})"
+            place = f": {error.filename}" if error.filename else ""
+            what = f"{where} cannot be written ({error.strerror or error}{place})"
             saved = f"{progress.saved} of {progress.total} runs are saved"
             raise OSError(f"{what}; {saved}: mend that and {again}") from error
 

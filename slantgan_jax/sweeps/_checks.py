@@ -89,6 +89,8 @@ def layout_of(task: Task) -> tuple[Layout, dict[str, Program]]:
             raise ValueError(
                 f"coords of {name!r} has shape {labels[name].shape} and type {labels[name].dtype}: give a list"
             )
+        if unkept := _unkept(labels[name]):
+            raise ValueError(f"coords of {name!r} has {unkept}")
     sizes = tuple(map(len, task.axes.values()))
     variables = {}
     for name, out in one.outputs.items():
@@ -146,6 +148,8 @@ def _axis_values(run: RunFn, name: str, axis: Any) -> np.ndarray:
     if values.dtype.kind not in "biufU" or mixed:
         what = "both texts and numbers" if mixed else f"values of type {values.dtype}"
         raise ValueError(f"axis {name!r} has {what}: give numbers, or texts")
+    if unkept := _unkept(values):
+        raise ValueError(f"axis {name!r} has {unkept}")
     unique, counts = np.unique(values, return_counts=True)
     if np.any(counts > 1):
         raise ValueError(f"axis {name!r} has {unique[counts > 1][0]} more than once: give every value once")
@@ -154,6 +158,17 @@ def _axis_values(run: RunFn, name: str, axis: Any) -> np.ndarray:
     if name != "seed" and values.dtype.kind in "iu" and (values.min() < -(2**31) or values.max() >= 2**31):
         raise ValueError(f"axis {name!r} goes from {values.min()} to {values.max()}: whole numbers must fit 32 bits")
     return values
+
+
+def _unkept(labels: np.ndarray) -> str:
+    """What no store can keep of labels, in words."""
+    if labels.dtype.kind != "U":
+        return f"numbers of type {labels.dtype}: give some of at most 64 bits" if labels.dtype.itemsize > 8 else ""
+    try:
+        "".join(labels.tolist()).encode()
+    except UnicodeEncodeError as error:
+        return f"the text {error.object[error.start : error.end]!r}, which is half a character: give whole ones"
+    return ""
 
 
 def _check_dims(name: str, out: Any, task: Task, labels: Mapping[str, np.ndarray]) -> None:

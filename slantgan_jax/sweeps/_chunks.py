@@ -72,23 +72,23 @@ def compute_all(
     progress: Progress,
 ) -> None:
     """Computes and writes every chunk of a store that is not done."""
-    reading, writing = _store.open_group(where, complete=True), _store.open_group(where)
+    arrays = _store.open_arrays(where, layout)
     for index in layout.chunks():
-        done = _store.is_done(reading, layout, index)
+        done = _store.is_done(arrays, layout, index)
         if not done:
-            known, place = known_part(reading, before, index), layout.place(index)
+            known, place = known_part(arrays, before, index), layout.place(index)
             values = computed(layout, programs, place, progress.bar.update, known, first)
-            _store.write(writing, layout, index, values)
+            _store.write(where, layout, index, values)
         progress.save(layout.runs(index), computed=not done)
 
 
 def known_part(
-    group: Any, before: Layout, index: tuple[int, ...]
+    arrays: Mapping[str, Any], before: Layout, index: tuple[int, ...]
 ) -> tuple[tuple[slice, ...], dict[str, np.ndarray]] | None:
     """Where a chunk had runs before its store grew, and their results."""
-    if all(i < count for i, count in zip(index, before.counts, strict=True)) and _store.is_done(group, before, index):
+    if all(i < count for i, count in zip(index, before.counts, strict=True)) and _store.is_done(arrays, before, index):
         place = before.place(index)
-        return place, _store.read(group, before, place)
+        return place, _store.read(arrays, before, place)
     return None
 
 

@@ -83,11 +83,10 @@ def _compute(payload: bytes, where: Path | str, layout: Layout, before: Layout, 
     x64, own, programs = _traced(payload)
     if found := list(_layout.other_identity(layout, own)):
         raise ValueError(f"a process of the executor would compute other bits than {where} has: {'; '.join(found)}")
-    reading, writing = _store.open_group(where, complete=True), _store.open_group(where)
     with jax.enable_x64(x64):
-        known = _chunks.known_part(reading, before, index)
+        known = _chunks.known_part(_store.open_arrays(where, layout), before, index)
         values = _chunks.computed(layout, programs, layout.place(index), lambda _: None, known)
-    _store.write(writing, layout, index, values)
+    _store.write(where, layout, index, values)
     return layout.runs(index)
 
 

@@ -97,8 +97,9 @@ def description(layout: Layout) -> dict[str, Any]:
 
     def of_labels(name: str) -> dict[str, Any]:
         values = layout.labels[name]
-        described = {"summary": _summary(values), "digest": hashlib.sha256(bytes_of(values)).hexdigest()}
-        return described | ({"values": values.tolist(), "dtype": values.dtype.str} if len(values) <= KEPT_TWICE else {})
+        described = {"summary": summary(values), "digest": digest(values)}
+        dtype = "str" if values.dtype.kind == "U" else values.dtype.str  # how long its longest text is says nothing
+        return described | ({"values": values.tolist(), "dtype": dtype} if len(values) <= KEPT_TWICE else {})
 
     described = {
         "axes": {name: of_labels(name) for name in layout.axes},
@@ -147,8 +148,39 @@ def digests_of(layout: Layout, place: tuple[slice, ...], values: Mapping[str, np
     return np.stack(rows)
 
 
-def _summary(values: np.ndarray) -> str:
+def has_all(labels: np.ndarray, others: np.ndarray) -> bool:
+    """Whether all `others` are among the labels of an axis, and are of the same kind."""
+    return labels.dtype.kind == others.dtype.kind and _exactly(others) <= _exactly(labels)
+
+
+def grown(before: Layout, layout: Layout) -> Layout:
+    """The layout `before` with those labels of the axes of `layout` that it lacks, behind its own."""
+    labels = dict(layout.labels)
+    for name in layout.axes:
+        asked, kept = layout.labels[name], before.labels[name]
+        known = _exactly(kept)
+        rest = asked[[repr(label) not in known for label in asked.tolist()]]
+        labels[name] = np.concatenate([kept if kept.dtype.kind == "U" else kept.astype(asked.dtype), rest])
+    stored = before._replace(labels=labels)
+    variables = {
+        name: own._replace(shape=(*stored.shape, *own.shape[len(layout.axes) :]))
+        for name, own in layout.variables.items()
+    }
+    return stored._replace(variables=variables)
+
+
+def _exactly(labels: np.ndarray) -> set[str]:
+    """The labels as texts, which tell 0.0 from -0.0 and by which NaN is itself."""
+    return set(map(repr, labels.tolist()))
+
+
+def summary(values: np.ndarray) -> str:
+    """The values in a few words."""
     return str(values.tolist()) if values.size <= 6 else f"{values.size} values from {values[0]} to {values[-1]}"
+
+
+def digest(values: np.ndarray) -> str:
+    return hashlib.sha256(bytes_of(values)).hexdigest()
 
 
 def bytes_of(values: np.ndarray) -> bytes:

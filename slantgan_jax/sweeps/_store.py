@@ -14,73 +14,36 @@ import functools
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import xarray as xr
 import zarr
+from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec
-from zarr.storage import FsspecStore, LocalStore, MemoryStore, WrapperStore
+from zarr.storage import MemoryStore
 
 from slantgan_jax import folders
-from slantgan_jax.sweeps import _layout
+from slantgan_jax.sweeps import _files, _layout
 from slantgan_jax.sweeps._layout import Layout, Variable
 
 DIGESTS = "digests"
 """The name of the group of digests, which no variable or coordinate may have."""
 
+CHUNK_DIGESTS = f"{DIGESTS}/chunks"
+"""The name of the array that has a digest for each variable of each chunk."""
+
+EVERY_CHUNK: Any = {"write_empty_chunks": True}
+"""A chunk that happens to equal the fill value is written like any other."""
+
 INTERNAL = ("description", "contents", "seal")
 """The attributes by which a store is checked. They say nothing to a reader."""
 
 
-class Missing(OSError):
-    """Something that was written is not there any more."""
-
-
-class _Complete(WrapperStore[Any]):
-    """A store in which a chunk that is not there is an error, and not the fill value."""
-
-    async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
-        value = await self._store.get(key, prototype, byte_range)
-        if value is None and "c" in key.split("/")[1:]:
-            raise Missing(f"{key} of {self._store} is not there any more: run the sweep again, which computes it")
-        return value
-
-
-def located(store: Path | str) -> Path | str:
-    """Where a store is: an absolute path, or the URL of an object store.
-
-    Raises:
-      ValueError: an empty name, or a URL of a kind that is not known.
-    """
-    name = os.fspath(store)
-    if "://" not in name:
-        if not name:
-            raise ValueError("store is empty: give a path or a URL")
-        return Path(name).expanduser().absolute()
-    if name.startswith("file://"):
-        return Path(name.removeprefix("file://")).absolute()
-    kind = name.partition("://")[0]
-    if kind not in fsspec.available_protocols():
-        raise ValueError(f"store is {name!r}: fsspec knows no {kind}://, give a path or another URL")
-    return name.rstrip("/")
-
-
-def exists(where: Path | str) -> bool:
-    """Whether there is anything at a path, or a store at a URL."""
-    return where.exists() if isinstance(where, Path) else _read(where, "zarr.json") is not None
-
-
-def check_writable(where: Path | str) -> None:
-    """Makes the folders above a path. Raises `OSError` if none can be made at it: better known before the work."""
-    if isinstance(where, Path):
-        where.parent.mkdir(parents=True, exist_ok=True)
-        with folders.unfinished(where):
-            pass
+class Changed(ValueError):
+    """Another call has changed what a store is to hold."""
 
 
 def create(where: Path | str, layout: Layout) -> None:
@@ -118,25 +81,17 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
 
     Raises:
       ValueError: another sweep made the store, which is left as it was.
+      Changed: another call is growing the store just now.
     """
     about = _about(where)
-    theirs, ours, damaged = json.loads(about["description"]), _layout.description(layout), _damaged(where, about)
+    theirs, damaged = json.loads(about["description"]), _damaged(where, about)
     found = [*_layout.other_identity(layout._replace(about=about, programs=theirs["programs"]), layout)]
-    found += _layout.other_shapes(theirs, ours)
-    kept = {name: layout.labels[name] for name in layout.axes}
-    for name in kept if not found else ():
-        old, new = theirs["axes"][name], ours["axes"][name]
-        if old["digest"] != new["digest"]:
-            known = "values" in old or not any(file.startswith(f"{name}/") for file in damaged)
-            asked = layout.labels[name]
-            if "values" in old:
-                labels = np.asarray(old["values"], old["dtype"])
-            else:
-                labels = _read_labels(where, name) if known else asked[:0]
-            alike = known and labels.dtype.kind == asked.dtype.kind and set(labels.tolist()) <= set(asked.tolist())
-            if not alike:
-                found.append(f"{name} {old['summary']}, now {new['summary']}")
-            kept[name] = labels if not alike or asked.dtype.kind == "U" else labels.astype(asked.dtype)
+    found += _layout.other_shapes(theirs, _layout.description(layout))
+    kept = {} if found else {name: _kept_labels(where, name, theirs, layout, damaged) for name in layout.axes}
+    found += [
+        f"{name} {theirs['axes'][name]['summary']}, now {_layout.summary(layout.labels[name])}"
+        for name, labels in kept.items() if labels is None or not _layout.has_all(layout.labels[name], labels)
+    ]  # fmt: skip
     if found:
         raise ValueError(f"{where} was made by another sweep ({'; '.join(found)}): it is left as it was, name another")
     before = layout._replace(
@@ -144,15 +99,10 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
         block=tuple(theirs["block"]),
         about={**layout.about, "created": about["created"], "revision": about["revision"]},
     )
-    rest = {name: layout.labels[name][~np.isin(layout.labels[name], labels)] for name, labels in kept.items()}
-    grown = {name: np.concatenate([kept[name], more]) for name, more in rest.items()}
-    stored = before._replace(labels={**layout.labels, **grown})
-    stored = stored._replace(variables={
-        name: own._replace(shape=(*stored.shape, *own.shape[len(layout.axes) :]))
-        for name, own in layout.variables.items()
-    })  # fmt: skip
+    stored = _layout.grown(before, layout)
     if damaged or _layout.description(stored) != theirs:
-        _put(where, stored, grown=not damaged)
+        _current(where, theirs)
+        _put(where, stored)
     return stored, before
 
 
@@ -165,16 +115,15 @@ def opened(where: Path | str) -> Layout:
     about = _about(where)
     if damaged := _damaged(where, about):
         raise ValueError(f"{where} is damaged ({', '.join(damaged)}): run the same sweep again, which mends that")
-    description, group = json.loads(about["description"]), open_group(where)
+    description = json.loads(about["description"])
     variables = {
         name: Variable(tuple(own["dims"]), tuple(own["shape"]), np.dtype(own["dtype"]), own["attrs"])
         for name, own in description["variables"].items()
     }
-    names = (*description["axes"], *description["coordinates"])
     return Layout(
         axes=tuple(description["axes"]),
-        labels={name: _read_labels(where, name) for name in names},
-        attrs={name: dict(_array(group, name).attrs) for name in names},
+        labels={name: _labels(where, name) for name in (*description["axes"], *description["coordinates"])},
+        attrs=description["attrs"],
         variables=variables,
         programs=description["programs"],
         static=tuple(description["static"]),
@@ -183,86 +132,88 @@ def opened(where: Path | str) -> Layout:
     )
 
 
-def open_group(where: Path | str, complete: bool = False) -> zarr.Group:
-    """The Zarr group of a store; with `complete`, for reading, where a chunk that is missing is an error."""
-    if isinstance(where, Path):
-        store = LocalStore(where, read_only=complete)
-    else:
-        store = FsspecStore.from_url(where, read_only=complete)
-    return zarr.open_group(_Complete(store) if complete else store, mode="r" if complete else "r+")
+def open_arrays(where: Path | str, layout: Layout) -> dict[str, zarr.Array]:
+    """The arrays of variables and digests, for reading. A chunk that is missing is an error."""
+    store = _files.readable(where)
+    return {name: _array(store, name) for name in (*layout.variables, CHUNK_DIGESTS)}
 
 
-def is_done(group: zarr.Group, layout: Layout, index: tuple[int, ...]) -> bool:
-    """Whether a chunk is there, whole, and the one that belongs there; `group` is one for reading."""
+def is_done(arrays: Mapping[str, zarr.Array], layout: Layout, index: tuple[int, ...]) -> bool:
+    """Whether a chunk is there, whole, and the one that belongs there; `arrays` are those of `open_arrays`."""
     try:
-        wanted, place = np.asarray(_array(group, f"{DIGESTS}/chunks")[index]), layout.place(index)
-        return bool(np.array_equal(wanted, _layout.digests_of(layout, place, read(group, layout, place))))
+        wanted, place = np.asarray(arrays[CHUNK_DIGESTS][index]), layout.place(index)
+        return bool(np.array_equal(wanted, _layout.digests_of(layout, place, read(arrays, layout, place))))
     except Exception:  # whatever a damaged file makes of the codecs that read it
         return False
 
 
 def missing(where: Path | str, layout: Layout) -> list[tuple[int, ...]]:
     """The indices of the chunks that are not done."""
-    group = open_group(where, complete=True)
-    return [index for index in layout.chunks() if not is_done(group, layout, index)]
+    arrays = open_arrays(where, layout)
+    return [index for index in layout.chunks() if not is_done(arrays, layout, index)]
 
 
-def read(group: zarr.Group, layout: Layout, place: tuple[slice, ...]) -> dict[str, np.ndarray]:
+def read(arrays: Mapping[str, zarr.Array], layout: Layout, place: tuple[slice, ...]) -> dict[str, np.ndarray]:
     """The values of all variables in a place on the grid of runs."""
-    return {name: np.asarray(_array(group, name)[place]) for name in layout.variables}
+    return {name: np.asarray(arrays[name][place]) for name in layout.variables}
 
 
-def write(group: zarr.Group, layout: Layout, index: tuple[int, ...], values: Mapping[str, np.ndarray]) -> None:
-    """Writes one chunk: the values of every variable, then their digests."""
-    place = layout.place(index)
-    with _every_chunk_written():
-        for name, value in values.items():
-            _array(group, name)[place] = value
-        _array(group, f"{DIGESTS}/chunks")[index] = _layout.digests_of(layout, place, values)
+def write(where: Path | str, layout: Layout, index: tuple[int, ...], values: Mapping[str, np.ndarray]) -> None:
+    """Writes one chunk: the values of every variable, then their digests.
+
+    Raises:
+      Changed: the store is not to hold `layout` any more.
+    """
+    _current(where, _layout.description(layout))
+    store, place = _files.writable(where), layout.place(index)
+    for name, value in {**values, CHUNK_DIGESTS: _layout.digests_of(layout, place, values)}.items():
+        array = _array(store, name).with_config(EVERY_CHUNK)
+        array[index if name == CHUNK_DIGESTS else place] = value
 
 
-def dataset(where: Path | str) -> xr.Dataset:
-    """The labeled contents; variables are read when they are used, coordinates at once. Nothing is decoded."""
-    store = open_group(where, complete=True).store
-    ds = xr.open_zarr(
-        store, consolidated=False, chunks=None, mask_and_scale=False, decode_times=False, decode_timedelta=False
-    )
-    texts = {name: array.astype(object).astype(str) for name, array in ds.coords.items() if array.dtype.kind in "OT"}
-    ds = ds.assign_coords({name: array.assign_attrs(ds[name].attrs) for name, array in texts.items()})
-    return ds.drop_attrs(deep=False).assign_attrs({k: v for k, v in ds.attrs.items() if k not in INTERNAL})
+def dataset(where: Path | str, layout: Layout) -> xr.Dataset:
+    """The labeled contents; variables are read when they are used. Nothing is decoded.
+
+    Raises:
+      Changed: the store is not to hold `layout` any more.
+    """
+    if damaged := _damaged(where, _current(where, _layout.description(layout))):
+        raise Changed(f"{where} was damaged meanwhile ({', '.join(damaged)}): call again")
+    decoding: Any = dict.fromkeys(("mask_and_scale", "decode_times", "decode_timedelta"), False)
+    store = _files.readable(where, layout.variables)
+    ds = xr.open_zarr(store, consolidated=False, zarr_format=3, chunks=None, **decoding)
+    ds = ds.assign_coords({name: (name, own, layout.attrs.get(name, {})) for name, own in layout.labels.items()})
+    return ds.drop_attrs(deep=False).assign_attrs(layout.about)
 
 
-def _put(where: Path | str, layout: Layout, grown: bool = False) -> None:
-    """Writes everything but the chunks. The group itself is last, so an unfinished store is none; in a store that has
-    `grown` it is first, so that from then on all other files can be mended from it."""
-    files = _files(layout)
+def _put(where: Path | str, layout: Layout) -> None:
+    """Writes everything but the chunks. The group itself is first, as all other files can be mended from it."""
+    files = _contents(layout)
     about = {**layout.about, "description": json.dumps(_layout.description(layout))}
     about["contents"] = json.dumps({key: hashlib.sha256(data).hexdigest() for key, data in files.items()})
     group: dict[str, Any] = {}
     zarr.create_group(MemoryStore(group), attributes={**about, "seal": _seal(about)}, zarr_format=3)
-    root = {"zarr.json": group["zarr.json"].to_bytes()}
-    for key, data in ({**root, **files} if grown else {**files, **root}).items():
-        _write(where, key, data)
+    for key, data in {"zarr.json": group["zarr.json"].to_bytes(), **files}.items():
+        _files.write(where, key, data)
 
 
-def _files(layout: Layout) -> dict[str, bytes]:
+def _contents(layout: Layout) -> dict[str, bytes]:
     """The files of a store, without the group itself and without chunks of results."""
     files: dict[str, Any] = {}
     group = zarr.create_group(MemoryStore(files), zarr_format=3)
     # Checksums, so that other readers notice damage, too. Trained parameters are noise to a compressor.
-    create = functools.partial(group.create_array, compressors=[Crc32cCodec()])
-    with _every_chunk_written():
-        for name, values in layout.labels.items():
-            text = values.dtype.kind == "U"
-            array = create(
-                name,
-                shape=values.shape,
-                dtype=str if text else values.dtype,
-                chunks=values.shape,
-                dimension_names=[name],
-                attributes=dict(layout.attrs.get(name, {})),
-            )
-            array[:] = values.astype(object) if text else values
+    create = functools.partial(group.create_array, compressors=[Crc32cCodec()], config=EVERY_CHUNK)
+    for name, values in layout.labels.items():
+        text = values.dtype.kind == "U"
+        array = create(
+            name,
+            shape=values.shape,
+            dtype=str if text else values.dtype,
+            chunks=values.shape,
+            dimension_names=[name],
+            attributes=dict(layout.attrs.get(name, {})),
+        )
+        array[:] = values.astype(object) if text else values
     for name, variable in layout.variables.items():
         inner = (max(1, size) for size in variable.shape[len(layout.block) :])
         create(
@@ -276,7 +227,7 @@ def _files(layout: Layout) -> dict[str, bytes]:
         )
     row = len(layout.variables), hashlib.sha256().digest_size
     group.create_group(DIGESTS)
-    create(f"{DIGESTS}/chunks", shape=(*layout.counts, *row), dtype=np.uint8, chunks=(*(1 for _ in layout.axes), *row))
+    create(CHUNK_DIGESTS, shape=(*layout.counts, *row), dtype=np.uint8, chunks=(*(1 for _ in layout.axes), *row))
     return {key: data.to_bytes() for key, data in files.items() if key != "zarr.json"}
 
 
@@ -285,7 +236,7 @@ def _about(where: Path | str) -> dict[str, str]:
     try:
         if isinstance(where, Path) and not where.is_dir():
             raise NotADirectoryError(f"no folder at {where}")
-        data = _read(where, "zarr.json")
+        data = _files.read(where, "zarr.json")
         if data is None:
             raise FileNotFoundError("no zarr.json")
         root = json.loads(data)
@@ -312,50 +263,42 @@ def _damaged(where: Path | str, about: Mapping[str, str]) -> list[str]:
     """The files, beside chunks of results, that are missing or not as they were written."""
     return [
         key for key, digest in json.loads(about["contents"]).items()
-        if hashlib.sha256(_read(where, key) or b"").hexdigest() != digest
+        if hashlib.sha256(_files.read(where, key) or b"").hexdigest() != digest
     ]  # fmt: skip
 
 
-def _read_labels(where: Path | str, name: str) -> np.ndarray:
-    values = np.asarray(_array(open_group(where), name)[:])
+def _current(where: Path | str, description: Mapping[str, Any]) -> dict[str, str]:
+    """The attributes of the group of a store that still has this `description`; else raises `Changed`."""
+    try:
+        about = _about(where)
+    except ValueError:
+        if _files.read(where, "zarr.json") is None:
+            raise _files.Missing(f"zarr.json of {where} is not there any more") from None
+        raise
+    if json.loads(about["description"]) != description:
+        raise Changed(f"{where} was changed meanwhile by another call: call again")
+    return about
+
+
+def _kept_labels(
+    where: Path | str, name: str, theirs: Mapping[str, Any], layout: Layout, damaged: list[str]
+) -> np.ndarray | None:
+    """The labels of an axis of a store; None if only damaged files have them."""
+    described = theirs["axes"][name]
+    if described["digest"] == _layout.digest(layout.labels[name]):
+        return layout.labels[name]
+    if "values" in described:
+        return np.asarray(described["values"], described["dtype"])
+    return None if any(key.startswith(f"{name}/") for key in damaged) else _labels(where, name)
+
+
+def _labels(where: Path | str, name: str) -> np.ndarray:
+    values = np.asarray(_array(_files.readable(where), name)[:])
     return values.astype(object).astype(str) if values.dtype.kind in "OT" else values
 
 
-def _array(group: zarr.Group, name: str) -> zarr.Array:
+def _array(store: Store, name: str) -> zarr.Array:
     try:
-        array = group[name]
-    except KeyError:
-        raise Missing(f"{name} of {group.store} is not there any more") from None
-    assert isinstance(array, zarr.Array)
-    return array
-
-
-def _every_chunk_written() -> Any:
-    """A chunk that happens to equal the fill value is written like any other."""
-    return zarr.config.set({"array.write_empty_chunks": True})
-
-
-def _read(where: Path | str, key: str) -> bytes | None:
-    """A file of a store; None if there is none."""
-    try:
-        if isinstance(where, Path):
-            return (where / key).read_bytes()
-        filesystem, path = fsspec.core.url_to_fs(where)
-        return bytes(filesystem.cat_file(f"{path}/{key}"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
-
-
-def _write(where: Path | str, key: str, data: bytes) -> None:
-    """Writes a file of a store; on disk it appears all at once."""
-    if isinstance(where, Path):
-        (where / key).parent.mkdir(parents=True, exist_ok=True)
-        unfinished = where / f"{key}.{uuid.uuid4().hex}.partial"
-        try:
-            unfinished.write_bytes(data)
-            os.replace(unfinished, where / key)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    else:
-        filesystem, path = fsspec.core.url_to_fs(where)
-        filesystem.pipe_file(f"{path}/{key}", data)
+        return zarr.open_array(store, path=name, mode="r" if store.read_only else "r+", zarr_format=3)
+    except FileNotFoundError:
+        raise _files.Missing(f"{name} of {store} is not there any more") from None

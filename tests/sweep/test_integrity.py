@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import zarr
 
 from slantgan_jax import folders, sweep, sweeps
+from slantgan_jax.sweeps import _programs
 
 AXES = {"seed": range(6), "rate": [0.1, 0.2, 0.3, 0.4]}
 
@@ -25,6 +27,7 @@ def make(store, axes=AXES, function=run, **options):
 
 
 def assert_same(one, other):
+    assert set(one.variables) == set(other.variables)
     for name in ("numbers", "total", "positive"):
         assert one[name].dtype == other[name].dtype
         assert one[name].values.tobytes() == other[name].values.tobytes(), name
@@ -120,6 +123,64 @@ def test_what_was_copied_from_another_sweep_is_found(store, original, expected, 
     found_or_harmless(store, expected)
 
 
+EXTRAS = {
+    "a copy of an array": lambda store: shutil.copytree(store / "total", store / "total2"),
+    "an array of another store": lambda store: shutil.copytree(store.parent / "o.zarr/seed", store / "place"),
+    "a whole store": lambda store: shutil.copytree(store.parent / "o.zarr", store / "inner"),
+    "an array of another size": lambda store: zarr.open_group(store).create_array(
+        "mine", shape=(9,), dtype="f4", dimension_names=["seed"]
+    ),
+    "an array without dimensions": lambda store: zarr.open_group(store).create_array("mine", shape=(9,), dtype="f4"),
+    "a renamed array": lambda store: (store / "total").rename(store / "totals"),
+    "notes": lambda store: (store / "notes.txt").write_text("mine"),
+    "an earlier version of Zarr": lambda store: (store / ".zgroup").write_text('{"zarr_format": 2}'),
+}
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_what_somebody_else_puts_into_a_store_is_no_part_of_the_result(store, original, expected, name):
+    shutil.copytree(original / "other.zarr", store.parent / "o.zarr")
+    EXTRAS[name](store)
+    if name == "a renamed array":
+        with pytest.raises(ValueError, match="damaged"):
+            sweeps.load(store)
+    else:
+        assert_same(sweeps.load(store), expected)
+    assert_same(make(store), expected)
+    assert_same(sweeps.load(store), expected)
+
+
+@pytest.mark.parametrize("place", ["total", "total/c", "total/c/0", "seed", "digests", "digests/chunks"])
+@pytest.mark.parametrize("what", ["file", "link", "broken link", "loop"])
+def test_what_is_in_the_place_of_a_folder_is_named_and_nothing_is_written_through_it(store, original, place, what):
+    """A link leads to another store, which is left as it was."""
+    shutil.copytree(original / "other.zarr", store.parent / "o.zarr")
+    before = {path: path.read_bytes() for path in store.parent.glob("o.zarr/**/*") if path.is_file()}
+    shutil.rmtree(store / place)
+    if what == "file":
+        (store / place).write_text("mine")
+    else:
+        target = {"link": store.parent / "o.zarr" / place, "broken link": "nowhere", "loop": store / place}[what]
+        (store / place).symlink_to(target)
+    with pytest.raises(ValueError, match=r"damaged|not finished"):
+        sweeps.load(store)
+    with pytest.raises(ValueError, match=rf"{store / place} is a (file|link), and the store needs a folder there"):
+        make(store)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("place", ["total/c/0/0", "seed/c/0", "total/zarr.json"])
+def test_a_folder_in_the_place_of_a_file_is_named(store, expected, place):
+    (store / place).unlink()
+    (store / place).mkdir()
+    with pytest.raises(ValueError, match=r"damaged|not finished"):
+        sweeps.load(store)
+    with pytest.raises(ValueError, match=rf"{store / place} is a folder, and the store needs a file there"):
+        make(store)
+    (store / place).rmdir()
+    assert_same(make(store), expected)
+
+
 METADATA = {
     "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 2]}},
     "data_type": "int32",
@@ -192,15 +253,15 @@ def test_a_store_grows_and_computes_only_what_is_new(store, expected):
         return run(key, rate)
 
     one = make(store.with_name("g.zarr"), AXES, counted)
-    start = sweeps._chunks._programs.evaluate
-    sweeps._chunks._programs.evaluate = lambda program, arguments, count, advance: (
+    start = _programs.evaluate
+    _programs.evaluate = lambda program, arguments, count, advance: (
         computed.append(count),
         start(program, arguments, count, advance),
     )[1]
     try:
         grown = make(store.with_name("g.zarr"), GROWN, counted)
     finally:
-        sweeps._chunks._programs.evaluate = start
+        _programs.evaluate = start
     assert sum(computed) == 8 * 6 - 6 * 4
     assert_same(one, expected)
     assert_same(grown, make(None, GROWN, counted, chunk_size=None))
@@ -211,7 +272,7 @@ def test_a_store_grows_and_computes_only_what_is_new(store, expected):
 
 
 def test_a_store_whose_growth_was_interrupted_is_mended(store, monkeypatch, expected):
-    writes, start = [], sweeps._store._write
+    writes, start = [], sweeps._files.write
 
     def killed(where, key, data):
         if len(writes) == 2:
@@ -220,13 +281,34 @@ def test_a_store_whose_growth_was_interrupted_is_mended(store, monkeypatch, expe
         start(where, key, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweeps._store, "_write", killed)
+        patch.setattr(sweeps._files, "write", killed)
         with pytest.raises(KeyboardInterrupt):
             make(store, GROWN)
     assert writes[0] == "zarr.json"
     with pytest.raises(ValueError, match="damaged"):
         sweeps.load(store)
     assert_same(make(store, GROWN), make(None, GROWN, chunk_size=None))
+
+
+@pytest.mark.parametrize("moment", ["while it looks", "while it computes"])
+def test_of_two_calls_that_grow_a_store_at_once_one_is_refused(store, tmp_path, monkeypatch, moment):
+    """The other call grows the store and ends after this one has looked at it, or after this one has grown it."""
+    mine, others = ({"seed": [*range(6), new], "rate": AXES["rate"]} for new in (20, 21))
+    shutil.copytree(store, tmp_path / "other.zarr")
+    make(tmp_path / "other.zarr", others)
+    module, name = (sweeps._store._layout, "grown") if moment == "while it looks" else (_programs, "evaluate")
+    calls, start = [], getattr(module, name)
+
+    def after_the_other(*arguments):
+        if not calls:
+            shutil.copytree(tmp_path / "other.zarr", store, dirs_exist_ok=True)
+        calls.append(1)
+        return start(*arguments)
+
+    monkeypatch.setattr(module, name, after_the_other)
+    with pytest.raises(ValueError, match=r"another sweep \(seed 7 values from 0 to 21, now 7 values from 0 to 20\)"):
+        make(store, mine)
+    assert_same(sweeps.load(store), make(None, others, chunk_size=None))
 
 
 def test_choices_and_static_numbers_are_axes(tmp_path):
@@ -345,6 +427,11 @@ def test_a_store_that_is_removed_while_it_is_written_is_one_line(tmp_path, monke
 
 def test_a_place_where_no_store_can_be_is_found_before_any_work(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(sweeps._chunks._programs, "evaluate", lambda *_: pytest.fail("work was done"))
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setattr(_programs, "evaluate", lambda *_: pytest.fail("work was done"))
     with pytest.raises(OSError, match="file"):
         make(tmp_path / "file" / "s.zarr", chunk_size=None)
+    for name in ("link", "loop"):
+        with pytest.raises(ValueError, match=f"{name} is a link that leads nowhere"):
+            make(tmp_path / name, chunk_size=None)

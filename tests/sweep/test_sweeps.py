@@ -376,6 +376,7 @@ MISUSE = {
     ),
     "a number that is 0 in float32": ({"axes": AXES | {"learning_rate": [0.1, 1e-300]}}, "has 1e-300, which float32"),
     "things": ({"axes": AXES | {"learning_rate": [None]}}, "give numbers, or texts"),
+    "half a character": ({"axes": AXES | {"learning_rate": ["\ud800"]}}, "which is half a character"),
     "a table": ({"axes": AXES | {"learning_rate": [[0.1]]}}, "'learning_rate' has shape"),
     "a seed that is none": ({"axes": AXES | {"seed": [0.5]}}, "whole numbers"),
     "a negative seed": ({"axes": AXES | {"seed": [-1]}}, "goes from -1"),
