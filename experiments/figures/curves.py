@@ -78,8 +78,11 @@ def chavdarova(figure: plots.Figure, data: dict[str, Any]) -> None:
                 ax.plot(x, mean, DASHES[source], color=colors[name], linewidth=1.1, label=label)
                 if source == "code":
                     ax.fill_between(x, mean - deviation, mean + deviation, color=colors[name], alpha=0.2, linewidth=0)
-        ax.set(ylim=(0, top), xlabel="steps; three in one of extragradient")
+        ax.set(ylim=(0, top))
         ax.set_title(f"{size} of 100 terms in a minibatch", fontsize=9)
+    for ax in panels[-2:]:
+        ax.set_xlabel("passes, as the code counts them")
+        ax.tick_params(labelbottom=True)
     panels[0].legend(fontsize=6.5)
     right.suptitle(f"Claim: {data['claims']['minibatch']}", fontsize=9)
     figure.suptitle(data["answer"], fontsize=11)

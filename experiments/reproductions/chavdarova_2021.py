@@ -1,7 +1,6 @@
 """Chavdarova et al. 2021, "Taming GANs with lookahead-minmax" (arXiv:2006.14567): a bilinear game of a hundred terms.
 
 The game is that of `_finite_sum`, five runs, as two notebooks of their code have it.
-
 batch_methods: the rate γ = 0.3, 800 passes. Descent, also with γ = 1e-4; extragradient; unrolling, where x, or each
 player, sees the other after k = 6 more steps; lookahead with k = 6, also of extragradient. α = 0.8 is not drawn there.
 LA-MM_stochastic_bilinear: 20,000 steps on minibatches without replacement. Its SVRE comes from a file, and is not run.
@@ -120,12 +119,13 @@ def answer(data: Data) -> str:
     arrives = [last < start["descent"] < end["descent"] for last in looking.values()]
     ahead = ", ".join(f"{last:.2g} (α = {fraction})" for fraction, last in looking.items())
     ends = {size: [own["mean"][-1] for own in parts["code"].values()] for size, parts in data["minibatch"].items()}
-    nearer = [own < min(others) for size, (own, *others) in ends.items() if size != "100"]
-    sizes = ", ".join(f"{own:.2g} and {min(others):.2g} ({size})" for size, (own, *others) in ends.items())
+    pairs = {size: (own, min(others)) for size, (own, *others) in ends.items()}
+    nearer = [own < best for size, (own, best) in pairs.items() if size != "100"]
+    own, best = (", ".join(f"{pair[i]:.2g}" for pair in pairs.values()) for i in (0, 1))
     return (
         f"{verdict(arrives)} in full batch: descent goes from {start['descent']:.2g} to {end['descent']:.2g}, "
-        f"lookahead to {ahead}, extragradient to {end['extragradient']:.2g}.\n{verdict(nearer)} in minibatches: "
-        f"lookahead and the best of the others end at {sizes} of the terms."
+        f"lookahead to {ahead}, extragradient to {end['extragradient']:.2g}.\n{verdict(nearer)} in minibatches of "
+        f"{', '.join(ends)} terms: lookahead ends at {own}, the best of the others at {best}."
     )
 
 
