@@ -89,6 +89,7 @@ def distances(rule: Rule, steps: int, problems: Problem, size: int | None = None
 
     def run(problem: Problem, seed: jax.Array) -> jax.Array:
         x, y = path(game_of(problem, size), Way(rule), steps, problem.start, jax.random.key(seed))
-        return jnp.linalg.norm(x + problem.b.sum(0), axis=1) + jnp.linalg.norm(y + problem.a.sum(0), axis=1)
+        gaps = x + problem.b.sum(0, keepdims=True), y + problem.a.sum(0, keepdims=True)
+        return jnp.linalg.norm(gaps[0], axis=1) + jnp.linalg.norm(gaps[1], axis=1)
 
     return np.asarray(jax.jit(jax.vmap(run))(problems, jnp.arange(RUNS)))
