@@ -182,13 +182,19 @@ def sos(opponent_step_size: Rates, a: jax.Array | float = 0.5, b: jax.Array | fl
     return adjusted
 
 
-def unrolled(steps: int, step_size: ArrayLike) -> Transform:
+def unrolled(steps: int, step_size: ArrayLike, *, everyone: bool = False, through: bool = True) -> Transform:
     """(∇_θ L_G(θ, ψ_k(θ)), ∇_ψ L_D): G sees D after k `steps` of gradient descent, and differentiates through them.
 
         ψ_0 = ψ,   ψ_{i+1} = ψ_i - η ∇_ψ L_D(θ, ψ_i),   η = `step_size`, k static
 
     In a game of more players the first one is G, and all others move on together. Metz et al. 2017 (arXiv:1611.02163),
     section 2.2.
+
+    Args:
+      steps, step_size: k and η.
+      everyone: whether all players, and not only the first one, see the others so.
+      through: whether the derivative is taken through the steps. Without, ψ_k counts as constant, as in the published
+        code of Chavdarova et al. 2021 (arXiv:2006.14567) and in several others.
 
     Raises:
       ValueError: `steps` is not a whole number of at least 0.
@@ -197,11 +203,16 @@ def unrolled(steps: int, step_size: ArrayLike) -> Transform:
     check_number("the step size of unrolled", step_size, 0)
 
     def adjusted(losses: Losses) -> Field:
-        def surrogate(players: Any) -> Any:
+        def seen(players: Any, own: int) -> Any:
             ahead = players
             for _ in range(steps):
-                ahead = _with(step_along(ahead, step_size, gradients(losses)(ahead)), 0, players[0])
-            return _with(losses(players), 0, losses(ahead)[0])
+                ahead = _with(step_along(ahead, step_size, gradients(losses)(ahead)), own, players[own])
+            return ahead if through else _with(jax.lax.stop_gradient(ahead), own, players[own])
+
+        def surrogate(players: Any) -> Any:
+            if everyone:
+                return _like(players, (losses(seen(players, i))[i] for i in range(len(players))))
+            return _with(losses(players), 0, losses(seen(players, 0))[0])
 
         return gradients(surrogate)
 

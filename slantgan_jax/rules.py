@@ -4,7 +4,7 @@ A rule is a sequence of *moves*; one step makes all of them in turn. A move eval
 gradient of its own loss, see `fields`) at the players as they then are. The moving player's optimizer turns its part of
 the field into an update.
 
-`lookahead` and `averaged` make a rule of a rule. Everything but `tutorial` works for any number of players.
+`lazily`, `lookahead` and `averaged` make a rule of a rule. Everything but `tutorial` works for any number of players.
 docs/methods.md#rules compares all rules.
 """
 
@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 from slantgan_jax import fields, games
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import check_count, check_number, shown
+from slantgan_jax.numerics import as_float, check_count, check_number, shown
 from slantgan_jax.types import PRNGKey, Rates
 
 Optimizer = optax.GradientTransformation | tuple[optax.GradientTransformation, ...]
@@ -223,12 +223,51 @@ def past_extragradient(
     return Rule(init, lambda game: (partial(_past_extragradient, optimizer, step_size, field, project, game),))
 
 
-def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike) -> Rule:
+def extrapolated(
+    optimizer: Optimizer,
+    field: Transform = fields.gradients,
+    *,
+    samples: int = 1,
+    project: Callable[[Any], Any] | None = None,
+) -> Rule:
+    """Extragradient whose look-ahead is an update of the optimizer, too. With Adam it is "Extra-Adam".
+
+        ω_{t+½} = ω_t + u(ξ(ω_t)),   ω_{t+1} = ω_t + u(ξ(ω_{t+½}))
+
+    u is the optimizer's update; its state counts two a step. With plain SGD of the rate η this is `simultaneous` with
+    `fields.extragradient(η)`. Gidel et al. 2019 (arXiv:1802.10551), algorithm 4.
+
+    Args:
+      optimizer, field: as in `tutorial`.
+      samples: how many samples a step reads. With 1, both halves see the same one. With 2, the second half sees one of
+        its own, so that the estimates are independent: Juditsky, Nemirovski & Tauvel 2011 (arXiv:0809.0815). With more,
+        each player's second half sees one of its own, in the order of the players.
+      project: as in `fields.extragradient`.
+
+    Raises:
+      ValueError: `samples` is not a positive whole number; in a step, if it is neither 1, 2, nor one more than there
+        are players.
+    """
+    _check_optimizer(optimizer)
+    check_count("the number of samples of extrapolated", samples)
+    reads = tuple((samples, number) for number in range(samples))
+
+    def moves(game: Game) -> tuple[Move, ...]:
+        if samples > 2 and samples != 1 + len(game.losses):
+            raise ValueError(f"samples is {samples}: give 1, 2, or {1 + len(game.losses)} for these players")
+        return (partial(_extrapolated, optimizer, field, samples, project, game),)
+
+    return Rule(partial(_init, optimizer), moves, reads)
+
+
+def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike, *, late: bool = False) -> Rule:
     """Lookahead-minimax: every `sync_period` k steps the players return to a share `slow_step_size` α of their way.
 
         after every k steps:   ω ← ω_slow + α (ω - ω_slow),   ω_slow ← ω
 
-    Chavdarova et al. 2021 (arXiv:2006.14567), algorithm 1. α = 1 is `rule`.
+    Chavdarova et al. 2021 (arXiv:2006.14567), algorithm 1. α = 1 is `rule`. With `late` the players return as the next
+    step begins, as in their published code: the play is the same, but what is recorded after k steps is the end of the
+    way.
 
     Raises:
       ValueError: `sync_period` is not a positive whole number, or `slow_step_size` not in [0, 1].
@@ -242,13 +281,13 @@ def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike) -> Rule:
 
     def returning(state: State, sample: Any) -> State:
         inner, slow = state.extra
-        now = (state.step + 1) % sync_period == 0
+        now = (state.step + (not late)) % sync_period == 0
         back = jax.tree.map(lambda x, y: (x + (1 - slow_step_size) * (y - x)).astype(x.dtype), state.players, slow)
         reached = jax.tree.map(lambda x, y: jnp.where(now, y, x), state.players, back)
         slow = jax.tree.map(lambda x, y: jnp.where(now, x, y), reached, slow)
         return state._replace(players=reached, extra=(inner, slow))
 
-    return _wrapping(rule, init, returning)
+    return _wrapping(rule, init, returning, first=late)
 
 
 def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:
@@ -280,17 +319,25 @@ def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:
     return _wrapping(rule, init, observe)._replace(players=lambda state: state.extra[2])
 
 
-def running_mean() -> optax.GradientTransformation:
-    """The mean of all that it received, for `averaged`: m_t = m_{t-1} + (x_t - m_{t-1}) / t, counted from 1."""
+def running_mean(weight: optax.Schedule | None = None) -> optax.GradientTransformation:
+    """The mean of all that it received, for `averaged`: m_t = m_{t-1} + (x_t - m_{t-1}) ρ_t / (ρ_0 + … + ρ_t).
+
+    Args:
+      weight: ρ as a function of how many it received before; None weighs all the same. With the schedule of the
+        learning rate it is the average of Gidel et al. 2019 (arXiv:1802.10551), eq. 7 and algorithm 1.
+    """
 
     def init(params: Any) -> Any:
-        return jnp.zeros((), jnp.uint32), jax.tree.map(jnp.zeros_like, params)
+        return jnp.zeros((), jnp.uint32), as_float(0.0), jax.tree.map(jnp.zeros_like, params)
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         del params
-        count, mean = state[0] + 1, state[1]
-        mean = jax.tree.map(lambda m, x: m + (x - m) / count.astype(x.dtype), mean, updates)
-        return mean, (count, mean)
+        count, total, mean = state
+        own = as_float(1.0) if weight is None else as_float(weight(count))
+        total = total + own
+        ratio = count + 1 if weight is None else total / own  # a float would end to count ones at 2**24
+        mean = jax.tree.map(lambda m, x: m + (x - m) / ratio.astype(x.dtype), mean, updates)
+        return mean, (count + 1, total, mean)
 
     return optax.GradientTransformation(init, update)
 
@@ -439,11 +486,38 @@ def _past_extragradient(
     return _updated(optimizer, tuple(range(len(ahead))), state, direction)._replace(extra=direction)
 
 
-def _wrapping(rule: Rule, init: Callable[[Any], State], last: Move) -> Rule:
-    """`rule` with one more move at the end of a step, and with `extra` equal to `(the rule's own, ...)`."""
+def _extrapolated(
+    optimizer: Optimizer,
+    field: Transform,
+    samples: int,
+    project: Callable[[Any], Any] | None,
+    game: Game,
+    state: State,
+    sample: Any,
+) -> State:
+    seen, everyone = (sample,) if samples == 1 else sample, tuple(range(len(state.players)))
+
+    def slope(place: Any, number: int) -> Any:
+        return field(partial(games.total_losses, game, sample=seen[number]))(place)
+
+    ahead = _updated(optimizer, everyone, state, slope(state.players, 0))
+    place = ahead.players if project is None else project(ahead.players)
+    numbers = [min(1 + i, samples - 1) for i in everyone]
+    slopes = {number: slope(place, number) for number in set(numbers)}
+    direction = type(place)(*(slopes[number][i] for i, number in enumerate(numbers)))
+    return _updated(optimizer, everyone, state._replace(optimizer_states=ahead.optimizer_states), direction)
+
+
+def _wrapping(rule: Rule, init: Callable[[Any], State], added: Move, first: bool = False) -> Rule:
+    """`rule` with one more move, the last or the first of a step, and with `extra` equal to `(the rule's own, ...)`."""
+
+    def moves(game: Game) -> tuple[Move, ...]:
+        own = tuple(partial(_inside, move) for move in rule.moves(game))
+        return (added, *own) if first else (*own, added)
+
     return Rule(
         init,
-        lambda game: (*(partial(_inside, move) for move in rule.moves(game)), last),
+        moves,
         rule.reads,
         lambda state: rule.players(state._replace(extra=state.extra[0])),
     )

@@ -35,7 +35,7 @@ class Script(NamedTuple):
     interrupted: str = ""  # of a script that is no `Experiment`, the function `module.name` that is interrupted
 
 
-QUICK = "sweep", "train", "tutorial"
+QUICK = "sweep", "train", "tutorial", "gidel_2019"
 """The scripts whose tiny runs are short; only the complete tests make the others."""
 
 SCRIPTS = {
@@ -62,15 +62,18 @@ SCRIPTS = {
     "convergence_rates": Script(
         "--epochs 2000 --methods optimistic --learning-rates 0.3", "--learning-rates 0", "--learning-rates is 0.0",
     ),
+    "chavdarova_2021": Script("--passes 60 --steps 60 --sizes 16", "--sizes 5", "--sizes has '5': choose from '100', "),
     "critical_penalty": Script(
         "--learning-rate 1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001 to 1",
     ),
+    "daskalakis_2018": Script("--steps 40", "--steps 19", "--steps is 19: give a whole number from 20 up"),
     "dirac_gan": Script(
         "--steps 100 --methods R1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001",
     ),
     "does_it_converge": Script(
         "--epochs 2000 --replicas 2", "--epochs 2500", "--epochs is 2500: give a multiple of 1000 from 2000",
     ),
+    "gidel_2019": Script("--steps 20", "--steps 19", "--steps is 19: give a whole number from 20 up"),
     "latent_noise": Script("--replicas 2 --steps 50 --learning-rates 0.1", "--replicas 1", "--replicas is 1"),
     "loss_vs_distance": Script(
         "--seeds 2 --transported 10", "--seeds 1", "--seeds is 1: give a whole number from 2 up",
@@ -92,12 +95,18 @@ SCRIPTS = {
         "--record-every is 7: give a positive divisor of the 10 epochs", out="out.zarr", figures="out-figures",
         constants={"sweep.use_every_core": lambda devices: None}, interrupted="sweep.computed",
     ),
+    "toy_gan": Script("--seeds 2 --steps 50", "--data squares", "--data has 'squares': choose from 'ring', "),
     "train": Script("--epochs 2", "--epochs -3", "--epochs is -3: give a whole number from 1 to 100000000"),
     "tutorial": Script("--epochs 2", "--learning-rate nan", "--learning-rate is nan: give a positive, finite number"),
     "which_equilibrium": Script(
         "--starts 2 --flow-steps 100 --methods 'R1, γ = 0.1' --method-steps 10", "--starts 1", "--starts is 1",
     ),
 }  # fmt: skip
+SCRIPTS |= {
+    path.stem: Script("--seeds 2 --steps 50", "--seeds 0", "--seeds is 0: give a whole number from 1 to 1000000")
+    for path in EXPERIMENTS.glob("reproductions/*.py")
+    if "from _claims import" in path.read_text()  # those on toy data have the same options
+}
 
 
 class Ran(NamedTuple):
@@ -168,7 +177,7 @@ def ran(request, tmp_path_factory, run_json, quick_compile):
 def test_every_script_is_in_the_table():
     scripts = [
         path.stem
-        for path in EXPERIMENTS.glob("*.py")
+        for path in (*EXPERIMENTS.glob("*.py"), *EXPERIMENTS.glob("reproductions/*.py"))
         if "EXPERIMENT = Experiment(" in path.read_text() or "\ndef parse(" in path.read_text()
     ]
     assert sorted(scripts) == sorted(SCRIPTS)

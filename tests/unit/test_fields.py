@@ -159,9 +159,21 @@ def test_unrolled_generator_differentiates_through_the_steps_of_the_discriminato
         np.testing.assert_allclose(found[D], gradient(x)[1, D], rtol=1e-14)  # rounding
 
 
+@pytest.mark.parametrize(("through", "felt"), [(True, 2), (False, 1)])
+def test_unrolling_on_the_bilinear_game_is_its_closed_form(x64, through, felt):
+    """x sees y + kηx, and y sees x - kηy, as a constant or with its slope."""
+    own, (x, y), ahead = partial(games.total_losses, games.bilinear(), sample=()), (0.7, -1.1), 3 * 0.2
+    one, both = (
+        fields.unrolled(3, 0.2, everyone=everyone, through=through)(own)(Players(x, y)) for everyone in (False, True)
+    )
+    np.testing.assert_allclose(one, (y + felt * ahead * x, -x), rtol=1e-14)
+    np.testing.assert_allclose(both, (y + felt * ahead * x, -x + felt * ahead * y), rtol=1e-14)
+
+
 ZERO = {name: make(0.0) for name, make in MAKERS.items()} | {
     "unrolled, no rate": fields.unrolled(3, 0.0),
     "unrolled, no steps": fields.unrolled(0, STRENGTH),
+    "unrolled by everyone, no rate": fields.unrolled(3, 0.0, everyone=True, through=False),
 }
 
 

@@ -9,7 +9,7 @@ import optax
 import pytest
 from optax import contrib
 
-from slantgan_jax import Players, faces, fields, games, networks, penalties, rules, slanted_land, train
+from slantgan_jax import Players, faces, fields, games, networks, numerics, penalties, rules, slanted_land, train
 from tests.tables import slow_unless
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -84,6 +84,7 @@ RULES = {
     "alternating": rules.alternating,
     "alternating 2:1": partial(rules.alternating, order=("discriminator", "discriminator", "generator")),
     "past extragradient": lambda optimizers, field: rules.past_extragradient(optimizers, 0.05, field),
+    "extrapolated": rules.extrapolated,
     "lookahead": lambda optimizers, field: rules.lookahead(rules.simultaneous(optimizers, field), 5, 0.5),
 }
 ADJUSTMENTS = {
@@ -145,7 +146,15 @@ def test_every_rule_with_every_adjustment_plays_every_game(rule, adjustment):
 SIMULTANEOUS, ALTERNATING = rules.simultaneous(OPTIMIZERS), rules.alternating(OPTIMIZERS)
 LIMITS = {
     "past extragradient without look-ahead": (rules.past_extragradient(OPTIMIZERS, 0.0), SIMULTANEOUS),
+    "extrapolated by descent": (
+        rules.extrapolated(OPTIMIZERS),
+        rules.simultaneous(OPTIMIZERS, fields.extragradient(Players(*RATES))),
+    ),
     "lookahead that never goes back": (rules.lookahead(ALTERNATING, 3, 1.0), ALTERNATING),
+    "an average of equal weights": (
+        rules.averaged(ALTERNATING, rules.running_mean(lambda count: 0.5)),
+        rules.averaged(ALTERNATING, rules.running_mean()),
+    ),
     "an average of the last one": (rules.averaged(ALTERNATING, optax.ema(0.0)), ALTERNATING),
     "one step each": (rules.alternating(OPTIMIZERS, order=("discriminator", "generator")), ALTERNATING),
     "no momentum": (rules.simultaneous(Players(*(optax.sgd(rate, momentum=0.0) for rate in RATES))), SIMULTANEOUS),
@@ -225,3 +234,56 @@ def test_lookahead_and_averages_are_their_recursions(x64):
         moment = decay * moment + (1 - decay) * point
         np.testing.assert_allclose(state.players, point, rtol=1e-13)
         np.testing.assert_allclose(smooth.players(state), moment / (1 - decay**step), rtol=1e-13)
+
+
+def test_a_late_return_is_the_same_play_recorded_before_it(x64):
+    period, fraction = 3, 0.25
+    start = Players(jnp.array(1.0), jnp.array(-0.5))
+    early, late = (
+        train(
+            jax.random.key(0), games.bilinear(), rules.lookahead(SIMULTANEOUS, period, fraction, late=late), 12,
+            players=start, record=lambda info: jnp.stack(info.players),
+        ).history
+        for late in (False, True)
+    )  # fmt: skip
+    returning = np.arange(1, 13) % period == 0
+    np.testing.assert_array_equal(late[~returning], early[~returning])
+    slow = np.concatenate([[start], early[returning]])
+    np.testing.assert_allclose(early[returning], slow[:-1] + fraction * (late[returning] - slow[:-1]), rtol=1e-14)
+
+
+def test_a_weighted_mean_is_its_formula(x64):
+    points, weights = np.random.default_rng(0).normal(size=(9, 2)), 2 / np.sqrt(np.arange(1, 10))
+    mean = rules.running_mean(lambda count: 2 / jnp.sqrt(numerics.as_float(count + 1)))
+    state = mean.init(jnp.zeros(2))
+    for count, point in enumerate(points, 1):
+        found, state = mean.update(jnp.asarray(point), state)
+        expected = weights[:count] @ points[:count] / weights[:count].sum()
+        np.testing.assert_allclose(found, expected, rtol=1e-13)  # rounding
+
+
+@pytest.mark.parametrize(("samples", "seen"), [(1, (0, 0, 0)), (2, (0, 1, 1)), (3, (0, 1, 2))])
+def test_extrapolated_reads_its_samples_and_counts_two_updates_a_step(samples, seen):
+    """One step by hand, with momentum: the look-ahead, then each player, on samples 4 · `samples` + `seen`."""
+    momentum, (players, _), key = 0.5, start(), jax.random.key(2)
+    optimizers = Players(*(optax.sgd(rate, momentum=momentum) for rate in RATES))
+    rule = rules.extrapolated(optimizers, samples=samples)
+
+    @jax.jit
+    def both():
+        def slope(place, player, number):
+            return jax.grad(whole(player))(place, GAME.sample(key, 4 * samples + number))[player]
+
+        first = [slope(players, i, seen[0]) for i in range(2)]
+        place = fields.step_along(players, Players(*RATES), Players(*first))
+        second = [jax.tree.map(lambda a, b: a + momentum * b, slope(place, i, seen[1 + i]), first[i]) for i in range(2)]
+        found = rule.step(GAME, rule.init(players), rule.sample(GAME, key, 4))
+        return found, fields.step_along(players, Players(*RATES), Players(*second))
+
+    found, expected = both()
+    chex.assert_trees_all_close(found.players, expected, rtol=1e-6, atol=1e-7)  # float32 rounding
+
+
+def test_extrapolated_refuses_samples_for_other_players():
+    with pytest.raises(ValueError, match="samples is 4: give 1, 2, or 3"):
+        rules.extrapolated(OPTIMIZERS, samples=4).moves(GAME)
