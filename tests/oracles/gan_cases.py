@@ -3,6 +3,7 @@
 Nothing here knows PyTorch or JAX. The numbers come from NumPy's legacy generator, whose streams never change.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -162,7 +163,7 @@ def start(case: Case) -> np.ndarray:
     """All parameters, G's and then D's: of each layer the weights `[outputs, inputs]`, and the biases."""
     legacy, numbers = np.random.RandomState(0), []
     for widths in sizes(case):
-        for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        for inputs, outputs in itertools.pairwise(widths):
             bound = np.sqrt(6 / (inputs + outputs))
             weights = case.scale * legacy.uniform(-bound, bound, inputs * outputs)
             numbers += [weights, legacy.uniform(-0.2, 0.2, outputs)]

@@ -1,13 +1,14 @@
 """A plain PyTorch program that trains the GANs of `gan_cases.py`, independent of the library.
 
-It made the numbers of `torch_gans.npz`, by `python -m tests.oracles.torch_gans` in the root of the project, with PyTorch
-2.13 on a CPU in float64. PyTorch is no dependency of the project: tests read the recorded numbers. The file has, for
-each case, the losses of G and D `[2, 20]` after every tenth step, on the batch of that step, and then all parameters
-after 200 steps, G's first: of each layer the weights `[outputs, inputs]`, and the biases.
+`python -m tests.oracles.torch_gans`, in the root of the project, makes the numbers of `torch_gans.npz`. Those that are
+there come from PyTorch 2.13 on a CPU, in float64. PyTorch is no dependency of the project: tests read the numbers. For
+each case the file has the losses of G and D `[2, 20]` after every tenth step, on the batch of that step, and then all
+parameters after 200 steps, G's first: of each layer the weights `[outputs, inputs]`, and the biases.
 
 Whatever the literature writes with the Jacobian of the game is done here with the whole matrix.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def objective(case, real, fake):
 
 def perceptron(numbers, widths, activation, normalize, spectral, x):
     place, last = 0, len(widths) - 2
-    for number, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for number, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
         weights = numbers[place : place + inputs * outputs].view(outputs, inputs)
         biases = numbers[place + inputs * outputs : place + inputs * outputs + outputs]
         place += inputs * outputs + outputs
@@ -69,7 +70,7 @@ class Gan:
 
     def __init__(self, case):
         self.case, self.widths = case, sizes(case)
-        self.count = sum((a + 1) * b for a, b in zip(self.widths[G][:-1], self.widths[G][1:], strict=True))
+        self.count = sum((a + 1) * b for a, b in itertools.pairwise(self.widths[G]))
         self.data = torch.from_numpy(data())
         self.draws = {name: torch.from_numpy(values) for name, values in draws(case).items()}
 
@@ -339,7 +340,7 @@ def trained(case):
         first = gan.batch(step)
 
         def losses_of(batch, penalized=penalized):
-            return lambda point: gan.losses(point, batch, penalized)
+            return lambda players: gan.losses(players, batch, penalized)
 
         match case.rule:
             case ("simultaneous",):
@@ -355,11 +356,10 @@ def trained(case):
                     direction = gan.field(losses_of(batch), case.field[0], case.field[1:], joint())
                     move((names.index(name),), direction)
             case ("tutorial",):
-                for term in range(2):
+                for player, loss in ((D, 0), (D, 1), (G, 2)):
                     point = joint()
-                    move((D,), grad(gan.terms(point, first)[0][term], point)[0])
-                point = joint()
-                move((G,), grad(gan.losses(point, first)[G], point)[0])
+                    terms, generator = gan.terms(point, first)
+                    move((player,), grad([*terms, generator][loss], point)[0])
             case ("past extragradient", rate):
                 ahead = (joint() - rate * past).detach().requires_grad_()
                 past = gan.field(losses_of(first), "gradients", (), ahead).detach()
@@ -387,5 +387,5 @@ def trained(case):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    np.savez(RECORD, **{name: trained(case) for name, case in CASES.items()})
+    np.savez_compressed(RECORD, **{name: trained(case) for name, case in CASES.items()})
     print(f"{len(CASES)} cases, {RECORD.stat().st_size} bytes")

@@ -20,9 +20,9 @@ from tests.tables import slow_unless
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
 RECORDED = np.load(Path(__file__).parents[1] / "oracles" / "torch_gans.npz")
-ROUNDING = 1e-10
-"""Of numbers of order 1. Rounding errors of 200 steps, each of some hundred operations, add up to 1e-13; the dynamics
-then enlarge them by their sensitivity, which is below 1000 at these rates."""
+ROUNDING = 1e-12
+"""Of numbers of order 1. These dynamics damp errors, or enlarge them by less than 100, so that 200 steps in float64
+leave errors of up to 1e-14. Other compilers and libraries of mathematics round differently."""
 
 FIELDS = {
     "extragradient": fields.extragradient,
@@ -141,13 +141,12 @@ def run(case):
     return np.asarray(jax.jit(trained)(start(case)))
 
 
-QUICK = "packing, batch norm, Adam", "fresh, D twice", "unrolled through Adam", "rk4, frozen"
+QUICK = "packing, batch norm, Adam", "fresh, D twice"
 
 
 @pytest.mark.parametrize("name", slow_unless(CASES, *QUICK))
 def test_a_run_of_the_library_is_that_of_a_pytorch_program(x64, name):
     found = run(CASES[name])
-    print(f"DEV {name}: {np.abs(found - RECORDED[name]).max():.2e}", len(found))
     np.testing.assert_allclose(found, RECORDED[name], rtol=ROUNDING, atol=ROUNDING)
 
 
@@ -157,4 +156,4 @@ def test_every_case_is_recorded_and_no_two_are_alike():
     finals = {name: RECORDED[name] for name in CASES}
     for name, final in finals.items():
         near = {other: np.abs(final - o).max() for other, o in finals.items() if other != name and o.size == final.size}
-        assert min(near.values()) > 1e4 * ROUNDING, (name, min(near, key=near.get))
+        assert min(near.values()) > 1e6 * ROUNDING, (name, min(near, key=near.get))
