@@ -85,9 +85,14 @@ def swiss_roll(noise: float = 0.25, scale: float = 7.5) -> Distribution:
     """(t cos t + ς a, t sin t + ς b) / scale with t = (3π/2)(1 + 2u), u ~ U(0, 1), a, b ~ N(0, 1), ς = `noise`.
 
     Columns 0 and 2 of scikit-learn's `make_swiss_roll`.
+
+    Raises:
+      ValueError: a negative noise; a scale that is not positive.
     """
     check_number("the noise", noise, 0)
-    check_number("the scale", scale)
+    check_number("the scale", scale, 0)
+    if scale == 0:
+        raise ValueError("the scale is 0, by which points are divided: give a positive one")
 
     def point(key: PRNGKey) -> jax.Array:
         key_angle, key_noise = jax.random.split(key)
@@ -138,6 +143,6 @@ def _mixture_draw(
 
 def _mixture_log_density(centers: np.ndarray, deviation: float, shares: np.ndarray, point: Any) -> jax.Array:
     """ln Σ_k w_k exp(-‖x - c_k‖² / 2σ²) - d ln(σ √2π)."""
-    squares = jnp.sum((jnp.asarray(point) - as_float(centers)) ** 2, axis=-1) / deviation**2
+    squares = jnp.sum((jnp.asarray(point)[None] - as_float(centers)) ** 2, axis=-1) / deviation**2
     constant = centers.shape[1] * math.log(deviation * math.sqrt(2 * math.pi))
     return jax.nn.logsumexp(as_float(np.log(shares)) - squares / 2) - constant

@@ -135,9 +135,11 @@ def fixed(distribution: Distribution, count: int, key: PRNGKey) -> Distribution:
     """`count` draws of `distribution`, made once with `key`, as a data set that is `resampled`: a finite sample.
 
     Raises:
-      ValueError: `count` is not a positive whole number; a key that is none.
+      ValueError: `count` is not a positive whole number, or more than the distribution has; a key that is none.
     """
     check_count("the count of the sample", count)
+    if distribution.length is not None and count > distribution.length:
+        raise ValueError(f"the count of the sample is {count}, but there are {distribution.length} draws: take fewer")
     values = jax.jit(jax.vmap(lambda number: distribution.sample(key, number, 0)))(jnp.arange(count))
     return resampled(values)._replace(modes=distribution.modes)
 

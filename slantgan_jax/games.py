@@ -108,7 +108,8 @@ def gan(
       independent_latents: give G's own loss another latent than D's has, as independent minibatches do. By default both
         players see the same one, as in the tutorial.
       packing: how many images D judges at once, all real or all generated: `logit` gets them along a leading axis. Lin
-        et al. 2018 (arXiv:1712.04086), section 3. By default it gets one image, without that axis.
+        et al. 2018 (arXiv:1712.04086), section 3. By default it gets one image, without that axis. If G normalizes over
+        a batch, each place of the packs is a batch of its own, as in their code.
 
     Raises:
       ValueError: `noise` is negative or not finite; data, latents or an objective that are none; a `packing` below 1.
@@ -268,6 +269,8 @@ def expected(game: Game, over: str | Collection[str] | None = None) -> Game:
     """`game` with its draws integrated: each loss is its expectation over them, "full batch".
 
         L(players, sample) → E over `over` of L(players, sample)
+
+    A network that normalizes over a batch has no loss of one sample, and so no expectation of it.
 
     Args:
       game: any game that is not a minibatch.

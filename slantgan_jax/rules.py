@@ -151,8 +151,11 @@ def unrolled(optimizer: Optimizer, steps: int, *, fresh: bool = False) -> Rule:
         θ ← θ - η ∇_θ L_G(θ, ψ_k(θ)),   ψ_{i+1} = ψ_i + D's update by ∇_ψ L_D(θ, ψ_i), from its present state
 
     With plain SGD the move of G is that of `fields.unrolled`. Metz et al. 2017 (arXiv:1611.02163), section 2.2, and
-    their code, which unrolls Adam. In a game of more players the first one is G, the last one moves, and all but the
-    first are unrolled together.
+    their code, which unrolls Adam. In a game of more players the first one is G, and all others move, and are unrolled,
+    together.
+
+    Adam's √v has no derivative at v = 0, where a parameter has had no gradient yet, as that of a ReLU that is never
+    active. If the derivative of an update is not finite, the update counts as one that G cannot change.
 
     Args:
       optimizer: as in `tutorial`.
@@ -160,16 +163,20 @@ def unrolled(optimizer: Optimizer, steps: int, *, fresh: bool = False) -> Rule:
       fresh: as in `alternating`. The unrolled updates see the sample of G's move.
 
     Raises:
-      ValueError: `steps` is not a whole number of at least 0; the errors of `alternating`.
+      ValueError: `steps` is not a whole number of at least 0; an optimizer that is none.
     """
     check_count("the number of unrolled steps", steps, 0)
-    rule = alternating(optimizer, fresh=fresh)
+    _check_optimizer(optimizer)
 
     def moves(game: Game) -> tuple[Move, ...]:
-        turn = 1 if fresh else None
-        return rule.moves(game)[0], partial(_unrolled_move, optimizer, steps, game, turn)
+        others = tuple(range(1, len(game.losses)))
+        turns = (0, 1) if fresh else (None, None)
+        return (
+            partial(_move, optimizer, fields.gradients, game, others, turns[0]),
+            partial(_unrolled_move, optimizer, steps, game, turns[1]),
+        )
 
-    return rule._replace(moves=moves)
+    return Rule(partial(_init, optimizer), moves, ((2, 0), (2, 1)) if fresh else ((1, 0),))
 
 
 def lazily(rule: Rule, period: int, plain: Game) -> Rule:
@@ -182,7 +189,7 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
     sees the samples of the game.
 
     Raises:
-      ValueError: `period` is not a positive whole number.
+      ValueError: `period` is not a positive whole number; in a step, if the two games have another number of moves.
     """
     check_count("the period of lazily", period)
 
@@ -190,7 +197,13 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
         return jax.lax.cond(state.step % period == 0, full, light, state, sample)
 
     def moves(game: Game) -> tuple[Move, ...]:
-        return tuple(map(partial(partial, either), rule.moves(game), rule.moves(plain)))
+        full, light = rule.moves(game), rule.moves(plain)
+        if len(full) != len(light):
+            raise ValueError(
+                f"a step of the game has {len(full)} moves, but one of the plain game has {len(light)}: give the same "
+                "game without its penalty as `plain`"
+            )
+        return tuple(partial(either, *pair) for pair in zip(full, light, strict=True))
 
     return rule._replace(moves=moves)
 
@@ -463,12 +476,26 @@ def _unrolled_move(optimizer: Optimizer, steps: int, game: Game, turn: int | Non
         def surrogate(players: Any) -> Any:
             ahead = state._replace(players=players)
             for _ in range(steps):
-                ahead = _updated(optimizer, others, ahead, fields.gradients(losses)(ahead.players))
+                direction = fields.gradients(losses)(ahead.players)
+                ahead = _updated(optimizer, others, ahead, _differentiable(optimizer, others, ahead, direction))
             return type(players)(losses(ahead.players)[0], *losses(players)[1:])
 
         return fields.gradients(surrogate)
 
     return _move(optimizer, unrolling, game, (0,), turn, state, sample)
+
+
+def _differentiable(optimizer: Optimizer, moving: tuple[int, ...], state: State, direction: Any) -> Any:
+    """`direction`, but constant wherever the derivative of the optimizer's update is not finite."""
+    parts, optimizers = list(direction), _each(optimizer, direction)
+    for i in moving:
+
+        def update(own: Any, i: int = i) -> Any:
+            return _of_optimizer(optimizers[i].update, i, own, state.optimizer_states[i], state.players[i])[0]
+
+        slopes = jax.jvp(update, (parts[i],), (jax.tree.map(jnp.ones_like, parts[i]),))[1]
+        parts[i] = jax.tree.map(lambda g, s: jnp.where(jnp.isfinite(s), g, jax.lax.stop_gradient(g)), parts[i], slopes)
+    return type(direction)(*parts)
 
 
 def _past_extragradient(

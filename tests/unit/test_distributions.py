@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from article_stream import article_stream
+from scipy import stats
 
 from slantgan_jax import distributions
 
@@ -102,3 +103,63 @@ def test_quadratures_have_the_moments_of_their_distribution(x64):
         for shape, size in (((), 1), ((4,), 4)):
             x, of_normal = distributions.normal(shape).nodes()
             np.testing.assert_allclose(of_normal @ np.reshape(x, (-1, size))[:, 0] ** power, moment, atol=1e-12)
+
+
+def test_a_pack_is_the_draws_one_after_the_other():
+    """Packs of packs, too; a pack of a sequence ends with the last whole one."""
+    key = jax.random.key(4)
+    one, packs = (
+        distributions.normal((2,)),
+        distributions.packed(distributions.packed(distributions.normal((2,)), 3), 2),
+    )
+    found = jax.jit(lambda: packs.sample(key, 5, 1))()
+    alone = jax.jit(jax.vmap(lambda step: one.sample(key, step, 1)))(jnp.arange(30, 36))
+    np.testing.assert_array_equal(found, alone.reshape(2, 3, 2))
+    short = distributions.packed(distributions.sequence(np.arange(8.0)), 3)
+    assert short.length == 2
+    np.testing.assert_array_equal(short.sample(key, 1, 0), [3, 4, 5])
+    assert packs.nodes is None
+    for count in (0, 1.5, True):
+        with pytest.raises(ValueError, match="count of a block is"):
+            distributions.packed(one, count)
+
+
+def test_a_fixed_sample_is_made_once():
+    source = distributions.normal()
+    data = distributions.fixed(source, 5, jax.random.key(7))
+    values, weights = data.nodes()
+    key = jax.random.key(7)
+    np.testing.assert_array_equal(values, jax.vmap(lambda step: source.sample(key, step, 0))(jnp.arange(5)))
+    np.testing.assert_allclose(weights, 0.2)
+    other = jax.random.key(8)
+    drawn = jax.jit(jax.vmap(lambda step: data.sample(other, step, 3)))(jnp.arange(10_000))
+    counts = [np.sum(np.asarray(drawn) == value) for value in np.asarray(values)]
+    assert sum(counts) == 10_000
+    assert np.sum((np.array(counts) - 2000) ** 2 / 2000) < 18.5  # χ² with 4 degrees of freedom, 1 in 1000
+
+
+FIXED_WRONGLY = {
+    "no draws": (lambda: distributions.fixed(distributions.normal(), 0, jax.random.key(0)), "count of the sample is 0"),
+    "a seed": (lambda: distributions.fixed(distributions.normal(), 3, 0), "key is 0: give one typed threefry key"),
+    "more than there are": (
+        lambda: distributions.fixed(distributions.sequence(np.zeros(2)), 3, jax.random.key(0)),
+        "sample is 3, but there are 2 draws",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIXED_WRONGLY)
+def test_a_sample_that_cannot_be_made_is_refused(name):
+    call, message = FIXED_WRONGLY[name]
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_log_densities_are_scipys(x64):
+    density = distributions.normal_like({"a": np.zeros((2, 2)), "b": 0.0}).log_density
+    image = {"a": np.array([[0.3, -2.0], [1.0, 4.0]]), "b": np.float64(-0.7)}
+    expected = stats.norm.logpdf([0.3, -2.0, 1.0, 4.0, -0.7]).sum()
+    np.testing.assert_allclose(density(image), expected, rtol=1e-14)
+    points = np.array([-1e-9, 0.0, 0.5, 1.0, 1.0 + 1e-9])
+    found = jax.vmap(distributions.uniform().log_density)(points)
+    np.testing.assert_array_equal(found, stats.uniform.logpdf(points))

@@ -69,14 +69,19 @@ MAKERS = {
     "sos": fields.sos,
     "heun": fields.heun,
     "rk4": fields.rk4,
+    "heun frozen": partial(fields.heun, frozen=True),
+    "rk4 frozen": partial(fields.rk4, frozen=True),
+    "opponent penalty": fields.opponent_penalty,
 }
 BOTH = Players(0.2, 0.5)
-OF_EACH = "extragradient", "consensus", "cgd", "lola"
+OF_EACH = "extragradient", "consensus", "cgd", "lola", "rk4 frozen", "opponent penalty"
 ADJUSTMENTS = {
     "gradients": fields.gradients,
     **{name: make(STRENGTH) for name, make in MAKERS.items()},
     "nested": fields.extragradient(0.2, inner=fields.consensus(0.3)),
     **{f"{name}, a strength for each": MAKERS[name](BOTH) for name in OF_EACH},
+    "opponent penalty of one": fields.opponent_penalty(Players(0, STRENGTH)),
+    "opponent penalty in rk4": fields.rk4(0.2, inner=fields.opponent_penalty(0.3)),
 }
 
 
@@ -92,6 +97,27 @@ def by_hand(seed):
     def consensus(y, strength):
         return slope(y) + strength * dense_jacobian(gradient, y).T @ slope(y)
 
+    def of_opponent(y):
+        """∇_G ‖∇_D L_D‖² and ∇_D ‖∇_G L_G‖²."""
+        return 2 * blocks(dense_jacobian(gradient, y)).T @ slope(y)
+
+    def runge_kutta(field, y, h):
+        k1 = field(y)
+        k2 = field(y - h / 2 * k1)
+        k3 = field(y - h / 2 * k2)
+        return (k1 + 2 * k2 + 2 * k3 + field(y - h * k3)) / 6
+
+    def frozen(method, rates):
+        """The `method` for each player, against the other one where it is at the start."""
+        masks = np.repeat(np.eye(2), [8, 5], axis=1)
+        return sum(mask * method(partial(masked, mask), x, rate) for mask, rate in zip(masks, rates, strict=True))
+
+    def masked(mask, y):
+        return mask * slope(y)
+
+    def heun(field, y, h):
+        return (field(y) + field(y - h * field(y))) / 2
+
     xi, jacobian = slope(x), dense_jacobian(gradient, x)
     chi, interaction = shaping(gradient(x), jacobian), blocks(jacobian)
     hamiltonian, turned = jacobian.T @ xi, (jacobian - jacobian.T).T @ xi / 2
@@ -101,8 +127,6 @@ def by_hand(seed):
     ahead, push = xi - h * interaction @ xi, -h * chi
     p1 = 1 if push @ ahead >= 0 else min(1, -0.5 * ahead @ ahead / (push @ ahead))
     p2 = xi @ xi if np.sqrt(xi @ xi) < 0.1 else 1
-    k2 = slope(x - h / 2 * xi)
-    k3 = slope(x - h / 2 * k2)
     return {
         "gradients": xi,
         "extragradient": slope(x - h * xi),
@@ -112,8 +136,15 @@ def by_hand(seed):
         "cgd": np.concatenate([theta, psi]),
         "lola": ahead + push,
         "sos": ahead + min(p1, p2) * push,
-        "heun": (xi + slope(x - h * xi)) / 2,
-        "rk4": (xi + 2 * k2 + 2 * k3 + slope(x - h * k3)) / 6,
+        "heun": heun(slope, x, h),
+        "rk4": runge_kutta(slope, x, h),
+        "heun frozen": frozen(heun, (h, h)),
+        "rk4 frozen": frozen(runge_kutta, (h, h)),
+        "rk4 frozen, a strength for each": frozen(runge_kutta, BOTH),
+        "opponent penalty": xi + h * of_opponent(x),
+        "opponent penalty, a strength for each": xi + each * of_opponent(x),
+        "opponent penalty of one": xi + np.repeat([0, h], [8, 5]) * of_opponent(x),
+        "opponent penalty in rk4": runge_kutta(lambda y: slope(y) + 0.3 * of_opponent(y), x, 0.2),
         "nested": consensus(x - 0.2 * consensus(x, 0.3), 0.3),
         "extragradient, a strength for each": slope(x - each * xi),
         "consensus, a strength for each": xi + each * hamiltonian,
@@ -122,7 +153,9 @@ def by_hand(seed):
     }
 
 
-@pytest.mark.parametrize("name", slow_unless(ADJUSTMENTS, "sga aligned", "cgd", "sos", "rk4", "nested"))
+@pytest.mark.parametrize(
+    "name", slow_unless(ADJUSTMENTS, "sga aligned", "cgd", "sos", "rk4", "nested", "rk4 frozen", "opponent penalty")
+)
 def test_adjusted_fields_are_the_dense_computation(x64, name):
     adjusted = jax.jit(
         lambda players, sample: ADJUSTMENTS[name](partial(games.total_losses, GAME, sample=sample))(players)
@@ -174,6 +207,7 @@ ZERO = {name: make(0.0) for name, make in MAKERS.items()} | {
     "unrolled, no rate": fields.unrolled(3, 0.0),
     "unrolled, no steps": fields.unrolled(0, STRENGTH),
     "unrolled by everyone, no rate": fields.unrolled(3, 0.0, everyone=True, through=False),
+    "opponent penalty, a traced zero": lambda losses: fields.opponent_penalty(jnp.zeros(()))(losses),
 }
 
 
@@ -191,3 +225,59 @@ def test_zero_strength_is_the_plain_field_exactly(name, objective):
     plain, found = (jax.jit(field(own)) for field in (fields.gradients, ZERO[name]))
     players = game.init(jax.random.key(0))
     chex.assert_trees_all_equal(found(players), plain(players))
+
+
+@pytest.mark.parametrize("make", [fields.heun, fields.rk4], ids=["heun", "rk4"])
+def test_frozen_and_joint_steps_are_the_same_if_nobody_else_moves(x64, make):
+    """L_G = a(x - y)⁴ - c x, L_D = 0: for both it is the Runge-Kutta step of one equation, x' = c - 4 a (x - y)³."""
+    a, c, h, y = 0.3, 0.2, 0.5, -0.4
+    x = 0.9
+
+    def losses(players):
+        return Players(
+            a * (players.generator - players.discriminator) ** 4 - c * players.generator, 0.0 * players.discriminator
+        )
+
+    def slope(x):
+        return 4 * a * (x - y) ** 3 - c
+
+    k1 = slope(x)
+    k2 = slope(x - h * k1)
+    if make is fields.heun:
+        expected = (k1 + k2) / 2
+    else:
+        k2 = slope(x - h / 2 * k1)
+        k3 = slope(x - h / 2 * k2)
+        expected = (k1 + 2 * k2 + 2 * k3 + slope(x - h * k3)) / 6
+    for frozen in (False, True):
+        found = jax.jit(make(h, frozen=frozen)(losses))(Players(jnp.array(x), jnp.array(y)))
+        np.testing.assert_allclose(found.generator, expected, rtol=1e-14)
+        assert found.discriminator == 0
+
+
+@pytest.mark.parametrize("make", [fields.heun, fields.rk4], ids=["heun", "rk4"])
+def test_frozen_opponents_turn_a_step_into_descent(x64, make):
+    """Of the bilinear game ξ = (y, -x): a player's own slope does not change while the other one stands still."""
+
+    def losses(players):
+        return Players(players.generator * players.discriminator, -players.generator * players.discriminator)
+
+    start = Players(jnp.array(0.7), jnp.array(-0.3))
+    frozen, joint = (make(0.5, frozen=kind)(losses)(start) for kind in (True, False))
+    np.testing.assert_allclose(frozen, (-0.3, -0.7), rtol=1e-14)
+    assert abs(joint.generator + 0.3) > 0.1
+
+
+def test_extrapolation_is_projected(x64):
+    """ξ(P(ω - η ξ(ω))) of the bilinear game, with |y| ≤ 0.5 as in Gidel et al. 2019."""
+
+    def losses(players):
+        return Players(players.generator * players.discriminator, -players.generator * players.discriminator)
+
+    def project(players):
+        return players._replace(discriminator=jnp.clip(players.discriminator, -0.5, 0.5))
+
+    start = Players(jnp.array(2.0), jnp.array(0.4))  # ahead: (2 - 0.3 · 0.4, 0.4 + 0.3 · 2), y beyond its bound
+    found = fields.extragradient(0.3, project=project)(losses)(start)
+    np.testing.assert_allclose(found, (0.5, -(2 - 0.3 * 0.4)), rtol=1e-14)
+    np.testing.assert_allclose(fields.extragradient(0.3)(losses)(start), (1.0, -(2 - 0.3 * 0.4)), rtol=1e-14)

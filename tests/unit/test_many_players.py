@@ -94,6 +94,8 @@ FIELDS = {
     "unrolled": (fields.unrolled(2, STRENGTH), unrolled()),
     "sos": (fields.sos(STRENGTH), stable_shaping()),
     "heun": (fields.heun(RATE), (np.eye(6) - RATE * J / 2) @ XI),
+    "heun frozen": (fields.heun(RATE, frozen=True), (np.eye(6) - RATE * (J - J_O) / 2) @ XI),
+    "opponent penalty": (fields.opponent_penalty(STRENGTH), XI + 2 * STRENGTH * J_O.T @ XI),
     "rates of each player": (
         fields.extragradient(Trio(0.1, 0.2, 0.3)),
         XI - J @ (np.repeat([0.1, 0.2, 0.3], COUNTS) * XI),
@@ -119,6 +121,17 @@ def test_rules_move_three_players(x64):
         x[BLOCKS[i]] -= rates[i] * J[BLOCKS[i]] @ x
     np.testing.assert_allclose(np.concatenate(found[0]), X - RATE * XI, rtol=1e-13)
     np.testing.assert_allclose(np.concatenate(found[1]), x, rtol=1e-13)
+
+
+def test_the_first_of_three_players_moves_with_the_others_unrolled(x64):
+    """They make a step, and then the leader sees two more of theirs."""
+    rule = rules.unrolled(Trio(optax.sgd(RATE), optax.sgd(STRENGTH), optax.sgd(STRENGTH)), 2)
+    found = jax.jit(lambda: train(jax.random.key(0), game(), rule, 1, players=PLAYERS).players)()
+    step = np.eye(6) - STRENGTH * J
+    step[BLOCKS[0]] = np.eye(6)[BLOCKS[0]]
+    moved, ahead = step @ X, step @ step
+    slope = (ahead.T @ HESSIANS[0] @ ahead @ moved)[BLOCKS[0]]
+    np.testing.assert_allclose(np.concatenate(found), [*(X[BLOCKS[0]] - RATE * slope), *moved[2:]], rtol=1e-12)
 
 
 STATEFUL = {

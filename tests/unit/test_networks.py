@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from slantgan_jax import Discriminator, Generator, faces, generate, logit, mlp, networks
 from tests.tables import slow_unless
@@ -69,3 +70,84 @@ def test_a_perceptron_is_its_formula(x64):
         expected = np.asarray(weights) @ expected + np.asarray(biases)
         expected = np.tanh(expected) if i < 2 else expected
     np.testing.assert_allclose(network.apply(layers, x), expected, rtol=1e-14)
+
+
+# Initializers by their published definitions: the variance and the largest size of a weight of 300 inputs, 200 outputs.
+# A normal number cut off at two deviations has the variance of scipy's truncnorm.
+
+CUT_VARIANCE = stats.truncnorm.var(-2, 2)
+INITIALIZERS = {
+    "Xavier uniform": (2 / 500, np.sqrt(6 / 500)),
+    "Xavier normal": (2 / 500, None),
+    "He uniform": (2 / 300, np.sqrt(6 / 300)),
+    "He normal": (2 / 300, None),
+    "orthogonal": (1 / 300, None),  # 200 orthonormal rows of 300 numbers
+    "orthogonal, gain 0.8": (0.64 / 300, None),
+    "normal, deviation 0.02": (4e-4, None),
+    "PyTorch": (1 / 900, 300**-0.5),
+    "Keras": (2 / 500, np.sqrt(6 / 500)),
+    "Haiku": (CUT_VARIANCE / 300, 2 * 300**-0.5),
+}
+
+
+def test_initializers_have_their_published_variance_and_bounds():
+    assert set(INITIALIZERS) == set(networks.INITIALIZERS)
+    nets = {name: mlp(300, 200, 3, init=init) for name, init in networks.INITIALIZERS.items()}
+    found = jax.jit(lambda: {name: net.init(jax.random.key(2)) for name, net in nets.items()})()
+    for name, (variance, bound) in INITIALIZERS.items():
+        (weights, biases), last = found[name]
+        chex.assert_shape((weights, biases, *last), [(200, 300), (200,), (3, 200), (3,)])
+        weights = np.asarray(weights, np.float64)
+        # Of 60,000 numbers: the variance of a normal one has the relative error √(2 / 60000) = 0.6 %.
+        np.testing.assert_allclose(weights.var(), variance, rtol=0.03, err_msg=name)
+        assert abs(weights.mean()) < 5 * np.sqrt(variance / weights.size), name
+        if bound is not None:
+            assert 0.99 * bound < np.abs(weights).max() <= bound * (1 + 1e-6), name
+        elif "orthogonal" not in name:  # normal numbers have the fourth moment 3, with an error of √(96 / 60000) = 0.04
+            assert abs(np.mean(weights**4) / variance**2 - 3) < 0.2, name
+        if name == "PyTorch":
+            assert 0.9 * bound < np.abs(biases).max() <= bound
+            assert abs(np.mean(biases)) < 5 * bound / np.sqrt(3 * 200)
+        else:
+            assert not np.any(biases), name
+
+
+@pytest.mark.parametrize("name", slow_unless(["orthogonal", "orthogonal, gain 0.8"], "orthogonal, gain 0.8"))
+def test_orthogonal_weights_keep_lengths_up_to_their_gain(x64, name):
+    gain = 0.8 if "gain" in name else 1.0
+    wide, narrow = jax.jit(mlp(5, 7, 3, init=networks.INITIALIZERS[name]).init)(jax.random.key(0))
+    np.testing.assert_allclose(wide.weights.T @ wide.weights, gain**2 * np.eye(5), atol=1e-14)
+    np.testing.assert_allclose(narrow.weights @ narrow.weights.T, gain**2 * np.eye(3), atol=1e-14)
+
+
+@pytest.mark.slow
+def test_every_layer_starts_with_numbers_of_its_own():
+    one, two, _ = jax.jit(mlp(4, 4, 4, 4, init=networks.pytorch_linear).init)(jax.random.key(0))
+    numbers = np.concatenate([np.ravel(leaf) for leaf in (*one, *two)])
+    assert np.unique(numbers).size == numbers.size
+
+
+def test_batch_normalization_is_its_formula(x64):
+    network = mlp(3, 5, 4, 2, activation=jnp.tanh, batch_norm=True)
+    rng = np.random.default_rng(0)
+    layers = [networks.Layer(rng.normal(size=(n, m)), rng.normal(size=n)) for m, n in ((3, 5), (5, 4), (4, 2))]
+    batch = expected = rng.normal(size=(7, 3))
+    for weights, biases in layers[:-1]:
+        hidden = expected @ weights.T
+        expected = np.tanh((hidden - hidden.mean(0)) / np.sqrt(hidden.var(0) + 1e-3) + biases)
+    expected = expected @ layers[-1].weights.T + layers[-1].biases  # the last layer is not normalized
+    apply = jax.jit(jax.vmap(network.apply, (None, 0), axis_name=networks.BATCH))
+    np.testing.assert_allclose(apply(tuple(layers), batch), expected, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"no batch here: use games.minibatch, or jax.vmap\(..., axis_name"):
+        network.apply(layers, batch[0])
+    with pytest.raises(ValueError, match="no batch here"):
+        jax.vmap(network.apply, (None, 0))(layers, batch)  # a map without the name
+
+
+def test_a_batch_of_one_leaves_the_biases(x64):
+    """Of one image the mean is the image: nothing but f(b) comes out of a hidden layer, and no NaN."""
+    network = mlp(3, 5, 2, activation=jnp.tanh, batch_norm=True)
+    layers = jax.jit(network.init)(jax.random.key(1))
+    layers = (layers[0]._replace(biases=jnp.arange(5.0)), layers[1])
+    found = jax.vmap(network.apply, (None, 0), axis_name=networks.BATCH)(layers, jnp.ones((1, 3)))[0]
+    np.testing.assert_allclose(found, layers[1].weights @ np.tanh(np.arange(5)), rtol=1e-14)

@@ -9,7 +9,21 @@ import optax
 import pytest
 from optax import contrib
 
-from slantgan_jax import Players, faces, fields, games, networks, numerics, penalties, rules, slanted_land, train
+from slantgan_jax import (
+    Players,
+    distributions,
+    faces,
+    fields,
+    games,
+    losses,
+    mlp,
+    networks,
+    numerics,
+    penalties,
+    rules,
+    slanted_land,
+    train,
+)
 from tests.tables import slow_unless
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -83,6 +97,7 @@ RULES = {
     "simultaneous": rules.simultaneous,
     "alternating": rules.alternating,
     "alternating 2:1": partial(rules.alternating, order=("discriminator", "discriminator", "generator")),
+    "alternating, fresh": partial(rules.alternating, fresh=True),
     "past extragradient": lambda optimizers, field: rules.past_extragradient(optimizers, 0.05, field),
     "extrapolated": rules.extrapolated,
     "lookahead": lambda optimizers, field: rules.lookahead(rules.simultaneous(optimizers, field), 5, 0.5),
@@ -98,6 +113,8 @@ ADJUSTMENTS = {
     "unrolled": partial(fields.unrolled, 2),
     "heun": fields.heun,
     "rk4": fields.rk4,
+    "rk4 frozen": partial(fields.rk4, frozen=True),
+    "opponent penalty": fields.opponent_penalty,
 }
 GAMES = {
     "slanted land": slanted_land(faces.FACES),  # arrays of pixels compile in less time than scalars
@@ -144,6 +161,7 @@ def test_every_rule_with_every_adjustment_plays_every_game(rule, adjustment):
 
 
 SIMULTANEOUS, ALTERNATING = rules.simultaneous(OPTIMIZERS), rules.alternating(OPTIMIZERS)
+FRESH, GENERATOR_ALONE = rules.alternating(OPTIMIZERS, fresh=True), rules.alternating(OPTIMIZERS, order="generator")
 LIMITS = {
     "past extragradient without look-ahead": (rules.past_extragradient(OPTIMIZERS, 0.0), SIMULTANEOUS),
     "extrapolated by descent": (
@@ -156,6 +174,10 @@ LIMITS = {
         rules.averaged(ALTERNATING, rules.running_mean()),
     ),
     "an average of the last one": (rules.averaged(ALTERNATING, optax.ema(0.0)), ALTERNATING),
+    "unrolled by no step": (rules.unrolled(OPTIMIZERS, 0), ALTERNATING),
+    "unrolled by no step, fresh": (rules.unrolled(OPTIMIZERS, 0, fresh=True), FRESH),
+    "lazy at every step": (rules.lazily(ALTERNATING, 1, slanted_land()), ALTERNATING),
+    "fresh with one move": (rules.alternating(OPTIMIZERS, order="generator", fresh=True), GENERATOR_ALONE),
     "one step each": (rules.alternating(OPTIMIZERS, order=("discriminator", "generator")), ALTERNATING),
     "no momentum": (rules.simultaneous(Players(*(optax.sgd(rate, momentum=0.0) for rate in RATES))), SIMULTANEOUS),
 }
@@ -287,3 +309,212 @@ def test_extrapolated_reads_its_samples_and_counts_two_updates_a_step(samples, s
 def test_extrapolated_refuses_samples_for_other_players():
     with pytest.raises(ValueError, match="samples is 4: give 1, 2, or 3"):
         rules.extrapolated(OPTIMIZERS, samples=4).moves(GAME)
+
+
+def test_fresh_moves_see_samples_that_no_other_move_sees():
+    """Of three moves in step t the samples 3t, 3t + 1 and 3t + 2, by hand."""
+    players, _ = start()
+    key = jax.random.key(2)
+    rule = rules.alternating(OPTIMIZERS, order=("discriminator", "generator", "discriminator"), fresh=True)
+    assert rule.reads == ((3, 0), (3, 1), (3, 2))
+    found = jax.jit(lambda: rule.step(GAME, rule.init(players), rule.sample(GAME, key, 4)).players)()
+    expected = players
+    for number, player in ((12, 1), (13, 0), (14, 1)):
+        expected = descend(expected, whole(player), player, GAME.sample(key, number))
+    chex.assert_trees_all_close(found, expected, rtol=1e-6, atol=0)  # float32 rounding
+
+
+def test_fresh_moves_need_a_longer_sequence():
+    game = slanted_land(latent=distributions.sequence(np.zeros(9)))
+    for rule, steps in ((FRESH, 4), (rules.unrolled(OPTIMIZERS, 1, fresh=True), 4), (ALTERNATING, 9)):
+        jax.eval_shape(lambda rule=rule, steps=steps: train(jax.random.key(0), game, rule, steps).players)
+        with pytest.raises(ValueError, match="draw 'latent', but there are 9"):
+            train(jax.random.key(0), game, rule, steps + 1)
+
+
+def test_a_running_mean_is_the_mean_of_all_players_so_far(x64):
+    rule = rules.averaged(rules.simultaneous(optax.sgd(0.3)), rules.running_mean())
+    result = jax.jit(
+        lambda key: train(key, games.bilinear(), rule, 50, record=lambda info: (info.players, info.state.players))
+    )(jax.random.key(3))
+    mean, players = (np.array(part).T for part in result.history)
+    np.testing.assert_allclose(mean, np.cumsum(players, 0) / np.arange(1, 51)[:, None], rtol=1e-12)
+    np.testing.assert_array_equal(result.players, mean[-1])
+
+
+# Lazily
+
+PENALIZED = games.penalized(slanted_land(), penalties.r1(0.8), penalties.wgan_gp(0.3))
+ADAM = optax.adam(0.05, b1=0.5)
+
+
+@pytest.mark.parametrize("period", slow_unless([1, 3, 50], 3))
+def test_a_lazy_rule_plays_the_game_at_every_kth_step(x64, period):
+    """Step by step. With a period beyond the run, at step 0 only."""
+    key = jax.random.key(5)
+    rule = rules.alternating(ADAM, order=("discriminator", "discriminator", "generator"))
+    found = jax.jit(lambda key: train(key, PENALIZED, rules.lazily(rule, period, GAME), 8).players)(key)
+    key_init, key_latent = jax.random.split(jax.random.clone(key))
+    state = rule.init(PENALIZED.init(key_init))
+    with_penalty, without = (jax.jit(partial(rule.step, game)) for game in (PENALIZED, GAME))
+    sample = jax.jit(partial(rule.sample, PENALIZED, key_latent))
+    for step in range(8):
+        state = (without if step % period else with_penalty)(state, sample(step))
+    chex.assert_trees_all_close(found, state.players, rtol=1e-12, atol=0)  # rounding of eight steps
+
+
+@pytest.mark.slow
+def test_a_lazy_rule_wraps_and_is_wrapped():
+    """Lookahead and averages outside or inside: the same run, for both act after all moves."""
+    plain = rules.alternating(OPTIMIZERS)
+    outside = rules.lookahead(rules.lazily(plain, 3, GAME), 4, 0.5)
+    inside = rules.lazily(rules.lookahead(plain, 4, 0.5), 3, GAME)
+    one, other = (
+        jax.jit(lambda key, rule=rule: train(key, PENALIZED, rule, 12).players)(jax.random.key(1))
+        for rule in (outside, inside)
+    )
+    chex.assert_trees_all_close(one, other, rtol=1e-6, atol=0)
+
+
+def test_a_lazy_rule_branches_also_when_it_is_mapped_over_seeds():
+    """A select would compute the penalty at every step, and save nothing."""
+
+    def run(key):
+        return train(key, PENALIZED, rules.lazily(ALTERNATING, 4, GAME), 8).players
+
+    mapped = str(jax.make_jaxpr(jax.vmap(run))(three_keys()))
+    assert mapped.count("cond[") == 2  # one for each move
+
+
+def test_a_lazy_rule_refuses_a_plain_game_of_other_moves():
+    paired = slanted_land()._replace(losses=Players(GAME.losses.generator, (*GAME.losses.discriminator, FAKE)))
+    rule = rules.lazily(rules.tutorial(OPTIMIZERS), 2, paired)
+    with pytest.raises(ValueError, match="the game has 3 moves, but one of the plain game has 4"):
+        train(jax.random.key(0), PENALIZED, rule, 2)
+    with pytest.raises(ValueError, match="period of lazily is 0"):
+        rules.lazily(ALTERNATING, 0, GAME)
+
+
+# Unrolled through the optimizer
+
+
+@pytest.mark.parametrize("fresh", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_unrolling_gradient_descent_is_the_field_of_unrolled_games(x64, fresh):
+    """θ first sees D's move, then D after three more steps, on one sample."""
+    rule, steps = rules.unrolled(OPTIMIZERS, 3, fresh=fresh), 10
+    field = rules.alternating(OPTIMIZERS, fields.unrolled(3, RATES[1]), fresh=fresh)
+    one, other = (
+        jax.jit(lambda key, rule=rule: train(key, GAME, rule, steps).players)(jax.random.key(1))
+        for rule in (rule, field)
+    )
+    chex.assert_trees_all_close(one, other, rtol=1e-12, atol=0)
+
+
+def test_the_unrolled_generator_differentiates_through_adam(x64):
+    """Central differences of L_G(θ, ψ_k(θ)), the two updates of Adam spelled out, from a state that it had before."""
+    rate, b1, b2, epsilon = 0.05, 0.5, 0.999, 1e-8
+    generator = optax.sgd(1.0)
+    rule = rules.unrolled(Players(generator, optax.adam(rate, b1=b1, b2=b2, eps=epsilon)), 2)
+    game, start = games.dirac(), Players(np.float64(0.7), np.float64(-0.4))
+    state = jax.jit(lambda players: rule.step(game, rule.init(players), game.sample(jax.random.key(0), 0)))(start)
+
+    def ahead(theta):
+        """L_G after D's first update from ψ = -0.4 at 0.7, and two more at θ."""
+        psi, m, v = -0.4, 0.0, 0.0
+        for count, place in enumerate((0.7, theta, theta), 1):
+            slope = place / (1 + np.exp(-psi * place))
+            m, v = b1 * m + (1 - b1) * slope, b2 * v + (1 - b2) * slope**2
+            psi -= rate * (m / (1 - b1**count)) / (np.sqrt(v / (1 - b2**count)) + epsilon)
+        return np.logaddexp(0, -psi * theta)
+
+    slope = (ahead(0.7 + 1e-5) - ahead(0.7 - 1e-5)) / 2e-5
+    np.testing.assert_allclose(0.7 - state.players.generator, slope, rtol=1e-9)  # step² and 1e-16 / step
+    constant = -state.players.discriminator / (1 + np.exp(state.players.discriminator * 0.7))
+    assert abs(slope / constant - 1) > 0.01  # not the gradient at D's present parameters
+
+
+def dead(layers, count):
+    """`layers` of a perceptron with `count` hidden ReLUs more, which never are active."""
+    first, last = layers
+    weights = jnp.concatenate([first.weights, jnp.ones((count, first.weights.shape[1]))])
+    biases = jnp.concatenate([first.biases, jnp.full(count, -100.0)])
+    return networks.Layer(weights, biases), last._replace(weights=jnp.pad(last.weights, ((0, 0), (0, count))))
+
+
+def test_a_parameter_without_a_gradient_leaves_the_unrolled_generator_finite(x64):
+    """D's loss is s(ψ θ) + relu(φ) θ, and φ = -1 has no gradient: at v = 0 Adam's √v has an infinite derivative."""
+
+    def generator_loss(players):
+        psi, phi = players.discriminator
+        return losses.softplus(-psi * players.generator) - jax.nn.relu(phi)
+
+    def discriminator_loss(players):
+        psi, phi = players.discriminator
+        return losses.softplus(psi * players.generator) + jax.nn.relu(phi) * players.generator
+
+    rule = rules.unrolled(optax.adam(0.05, b1=0.5), 2)
+    with_it, without = games.two_player(generator_loss, discriminator_loss), games.dirac()
+    one, other = (
+        jax.jit(lambda players, game=game: train(jax.random.key(0), game, rule, 10, players=players))(start)
+        for game, start in ((with_it, Players(0.7, (-0.4, -1.0))), (without, Players(0.7, -0.4)))
+    )
+    assert one.finite
+    psi, phi = one.players.discriminator
+    np.testing.assert_allclose((one.players.generator, psi), other.players, rtol=1e-13)
+    assert phi == -1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", [optax.adam(0.01, b1=0.5), optax.rmsprop(0.01)], ids=["adam", "rmsprop"])
+def test_units_that_are_never_active_change_nothing_when_an_optimizer_is_unrolled(x64, optimizer):
+    """Their gradients are 0, where Adam's √v has an infinite derivative: it would make G NaN."""
+    generator, discriminator = mlp(2, 4, 2), mlp(2, 4, 1)
+
+    def init(key, more):
+        own, others = jax.random.split(key)
+        return Players(generator.init(own), dead(discriminator.init(others), more))
+
+    def trained(more):
+        game = games.gan(
+            partial(init, more=more),
+            generator.apply,
+            lambda layers, point: discriminator.apply(layers, point)[0],
+            distributions.normal((2,)),
+            distributions.normal((2,)),
+        )
+        rule = rules.unrolled(optimizer, 3)
+        return jax.jit(lambda key: train(key, games.minibatch(game, 8), rule, 10))(jax.random.key(0))
+
+    one, other = trained(0), trained(3)
+    assert other.finite
+    chex.assert_trees_all_close(one.players.generator, other.players.generator, rtol=1e-10, atol=0)
+    np.testing.assert_allclose(other.players.discriminator[0].weights[:4], one.players.discriminator[0].weights)
+
+
+def test_small_gradients_whose_squares_vanish_leave_the_unrolled_generator_finite():
+    """In float32 the square of 1e-25 is 0: again v = 0, but the gradient is not."""
+    game = games.two_player(lambda p: p.generator * p.discriminator, lambda p: 1e-25 * p.generator * p.discriminator)
+    rule = rules.unrolled(Players(optax.sgd(0.1), optax.adam(0.1)), 2)
+    end = jax.jit(lambda players: rule.step(game, rule.init(players), ()))(Players(jnp.array(1.0), jnp.array(0.5)))
+    np.testing.assert_allclose(end.players.generator, 1 - 0.1 * 0.5, rtol=1e-6)
+
+
+def test_the_past_extrapolation_is_projected(x64):
+    """Popov's method with |y| ≤ 0.5 ahead, on the bilinear game, by hand."""
+    rate = 0.3
+
+    def project(players):
+        return players._replace(discriminator=jnp.clip(players.discriminator, -0.5, 0.5))
+
+    rule = rules.past_extragradient(optax.sgd(rate), rate, project=project)
+    state, point, past = rule.init(Players(jnp.array(2.0), jnp.array(0.4))), np.array([2.0, 0.4]), np.zeros(2)
+    step = jax.jit(lambda state: rule.step(games.bilinear(), state, ()))
+    beyond = 0
+    for _ in range(6):
+        state = step(state)
+        ahead = point - rate * past
+        beyond += abs(ahead[1]) > 0.5
+        past = np.array([np.clip(ahead[1], -0.5, 0.5), -ahead[0]])
+        point = point - rate * past
+        np.testing.assert_allclose(state.players, point, rtol=1e-13)
+    assert beyond > 2
