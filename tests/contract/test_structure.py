@@ -6,7 +6,19 @@ from pathlib import Path
 
 import slantgan_jax
 
-ORDER = ["types", "numerics", "faces", "distributions", "networks", "losses", "penalties", "games", "fields", "rules"]
+ORDER = [
+    "types",
+    "checks",
+    "numerics",
+    "faces",
+    "distributions",
+    "networks",
+    "losses",
+    "penalties",
+    "games",
+    "fields",
+    "rules",
+]
 ORDER += ["training", "analysis", "runs", "cpu", "provenance", "folders", "sweeps", "plots"]
 PACKAGE = Path(slantgan_jax.__file__).parent
 
@@ -42,7 +54,7 @@ def test_nothing_prints_or_opens_files_and_the_sweep_knows_nothing_of_games():
         assert not {getattr(node.func, "id", None) for node in nodes} & {"print", "open", "input"}, path
         own = {name for name in imported(path) if name.startswith("slantgan_jax.")}
         if path.parent.name == "sweeps":
-            assert {name.split(".")[1] for name in own} <= {"sweeps", "provenance", "folders", "cpu"}, path
+            assert {name.split(".")[1] for name in own} <= {"sweeps", "checks", "provenance", "folders", "cpu"}, path
 
 
 def test_what_is_imported_is_declared():

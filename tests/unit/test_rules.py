@@ -225,3 +225,11 @@ def test_lookahead_and_averages_are_their_recursions(x64):
         moment = decay * moment + (1 - decay) * point
         np.testing.assert_allclose(state.players, point, rtol=1e-13)
         np.testing.assert_allclose(smooth.players(state), moment / (1 - decay**step), rtol=1e-13)
+
+
+def test_an_average_may_depend_on_a_traced_number():
+    def run(decay):
+        rule = rules.averaged(rules.alternating(optax.sgd(0.1)), optax.ema(decay))
+        return train(jax.random.key(0), slanted_land(), rule, 2).finite
+
+    assert jax.jit(run)(0.9)
