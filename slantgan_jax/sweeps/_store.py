@@ -27,11 +27,15 @@ from zarr.codecs import Crc32cCodec
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, WrapperStore
 
 from slantgan_jax import folders
+from slantgan_jax.checks import shown
 from slantgan_jax.sweeps import _layout
 from slantgan_jax.sweeps._layout import Layout, Variable
 
 DIGESTS = "digests"
 """The name of the group of digests, which no variable or coordinate may have."""
+
+SHOWN_DIFFERENCES = 3
+"""Of so many differences a message tells."""
 
 INTERNAL = ("description", "contents", "seal")
 """The attributes by which a store is checked. They say nothing to a reader."""
@@ -55,19 +59,20 @@ def located(store: Path | str) -> Path | str:
     """Where a store is: an absolute path, or the URL of an object store.
 
     Raises:
-      ValueError: an empty name, or a URL of a kind that is not known.
+      ValueError: a name that no path can have, or a URL of a kind that is not known or not installed.
     """
-    name = os.fspath(store)
-    if "://" not in name:
-        if not name:
-            raise ValueError("store is empty: give a path or a URL")
-        return Path(name).expanduser().absolute()
-    if name.startswith("file://"):
-        return Path(name.removeprefix("file://")).absolute()
-    kind = name.partition("://")[0]
-    if kind not in fsspec.available_protocols():
-        raise ValueError(f"store is {name!r}: fsspec knows no {kind}://, give a path or another URL")
-    return name.rstrip("/")
+    if not isinstance(store, str | Path) or not str(store).isprintable() or store == "":
+        raise ValueError(f"store is {shown(store)}: give a path or a URL")
+    name, (kind, url, _) = str(store), str(store).partition("://")
+    try:
+        if not url or kind == "file":
+            place = Path(name.removeprefix("file://")).expanduser().absolute()
+            place.exists()  # which fails for a name that is too long
+            return place
+        fsspec.get_filesystem_class(kind)
+        return name.rstrip("/")
+    except (ImportError, ValueError, RuntimeError, OSError) as error:
+        raise ValueError(f"store is {name!r} ({error}): give another, or install what it needs") from None
 
 
 def exists(where: Path | str) -> bool:
@@ -76,11 +81,16 @@ def exists(where: Path | str) -> bool:
 
 
 def check_writable(where: Path | str) -> None:
-    """Makes the folders above a path. Raises `OSError` if none can be made at it: better known before the work."""
+    """Makes the folders above a path. Raises `ValueError` if none can be made at it: better known before the work."""
     if isinstance(where, Path):
-        where.parent.mkdir(parents=True, exist_ok=True)
-        with folders.unfinished(where):
-            pass
+        try:
+            where.parent.mkdir(parents=True, exist_ok=True)
+            with folders.unfinished(where):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"store is {str(where)!r}, which cannot be made ({error.strerror}): name another"
+            ) from None
 
 
 def create(where: Path | str, layout: Layout) -> None:
@@ -138,7 +148,8 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
                 found.append(f"{name} {old['summary']}, now {new['summary']}")
             kept[name] = labels if not alike or asked.dtype.kind == "U" else labels.astype(asked.dtype)
     if found:
-        raise ValueError(f"{where} was made by another sweep ({'; '.join(found)}): it is left as it was, name another")
+        some = "; ".join(found[:SHOWN_DIFFERENCES]) + ("; ..." if len(found) > SHOWN_DIFFERENCES else "")
+        raise ValueError(f"{where} was made by another sweep ({some}): it is left as it was, name another")
     before = layout._replace(
         labels={**layout.labels, **kept},
         block=tuple(theirs["block"]),
@@ -299,8 +310,8 @@ def _about(where: Path | str) -> dict[str, str]:
         return about
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
-            f"{where} is not a store of a sweep that can be read ({type(error).__name__}: {error}): name another. If "
-            "it was one, restore its zarr.json, for its chunks may be whole"
+            f"{where} is not a store of a sweep that can be read ({type(error).__name__}: {error}): name another, or "
+            "restore its zarr.json, as its chunks may be whole"
         ) from error
 
 
