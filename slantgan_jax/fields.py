@@ -261,6 +261,13 @@ def jacobian(field: Field, players: Any) -> jax.Array:
     return jax.jacfwd(lambda x: ravel_pytree(check_direction(field(unravel(x)), players))[0])(flat)
 
 
+def direction_at(players: Any, transform: Transform, losses: Losses) -> Any:
+    """What `transform` gives at `players`. Raises `ValueError` unless it has their structure."""
+    field = transform(losses)
+    check_function("what the transform of the field returns", field, "players")
+    return check_direction(field(players), players)
+
+
 def check_direction(direction: Any, players: Any) -> Any:
     """`direction` itself. Raises `ValueError` unless it, which a field has given, has the structure of `players`."""
     if jax.tree.structure(direction) != jax.tree.structure(players):

@@ -130,9 +130,9 @@ def check_generator(generator: Any, *data: Image) -> None:
     """Raises `ValueError` unless `generator` is one, and each of the `data` is a data set of what it generates."""
     check_kind("generator", generator, Generator)
     weights, biases = (jax.tree.map(np.shape, leaf) for leaf in generator)
-    if weights != biases:
+    if weights != biases or not all(map(is_numeric, jax.tree.leaves(generator))):
         raise ValueError(
-            f"the generator has weights {shown(weights)}, but biases {shown(biases)}: give the same shapes"
+            f"the generator has weights {shown(weights)} and biases {shown(biases)}: give numbers of the same shapes"
         )
     for images in data:
         faces.check_images(images, generator.weights)
@@ -140,7 +140,7 @@ def check_generator(generator: Any, *data: Image) -> None:
 
 def pixel_scores(generator: Generator, latent: ArrayLike) -> Image:
     """The generator's scores w z + b, pixel by pixel, for one scalar `latent` z."""
-    check_kind("generator", generator, Generator)
+    check_generator(generator)
     if not is_numeric(latent) or np.ndim(latent) != 0:
         raise ValueError(f"the latent is {shown(latent)}: give one scalar, and map over more with jax.vmap")
     return jax.tree.map(lambda w, b: w * latent + b, generator.weights, generator.biases)

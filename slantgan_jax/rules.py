@@ -329,8 +329,7 @@ def _move(
 ) -> State:
     """Moves the players numbered `moving` along the field of `game`, on sample number `turn` if there are several."""
     seen = sample if turn is None else sample[turn]
-    direction = field(partial(games.total_losses, game, sample=seen))(state.players)
-    fields.check_direction(direction, state.players)
+    direction = fields.direction_at(state.players, field, partial(games.total_losses, game, sample=seen))
     return _updated(optimizer, moving, state, direction)
 
 
@@ -351,7 +350,7 @@ def _past_extragradient(
     optimizer: Optimizer, step_size: Rates, field: Transform, game: Game, state: State, sample: Any
 ) -> State:
     ahead = fields.step_along(state.players, step_size, state.extra)
-    direction = field(partial(games.total_losses, game, sample=sample))(ahead)
+    direction = fields.direction_at(ahead, field, partial(games.total_losses, game, sample=sample))
     return _updated(optimizer, tuple(range(len(ahead))), state, direction)._replace(extra=direction)
 
 
