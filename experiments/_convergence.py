@@ -104,7 +104,8 @@ def measured_decay(history: np.ndarray, fixed: np.ndarray, record_every: float) 
     rate = growth.growth_rate(np.log(sizes[part]))
     round_turns = apart[part] * np.exp(-rate * np.arange(len(apart[part])))[:, None]
     period = float(trajectories.orbit_statistics(round_turns).period)
-    rate = float(growth.growth_rate(np.log(sizes[part]), wave_period=period / 2))
+    half_turn = period / 2 if math.isfinite(period) else None
+    rate = float(growth.growth_rate(np.log(sizes[part]), wave_period=half_turn))
     return -record_every / rate, record_every * period
 
 

@@ -13,16 +13,20 @@ and at most one line on stderr:
 """
 
 import contextlib
+import difflib
 import io
+import itertools
 import json
 import math
 import os
+import re
 import shlex
 import signal
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
@@ -34,6 +38,7 @@ from tqdm import tqdm
 os.environ["MPLBACKEND"] = "agg"  # nothing here opens a window, and an unknown name would end the process
 
 from slantgan_jax import folders, plots, provenance
+from slantgan_jax.checks import check_number, shortened
 from slantgan_jax.cpu import use_every_core
 
 Data = dict[str, Any]
@@ -41,6 +46,9 @@ Data = dict[str, Any]
 
 LISTED = 1000
 """Arrays of up to so many numbers are lists in data.json, too; data.npz has all of them."""
+
+SHOWN_NAMES = 12
+"""A message lists so many names at most, those first that are like the wrong one."""
 
 T = TypeVar("T")
 
@@ -105,11 +113,15 @@ class Experiment:
         """Computes and saves, or draws the saved data again; returns the data."""
         if plot_only and not (out / "data.json").exists():
             raise ValueError(f"--out {out} has no data.json to plot: run without --plot-only first")
-        if not plot_only and self.devices != 0:
-            with contextlib.suppress(RuntimeError):  # JAX is running already, as in a test
-                use_every_core(self.devices)
         checked(settings)
-        with atomic_folder(out, (*self.stale, *self.exports)) as folder, jax.enable_x64(self.x64):
+        if not plot_only:
+            start_jax(self.devices)
+        with (
+            atomic_folder(out, (*self.stale, *self.exports)) as folder,
+            jax.enable_x64(self.x64),
+            jax.default_prng_impl("threefry2x32"),  # the same random numbers, whatever the environment says
+            jax.threefry_partitionable(True),
+        ):
             if plot_only:
                 data = load(out)
                 try:
@@ -137,6 +149,22 @@ class Experiment:
             draw(folder / name, figure, data)
 
 
+def start_jax(devices: int | None) -> None:
+    """Starts JAX on so many CPU devices; None for one on each core, 0 to leave it as it is.
+
+    Raises:
+      ValueError: the environment names a platform that is not there.
+    """
+    if devices != 0:
+        with contextlib.suppress(RuntimeError):  # JAX is running already, as in a test
+            use_every_core(devices)
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        named, why = os.environ.get("JAX_PLATFORMS"), shortened(str(error), 100)
+        raise ValueError(f"JAX_PLATFORMS is {named!r}, with which JAX does not start ({why}): give another") from None
+
+
 def command_line(main: Callable[[], Any]) -> None:
     """Runs `main` and exits with the status of the module's text."""
     signal.signal(signal.SIGINT, _interrupt)
@@ -155,9 +183,12 @@ def command_line(main: Callable[[], Any]) -> None:
         return
     except ValueError as error:
         message, status = f"error: {error}", 2
-    except (OSError, MemoryError) as error:
-        message, status = f"error: {str(error) or 'there is not enough memory'}", 1
-    except RuntimeError as error:  # of JAX, for instance for a platform that is not there
+    except OSError as error:
+        what = f"what is printed cannot be written ({error.strerror}): what was computed is saved"
+        message, status = f"error: {what if error.strerror and not error.filename else error}", 1
+    except MemoryError as error:
+        message, status = f"error: there is not enough memory ({shortened(str(error))}): make the numbers smaller", 1
+    except RuntimeError as error:  # of JAX, for instance for memory of a device
         message, status = f"error: {error}", 1
     except KeyboardInterrupt as interrupt:
         message, status = f"interrupted: {str(interrupt) or 'the same command starts again where it can'}", 130
@@ -179,9 +210,19 @@ def options_of(options: Callable[..., T], arguments: list[str] | None, descripti
     except SystemExit as done:
         if not done.code:
             raise
-        lines = (line.strip("╭╮╰╯│─ ") for line in complaint.getvalue().splitlines())
-        said = " ".join(line for line in lines if line and not line.startswith(("Parsing error", "For full helptext")))
-        raise ValueError(f"{said or 'the options cannot be read'}: --help lists all options") from None
+        raise ValueError(_complaint(complaint.getvalue())) from None
+
+
+def _complaint(text: str) -> str:
+    """What tyro says in its frame as one line, with the mend."""
+    lines = [line for line in (line.strip("╭╮╰╯│─ ") for line in text.splitlines()) if line]
+    _title, *said = itertools.takewhile(lambda line: not line.startswith("For full helptext"), lines)
+    for head, verb in (("Argument helptext:", "give"), ("Perhaps you meant:", "use")):
+        if head in said:
+            option = said[said.index(head) + 1].replace("{None}|", "")
+            what = re.split(f" Got errors:| {head}", " ".join(said))[0].removeprefix("Error parsing ").rstrip(".")
+            return f"{what}: {verb} {option}"
+    return f"{' '.join(said)}: --help lists all options"
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
@@ -192,37 +233,30 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterabl
 def checked(settings: Any) -> None:
     """Raises `ValueError` unless the settings pass the checks in their annotations, and their method `check` if any.
 
-    A check is called with the option's name and a value, as in `Annotated[int, partial(check_whole, least=1)]`. It sees
-    each entry of a tuple, of which there must be one. None, for an option that is not given, passes.
+    A check is called with the option's name and a value, as in `Annotated[int, partial(check_whole, least=1, most=9)]`.
+    It sees each entry of a tuple, which must have one, and each only once. None, for an option not given, passes.
     """
     for name, hint in get_type_hints(type(settings), include_extras=True).items():
         option, value = f"--{name.replace('_', '-')}", getattr(settings, name)
         for check in getattr(hint, "__metadata__", ()):
             if value == ():
                 raise ValueError(f"{option} names none: give at least one")
+            if isinstance(value, tuple) and (twice := [entry for entry in value if value.count(entry) > 1]):
+                raise ValueError(f"{option} has {twice[0]!r} more than once: give each once")
             for entry in value if isinstance(value, tuple) else () if value is None else (value,):
                 check(option, entry)
     getattr(settings, "check", lambda: None)()
 
 
-def check_positive(name: str, *values: float) -> None:
-    """Raises `ValueError` unless all values of the option `name` are positive, finite numbers."""
-    for value in values:
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} is {value}: give a positive, finite number")
+check_within = check_number
+check_positive = partial(check_number, positive=True)
 
 
-def check_whole(name: str, value: int, least: int, most: int | None = None, multiple: int = 1) -> None:
+def check_whole(name: str, value: int, least: int, most: int, multiple: int = 1) -> None:
     """Raises `ValueError` unless the option `name` is a multiple of `multiple` from `least` to `most`."""
-    if value < least or (most is not None and value > most) or value % multiple:
+    if not least <= value <= most or value % multiple:
         what = "whole number" if multiple == 1 else f"multiple of {multiple}"
-        raise ValueError(f"{name} is {value}: give a {what} from {least}" + (f" to {most}" if most else " up"))
-
-
-def check_within(name: str, value: float, least: float, most: float) -> None:
-    """Raises `ValueError` unless the option `name` is a number from `least` to `most`."""
-    if not least <= value <= most:
-        raise ValueError(f"{name} is {value}: give a number from {least:g} to {most:g}")
+        raise ValueError(f"{name} is {value}: give a {what} from {least} to {most}")
 
 
 def check_known(name: str, given: str | Iterable[str], known: Iterable[str]) -> None:
@@ -231,7 +265,10 @@ def check_known(name: str, given: str | Iterable[str], known: Iterable[str]) -> 
     if not given:
         raise ValueError(f"{name} names none: give at least one of {', '.join(map(repr, known))}")
     if unknown := [entry for entry in given if entry not in known]:
-        raise ValueError(f"{name} has {unknown[0]!r}: choose from {', '.join(map(repr, known))}")
+        alike = difflib.get_close_matches(unknown[0], known, SHOWN_NAMES)
+        first = list(dict.fromkeys([*alike, *known]))[:SHOWN_NAMES] if len(known) > SHOWN_NAMES else known
+        more = ", ..." if len(first) < len(known) else ""
+        raise ValueError(f"{name} has {unknown[0]!r}: choose from {', '.join(map(repr, first))}{more}")
 
 
 @contextlib.contextmanager
@@ -245,10 +282,10 @@ def atomic_folder(out: Path, stale: Iterable[str] = ()) -> Iterator[Path]:
       ValueError: `out` is a file, or cannot be written, before the block starts.
       OSError: the folder cannot be written.
     """
-    place = out.resolve()  # a link is followed, and stays
-    fixed = place in (Path.cwd(), *Path.cwd().parents)
     with contextlib.ExitStack() as stack:
         try:
+            place = out.resolve()  # a link is followed, and stays
+            fixed = place in (Path.cwd(), *Path.cwd().parents)
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.exists() and not place.is_dir():
                 raise NotADirectoryError(0, "it is a file")

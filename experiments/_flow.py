@@ -23,11 +23,14 @@ LATER_TIME = 2000
 """The time at which the last law starts."""
 
 
+FLOW_STEPS = partial(check_whole, least=RECORD_EVERY, most=10_000_000, multiple=RECORD_EVERY)
+
+
 @dataclass(frozen=True)
 class FlowSettings:
-    starts: Annotated[int, partial(check_whole, least=2)] = 256
+    starts: Annotated[int, partial(check_whole, least=2, most=1_000_000)] = 256
     """The number of starts."""
-    flow_steps: Annotated[int, partial(check_whole, least=RECORD_EVERY, multiple=RECORD_EVERY)] = 30_000
+    flow_steps: Annotated[int, FLOW_STEPS] = 30_000
     """Of the flow, each of size 1; a multiple of 10."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import tyro
-from _experiment import Data, atomic_folder, command_line, options_of, origin, write
+from _experiment import Data, atomic_folder, command_line, options_of, origin, start_jax, write
 
 from slantgan_jax import Players, faces, fields, games, slanted_land
 from slantgan_jax.analysis import best_response, distances, quadrature, spectra, transport
@@ -39,10 +39,12 @@ def parse(arguments: list[str] | None = None) -> Data:
     """
     settings = options_of(Settings, arguments)
     folder = settings.out or settings.run.parent
-    with jax.enable_x64(True):
-        analysis = analysis_of(players_of(settings.run))
-    data = analysis | {"run": settings.run} | origin()
+    players = players_of(settings.run)
+    start_jax(0)
     with atomic_folder(folder) as unfinished:
+        with jax.enable_x64(True):
+            analysis = analysis_of(players)
+        data = analysis | {"run": settings.run} | origin()
         write(unfinished / "analysis.json", data)
     print(*(f"{name:25} {value}" for name, value in analysis.items()), sep="\n")
     print(f"Written to {folder / 'analysis.json'}.")
@@ -64,11 +66,12 @@ def players_of(path: Path) -> Players:
         raise ValueError(f"{path} is not a run.json of tutorial.py or train.py ({what}): name one") from None
     if not (w.shape == b.shape == u.shape == (4,) and c.shape == ()):
         shapes = ", ".join(str(x.shape) for x in (w, b, u, c))
-        raise ValueError(f"{path} has players of the shapes {shapes}: the faces to compare with have 4 pixels")
+        raise ValueError(f"{path} has players of the shapes {shapes}: name a run on images of 4 pixels")
     vector = np.array([*w, *b, *u, c])
     if not np.all(np.abs(vector) <= DIVERGENCE_BOUND):
-        what = f"that are not finite, or beyond {DIVERGENCE_BOUND:g}"
-        raise ValueError(f"{path} has parameters {what}: the run diverged, and there is nothing to analyze")
+        raise ValueError(
+            f"{path} has parameters that are not finite, or beyond {DIVERGENCE_BOUND:g}: it diverged, so name another"
+        )
     return from_vector(vector)
 
 

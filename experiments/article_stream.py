@@ -26,9 +26,9 @@ def article_stream(seed: int, steps: int) -> ArticleStream:
       ValueError: `seed` outside [0, 2³²), which the legacy generator does not take, or `steps` below 1.
     """
     if not 0 <= seed < 2**32:
-        raise ValueError(f"seed is {seed}: NumPy's legacy generator takes seeds from 0 to 2**32 - 1")
+        raise ValueError(f"seed is {seed}: give a whole number from 0 to 2**32 - 1, as NumPy's legacy generator takes")
     if steps < 1:
-        raise ValueError(f"steps is {steps}: train for at least one step")
+        raise ValueError(f"steps is {steps}: give at least one")
     legacy = np.random.RandomState(seed)
     return ArticleStream(legacy.normal(size=13), legacy.uniform(size=steps), legacy.uniform(size=4))
 

@@ -37,13 +37,13 @@ PLANES = {
 class Settings:
     """Map which runs converge over both learning rates and over two directions of the start; zoom in."""
 
-    resolution: Annotated[int, partial(check_whole, least=4 * CELLS, multiple=CELLS)] = 1024
+    resolution: Annotated[int, partial(check_whole, least=4 * CELLS, most=8192, multiple=CELLS)] = 1024
     """Pixels along each side of a picture; a multiple of 16, at least 64."""
-    steps: Annotated[int, partial(check_whole, least=RECORDS, multiple=RECORDS)] = 250
+    steps: Annotated[int, partial(check_whole, least=RECORDS, most=1_000_000, multiple=RECORDS)] = 250
     """Steps of each run; a multiple of 50."""
     zooms: Annotated[int, partial(check_whole, least=0, most=MOST_ZOOMS)] = 4
     """How often a plane is enlarged, by 8 each time."""
-    pairs: Annotated[int, partial(check_whole, least=1)] = 32768
+    pairs: Annotated[int, partial(check_whole, least=1, most=10_000_000)] = 32768
     """Pairs of points whose fates are compared, at each of eight distances."""
 
 

@@ -79,9 +79,9 @@ class Row(NamedTuple):
 class Settings:
     """Time every way of training side by side; print a table and draw it."""
 
-    repeats: Annotated[int, partial(check_whole, least=1)] = 5
+    repeats: Annotated[int, partial(check_whole, least=1, most=1000)] = 5
     """The number of rounds."""
-    largest: Annotated[int, partial(check_whole, least=4096)] = 262_144
+    largest: Annotated[int, partial(check_whole, least=4096, most=2**24)] = 262_144
     """The number of runs in the largest sweep."""
     methods: bool = True
     """Time every order, transform and penalty, too, as sweeps of 4096 runs without a store."""

@@ -47,11 +47,11 @@ class Settings:
     An interrupted comparison continues where it stopped.
     """
 
-    seeds: Annotated[int, partial(check_whole, least=1)] = 100
+    seeds: Annotated[int, partial(check_whole, least=1, most=1_000_000)] = 100
     """Runs for each method, rate and strength."""
     rates: Annotated[tuple[float, ...], check_positive] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
     """Learning rates of both players (Adam has a tenth of them)."""
-    steps: Annotated[int, partial(check_whole, least=100, multiple=100)] = 3000
+    steps: Annotated[int, partial(check_whole, least=100, most=100_000_000, multiple=100)] = 3000
     """Steps of each run, a multiple of 100."""
     objectives: Annotated[tuple[str, ...], partial(check_known, known=OBJECTIVES)] = tuple(OBJECTIVES)
     """The objectives."""

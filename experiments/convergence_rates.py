@@ -85,7 +85,7 @@ def rates_of(run: Run, rate: float, settings: Settings) -> dict[str, Any]:
     fold, period = convergence.measured_decay(history, fixed, record_every)
     settled = int(trajectories.first_settled_record(convergence.distance(history), CONVERGED_DISTANCE))
     return {
-        "predicted": float(predicted.efold),
+        "predicted": float(predicted.efold) if predicted.growth <= 0 else math.nan,
         "measured": fold,
         "period": {"predicted": float(predicted.period), "measured": period},
         "epochs to 1 %": (settled + 1) * record_every if settled < RECORDS else math.inf,
@@ -100,6 +100,8 @@ def answer(data: Data) -> str:
     fastest = min(first, key=lambda row: (math.isnan(row["predicted"]), row["predicted"]))
     errors = [row["measured"] / row["predicted"] - 1 for row in data["methods"] if math.isfinite(row["measured"])]
     others = ", ".join(f"{row['method']}: {row['predicted']:,.0f}" for row in first[:1] if row is not fastest)
+    if math.isnan(fastest["predicted"]):
+        return f"At rate {first[0]['learning rate']:g} none of these methods comes to rest."
     return (
         f"At rate {first[0]['learning rate']:g} the fastest is {fastest['method']}: its distance falls by e in "
         f"{fastest['predicted']:,.0f} epochs{f' ({others})' if others else ''}.\n"

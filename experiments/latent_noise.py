@@ -53,7 +53,7 @@ CASES = {
 class Settings:
     """How does the noise of the latents move a run along the equilibria?"""
 
-    replicas: Annotated[int, partial(check_whole, least=2)] = 512
+    replicas: Annotated[int, partial(check_whole, least=2, most=1_000_000)] = 512
     """The number of runs for each case and each rate; they differ in their latents."""
     steps: Annotated[int, partial(check_whole, least=RECORDS, most=MOST_STEPS, multiple=RECORDS)] = 1_000_000
     """Of every run; a multiple of 50."""
@@ -61,10 +61,6 @@ class Settings:
     """Both players'."""
     cases: Annotated[tuple[str, ...], partial(check_known, known=CASES)] = tuple(CASES)
     """Which kinds of noise."""
-
-    def check(self) -> None:
-        if len(set(self.learning_rates)) < len(self.learning_rates):
-            raise ValueError(f"--learning-rates are {self.learning_rates}: give each once")
 
 
 def compute(settings: Settings, out: Path) -> Data:

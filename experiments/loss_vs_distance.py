@@ -37,9 +37,9 @@ QUANTILES = (0, 0.05, 0.5, 0.95, 1)
 class Settings:
     """Train with four methods at six rates; rank runs by loss and by distance; draw and write what that shows."""
 
-    seeds: Annotated[int, partial(check_whole, least=2)] = 176
+    seeds: Annotated[int, partial(check_whole, least=2, most=100_000)] = 176
     """The number of runs for each method and rate."""
-    transported: Annotated[int, partial(check_whole, least=RANKED)] = 1056
+    transported: Annotated[int, partial(check_whole, least=RANKED, most=10_000_000)] = 1056
     """The number of runs whose W1, W2 and energy distance are found, 10 or more. Each takes 35 ms at each look."""
 
 

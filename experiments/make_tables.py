@@ -66,18 +66,19 @@ def make_tables(
             <!-- benchmark --> and <!-- end of lab --> and so on is replaced.
     """
     data = {name: load(folder, name) for name in EXPERIMENTS}
-    costs = data["benchmark"]["methods_ns_per_gan_and_step"]
-    if not costs:
-        raise ValueError(f"{folder}/benchmark has no cost of methods: run benchmark.py without --no-methods")
     try:
+        costs = data["benchmark"]["methods_ns_per_gan_and_step"]
+        if not costs:
+            raise ValueError(f"{folder}/benchmark has no cost of methods: run benchmark.py without --no-methods")
         measured = methods(data, costs)
         tables = {
             "lab": markdown(("method", *COLUMNS), *((name, *cells) for name, cells in measured.items())),
             "zoo": ranking(data["compare_methods"]["ranking"]),
             "benchmark": programs(data["benchmark"]["ns_per_gan_and_step"]),
         }
-    except KeyError as missing:
-        raise ValueError(f"the data in {folder} have no {missing}: run the four experiments with all methods") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{folder} lacks data ({what}): run the four experiments with all methods") from None
     print(*tables.values(), sep="\n\n")
     texts = {path: replaced(path, tables, measured) for path in page}
     for path, text in texts.items():
@@ -88,12 +89,18 @@ def load(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name / "data.json"
     if not path.exists():
         raise ValueError(f"there is no {path}: run experiments/{name}.py first, or name another --folder")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__}): run experiments/{name}.py again") from None
 
 
 def replaced(path: Path, tables: dict[str, str], measured: dict[str, tuple[str, ...]]) -> str:
     """The text of a page with its tables replaced."""
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--page {path} cannot be read ({error}): name another") from None
     there = [name for name in tables if f"<!-- {name} -->\n" in text and f"<!-- end of {name} -->" in text]
     if not there:
         raise ValueError(f"{path} has no <!-- lab --> and <!-- end of lab -->, nor other markers: name another --page")

@@ -6,12 +6,13 @@ See docs/results/which_equilibrium.md#how-good-is-it.
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _experiment import Data, Experiment, Figure, progress
+from _experiment import Data, Experiment, Figure, check_whole, progress
 from _flow import MEAN, FlowSettings, follow_flow, on_surface
 from _methods import METHODS, ORDERS
 from figures import which_equilibrium as figures
@@ -35,12 +36,8 @@ ARTICLE_RATE, ARTICLE_STEPS = 0.01, 1000 * len(faces.FACES)
 class Settings(FlowSettings):
     """How good are the equilibria that training reaches?"""
 
-    orders: tuple[int, ...] = (1, 2, 0)
+    orders: Annotated[tuple[int, ...], partial(check_whole, least=0, most=2)] = (1, 2, 0)
     """Of the Wasserstein distances; 0 stands for the energy distance."""
-
-    def check(self) -> None:
-        if not self.orders or not set(self.orders) <= set(ORDERS_OF_DISTANCE):
-            raise ValueError(f"--orders are {self.orders}: give at least one of 0, 1 and 2")
 
 
 def compute(settings: Settings, out: Path) -> Data:

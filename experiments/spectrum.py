@@ -71,7 +71,7 @@ class Settings:
     rule: Annotated[str, partial(check_known, known=RULES)] = "tutorial"
     """tutorial, simultaneous, alternating, alternating-generator-first, past-extragradient, optimistic,
     negative-momentum (-1/2, alternating) or lookahead (5 alternating steps, 1/2)."""
-    learning_rate: Annotated[float, check_positive, partial(check_within, least=0, most=LARGEST_NUMBER)] = 0.01
+    learning_rate: Annotated[float, partial(check_positive, most=LARGEST_NUMBER)] = 0.01
     """The learning rate of both players."""
     adjustment: Annotated[str | None, partial(check_known, known=ADJUSTMENTS)] = None
     """A transform of the field: extragradient, consensus, sga, cgd, sos, heun or rk4."""

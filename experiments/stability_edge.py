@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 import optax
 from _edges import AMPLITUDE, CHUNK, NODES, Case, edges
-from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
+from _experiment import Data, Experiment, Figure, check_known, check_whole, check_within, progress
 from _methods import METHODS, ORDERS
 from figures import stability_edge as figures
 
@@ -51,6 +51,9 @@ CASES = {
     "lookahead 5, ½, simultaneous": case("simultaneous", "lookahead", 0.5),
 }
 
+IN_RANGE = partial(check_within, least=-LARGEST_SCALE, most=LARGEST_SCALE)
+STEPS = partial(check_whole, least=2 * growth.MIN_RECORDS * CHUNK, most=100_000_000, multiple=4 * CHUNK)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -58,20 +61,14 @@ class Settings:
 
     methods: Annotated[tuple[str, ...], partial(check_known, known=CASES)] = tuple(CASES)
     """The names of the rules."""
-    scales: tuple[float, ...] = (0.0, 2.0, 4.0, 6.0)
+    scales: Annotated[tuple[float, ...], IN_RANGE] = (0.0, 2.0, 4.0, 6.0)
     """s of the weights s (1, -1, -1, 1), from -6 to 6."""
-    random: Annotated[int, partial(check_whole, least=0)] = 2
+    random: Annotated[int, partial(check_whole, least=0, most=10_000)] = 2
     """The number of further equilibria, with standard-normal weights."""
-    strengths: tuple[float, ...] = (0.0, 0.1, 1.0)
+    strengths: Annotated[tuple[float, ...], partial(check_within, least=0)] = (0.0, 0.1, 1.0)
     """The strengths of R1."""
-    steps: Annotated[int | None, partial(check_whole, least=2 * growth.MIN_RECORDS * CHUNK, multiple=4 * CHUNK)] = None
+    steps: Annotated[int | None, STEPS] = None
     """Steps of each run, a multiple of 40 from 400 up; by default 20000, for simultaneous 320000, for CGD 2000."""
-
-    def check(self) -> None:
-        if not self.scales or not np.all(np.abs(self.scales) <= LARGEST_SCALE):
-            raise ValueError(f"--scales are {self.scales}: give numbers from -{LARGEST_SCALE:g} to {LARGEST_SCALE:g}")
-        if not self.strengths or not all(0 <= strength < np.inf for strength in self.strengths):
-            raise ValueError(f"--strengths are {self.strengths}: give numbers from 0 up")
 
 
 def compute(settings: Settings, out: Path) -> Data:

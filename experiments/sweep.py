@@ -12,18 +12,26 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import figures.sweep as figures
 import numpy as np
 import xarray as xr
-from _experiment import atomic_folder, check_known, check_positive, check_whole, checked, command_line, draw, options_of
+from _experiment import (
+    atomic_folder,
+    check_known,
+    check_positive,
+    check_whole,
+    checked,
+    command_line,
+    draw,
+    options_of,
+    start_jax,
+)
 
 from slantgan_jax import losses, sweep, sweeps
-from slantgan_jax.cpu import use_every_core
 from slantgan_jax.runs import ATTRS, DIMS, EPOCHS, SCALARS, one_rate, two_rates
 
-AT_LEAST_ONE = partial(check_whole, least=1)
 MOST_RUNS = 10**9
 MOST_DEVICES = max(64, os.cpu_count() or 1)
 TWO_TERMS = [name for name, objective in losses.OBJECTIVES.items() if len(objective.discriminator) > 1]
@@ -51,7 +59,7 @@ class Settings:
     out: str = "results/sweep.zarr"
     """The Zarr store, a path or a URL that fsspec knows. If it holds a part of this sweep, the rest is computed.
     Figures go to a folder beside it."""
-    tile: Annotated[int | None, AT_LEAST_ONE] = None
+    tile: Annotated[int | None, partial(check_whole, least=1, most=MOST_RUNS)] = None
     """The largest number of runs in one chunk of the store; by default a chunk takes about 20 seconds."""
     plot_only: bool = False
     """Draw what the store holds, without training."""
@@ -73,8 +81,10 @@ class Settings:
         runs = self.seeds * rates ** (2 if self.grid else 1) * len(self.objective)
         if runs > MOST_RUNS:
             raise ValueError(f"--seeds is {self.seeds}, which makes {runs} runs in all: take at most {MOST_RUNS}")
-        if self.dask is not None and self.slurm:
-            raise ValueError(f"--dask is {self.dask}, but there is --slurm, too: give one of them")
+        if self.dask is not None and (self.slurm or not self.dask):
+            raise ValueError(
+                f"--dask is {self.dask!r}{', but there is --slurm, too' * self.slurm}: give HOST:PORT alone"
+            )
 
 
 def parse(arguments: list[str] | None = None) -> xr.Dataset:
@@ -94,12 +104,15 @@ def parse(arguments: list[str] | None = None) -> xr.Dataset:
 
 def folder_of_figures(store: str) -> Path:
     """x-figures for the store x.zarr, and x.figures for a store x of any other name."""
-    path = Path(store.rpartition("/")[2]) if "://" in store else Path(store).expanduser()
-    return path.with_name(f"{path.stem}-figures" if path.suffix == ".zarr" else f"{path.name}.figures")
+    try:
+        path = Path(store.rpartition("/")[2]) if "://" in store else Path(store).expanduser()
+        return path.with_name(f"{path.stem}-figures" if path.suffix == ".zarr" else f"{path.name}.figures")
+    except (RuntimeError, ValueError):  # nobody's home, or a path without a name
+        raise ValueError(f"--out is {store!r}, where no store can be: name another") from None
 
 
 def computed(settings: Settings) -> xr.Dataset:
-    use_every_core(settings.devices)
+    start_jax(settings.devices)
     given, every = settings.learning_rate_range, settings.record_every
     rates = np.asarray(settings.learning_rates) if given is None else np.geomspace(*given)
     names = ("generator_learning_rate", "discriminator_learning_rate") if settings.grid else ("learning_rate",)
@@ -129,28 +142,30 @@ def computed(settings: Settings) -> xr.Dataset:
 @contextlib.contextmanager
 def executor_of(settings: Settings) -> Iterator[Executor | None]:
     """What computes the chunks; None for this process."""
-    try:
-        if settings.dask is not None:
-            from distributed import Client
+    with contextlib.ExitStack() as stack:
+        executor: Any = None
+        try:
+            if settings.dask is not None:
+                from distributed import Client
 
-            with Client(settings.dask) as client:
-                yield client.get_executor()
-        elif settings.slurm:
-            from submitit import AutoExecutor
+                executor = stack.enter_context(Client(settings.dask)).get_executor()
+            elif settings.slurm:
+                from submitit import AutoExecutor
 
-            executor = AutoExecutor(folder=Path(settings.out).with_name("slurm-logs"), cluster="slurm")
-            executor.update_parameters(timeout_min=24 * 60)
-            yield executor  # type: ignore[misc]
-        else:
-            yield None
-    except ImportError as error:
-        raise ValueError(f"--{'slurm' if settings.slurm else 'dask'} needs the extra `cluster` ({error})") from None
+                executor = AutoExecutor(folder=Path(settings.out).with_name("slurm-logs"), cluster="slurm")
+                executor.update_parameters(timeout_min=24 * 60)
+        except ImportError as error:
+            raise ValueError(f"--dask and --slurm need more ({error}): install the extra `cluster`") from None
+        except (OSError, ValueError, RuntimeError) as error:
+            given = "--slurm" if settings.slurm else f"--dask is {settings.dask!r}"
+            raise ValueError(f"{given}, but {error}: give HOST:PORT of a scheduler, or run where SLURM is") from None
+        yield executor
 
 
 def draw_all(ds: xr.Dataset, folder: Path) -> None:
     """Draws everything that the store has data for, and prints the typical distances."""
     if missing := sorted(set(SCALARS) - set(ds)):
-        raise ValueError(f"the store has no {', '.join(missing)}: it is of another sweep")
+        raise ValueError(f"the store has no {', '.join(missing)}, as it is of another sweep: name one of this script")
     several = "objective" in ds.dims
     parts = {f"{name}-": ds.sel(objective=name) for name in ds.objective.values} if several else {"": ds}
     with atomic_folder(folder, figures.NAMES) as unfinished:

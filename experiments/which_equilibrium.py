@@ -65,7 +65,7 @@ class Settings(FlowSettings):
 
     methods: Annotated[tuple[str, ...], partial(check_known, known=RUNS)] = tuple(RUNS)
     """Which methods run."""
-    method_steps: Annotated[int | None, partial(check_whole, least=1)] = None
+    method_steps: Annotated[int | None, partial(check_whole, least=1, most=100_000_000)] = None
     """Of every method; by default as many as each needs to come to rest."""
 
 

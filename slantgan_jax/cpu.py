@@ -4,6 +4,8 @@ import os
 
 import jax
 
+from slantgan_jax.checks import check_count
+
 XLA_FLAGS = (  # the options that begin with a dash are LLVM's
     "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion,xla_cpu_small_while_loop_byte_threshold=16777216"
     ",-runtime-memory-check-threshold=1000,-vectorize-memory-check-threshold=1000"
@@ -21,8 +23,11 @@ def use_every_core(count: int | None = None) -> None:
       count: the number of devices; by default the number of cores that the process may use.
 
     Raises:
+      ValueError: `count` is not a positive whole number.
       RuntimeError: JAX is already running (from JAX).
     """
+    if count is not None:
+        check_count("count", count)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jax.config.update("jax_num_cpu_devices", cores if count is None else count)
     flags = os.environ.get("XLA_FLAGS", "")

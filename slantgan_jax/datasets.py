@@ -14,8 +14,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from slantgan_jax import distributions
+from slantgan_jax.checks import check_count, check_number, shown
 from slantgan_jax.distributions import Distribution, Modes
-from slantgan_jax.numerics import as_float, check_count, check_number, shown
+from slantgan_jax.numerics import as_float
 from slantgan_jax.types import PRNGKey
 
 FIXED_KEY = 0

@@ -20,7 +20,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from slantgan_jax.numerics import as_float, check_count, shown, squared_norm
+from slantgan_jax.checks import check_count, check_function, check_key, check_kind, is_numeric, shown
+from slantgan_jax.numerics import as_float, squared_norm
 from slantgan_jax.types import Image, PRNGKey
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -31,6 +32,9 @@ UNIFORM_NODES = 20
 
 FEW_NUMBERS = 4
 """Up to so many normal numbers of an array are drawn one by one."""
+
+DRAWS = 2**32
+"""Steps are counted in 32 bits: a distribution has so many draws."""
 
 NORMAL_NODES = 8, 64
 """Gauss-Hermite nodes for each of up to four normal numbers, and for a single one."""
@@ -59,7 +63,7 @@ class Distribution(NamedTuple):
         `weights` is `[n]` and sums to 1. None if the distribution can only be sampled.
       finer: `() -> Distribution`, the same one with a finer quadrature, for `games.quadrature_error`. None if `nodes`
         are exact, as those of a data set are, or if no finer ones are known.
-      length: how many draws there are; None if there is no end. `training.train` refuses to make more.
+      length: how many draws there are. `training.train` refuses to make more.
       log_density: `value -> ln p(value)`, a scalar, exact. None if it is not known.
       modes: `() -> Modes`, if it is a mixture of normal distributions.
     """
@@ -67,7 +71,7 @@ class Distribution(NamedTuple):
     sample: Callable[[PRNGKey, ArrayLike, ArrayLike], Any]
     nodes: Callable[[], tuple[Any, jax.Array]] | None = None
     finer: Callable[[], Any] | None = None
-    length: int | None = None
+    length: int = DRAWS
     log_density: Callable[[Any], jax.Array] | None = None
     modes: Callable[[], Modes] | None = None
 
@@ -94,12 +98,16 @@ def normal(shape: tuple[int, ...] = ()) -> Distribution:
 
     Up to four numbers have a quadrature, a product of Gauss-Hermite rules with `NORMAL_NODES`.
     """
+    for size in shape if isinstance(shape, tuple) else (shape,):
+        check_count("a size of the normal numbers", size, 0)
     return normal_like(np.zeros(shape))
 
 
 def normal_like(image: Image) -> Distribution:
     """Independent standard-normal numbers with the structure and shapes of `image`; see `normal`."""
     leaves, structure = jax.tree.flatten(image)
+    if not leaves or not all(map(is_numeric, leaves)):
+        raise ValueError(f"the image is {shown(image)}: give an array, or a pytree of arrays")
     shapes = tuple(np.shape(leaf) for leaf in leaves)
     size = sum(map(_size, shapes))
     return _normal(structure, shapes, NORMAL_NODES[size == 1] if 1 <= size <= 4 else None)
@@ -138,7 +146,8 @@ def fixed(distribution: Distribution, count: int, key: PRNGKey) -> Distribution:
       ValueError: `count` is not a positive whole number, or more than the distribution has; a key that is none.
     """
     check_count("the count of the sample", count)
-    if distribution.length is not None and count > distribution.length:
+    check_kind("distribution", distribution, Distribution, "datasets.ring()")
+    if count > distribution.length:
         raise ValueError(f"the count of the sample is {count}, but there are {distribution.length} draws: take fewer")
     values = jax.jit(jax.vmap(lambda number: distribution.sample(key, number, 0)))(jnp.arange(count))
     return resampled(values)._replace(modes=distribution.modes)
@@ -151,11 +160,9 @@ def packed(distribution: Distribution, count: int) -> Distribution:
       ValueError: `count` is not a positive whole number.
     """
     check_count("the count of a block", count)
-    length = distribution.length
+    check_kind("distribution", distribution, Distribution, "datasets.ring()")
     return Distribution(
-        partial(_block, distribution, count),
-        length=None if length is None else length // count,
-        modes=distribution.modes,
+        partial(_block, distribution, count), length=distribution.length // count, modes=distribution.modes
     )
 
 
@@ -163,6 +170,9 @@ def from_sampler(
     sampler: Callable[[PRNGKey], Any], nodes: Callable[[], tuple[Any, jax.Array]] | None = None
 ) -> Distribution:
     """A distribution of one's own: draw t of a stream is `sampler(draw_key(key, t, stream))`."""
+    check_function("sampler", sampler, "key")
+    if nodes is not None:
+        check_function("nodes", nodes)
     return Distribution(lambda key, step, stream: sampler(draw_key(key, step, stream)), nodes)
 
 
@@ -201,16 +211,11 @@ def _hash(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> tuple[jax.Array, 
     return threefry((words[0], words[1]), (_word(stream), _word(step)))
 
 
-def check_key(key: Any) -> PRNGKey:
-    """`key` itself. Raises `ValueError` unless it is one typed threefry key."""
-    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    if not typed or key.shape != () or "fry" not in str(jax.random.key_impl(key)):
-        raise ValueError(f"key is {shown(key)}: give one typed threefry key, jax.random.key(seed, impl='threefry2x32')")
-    return key
-
-
 def _word(count: ArrayLike) -> jax.Array:
-    return jnp.asarray(count).astype(jnp.uint32)
+    whole = is_numeric(count) and jnp.issubdtype(jnp.result_type(count), jnp.integer)
+    if not whole or (isinstance(count, int) and not 0 <= count < DRAWS):
+        raise ValueError(f"the step or stream is {shown(count)}: give a whole number from 0 to 2**32 - 1")
+    return jnp.asarray(count, jnp.uint32)
 
 
 def _block(distribution: Distribution, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
@@ -281,12 +286,15 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def _count(dataset: Any) -> int:
-    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(dataset)]
-    if not shapes or any(len(shape) == 0 for shape in shapes) or len({s[0] for s in shapes}) > 1 or shapes[0][0] == 0:
+    leaves = jax.tree.leaves(dataset)
+    counts = {np.shape(leaf)[:1] for leaf in leaves}
+    if not all(map(is_numeric, leaves)) or len(counts) != 1 or counts & {(), (0,)}:
+        shapes = shown(jax.tree.map(np.shape, dataset))
         raise ValueError(
-            f"the data set has leaves of shapes {shapes}: every leaf needs the same leading axis, one entry an item"
+            f"the data set is {shown(dataset)}, of the shapes {shapes}: give arrays with the same leading axis, one "
+            "entry for each item"
         )
-    return shapes[0][0]
+    return counts.pop()[0]
 
 
 def _cyclic_item(dataset: Image, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Image:

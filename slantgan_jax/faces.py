@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from slantgan_jax.numerics import check_count
+from slantgan_jax.checks import check_count, check_key, is_numeric, shown
 from slantgan_jax.types import Image, PRNGKey
 
 FACES = np.array(
@@ -30,21 +30,36 @@ FACES.setflags(write=False)
 
 def unstack(images: np.ndarray | jax.Array) -> Image:
     """Splits the last axis of `[..., pixels]` into a tuple with one `[...]` leaf for each pixel."""
-    if np.ndim(images) == 0:
-        raise ValueError(
-            f"images must have a last axis of pixels, got the scalar {images}: pass an array of shape [..., pixels]"
-        )
+    if not is_numeric(images) or np.ndim(images) == 0:
+        raise ValueError(f"images are {shown(images)}: give an array [..., pixels] of numbers")
     return tuple(images[..., i] for i in range(np.shape(images)[-1]))
 
 
 def stack(image: Image) -> jax.Array:
     """Joins the pixels of an image, a data set or a batch of images into `[..., pixels]`: the inverse of `unstack`."""
+    pixels = image if isinstance(image, tuple) else (image,)
+    if not all(map(is_numeric, pixels)) or len(set(map(np.shape, pixels))) != 1:
+        raise ValueError(f"the image is {shown(image)}: give an array [..., pixels], or a tuple of pixels of one shape")
     return jnp.stack(image, axis=-1) if isinstance(image, tuple) else jnp.asarray(image)
+
+
+def check_images(images: Image, image: Image) -> None:
+    """Raises `ValueError` unless `images` is a data set of at least one image of the form of `image`."""
+    leaves, structure = jax.tree.flatten(images)
+    rows = [np.shape(leaf)[:1] for leaf in leaves]
+    alike = structure == jax.tree.structure(image) and all(map(is_numeric, leaves)) and len(set(rows)) == 1
+    pixels = [np.shape(leaf) for leaf in jax.tree.leaves(image)]
+    if not alike or rows[0] in ((), (0,)) or [np.shape(leaf)[1:] for leaf in leaves] != pixels:
+        raise ValueError(
+            f"the images have the shapes {shown(jax.tree.map(np.shape, images))}, and one image "
+            f"{shown(jax.tree.map(np.shape, image))}: give one more, leading axis, and one form (faces.unstack or "
+            "arrays) and side for both"
+        )
 
 
 def side_length(count: int) -> int:
     """The side of a square image of `count` pixels. Raises `ValueError` unless `count` is the square of a side ≥ 2."""
-    side = math.isqrt(count)
+    side = math.isqrt(check_count("the number of pixels", count))
     if side < 2 or side * side != count:
         raise ValueError(f"an image of {count} pixels is not a square of side 2 or more: pass 4, 9, 16, ... pixels")
     return side
@@ -58,7 +73,7 @@ def slanted(key: PRNGKey, count: int, side: int = 2) -> jax.Array:
     Raises:
       ValueError: `count` below 1 or `side` below 2.
     """
-    count, side = check_count("count", count), check_count("side", side, 2)
+    key, count, side = check_key(key), check_count("count", count), check_count("side", side, 2)
     noise = jax.random.uniform(key, (count, side, side), maxval=0.2)
     diagonal = jnp.eye(side, dtype=bool)
     return jnp.where(diagonal, 1.0 - noise, noise).reshape(count, side * side)
@@ -70,5 +85,5 @@ def noise(key: PRNGKey, count: int, side: int = 2) -> jax.Array:
     Raises:
       ValueError: `count` below 1 or `side` below 2.
     """
-    count, side = check_count("count", count), check_count("side", side, 2)
+    key, count, side = check_key(key), check_count("count", count), check_count("side", side, 2)
     return jax.random.uniform(key, (count, side * side))

@@ -10,6 +10,7 @@ and A are those of docs/methods.md#conventions; docs/methods.md#fields compares 
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -19,7 +20,16 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.sparse.linalg import cg
 from jax.typing import ArrayLike
 
-from slantgan_jax.numerics import check_count, check_number, rk4_slope, squared_norm
+from slantgan_jax.checks import (
+    check_count,
+    check_function,
+    check_number,
+    check_players,
+    check_rates,
+    check_scalar,
+    shown,
+)
+from slantgan_jax.numerics import rk4_slope, squared_norm
 from slantgan_jax.types import Rates
 
 Losses = Callable[[Any], Any]
@@ -34,7 +44,10 @@ Transform = Callable[[Losses], Field]
 
 def gradients(losses: Losses) -> Field:
     """ξ = (∇_i L_i): each player's gradient of its own loss."""
-    return lambda players: _like(players, (_slope(losses, players, of=i, by=i) for i in range(len(players))))
+    check_function("losses", losses, "players")
+    return lambda players: _like(
+        check_players(players), (_slope(losses, players, of=i, by=i) for i in range(len(players)))
+    )
 
 
 def extragradient(
@@ -46,7 +59,7 @@ def extragradient(
     2019 (arXiv:1802.10551), section 3.2. In the method itself η is the learning rate. Where players are constrained,
     `project`: `players -> players` takes the place ahead back into the constraints.
     """
-    check_number("the step size of extragradient", step_size, 0)
+    _check("the step size of extragradient", step_size, inner)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -62,7 +75,7 @@ def extragradient(
 
 def consensus(strength: Rates, inner: Transform = gradients) -> Transform:
     """ξ + γ Jᵀξ = ξ + γ ∇ ½‖ξ‖². Mescheder, Nowozin & Geiger 2017 (arXiv:1705.10461), eq. 11."""
-    check_number("the strength of consensus", strength, 0)
+    _check("the strength of consensus", strength, inner)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -81,7 +94,7 @@ def sga(strength: Rates, align: bool = False, inner: Transform = gradients) -> T
 
     With `align` λ has the sign of ⟨ξ, Jᵀξ⟩ ⟨Aᵀξ, Jᵀξ⟩ / d + 1/10, for d parameters (their section 3.5, algorithm 1).
     """
-    check_number("the strength of sga", strength)
+    _check("the strength of sga", strength, inner, -math.inf)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -109,7 +122,7 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
     gradients of its normal equations. The relative error is at most six times the condition of I + η J_o times the
     precision, for bilinear games with a condition of up to 10 and η up to 1000.
     """
-    check_number("the step size of cgd", step_size, 0)
+    _check("the step size of cgd", step_size, inner)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -146,7 +159,7 @@ def lola(opponent_step_size: Rates) -> Transform:
     Foerster et al. 2018 (arXiv:1709.04326), section 4.2, in the form of Letcher et al. 2019 (arXiv:1811.08469), section
     2.2. α is the `opponent_step_size`.
     """
-    check_number("the opponent step size of lola", opponent_step_size, 0)
+    check_rates("the opponent step size of lola", opponent_step_size, 0)
 
     def adjusted(losses: Losses) -> Field:
         def direction(players: Any) -> Any:
@@ -165,7 +178,9 @@ def sos(opponent_step_size: Rates, a: jax.Array | float = 0.5, b: jax.Array | fl
 
     Letcher et al. 2019 (arXiv:1811.08469), algorithm 1: stable opponent shaping.
     """
-    check_number("the opponent step size of sos", opponent_step_size, 0)
+    check_rates("the opponent step size of sos", opponent_step_size, 0)
+    check_number("a of sos", a, 0)
+    check_number("b of sos", b, 0)
 
     def adjusted(losses: Losses) -> Field:
         def direction(players: Any) -> Any:
@@ -227,7 +242,7 @@ def opponent_penalty(strength: Rates, inner: Transform = gradients) -> Transform
     (arXiv:1706.04156), section 4; with `Players(0, γ)`, D has the penalty γ ‖∇_G L_G‖² of Qin et al. 2020
     (arXiv:2010.15040), section 3.3.
     """
-    check_number("the strength of opponent_penalty", strength, 0)
+    _check("the strength of opponent_penalty", strength, inner)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)
@@ -257,7 +272,7 @@ def heun(step_size: Rates, inner: Transform = gradients, *, frozen: bool = False
     With `frozen` each player makes this step alone, against opponents that stand still in between. Qin et al. 2020
     (arXiv:2010.15040), section 3 ("RK2"), who integrate the joint field; their published code has frozen opponents.
     """
-    check_number("the step size of heun", step_size, 0)
+    _check("the step size of heun", step_size, inner)
 
     def step(field: Field, players: Any, rates: Rates) -> Any:
         k1 = field(players)
@@ -272,7 +287,7 @@ def rk4(step_size: Rates, inner: Transform = gradients, *, frozen: bool = False)
 
     k₁ = ξ(ω), k₂ = ξ(ω - ½ h k₁), k₃ = ξ(ω - ½ h k₂), k₄ = ξ(ω - h k₃). Source and `frozen` are those of `heun`.
     """
-    check_number("the step size of rk4", step_size, 0)
+    _check("the step size of rk4", step_size, inner)
 
     def step(field: Field, players: Any, rates: Rates) -> Any:
         def moved(players: Any, fraction: float, slope: Any) -> Any:
@@ -285,12 +300,34 @@ def rk4(step_size: Rates, inner: Transform = gradients, *, frozen: bool = False)
 
 def jacobian(field: Field, players: Any) -> jax.Array:
     """J = ∂`field` at `players`, `[n, n]`, rows and columns in the order of the leaves: G's parameters, then D's."""
+    check_function("field", field, "players")
+    check_players(players)
     flat, unravel = ravel_pytree(players)
-    return jax.jacfwd(lambda x: ravel_pytree(field(unravel(x)))[0])(flat)
+    return jax.jacfwd(lambda x: ravel_pytree(check_direction(field(unravel(x)), players))[0])(flat)
+
+
+def direction_at(players: Any, transform: Transform, losses: Losses) -> Any:
+    """What `transform` gives at `players`. Raises `ValueError` unless it has their structure."""
+    field = transform(losses)
+    check_function("what the transform of the field returns", field, "players")
+    return check_direction(field(players), players)
+
+
+def check_direction(direction: Any, players: Any) -> Any:
+    """`direction` itself. Raises `ValueError` unless it, which a field has given, has the structure of `players`."""
+    if jax.tree.structure(direction) != jax.tree.structure(players):
+        raise ValueError(
+            f"the field gives {shown(direction)}, which has not the structure of the players: give a transform of the "
+            "field, and call the function that makes one, as in fields.sga(0.1)"
+        )
+    return direction
 
 
 def step_along(players: Any, rates: Rates, direction: Any) -> Any:
     """`players` - rate · `direction`, with each player's own rate."""
+    check_players(players)
+    check_direction(direction, players)
+    check_rates("the rate", rates)
     return jax.tree.map(jnp.subtract, players, _times(rates, direction))
 
 
@@ -324,7 +361,7 @@ def _integrated(
 
 def _slope(losses: Losses, players: Any, of: int, by: int) -> Any:
     """The gradient of the loss of player number `of` by the parameters of player number `by`."""
-    return jax.grad(lambda own: losses(_with(players, by, own))[of])(players[by])
+    return jax.grad(lambda own: check_scalar("a loss", losses(_with(players, by, own))[of]))(players[by])
 
 
 def _shaping(losses: Losses, step_size: Rates, players: Any) -> tuple[Any, Any, Any]:
@@ -359,8 +396,16 @@ def _with(players: Any, index: int, parameters: Any) -> Any:
     return _like(players, (parameters if i == index else own for i, own in enumerate(players)))
 
 
+def _check(what: str, rates: Rates, inner: Transform, least: float = 0) -> None:
+    check_rates(what, rates, least)
+    check_function("inner", inner, "losses", such_as="fields.consensus(0.1)")
+
+
 def _each(rates: Rates, players: Any) -> tuple[Any, ...]:
-    return rates if isinstance(rates, tuple) else (rates,) * len(players)
+    each = rates if isinstance(rates, tuple) else (rates,) * len(players)
+    if len(each) != len(players):
+        raise ValueError(f"there are {len(each)} rates for {len(players)} players: give one for all, or one for each")
+    return each
 
 
 def _times(rates: Rates, tree: Any) -> Any:

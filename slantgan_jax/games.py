@@ -8,7 +8,6 @@ in this order:
 See docs/bring_your_own.md.
 """
 
-import inspect
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,9 +18,18 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from slantgan_jax import distributions, faces, losses, networks
+from slantgan_jax.checks import (
+    check_count,
+    check_function,
+    check_kind,
+    check_number,
+    check_players,
+    check_scalar,
+    shown,
+)
 from slantgan_jax.distributions import Distribution
 from slantgan_jax.losses import LogitLoss, Objective
-from slantgan_jax.numerics import as_float, as_floats, check_count, check_number, shown
+from slantgan_jax.numerics import as_float, as_floats
 from slantgan_jax.penalties import Penalty, PenaltyInputs, PenaltyLoss
 from slantgan_jax.types import Image, Loss, Players, PRNGKey
 
@@ -70,9 +78,24 @@ class Sample(NamedTuple):
     penalty_noise: Any = None
 
 
+def check_game(game: Any) -> None:
+    """Raises `ValueError` unless `game` is a `Game` whose fields are what its text says."""
+    check_kind("game", game, Game)
+    check_function("game.init", game.init, "key")
+    if not isinstance(game.draws, tuple) or not all(isinstance(draw, Distribution | None) for draw in game.draws):
+        raise ValueError(f"game.draws is {shown(game.draws)}: give a NamedTuple of Distributions, or ()")
+    if not all(isinstance(own, tuple) and all(map(callable, own)) for own in check_players(game.losses)):
+        raise ValueError(f"game.losses is {shown(game.losses)}: give Players of tuples of functions")
+
+
 def total_losses(game: Game, players: Any, sample: Any) -> Any:
     """The loss of each player on one sample, `Players` of scalars: the sum of its `Game.losses`."""
-    return type(game.losses)(*(sum(loss(players, sample) for loss in own) for own in game.losses))
+    check_kind("game", game, Game)
+    check_players(players, len(game.losses))
+    check_kind("sample", sample, type(game.draws))
+    return type(game.losses)(
+        *(sum(check_scalar("a loss", loss(players, sample)) for loss in own) for own in game.losses)
+    )
 
 
 def expected_losses(game: Game, players: Any) -> Any:
@@ -114,17 +137,13 @@ def gan(
     Raises:
       ValueError: `noise` is negative or not finite; data, latents or an objective that are none; a `packing` below 1.
     """
+    check_function("init", init, "key")
+    check_function("generate", generate, "generator", "latent")
+    check_function("logit", logit, "discriminator", "image")
+    check_kind("data", data, Distribution, "distributions.cyclic(images)")
+    check_kind("latent", latent, Distribution, "distributions.uniform()")
+    losses.check_objective(objective)
     check_number("noise, a standard deviation,", noise, 0)
-    if not isinstance(objective, Objective) or not isinstance(objective.discriminator, tuple):
-        raise ValueError(
-            f"objective is {shown(objective)}: give an Objective of a tuple of D's terms and of G's loss, and call the "
-            "function that makes one"
-        )
-    for what, given in (("data", data), ("latent", latent)):
-        if not isinstance(given, Distribution):
-            raise ValueError(
-                f"{what} is {shown(given)}: give a Distribution, as distributions.cyclic(images) makes one"
-            )
     if check_count("the packing", packing) > 1:
         data, latent = distributions.packed(data, packing), distributions.packed(latent, packing)
         generate = jax.vmap(generate, in_axes=(None, 0))
@@ -208,6 +227,9 @@ def two_player(
     init: Callable[[PRNGKey], Players] = lambda key: Players(*jax.random.normal(key, (2,))),
 ) -> Game:
     """A game that draws nothing: each player minimizes its own loss of the `Players`, by default two scalars."""
+    check_function("generator_loss", generator_loss, "players")
+    check_function("discriminator_loss", discriminator_loss, "players")
+    check_function("init", init, "key")
     return Game(
         init,
         draws=(),
@@ -227,6 +249,7 @@ def quadratic(angle: ArrayLike) -> Game:
 
     J has the eigenvalues exp(±iφ).
     """
+    check_number("the angle", angle)
     return two_player(
         lambda p: jnp.cos(angle) * p.generator**2 / 2 + jnp.sin(angle) * p.generator * p.discriminator,
         lambda p: jnp.cos(angle) * p.discriminator**2 / 2 - jnp.sin(angle) * p.generator * p.discriminator,
@@ -243,20 +266,20 @@ def penalized(game: Game, *added: Penalty | PenaltyLoss) -> Game:
     Raises:
       ValueError: the game has no images, real or generated, at which a penalty could be taken.
     """
+    check_game(game)
     discriminate = game.discriminate
     if discriminate is None:
         raise ValueError(
             "a penalty is taken at real and generated images, but this game shows none: penalize slanted_land, dirac "
             "or a game made by games.gan, and do so before `expected` and `minibatch`; to two_player add a loss instead"
         )
-    for penalty in added:
-        if not isinstance(penalty, Penalty) and not _takes_two(penalty):
-            raise ValueError(
-                f"{shown(penalty)} is no penalty: call the function that makes one, as in penalties.r1(0.1)"
-            )
     penalties = [penalty if isinstance(penalty, Penalty) else Penalty(penalty) for penalty in added]
+    for penalty in penalties:
+        check_function("a penalty", penalty.loss, "logit", "inputs", such_as="penalties.r1(0.1)")
     drawn = {name for penalty in penalties for name in penalty.draws}
     known = {"epsilon": lambda: distributions.uniform(), "penalty_noise": lambda: _normal_image(game.draws.real)}
+    if unknown := drawn - set(known):
+        raise ValueError(f"a penalty draws {shown(unknown.pop())}: choose from {', '.join(map(repr, known))}")
     *others, last = game.losses.discriminator
     penalized_loss = jax.jit(partial(_penalized_loss, last, discriminate, tuple(p.loss for p in penalties)))
     return game._replace(
@@ -283,11 +306,14 @@ def expected(game: Game, over: str | Collection[str] | None = None) -> Game:
     Raises:
       ValueError: the game draws nothing of that name, or a draw has no quadrature and can only be sampled.
     """
+    check_game(game)
     drawn = {name: draw for name, draw in zip(_names(game), game.draws, strict=True) if draw is not None}
-    names = list(drawn) if over is None else [over] if isinstance(over, str) else list(over)
+    some = list(over) if isinstance(over, Collection) and not isinstance(over, str) else [over]
+    names: list[Any] = list(drawn) if over is None else some
     for name in names:
         if name not in drawn:
-            raise ValueError(f"the game draws no {name!r}: it draws {', '.join(drawn) or 'nothing'}")
+            choice = f"choose from {', '.join(map(repr, drawn))}" if drawn else "use it as it is, for it draws nothing"
+            raise ValueError(f"the game draws no {shown(name)}: {choice}")
         if drawn[name].nodes is None:
             raise ValueError(
                 f"the draw {name!r} has no exact expectation: it can only be sampled. Integrate others with "
@@ -315,6 +341,7 @@ def quadrature_error(game: Game, players: Any, over: str | Collection[str] | Non
     small if a network is too steep for its nodes, or has kinks; then give draws with more nodes. Arguments and errors
     are those of `expected`, which has to integrate all draws that the game samples.
     """
+    check_game(game)
     finer = [draw.finer() if draw is not None and draw.finer is not None else draw for draw in game.draws]
     refined = game._replace(draws=game.draws._make(finer) if finer else ())
     coarse, fine = (total_losses(expected(one, over), players, ()) for one in (game, refined))
@@ -334,6 +361,7 @@ def minibatch(game: Game, size: int) -> Game:
     Raises:
       ValueError: `size` below 1, or a game that draws nothing.
     """
+    check_game(game)
     check_count("the size of the minibatch", size)
     if not any(game.draws):
         raise ValueError("the game draws nothing, so a minibatch of it would hold equal samples: use the game itself")
@@ -391,6 +419,7 @@ def _discriminate(
     players: Players,
     sample: Sample,
 ) -> tuple[Callable[[Image], jax.Array], PenaltyInputs]:
+    check_kind("players", players, Players)
     real, fake = sample.real, generate(players.generator, sample.latent)
     if noise is not None:
         real, fake = (
@@ -414,21 +443,8 @@ def _penalized_loss(
 ) -> jax.Array:
     total = loss(players, sample)
     for penalty in added:
-        value = penalty(*discriminate(players, sample))
-        if not isinstance(value, jax.Array | float) or jnp.shape(value) != ():
-            what = f"shape {value.shape}" if isinstance(value, jax.Array) else f"type {type(value).__name__}"
-            raise ValueError(f"a penalty has a value of {what}: return a scalar, and call the function that makes one")
-        total += value
+        total += check_scalar("a penalty", penalty(*discriminate(players, sample)))
     return total
-
-
-def _takes_two(function: Any) -> bool:
-    """Whether `function(logit, inputs)` is a possible call."""
-    try:
-        inspect.signature(function).bind(None, None)
-    except TypeError:
-        return False
-    return True
 
 
 def _without_sample(loss: Callable[[Any], jax.Array], players: Any, sample: Any) -> jax.Array:

@@ -8,13 +8,13 @@ docs/methods.md#objectives compares all objectives.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from slantgan_jax.numerics import check_number
+from slantgan_jax.checks import check_number, shown
 
 LogitLoss = Callable[[jax.Array, jax.Array], jax.Array]
 """`(ℓ_real, ℓ_fake) -> loss`, scalars; a term may ignore one of the two."""
@@ -25,6 +25,16 @@ class Objective(NamedTuple):
 
     discriminator: tuple[LogitLoss, ...]
     generator: LogitLoss
+
+
+def check_objective(objective: Any) -> None:
+    """Raises `ValueError` unless `objective` is an `Objective` of functions."""
+    terms = objective.discriminator if isinstance(objective, Objective) else ()
+    if not isinstance(terms, tuple) or not terms or not all(map(callable, (*terms, objective.generator))):
+        raise ValueError(
+            f"objective is {shown(objective)}: give an Objective of a tuple of D's terms and of G's loss, and call the "
+            "function that makes one"
+        )
 
 
 @jax.custom_jvp
@@ -105,6 +115,8 @@ def least_squares(real_target: float = 1.0, fake_target: float = 0.0, generator_
     Mao et al. 2017 (arXiv:1611.04076), eq. 2, with b `real_target`, a `fake_target`, c `generator_target`; the default
     is the 0-1 coding of eq. 9.
     """
+    for target in (real_target, fake_target, generator_target):
+        check_number("a target of least_squares", target)
     return Objective(
         (lambda real, fake: (real - real_target) ** 2 / 2, lambda real, fake: (fake - fake_target) ** 2 / 2),
         lambda real, fake: (fake - generator_target) ** 2 / 2,
@@ -147,6 +159,7 @@ def smoothed(objective: Objective, amount: jax.Array | float) -> Objective:
       ValueError: D's loss is not one term for the real and one for the fake image; an `amount` beyond ½, with which D
         would learn that real images are generated.
     """
+    check_objective(objective)
     check_number("the amount of smoothing", amount, 0, 0.5)
     if len(objective.discriminator) != 2:
         raise ValueError(

@@ -18,8 +18,9 @@ from jax import lax
 from jax.scipy.special import rel_entr
 from jax.typing import ArrayLike
 
+from slantgan_jax.checks import check_count, check_number, shown
 from slantgan_jax.distributions import Modes
-from slantgan_jax.numerics import as_float, check_count, check_number, safe_norm, shown
+from slantgan_jax.numerics import as_float, safe_norm
 from slantgan_jax.types import PRNGKey
 
 ROWS_AT_ONCE = 64

@@ -6,16 +6,19 @@
 Both act on a pytree of pixels (see `faces`). Networks exchange logits, never probabilities.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import faces
-from slantgan_jax.numerics import as_float, check_count
+from slantgan_jax.checks import check_count, check_function, check_key, check_kind, is_numeric, shown
+from slantgan_jax.numerics import as_float
 from slantgan_jax.types import Image, Players, PRNGKey
 
 
@@ -68,9 +71,11 @@ def mlp(
         normalization outside of a batch.
     """
     if len(sizes) < 2:
-        raise ValueError(f"the sizes of the layers are {sizes}: give two or more")
+        raise ValueError(f"the sizes of the layers are {shown(sizes)}: give two or more")
     for size in sizes:
         check_count("one of the sizes of the layers", size)
+    check_function("activation", activation, "numbers")
+    check_function("init", init, "key", "shape", "dtype")
     return Network(
         init=lambda key: _layers(init, sizes, key),
         apply=lambda layers, inputs: _perceptron(activation, batch_norm, layers, inputs),
@@ -147,14 +152,20 @@ def init(key: PRNGKey, image: Image) -> Players:
 
     The numbers are `jax.random.normal(key, (3 * pixels + 1,))`, read in the tutorial's order: u, c, w, b.
     """
+    leaves = jax.tree.leaves(image)
+    if not leaves or not all(map(is_numeric, leaves)) or not jnp.issubdtype(jnp.result_type(*leaves), jnp.floating):
+        raise ValueError(f"the image is {shown(image)}: give one of floats, as the data are")
     flat, unravel = ravel_pytree(image)
     count = flat.size
-    u, c, w, b = jnp.split(jax.random.normal(key, (3 * count + 1,), flat.dtype), [count, count + 1, 2 * count + 1])
+    u, c, w, b = jnp.split(
+        jax.random.normal(check_key(key), (3 * count + 1,), flat.dtype), [count, count + 1, 2 * count + 1]
+    )
     return Players(Generator(unravel(w), unravel(b)), Discriminator(unravel(u), c[0]))
 
 
 def to_vector(players: Players) -> jax.Array:
     """All parameters of both players as one array `[3 pixels + 1]`, in the order of `jax.tree.leaves`: w, b, u, c."""
+    check_kind("players", players, Players)
     return ravel_pytree(players)[0]
 
 
@@ -168,7 +179,7 @@ def from_vector(numbers: ArrayLike, *, stacked: bool = False) -> Players:
     Raises:
       ValueError: not a vector of 3 pixels + 1 numbers.
     """
-    numbers = jnp.asarray(numbers)
+    numbers = as_float(numbers, "numbers") if not is_numeric(numbers) else jnp.asarray(numbers)
     if numbers.ndim != 1 or numbers.size < 4 or numbers.size % 3 != 1:
         raise ValueError(f"numbers of shape {numbers.shape} are no players: give one vector of 3 pixels + 1 numbers")
     pixels = numbers.size // 3
@@ -177,10 +188,23 @@ def from_vector(numbers: ArrayLike, *, stacked: bool = False) -> Players:
     return Players(Generator(w, b), Discriminator(u, c[0]))
 
 
+def check_generator(generator: Any, *data: Image) -> None:
+    """Raises `ValueError` unless `generator` is one, and each of the `data` is a data set of what it generates."""
+    check_kind("generator", generator, Generator)
+    weights, biases = (jax.tree.map(np.shape, leaf) for leaf in generator)
+    if weights != biases or not all(map(is_numeric, jax.tree.leaves(generator))):
+        raise ValueError(
+            f"the generator has weights {shown(weights)} and biases {shown(biases)}: give numbers of the same shapes"
+        )
+    for images in data:
+        faces.check_images(images, generator.weights)
+
+
 def pixel_scores(generator: Generator, latent: ArrayLike) -> Image:
     """The generator's scores w z + b, pixel by pixel, for one scalar `latent` z."""
-    if jnp.ndim(latent) != 0:
-        raise ValueError(f"the latent has shape {jnp.shape(latent)}: give one scalar, and map over more with jax.vmap")
+    check_generator(generator)
+    if not is_numeric(latent) or np.ndim(latent) != 0:
+        raise ValueError(f"the latent is {shown(latent)}: give one scalar, and map over more with jax.vmap")
     return jax.tree.map(lambda w, b: w * latent + b, generator.weights, generator.biases)
 
 
@@ -195,21 +219,23 @@ def logit(discriminator: Discriminator, image: Image) -> jax.Array:
     Raises:
       ValueError: `image` does not have the structure and shapes of the weights.
     """
+    check_kind("discriminator", discriminator, Discriminator)
     weights = discriminator.weights
     if jax.tree.map(jnp.shape, weights) != jax.tree.map(jnp.shape, image):
         raise ValueError(
-            f"the discriminator reads images of shape {jax.tree.map(jnp.shape, weights)}, "
-            f"got {jax.tree.map(jnp.shape, image)}: use one form (faces.unstack or arrays) and one side for both"
+            f"the discriminator reads images of shape {shown(jax.tree.map(jnp.shape, weights))}, "
+            f"got {shown(jax.tree.map(jnp.shape, image))}: use one form (faces.unstack or arrays) and one side for both"
         )
     products = jax.tree.map(lambda u, x: jnp.sum(u * x), weights, image)
     return jax.tree.reduce(jnp.add, products) + discriminator.bias
 
 
 def _layers(init: Initializer, sizes: tuple[int, ...], key: PRNGKey) -> tuple[Layer, ...]:
-    keys, dtype, layers = jax.random.split(key, len(sizes) - 1), as_float(0).dtype, []
-    for own, inputs, outputs in zip(keys, sizes[:-1], sizes[1:], strict=True):
-        drawn = init(own, (inputs, outputs), dtype)
-        weights, biases = drawn if isinstance(drawn, tuple) else (drawn, jnp.zeros(outputs, dtype))
+    keys, dtype, layers = jax.random.split(check_key(key), len(sizes) - 1), as_float(0).dtype, []
+    for own, shape in zip(keys, itertools.pairwise(sizes), strict=True):
+        drawn = init(own, shape, dtype)
+        weights, biases = drawn if isinstance(drawn, tuple) else (drawn, jnp.zeros(shape[1], dtype))
+        weights = as_float(weights, "what init returns", "inputs", "outputs")
         layers.append(Layer(weights.T, biases))
     return tuple(layers)
 

@@ -1,51 +1,31 @@
-"""Arithmetic that several modules share: the precision of a trace, norms, the Runge-Kutta step; checks of numbers."""
+"""Arithmetic that several modules share: the precision of a trace, norms, the Runge-Kutta step."""
 
-import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+
+from slantgan_jax.checks import shown
 
 
-def shown(value: Any) -> str:
-    """`value` as a message shows it: one line of at most 60 letters."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def check_count(what: str, value: Any, least: int = 1) -> int:
-    """`value` as an int. Raises `ValueError` unless it is a whole number, known when traced, of at least `least`."""
-    try:
-        count = operator.index(value)
-    except TypeError:
-        count = least - 1
-    if isinstance(value, bool | np.bool_) or count < least:
-        raise ValueError(f"{what} is {shown(value)}: give a whole number of at least {least}, which is not traced")
-    return count
-
-
-def check_number(what: str, value: Any, least: float = -math.inf, most: float = math.inf) -> None:
-    """Raises `ValueError` if a number that is known when traced is not finite, or not from `least` to `most`.
-
-    A tuple has one number for each player.
-    """
-    bounds = [f" {word} {bound:g}" for word, bound in (("from", least), ("to", most)) if math.isfinite(bound)]
-    for one in value if isinstance(value, tuple) else (value,):
-        if isinstance(one, int | float | np.number | np.ndarray):
-            number = np.asarray(one)
-            if not np.all(np.isfinite(number) & (least <= number) & (number <= most)):
-                raise ValueError(f"{what} is {shown(one)}: give a finite number{''.join(bounds)}")
-
-
-def as_float(values: Any) -> jax.Array:
+def as_float(values: Any, what: str = "a value", *axes: str) -> jax.Array:
     """`values` in the precision of the trace: float32, or float64 where 64-bit types are enabled.
 
     Without the name of the type, a constant kept the precision in which it was first traced.
+
+    Raises:
+      ValueError: they are no numbers or, if `axes` are named, no array with these axes, none of them empty.
     """
-    return jnp.asarray(values, jnp.result_type(float))
+    try:
+        array = jnp.asarray(values, jnp.result_type(float))
+    except (TypeError, ValueError) as error:
+        if isinstance(error, jax.errors.JAXTypeError):
+            raise
+        raise ValueError(f"{what} is {shown(values)}: give numbers") from None
+    if axes and (array.ndim != len(axes) or 0 in array.shape):
+        raise ValueError(f"{what} has the shape {array.shape}: give an array [{', '.join(axes)}] of numbers")
+    return array
 
 
 def as_floats(tree: Any) -> Any:

@@ -5,7 +5,6 @@ norm is over the pixels of one image, and its gradient is finite where ∇ℓ = 
 `clipped`. docs/methods.md#penalties-and-constraints compares them, and states which are the same on slanted land.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from slantgan_jax.numerics import check_number, safe_norm, squared_norm
+from slantgan_jax.checks import check_function, check_kind, check_number
+from slantgan_jax.numerics import safe_norm, squared_norm
 from slantgan_jax.types import Image
 
 
@@ -90,6 +90,7 @@ def spectral(logit: Callable[[Any, Image], jax.Array]) -> Callable[[Any, Image],
     matrix `[first axis, all others]`. At W = 0 the quotient is 0, with the derivative 0. Miyato et al. 2018
     (arXiv:1802.05957), eq. 8. The singular value of a matrix is LAPACK's.
     """
+    check_function("logit", logit, "discriminator", "image", such_as="networks.logit")
 
     def is_layer(part: Any) -> bool:
         return hasattr(part, "weights") and hasattr(part, "_replace")
@@ -115,8 +116,8 @@ def clipped(optimizer: optax.GradientTransformation, bound: jax.Array | float) -
     Raises:
       ValueError: `bound` is a number that is not positive.
     """
-    if isinstance(bound, int | float) and not 0 < bound < math.inf:
-        raise ValueError(f"the bound of clipping is {bound}: give a positive, finite number")
+    check_kind("the optimizer", optimizer, optax.GradientTransformation)
+    check_number("the bound of clipping", bound, positive=True)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         if params is None:

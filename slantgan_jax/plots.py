@@ -34,6 +34,11 @@ def faces(
     panel: Panel, images: np.ndarray, columns: int, labels: Sequence[str] = (), title: str = "", numbers: bool = True
 ) -> None:
     """Draws `[n, pixels]` images in a grid; dark is 1. `labels` stand below, `numbers` in the pixels."""
+    images = np.asarray(images)
+    if images.ndim != 2 or not isinstance(columns, int) or columns < 1:
+        raise ValueError(
+            f"images have the shape {images.shape} and columns is {columns!r}: give [n, pixels] and 1 or more"
+        )
     rows = math.ceil(len(images) / columns)
     axes = np.asarray(panel.subplots(rows, columns, squeeze=False)).ravel()
     for ax in axes[len(images) :]:
@@ -48,8 +53,11 @@ def faces(
 
 def face(ax: Axes, image: np.ndarray, numbers: bool = True) -> None:
     """Draws one `[pixels]` image; dark is 1."""
+    image = np.asarray(image)
     side = math.isqrt(image.size)
-    square = np.asarray(image, dtype=float).reshape(side, side)
+    if side * side != image.size or image.dtype.kind not in "biuf":
+        raise ValueError(f"the image has the shape {image.shape} and type {image.dtype}: give the numbers of a square")
+    square = image.astype(float).reshape(side, side)
     ax.imshow(square, cmap="Greys", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
     if numbers and side <= 4:
@@ -67,6 +75,11 @@ def face(ax: Axes, image: np.ndarray, numbers: bool = True) -> None:
 
 def network(panel: Panel, generator: Any, discriminator: Any, title: str = "") -> None:
     """Both networks as a graph from the latent z to D's verdict; line width is a weight's size, color its sign."""
+    if not np.shape(generator.weights) == np.shape(discriminator.weights):
+        raise ValueError(
+            f"generator has weights of shape {np.shape(generator.weights)}, and discriminator "
+            f"{np.shape(discriminator.weights)}: give both the same"
+        )
     ax = panel.subplots()
     count = len(generator.weights)
     heights = np.linspace(1.0, 0.0, count) * 3.0

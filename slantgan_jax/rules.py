@@ -18,9 +18,19 @@ import optax
 from jax.typing import ArrayLike
 
 from slantgan_jax import fields, games
+from slantgan_jax.checks import (
+    check_count,
+    check_function,
+    check_kind,
+    check_number,
+    check_players,
+    check_rates,
+    shortened,
+    shown,
+)
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float, check_count, check_number, shown
+from slantgan_jax.numerics import as_float
 from slantgan_jax.types import PRNGKey, Rates
 
 Optimizer = optax.GradientTransformation | tuple[optax.GradientTransformation, ...]
@@ -69,6 +79,8 @@ class Rule(NamedTuple):
 
     def step(self, game: Game, state: State, sample: Any) -> State:
         """The state after one step: all moves in turn."""
+        games.check_game(game)
+        check_kind("state", state, State)
         for move in self.moves(game):
             state = move(state, sample)
         return state._replace(step=state.step + 1)
@@ -95,7 +107,7 @@ def tutorial(optimizer: Optimizer, field: Transform = fields.gradients) -> Rule:
     Raises:
       ValueError: an optimizer that is none; in a step, if D's loss is not a sum of at least two terms.
     """
-    _check_optimizer(optimizer)
+    _check(optimizer, field)
     return Rule(partial(_init, optimizer), partial(_tutorial_moves, optimizer, field))
 
 
@@ -105,7 +117,7 @@ def simultaneous(optimizer: Optimizer, field: Transform = fields.gradients) -> R
     Args:
       optimizer, field: as in `tutorial`.
     """
-    _check_optimizer(optimizer)
+    _check(optimizer, field)
     return Rule(
         partial(_init, optimizer),
         lambda game: (partial(_move, optimizer, field, game, tuple(range(len(game.losses))), None),),
@@ -135,10 +147,11 @@ def alternating(
     Raises:
       ValueError: an empty order; in a step, a name that is not a player of the game.
     """
-    _check_optimizer(optimizer)
-    order = (order,) if isinstance(order, str) else tuple(order)
-    if not order:
-        raise ValueError("the order names no player: give the names of the players as they move")
+    _check(optimizer, field)
+    names = (order,) if isinstance(order, str) else order
+    if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"order is {shown(order)}: give the names of the players as they move")
+    order = tuple(names)
     seen = [(len(order), i) if fresh else (order.count(own), order[:i].count(own)) for i, own in enumerate(order)]
     reads = tuple(dict.fromkeys(seen))
     turns = tuple((name, reads.index(read)) for name, read in zip(order, seen, strict=True))
@@ -166,7 +179,7 @@ def unrolled(optimizer: Optimizer, steps: int, *, fresh: bool = False) -> Rule:
       ValueError: `steps` is not a whole number of at least 0; an optimizer that is none.
     """
     check_count("the number of unrolled steps", steps, 0)
-    _check_optimizer(optimizer)
+    _check(optimizer, fields.gradients)
 
     def moves(game: Game) -> tuple[Move, ...]:
         others = tuple(range(1, len(game.losses)))
@@ -192,6 +205,8 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
       ValueError: `period` is not a positive whole number; in a step, if the two games have another number of moves.
     """
     check_count("the period of lazily", period)
+    check_kind("rule", rule, Rule)
+    check_kind("plain", plain, Game)
 
     def either(full: Move, light: Move, state: State, sample: Any) -> State:
         return jax.lax.cond(state.step % period == 0, full, light, state, sample)
@@ -226,9 +241,8 @@ def past_extragradient(
       step_size: η of the half-step; in the method itself it is the learning rate.
       project: as in `fields.extragradient`.
     """
-
-    _check_optimizer(optimizer)
-    check_number("the step size of past_extragradient", step_size, 0)
+    _check(optimizer, field)
+    check_rates("the step size of past_extragradient", step_size, 0)
 
     def init(players: Any) -> State:
         return _init(optimizer, players)._replace(extra=jax.tree.map(jnp.zeros_like, players))
@@ -261,7 +275,7 @@ def extrapolated(
       ValueError: `samples` is not a positive whole number; in a step, if it is neither 1, 2, nor one more than there
         are players.
     """
-    _check_optimizer(optimizer)
+    _check(optimizer, field)
     check_count("the number of samples of extrapolated", samples)
     reads = tuple((samples, number) for number in range(samples))
 
@@ -285,6 +299,7 @@ def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike, *, late: 
     Raises:
       ValueError: `sync_period` is not a positive whole number, or `slow_step_size` not in [0, 1].
     """
+    check_kind("rule", rule, Rule)
     check_count("the sync_period of lookahead", sync_period)
     check_number("the slow_step_size of lookahead", slow_step_size, 0, 1)
 
@@ -316,8 +331,8 @@ def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:
     Raises:
       ValueError: `average` does not average: of players that stand still it makes something beyond them.
     """
-    if not isinstance(average, optax.GradientTransformation):
-        raise ValueError(f"the average is {shown(average)}: give an optax transformation such as optax.ema(0.999)")
+    check_kind("rule", rule, Rule)
+    check_kind("the average", average, optax.GradientTransformation, "optax.ema(0.999)")
 
     def init(players: Any) -> State:
         _check_average(average)
@@ -360,12 +375,15 @@ def _each(optimizer: Optimizer, players: Any) -> Sequence[optax.GradientTransfor
     if isinstance(optimizer, optax.GradientTransformation):
         return (optimizer,) * len(players)
     if len(optimizer) != len(players):
-        raise ValueError(f"{len(optimizer)} optimizers for {len(players)} players: give one for all, or one for each")
+        raise ValueError(
+            f"there are {len(optimizer)} optimizers for {len(players)} players: give one for all, or one for each"
+        )
     return optimizer
 
 
-def _check_optimizer(optimizer: Any) -> None:
-    """Raises `ValueError` unless `optimizer` is an optax transformation or a tuple of them."""
+def _check(optimizer: Any, field: Any) -> None:
+    """Raises `ValueError` unless these are an optax transformation or a tuple of them, and a transform of the field."""
+    check_function("field", field, "losses", such_as="fields.sga(0.1)")
     each = (optimizer,) if isinstance(optimizer, optax.GradientTransformation) else optimizer
     if not isinstance(each, tuple) or not all(isinstance(own, optax.GradientTransformation) for own in each):
         raise ValueError(
@@ -386,13 +404,15 @@ def _check_average(average: Any) -> None:
     except jax.errors.ConcretizationTypeError:  # it depends on a traced number
         return
     except Exception as error:
-        raise ValueError(f"{shown(average)} averages nothing ({error}): give optax.ema(0.999) or the like") from error
+        what = shortened(str(error))
+        raise ValueError(f"{shown(average)} averages nothing ({what}): give optax.ema(0.999) or the like") from error
     if not (0 <= one <= 1 + 1e-5 and abs(two - 2 * one) < 1e-5):
         made = f"it makes {one:.3g} of 1 and {two:.3g} of 2"
         raise ValueError(f"{shown(average)} is no average, for {made}: give optax.ema(0.999) or the like")
 
 
 def _init(optimizer: Optimizer, players: Any) -> State:
+    check_players(players)
     each = zip(_each(optimizer, players), players, strict=True)
     states = [_of_optimizer(own.init, number, parameters) for number, (own, parameters) in enumerate(each)]
     return State(players, type(players)(*states), jnp.zeros((), jnp.uint32))
@@ -403,18 +423,18 @@ def _of_optimizer(function: Callable[..., Any], number: int, *arguments: Any) ->
     try:
         return function(*arguments)
     except (TypeError, ValueError, IndexError, AttributeError, NotImplementedError) as error:
-        what = str(error).partition("\n")[0]
+        what = shortened(f"{type(error).__name__}: {error}", 90)
         raise ValueError(
-            f"the optimizer of player number {number} cannot move it ({type(error).__name__}: {what}): a rule calls "
-            "update(updates, state, params), so give a transformation that needs no more and takes these parameters"
+            f"the optimizer of player number {number} cannot move it ({what}): give one that needs no more than "
+            "update(updates, state, params) and takes these parameters"
         ) from error
 
 
 def _tutorial_moves(optimizer: Optimizer, field: Transform, game: Game) -> tuple[Move, ...]:
     if len(game.losses.discriminator) < 2:
         raise ValueError(
-            "the tutorial's order takes one step on the real and one on the fake image, but this game's discriminator "
-            "loss does not split into such terms: use rules.alternating or rules.simultaneous"
+            f"D's loss has {len(game.losses.discriminator)} term and does not split into one for the real and one for "
+            "the fake image, which the tutorial's order needs: use rules.alternating or rules.simultaneous"
         )
     parts = (game._replace(losses=game.losses._replace(discriminator=(term,))) for term in game.losses.discriminator)
     return (
@@ -429,7 +449,7 @@ def _alternating_moves(
     names = type(game.losses)._fields
     for name, _ in turns:
         if name not in names:
-            raise ValueError(f"the order names {name!r}, which is no player: this game has {', '.join(names)}")
+            raise ValueError(f"the order names {name!r}, which is no player: choose from {', '.join(map(repr, names))}")
     return tuple(
         partial(_move, optimizer, field, game, (names.index(name),), None if samples == 1 else turn)
         for name, turn in turns
@@ -447,12 +467,7 @@ def _move(
 ) -> State:
     """Moves the players numbered `moving` along the field of `game`, on sample number `turn` if there are several."""
     seen = sample if turn is None else sample[turn]
-    direction = field(partial(games.total_losses, game, sample=seen))(state.players)
-    if jax.tree.structure(direction) != jax.tree.structure(state.players):
-        raise ValueError(
-            f"the field gives {jax.tree.structure(direction)} for players {jax.tree.structure(state.players)}: give a "
-            "transform of the field, and call the function that makes one, as in fields.sga(0.1)"
-        )
+    direction = fields.direction_at(state.players, field, partial(games.total_losses, game, sample=seen))
     return _updated(optimizer, moving, state, direction)
 
 
@@ -509,7 +524,7 @@ def _past_extragradient(
 ) -> State:
     ahead = fields.step_along(state.players, step_size, state.extra)
     ahead = ahead if project is None else project(ahead)
-    direction = field(partial(games.total_losses, game, sample=sample))(ahead)
+    direction = fields.direction_at(ahead, field, partial(games.total_losses, game, sample=sample))
     return _updated(optimizer, tuple(range(len(ahead))), state, direction)._replace(extra=direction)
 
 

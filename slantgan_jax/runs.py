@@ -13,6 +13,7 @@ import optax
 
 from slantgan_jax import faces, games, losses, rules
 from slantgan_jax.analysis import distances
+from slantgan_jax.checks import check_count, check_number, shown
 from slantgan_jax.games import Game, slanted_land
 from slantgan_jax.training import is_finite, train
 from slantgan_jax.types import Players
@@ -76,8 +77,13 @@ def two_rates(
     Raises:
       ValueError: an objective that is not known, or of one term.
     """
-    if objective not in losses.OBJECTIVES:
-        raise ValueError(f"objective is {objective!r}: choose from {', '.join(map(repr, losses.OBJECTIVES))}")
+    check_number("generator_learning_rate", generator_learning_rate)
+    check_number("discriminator_learning_rate", discriminator_learning_rate)
+    check_count("epochs", epochs, 1, EPOCHS)
+    if record_every is not None:
+        check_count("record_every", record_every)
+    if not isinstance(objective, str) or objective not in losses.OBJECTIVES:
+        raise ValueError(f"objective is {shown(objective)}: choose from {', '.join(map(repr, losses.OBJECTIVES))}")
     game = slanted_land(objective=losses.OBJECTIVES[objective])
     rule = rules.tutorial(Players(optax.sgd(generator_learning_rate), optax.sgd(discriminator_learning_rate)))
     count = len(faces.FACES)

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from slantgan_jax.distributions import check_key
-from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float, check_count, shown
+from slantgan_jax.checks import check_count, check_function, check_key, check_kind, check_players, shown
+from slantgan_jax.distributions import DRAWS
+from slantgan_jax.games import Game, check_game
+from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import PRNGKey
 
@@ -90,12 +91,17 @@ def train(
         `state`; a state or players of another structure than the game and the rule have.
     """
     check_key(key)
-    for what, value, kind in (("game", game, Game), ("rule", rule, Rule)):
-        if not isinstance(value, kind):
-            raise ValueError(f"{what} is {shown(value)}: give a {kind.__name__}, and call the function that makes one")
-    steps, record_every = check_count("steps", steps), check_count("record_every", record_every)
+    check_game(game)
+    check_kind("rule", rule, Rule)
+    steps, record_every = check_count("steps", steps, 1, DRAWS - 1), check_count("record_every", record_every)
     if steps % record_every:
-        raise ValueError(f"record_every is {record_every}: it must be a positive divisor of the {steps} steps")
+        raise ValueError(f"record_every is {record_every}: give a positive divisor of the {steps} steps")
+    if record is not None:
+        check_function("record", record, "info")
+    if players is not None:
+        check_players(players, len(game.losses))
+    if state is not None:
+        check_kind("state", state, State)
     if players is not None and state is not None:
         raise ValueError("both players and state are given: start from players, or continue from a state")
     _check_lengths(game, rule, steps, state)
@@ -119,8 +125,13 @@ def _train(
     record_every: int,
 ) -> TrainResult:
     key_init, key_latent = jax.random.split(key)
+    if players is not None:
+        wanted = jax.tree.structure(jax.eval_shape(game.init, key_init))
+        if jax.tree.structure(players) != wanted:
+            raise ValueError(f"players is {shown(players)}: give what game.init makes, {shown(wanted)}")
+        players = jax.tree.map(as_float, players)
     if state is None:
-        state = rule.init(game.init(key_init) if players is None else jax.tree.map(as_float, players))
+        state = rule.init(game.init(key_init) if players is None else players)
     else:
         _check_state(state, jax.eval_shape(lambda key: rule.init(game.init(key)), key_init))
 
@@ -154,7 +165,7 @@ def _check_lengths(game: Game, rule: Rule, steps: int, state: State | None) -> N
     last = int(made) + steps - 1
     for name, draw in zip(getattr(game.draws, "_fields", ()), game.draws, strict=True):
         needed = 1 + max(last * stride + offset for stride, offset in rule.reads)
-        if draw is not None and draw.length is not None and draw.length < needed:
+        if draw is not None and draw.length < needed:
             raise ValueError(
                 f"steps is {steps}, which needs {needed} values of the draw {name!r}, but there are {draw.length}: "
                 "make fewer steps, or give a longer sequence"
@@ -168,9 +179,11 @@ def _check_state(state: State, wanted: State) -> None:
         for leaves in (jax.tree_util.tree_leaves_with_path(tree) for tree in (state, wanted))
     )
     if ours != theirs:
-        extra = [f"{name} {dtype}{shape}" for name, shape, dtype in ours if (name, shape, dtype) not in theirs]
-        lacking = [f"{name} {dtype}{shape}" for name, shape, dtype in theirs if (name, shape, dtype) not in ours]
+        extra, lacking = (
+            " ".join(map(str, next((leaf for leaf in one if leaf not in other), ("nothing",))))
+            for one, other in ((ours, theirs), (theirs, ours))
+        )
         raise ValueError(
-            f"the state is not one of this game and rule: it has {', '.join(extra) or 'nothing else'}, "
-            f"where {', '.join(lacking) or 'nothing'} is expected; continue with the game and rule that made it"
+            f"the state is not one of this game and rule, for it has {extra} where {lacking} is expected: continue "
+            "with the game and rule that made it"
         )

@@ -3,6 +3,7 @@ import pytest
 
 from slantgan_jax.cpu import use_every_core
 
+pytest.register_assert_rewrite("tests.answers")
 use_every_core(4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)

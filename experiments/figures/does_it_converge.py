@@ -87,7 +87,7 @@ def bias(ax: Axes, data: dict[str, Any]) -> None:
     ax.axhline(order, color=PREDICTED, linestyle="--", linewidth=1.2, label=order_label)
     ax.axhline(0, color="#d1d5db", linewidth=1, label="the equilibrium, c = 0")
     mean, error = known["sampled, mean over time"]["c"], known["its standard error"]["c"]
-    digits = math.ceil(-math.log10(error)) + 1 if error > 0 else 6
+    digits = max(0, math.ceil(-math.log10(error)) + 1) if error > 0 else 6
     _epochs(ax, data, "c, the bias of D", named=False)
     ax.set_yscale("symlog", linthresh=0.01, linscale=1.5)
     sampled = f"{mean:.{digits}f} ± {error:.{digits}f}"

@@ -97,7 +97,7 @@ def landscape(way: Way, seed: int, numbers: np.ndarray) -> dict[str, np.ndarray]
             partial(slope_of_generator, total, end.discriminator), end.generator, 1, "LR"
         )
     return {
-        "eigenvalues of J": -np.stack([flow.eigenvalues.real, flow.eigenvalues.imag], -1),
+        "eigenvalues of J": -np.stack([np.real(flow.eigenvalues), np.imag(flow.eigenvalues)], -1),
         "residuals": flow.residuals,
         "least eigenvalue of G": -np.real(own.eigenvalues),
         "cosines": -np.asarray(path.cosines),

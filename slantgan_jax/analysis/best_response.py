@@ -7,7 +7,6 @@ docs/theory/separability.md.
 
 from typing import NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -15,6 +14,7 @@ from jax.typing import ArrayLike
 
 from slantgan_jax import distributions, losses, networks
 from slantgan_jax.analysis import _small_linalg, quadrature
+from slantgan_jax.checks import check_kind, check_number
 from slantgan_jax.losses import Objective, softplus
 from slantgan_jax.networks import Discriminator, Generator
 from slantgan_jax.numerics import as_float
@@ -85,8 +85,9 @@ def best_discriminator(
       ridge: a number ≥ 0, may be traced; it penalizes the bias, too.
       nodes: the number of latents of the quadrature, static.
     """
+    networks.check_generator(generator, images)
+    check_number("ridge", ridge, 0)
     image = jax.tree.map(lambda leaf: as_float(leaf)[0], images)
-    chex.assert_trees_all_equal_shapes(generator.weights, generator.biases, image)
     _, unravel = ravel_pytree(image)
     problem = _regression(generator, images, as_float(ridge), nodes)
     still, (w, b) = jax.lax.stop_gradient((problem, quadrature.as_arrays(generator)))
@@ -117,6 +118,7 @@ def separable(generator: Generator, images: Image, *, nodes: int = NODES) -> jax
 
 def best_response_image(discriminator: Discriminator) -> Image:
     """The image that the best generator against this discriminator tends to: 1 if u > 0, 0 if u < 0, ½ if u = 0."""
+    check_kind("discriminator", discriminator, Discriminator)
     return jax.tree.map(lambda u: (jnp.sign(as_float(u)) + 1) / 2, discriminator.weights)
 
 
@@ -127,6 +129,7 @@ def best_generator_loss(discriminator: Discriminator, objective: Objective = los
 
     It holds for every loss of G that decreases in ℓ_fake and ignores ℓ_real.
     """
+    losses.check_objective(objective)
     highest = networks.logit(jax.tree.map(as_float, discriminator), best_response_image(discriminator))
     return objective.generator(jnp.zeros_like(highest), highest)
 
@@ -139,6 +142,7 @@ def duality_gap(players: Players, images: Image, ridge: ArrayLike = 0.0, *, node
     D maximizes V (Goodfellow et al. 2014, arXiv:1406.2661, eq. 1) and G minimizes it. As a measure of GANs: Grnarova et
     al. 2019 (arXiv:1811.05512), whose M (eq. 1) is V/2. See docs/theory/separability.md#gaps.
     """
+    check_kind("players", players, Players)
     best = best_discriminator(players.generator, images, ridge, nodes=nodes).loss
     least = best_generator_loss(players.discriminator, losses.saturating)
     return _real_loss(players.discriminator, images) - least + _ridge_loss(players.discriminator, ridge) - best
@@ -152,6 +156,7 @@ def nikaido_isoda_gap(players: Players, images: Image, ridge: ArrayLike = 0.0, *
     A scalar ≥ 0, and 0 exactly at equilibria. `ridge` penalizes D as in `duality_gap`. Source: Nikaido & Isoda 1955
     (Pacific J. Math. 5). See docs/theory/separability.md#gaps.
     """
+    check_kind("players", players, Players)
     latents, weights = distributions.uniform_quadrature(nodes)
     discriminator = jax.tree.map(as_float, players.discriminator)
     fake = jax.vmap(lambda z: networks.logit(discriminator, networks.generate(players.generator, z)))(latents)

@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from slantgan_jax import losses
 from slantgan_jax.analysis import equilibria, quadrature
 from slantgan_jax.analysis.lyapunov import carried
+from slantgan_jax.checks import check_count, check_kind, shown
 from slantgan_jax.games import Game
 from slantgan_jax.losses import Objective
+from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Image, Players
 
@@ -30,6 +33,11 @@ def update_noise(rule: Rule, game: Game, place: Players | State, samples: Any, w
       samples: all values that `Rule.sample` may have here, with a leading axis `[k]`.
       weights: their probabilities `[k]`.
     """
+    check_kind("rule", rule, Rule)
+    weights = as_float(weights, "weights", "k")
+    counts = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(samples)}
+    if counts != {weights.shape}:
+        raise ValueError(f"samples is {shown(samples)}: give samples with a leading axis of the {len(weights)} weights")
     state = place if isinstance(place, State) else rule.init(place)
     after = jax.vmap(lambda sample: ravel_pytree(carried(rule.step(game, state, sample))[0])[0])(samples)
     spread = after - (weights @ after)[None]
@@ -49,6 +57,10 @@ def stationary_covariance(jacobian: jax.Array, noise: jax.Array, zero_modes: int
     Returns:
       P; NaN if another mode does not decay. For a CPU, because of LAPACK, and not inside a sweep.
     """
+    jacobian, noise = as_float(jacobian, "jacobian", "n", "n"), as_float(noise, "noise", "n", "n")
+    if len({*jacobian.shape, *noise.shape}) != 1:
+        raise ValueError(f"jacobian has the shape {jacobian.shape}, and noise {noise.shape}: give both as [n, n]")
+    check_count("zero_modes", zero_modes, 0, len(jacobian))
     values, vectors = jnp.linalg.eig(jacobian)
     inverse = jnp.linalg.inv(vectors)
     zero = jnp.argsort(jnp.argsort(jnp.abs(values - 1))) < zero_modes

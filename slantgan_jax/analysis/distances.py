@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 
 from slantgan_jax import distributions, networks
 from slantgan_jax.analysis import _small_linalg, quadrature
+from slantgan_jax.checks import check_function, check_kind, check_number
 from slantgan_jax.losses import softplus
 from slantgan_jax.networks import Generator
 from slantgan_jax.numerics import as_float, safe_norm
@@ -31,6 +32,7 @@ def mean_image(generator: Generator) -> Image:
 
     The formula loses digits for small w, where a quadrature takes its place.
     """
+    networks.check_generator(generator)
     return jax.tree.map(_mean_pixel, generator.weights, generator.biases)
 
 
@@ -51,6 +53,8 @@ def to_equilibrium(
       images: the data set.
       logit: D's logit, affine in the image, so its gradient is the same at every image; it is u for `networks.logit`.
     """
+    check_kind("players", players, Players)
+    check_function("logit", logit, "discriminator", "image", such_as="networks.logit")
     slope = jax.grad(partial(logit, players.discriminator))(players.generator.biases)
     return safe_norm((_mean_difference(players.generator, images), slope))
 
@@ -91,6 +95,7 @@ def mmd_squared(generator: Generator, images: Image, scale: ArrayLike) -> jax.Ar
     Pairs with y = y' are included, so it is 0 if the distributions are equal. A `scale` below 0.1 is narrower than what
     the quadrature resolves. Source: Gretton et al. 2012 (JMLR 13), lemma 6.
     """
+    check_number("scale", scale, positive=True)
     generator = quadrature.as_arrays(generator)
     images = quadrature.images_as_array(generator, images)
     latents, weights = (leaf.reshape(-1) for leaf in quadrature.panel_rule(quadrature.panel_edges(generator)))
@@ -130,6 +135,7 @@ def _mean_pixel(w: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _mean_difference(generator: Generator, images: Image) -> Image:
+    networks.check_generator(generator, images)
     return jax.tree.map(lambda mean, leaf: mean - jnp.mean(as_float(leaf), axis=0), mean_image(generator), images)
 
 

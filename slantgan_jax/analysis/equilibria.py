@@ -10,13 +10,13 @@ where m is the mean image of the data. docs/theory/equilibria.md has the proof, 
 
 import math
 
-import chex
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from slantgan_jax import losses
+from slantgan_jax import faces, losses
+from slantgan_jax.checks import check_kind
 from slantgan_jax.losses import Objective
 from slantgan_jax.networks import Discriminator, Generator
 from slantgan_jax.numerics import as_float
@@ -40,7 +40,9 @@ def bias(weight: ArrayLike, mean: ArrayLike) -> jax.Array:
       b in the units of a logit, with an absolute error of a few ulps of max(1, |w|). All derivatives are right at w =
       0, too.
     """
-    w, m = as_float(weight), as_float(mean)
+    w, m = as_float(weight, "weight"), as_float(mean, "mean")
+    if w.ndim and w.shape != m.shape:
+        raise ValueError(f"weight has the shape {w.shape}, and mean {m.shape}: give one shape, or a scalar weight")
     return jnp.log(m) - jnp.log1p(-m) - w / 2 + _log_sinh_ratio(w * m / 2) - _log_sinh_ratio(w * (1 - m) / 2)
 
 
@@ -51,9 +53,9 @@ def slope(weight: ArrayLike, mean: ArrayLike) -> jax.Array:
 
     Arguments are those of `bias`.
     """
-    w, m = as_float(weight), as_float(mean)
-    _, derivative = jax.jvp(lambda w: bias(w, m), (w,), (jnp.ones_like(w),))
-    return derivative
+    w, m = as_float(weight, "weight"), as_float(mean, "mean")
+    value, derivative = jax.jvp(lambda w: bias(w, m), (w,), (jnp.ones_like(w),))
+    return jnp.where(jnp.isnan(value), jnp.nan, derivative)
 
 
 def undecided_logit(objective: Objective = losses.non_saturating) -> jax.Array:
@@ -62,6 +64,7 @@ def undecided_logit(objective: Objective = losses.non_saturating) -> jax.Array:
     Newton's method starts at c = 0 and stays there if there is no curvature. It finds one zero, or NaN if it finds
     none. See docs/theory/equilibria.md#other-objectives.
     """
+    losses.check_objective(objective)
 
     def gradient(c):
         return jax.grad(lambda c: sum(term(c, c) for term in objective.discriminator))(c)
@@ -87,8 +90,8 @@ def equilibrium(weights: Image, images: Image, objective: Objective = losses.non
       Players whose expected gradients are 0 up to rounding. A pixel that is 0 in every image, or 1, gets an infinite
       bias, as there is no finite equilibrium.
     """
+    faces.check_images(images, weights)
     means = jax.tree.map(lambda leaf: jnp.mean(as_float(leaf), axis=0), images)
-    chex.assert_trees_all_equal_shapes(weights, means)
     weights = jax.tree.map(as_float, weights)
     return Players(
         Generator(weights, jax.tree.map(bias, weights, means)),
@@ -101,6 +104,7 @@ def project(players: Players, images: Image, objective: Objective = losses.non_s
 
     It is not the nearest one, and not where training lands: see `steepest_lines.endpoint`.
     """
+    check_kind("players", players, Players)
     return equilibrium(players.generator.weights, images, objective)
 
 
@@ -111,6 +115,7 @@ def tangents(weights: Image, images: Image, free_logit: bool = False) -> Players
     weight of pixel i, in the order of `ravel_pytree`: dw_i = 1, db_i = `slope(w_i, m_i)`, all else 0. `free_logit`, for
     an objective for which `logit_is_free`, adds one more entry with dc = 1, all else 0.
     """
+    faces.check_images(images, weights)
     flat, unravel = ravel_pytree(jax.tree.map(as_float, weights))
 
     def derivative(direction):

@@ -12,8 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from slantgan_jax.checks import check_count, shown
+
 KOCH_DIMENSION = math.log(4) / math.log(3)
 """1.2619, the dimension of the boundary of `snowflake`: four copies of itself, each a third as large."""
+
+MAX_DEPTH = 10
+"""The deepest snowflake, whose edges are below a pixel of any picture."""
 
 MIN_DIFFERING_PAIRS = 10
 """Distances with fewer pairs than this on two sides are left out: the logarithm of such a number is too uncertain."""
@@ -49,10 +54,14 @@ def box_counts(marked: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     Raises:
       ValueError: a size below 1.
     """
-    if min(sizes) < 1:
-        raise ValueError(f"boxes of side {min(sizes)}: give whole numbers of pixels from 1 on")
+    marked = np.asarray(marked)
+    if marked.ndim != 2 or not isinstance(sizes, Sequence | np.ndarray):
+        raise ValueError(
+            f"a picture of shape {marked.shape} and sizes {shown(sizes)}: give [n, m], and a list of sizes"
+        )
     counts = []
     for size in sizes:
+        check_count("a size", size)
         rows, columns = (math.ceil(length / size) for length in marked.shape)
         padded = np.zeros((rows * size, columns * size), bool)
         padded[: marked.shape[0], : marked.shape[1]] = marked
@@ -65,6 +74,7 @@ def box_sizes(resolution: int) -> list[int]:
 
     There are at least three sizes.
     """
+    check_count("resolution", resolution)
     return [2**k for k in range(2, max(4, int(math.log2(resolution / 16))) + 1)]
 
 
@@ -74,13 +84,14 @@ def box_dimension(sizes: Sequence[int], counts: np.ndarray) -> Dimension:
     The error only says how straight the line is. The spread over several pictures is the honest error.
 
     Raises:
-      ValueError: fewer than three sizes, or an empty boundary.
+      ValueError: other numbers of counts than of sizes, fewer than three sizes, or an empty boundary.
     """
-    if len(sizes) < 3 or min(counts) < 1:
+    x, y = (np.log(_numbers(what, values)) for what, values in (("sizes", sizes), ("counts", counts)))
+    if len(x) != len(y) or len(np.unique(x)) < 3:
         raise ValueError(
-            f"{len(sizes)} sizes with {min(counts, default=0)} boxes at least: a slope needs three, none 0"
+            f"there are {len(y)} counts for {len(x)} sizes: give one for each of three or more different sizes"
         )
-    (slope, _), covariance = np.polyfit(np.log(sizes), np.log(counts), 1, cov=True)
+    (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
     return Dimension(float(-slope), float(np.sqrt(covariance[0, 0])))
 
 
@@ -95,13 +106,17 @@ def uncertainty_dimension(distances: Sequence[float] | np.ndarray, differing: np
     Raises:
       ValueError: fewer than three distances have at least `MIN_DIFFERING_PAIRS`.
     """
-    used = np.asarray(differing) >= MIN_DIFFERING_PAIRS
-    if used.sum() < 3:
+    distances, differing = _numbers("distances", distances), _numbers("differing", differing, 0)
+    check_count("pairs", pairs, int(differing.max()))
+    if len(differing) != len(distances):
+        raise ValueError(f"there are {len(differing)} numbers for {len(distances)} distances: give one for each")
+    used = differing >= MIN_DIFFERING_PAIRS
+    if len(np.unique(distances[used])) < 3:
         raise ValueError(
-            f"{used.sum()} distances with {MIN_DIFFERING_PAIRS} differing pairs or more: a slope needs three, take "
+            f"{used.sum()} distances have {MIN_DIFFERING_PAIRS} differing pairs or more, and a slope needs three: give "
             "more pairs"
         )
-    share = np.asarray(differing)[used] / pairs
+    share = differing[used] / pairs
     x, y, weights = np.log(distances)[used], np.log(share), np.sqrt(share * pairs / np.maximum(1 - share, 1e-9))
     (slope, _), by_scatter = np.polyfit(x, y, 1, w=weights, cov=True)
     _, by_counting = np.polyfit(x, y, 1, w=weights, cov="unscaled")
@@ -113,12 +128,24 @@ def snowflake(resolution: int, depth: int = 6) -> np.ndarray:
 
     Its boundary has the dimension `KOCH_DIMENSION` down to its shortest edges, 0.86 · 3^-depth of the picture.
     """
+    check_count("resolution", resolution)
+    check_count("depth", depth, 0, MAX_DEPTH)
     corners = 0.5 * np.exp(2j * np.pi * (np.arange(3) / 3 + 0.037))[::-1]
     for _ in range(depth):
         step = (np.roll(corners, -1) - corners) / 3
         bump = step * np.exp(1j * np.pi / 3)
         corners = np.stack([corners, corners + step, corners + step + bump, corners + 2 * step], 1).ravel()
     return _filled(corners * 0.99, resolution)
+
+
+def _numbers(what: str, values: Sequence[float] | np.ndarray, least: float = 1e-300) -> np.ndarray:
+    """`values` as an array. Raises `ValueError` unless they are numbers, of at least `least`."""
+    numbers = np.asarray(values)
+    if numbers.ndim != 1 or numbers.size == 0 or numbers.dtype.kind not in "iuf" or not np.all(numbers >= least):
+        raise ValueError(
+            f"{what} is {shown(values)}: give a list of {'positive numbers' if least else 'numbers from 0'}"
+        )
+    return numbers
 
 
 def _filled(corners: np.ndarray, resolution: int) -> np.ndarray:

@@ -5,8 +5,10 @@ See docs/theory/trajectories.md#growth for the method, its reasons and its error
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from slantgan_jax.checks import check_count, check_number
 from slantgan_jax.numerics import as_float
 
 MIN_RECORDS = 20
@@ -18,6 +20,7 @@ def bump_weights(count: int) -> jax.Array:
 
     They sum to 1. Source: Das, Saiki, Sander & Yorke 2017 (Nonlinearity 30, arXiv:1601.06051).
     """
+    check_count("count", count)
     weights = _bump((jnp.arange(count) + as_float(0.5)) / count)
     return weights / weights.sum()
 
@@ -38,7 +41,13 @@ def growth_rate(
     Returns:
       The rate, NaN from fewer than `MIN_RECORDS` records.
     """
-    log_sizes = as_float(log_sizes)
+    log_sizes = as_float(log_sizes, "log_sizes", "records")
+    for what, bound in (("start", start), ("stop", stop)):
+        if isinstance(bound, Tracer) or bound is None:
+            continue
+        check_count(what, bound, 0, len(log_sizes))
+    if wave_period is not None:
+        check_number("wave_period", wave_period, positive=True)
     index = jnp.arange(len(log_sizes))
     start, stop = jnp.asarray(start), jnp.asarray(len(log_sizes) if stop is None else stop)
     count = stop - start
@@ -62,7 +71,9 @@ def longest_stretch(sizes: ArrayLike, low: ArrayLike, high: ArrayLike) -> tuple[
     In the second half of this stretch the slowest mode has outlived the others. Both numbers are 0 if no record lies
     between the bounds.
     """
-    sizes = as_float(sizes)
+    sizes = as_float(sizes, "sizes", "records")
+    check_number("low", low)
+    check_number("high", high)
     number = jnp.arange(1, len(sizes) + 1)
     inside = (sizes > low) & (sizes < high)
     length = number - jax.lax.cummax(jnp.where(inside, 0, number))

@@ -14,8 +14,9 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from slantgan_jax.analysis.growth import bump_weights
-from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float, check_count
+from slantgan_jax.checks import check_count, check_key, check_kind, check_players
+from slantgan_jax.games import Game, check_game
+from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -64,20 +65,24 @@ def lyapunov_exponents(
     Raises:
       ValueError: numbers of steps that do not fit, or a `count` that the rule does not carry.
     """
+    check_key(key)
+    check_game(game)
+    check_kind("rule", rule, Rule)
+    if players is not None:
+        check_players(players, len(game.losses))
     every = check_count("orthonormalize_every", orthonormalize_every)
     check_count("steps", steps)
     check_count("transient", transient, 0)
     check_count("count", count)
-    if every < 1 or steps < every or steps % every or transient < 0 or transient % every:
+    if steps % every or transient % every:
         raise ValueError(
-            f"{transient} and then {steps} steps: give multiples of orthonormalize_every, which is {every}, the second "
-            "one positive"
+            f"transient is {transient} and steps is {steps}: give multiples of orthonormalize_every, which is {every}"
         )
     key_init, key_latent = jax.random.split(key)
     state = rule.init(game.init(key_init) if players is None else jax.tree.map(as_float, players))
     flat, unravel = ravel_pytree(carried(state)[0])
-    if not 1 <= count <= flat.size:
-        raise ValueError(f"count is {count}: the rule carries {flat.size} numbers, so there are 1 to {flat.size}")
+    if count > flat.size:
+        raise ValueError(f"count is {count}, but the rule carries {flat.size} numbers: give 1 to {flat.size}")
     # Any directions will do; these are the same for every run.
     tangents = jax.vmap(unravel)(as_float(np.random.default_rng(0).normal(size=(count, flat.size))))
 
@@ -116,6 +121,7 @@ def orthonormalized(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
     projection is made twice, after which the rows are orthogonal to rounding.
     """
     done, lengths = [], []
+    rows = as_float(rows, "rows", "count", "n")
     for row in rows:
         for _ in range(2 if done else 0):
             row = row - jnp.stack(done).T @ (jnp.stack(done) @ row)

@@ -20,9 +20,10 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
 from slantgan_jax.analysis import spectra
 from slantgan_jax.analysis.spectra import Over
+from slantgan_jax.checks import check_count
 from slantgan_jax.fields import Field
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_floats, check_count
+from slantgan_jax.numerics import as_floats
 from slantgan_jax.rules import Rule, State
 
 BASIS = 40

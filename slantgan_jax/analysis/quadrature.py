@@ -6,14 +6,14 @@ few Gauss-Legendre nodes. See docs/theory/distances.md#quadrature-for-steep-gene
 Here a generator has arrays `[pixels]`, and a data set is an array `[n, pixels]`: see `as_arrays`, `images_as_array`.
 """
 
-import chex
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from slantgan_jax import distributions, faces
-from slantgan_jax.games import Game
-from slantgan_jax.networks import Generator, generate
+from slantgan_jax.checks import shown
+from slantgan_jax.games import Game, check_game
+from slantgan_jax.networks import Generator, check_generator, generate
 from slantgan_jax.numerics import as_float, safe_norm
 from slantgan_jax.types import Image
 
@@ -29,7 +29,8 @@ KINK_DISTANCES = tuple(4.0**-level for level in range(1, 10))
 
 def as_arrays(generator: Generator) -> Generator:
     """The same generator with weights and biases as arrays `[pixels]`, in the precision of the trace."""
-    return Generator(*(as_float(faces.stack(leaf)) for leaf in generator))
+    check_generator(generator)
+    return Generator(*(as_float(faces.stack(leaf), "the generator", "pixels") for leaf in generator))
 
 
 def images_as_array(generator: Generator, images: Image) -> jax.Array:
@@ -38,18 +39,15 @@ def images_as_array(generator: Generator, images: Image) -> jax.Array:
     Raises:
       ValueError: no images, no leading axis, or another number of pixels than `generator` has (one of `as_arrays`).
     """
+    check_generator(generator)
     values = as_float(faces.stack(images))
-    pixels = generator.weights.shape[-1]
-    if values.ndim != 2 or len(values) == 0 or values.shape[1] != pixels:
-        raise ValueError(
-            f"images are an array of shape {values.shape}: a generator of {pixels} pixels is compared with a data "
-            f"set of shape [images, {pixels}], at least one image"
-        )
+    faces.check_images(values, faces.stack(generator.weights))
     return values
 
 
 def images_at(generator: Generator, latents: jax.Array) -> jax.Array:
     """The generated images G(z) `[..., pixels]` for latents of any shape `[...]`."""
+    generator, latents = as_arrays(generator), as_float(latents, "the latents")
     images = jax.vmap(lambda z: generate(generator, z))(latents.reshape(-1))
     return images.reshape(*latents.shape, -1)
 
@@ -61,8 +59,7 @@ def panel_edges(generator: Generator, *others: jax.Array) -> jax.Array:
 
     and the latents in `others`. They have no derivative.
     """
-    weights, biases = generator
-    chex.assert_rank([weights, biases], 1)
+    weights, biases = as_arrays(generator)
     scores = jnp.array([*SCORES, *(-s for s in SCORES)], weights.dtype)
     steps = (scores[None] - biases[:, None]) / jnp.where(weights == 0, 1, weights)[:, None]
     ends = jnp.array([0, 1], weights.dtype)
@@ -73,6 +70,7 @@ def panel_edges(generator: Generator, *others: jax.Array) -> jax.Array:
 def panel_rule(edges: jax.Array, nodes: int = PANEL_NODES) -> tuple[jax.Array, jax.Array]:
     """Latents and weights `[panels, nodes]` between `edges` `[panels + 1]`, with E f(z) = Σ weight f(z)."""
     points, weights = distributions.uniform_quadrature(nodes)
+    edges = as_float(edges, "edges", "panels + 1")
     widths = jnp.diff(edges)[:, None]
     return edges[:-1, None] + widths * points[None], widths * weights[None]
 
@@ -83,6 +81,13 @@ def with_panels(game: Game, generator: Generator) -> Game:
     Its expected losses and field at this generator are exact to rounding for |w| up to 1000, unless D is nearly a step,
     too. See docs/theory/distances.md#quadrature-for-steep-generators.
     """
+    check_game(game)
+    latent = getattr(game.draws, "latent", None)
+    if latent is None or latent.sample != distributions.uniform().sample:
+        raise ValueError(
+            f"the latent of the game is {shown(latent)}: give a game of slanted_land with a uniform one, before "
+            "`expected` and `minibatch`"
+        )
     generator = as_arrays(generator)
     edges = panel_edges(generator, jnp.linspace(0, 1, 33, dtype=generator.weights.dtype))
     latents, weights = (leaf.reshape(-1) for leaf in panel_rule(edges))
@@ -100,6 +105,8 @@ def nearest_latents(generator: Generator, images: jax.Array) -> jax.Array:
 
     The best node of the generator's panels, then eight times the best of 17 points between its neighbors.
     """
+    generator = as_arrays(generator)
+    images = images_as_array(generator, images)
     latents = panel_rule(panel_edges(generator, jnp.linspace(0, 1, 17, dtype=images.dtype)))[0].reshape(-1)
     best = jnp.argmin(pairwise_distances(images_at(generator, latents), images), axis=0)
     low, high = latents[jnp.maximum(best - 1, 0)], latents[jnp.minimum(best + 1, len(latents) - 1)]
@@ -118,10 +125,14 @@ def nearest_latents(generator: Generator, images: jax.Array) -> jax.Array:
 
 def kink_edges(latents: jax.Array) -> jax.Array:
     """Panel ends `[19 n]` that close in on each of `latents` `[n]`, where an integrand has a kink or nearly one."""
+    latents = as_float(latents, "latents", "n")
     offsets = jnp.array([0, *KINK_DISTANCES, *(-distance for distance in KINK_DISTANCES)], latents.dtype)
     return (latents[:, None] + offsets[None]).reshape(-1)
 
 
 def pairwise_distances(images: jax.Array, others: jax.Array) -> jax.Array:
     """|x - y| of all pairs of `images` `[..., pixels]` and `others` `[n, pixels]`: `[..., n]`."""
+    images, others = as_float(images, "images"), as_float(others, "others", "n", "pixels")
+    if images.shape[-1:] != others.shape[-1:]:
+        raise ValueError(f"images of shape {images.shape} and {others.shape}: give both the same number of pixels")
     return safe_norm(images[..., None, :] - jnp.expand_dims(others, range(images.ndim - 1)), axis=-1)

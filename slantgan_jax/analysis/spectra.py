@@ -15,14 +15,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import fields, games
 from slantgan_jax.analysis.lyapunov import carried
+from slantgan_jax.checks import check_count, check_function, check_kind, check_number, check_players, is_numeric, shown
 from slantgan_jax.fields import Transform
-from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float, as_floats, check_count
+from slantgan_jax.games import Game, check_game
+from slantgan_jax.numerics import as_float, as_floats
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -81,6 +83,7 @@ class Spectrum(NamedTuple):
 
 def expected_field(game: Game, transform: Transform = fields.gradients) -> fields.Field:
     """The field of the expected losses, transformed; by default ξ itself."""
+    check_function("transform", transform, "losses", such_as="fields.extragradient(0.1)")
     full = games.expected(game)
     return transform(lambda players: games.total_losses(full, players, ()))
 
@@ -98,6 +101,8 @@ def flow_eigenvalues(
         exactly 0. If the field changes along them, all others are NaN.
     """
     check_precision()
+    check_game(game)
+    check_players(players, len(game.losses))
     players = jax.tree.map(as_float, players)
     values = eigenvalues_modulo(-fields.jacobian(expected_field(game, transform), players), tangents)
     return values[jnp.lexsort((-values.imag, -values.real))]
@@ -112,7 +117,11 @@ def update_map(
       The map, the numbers at `players` or at the given state, and the function from numbers to their state.
     """
     check_precision()
+    check_kind("rule", rule, Rule)
+    check_game(game)
     check_count("steps", steps)
+    if not isinstance(players, State):
+        check_players(players, len(game.losses))
     players = as_floats(players)
     full = games.expected(game, over)
 
@@ -182,6 +191,8 @@ def eigenvalues_modulo(matrix: jax.Array, tangents: Players | None = None) -> ja
     rounding: one for each direction that A itself does not move. A Jordan block of zeros has more eigenvalues than such
     directions, and the others keep their errors. See docs/theory/stability.md#zero-modes.
     """
+    if not is_numeric(matrix) or np.ndim(matrix) != 2 or len({*np.shape(matrix)}) != 1:
+        raise ValueError(f"the matrix is {shown(matrix)}: give an array [n, n]")
     rounding = 4096 * jnp.finfo(matrix.dtype).eps * jnp.maximum(1, jnp.max(jnp.abs(matrix)))
     if tangents is None:
         values, singular = jnp.linalg.eigvals(matrix), jnp.linalg.svd(matrix, compute_uv=False)
@@ -212,6 +223,7 @@ def summarize_flow(eigenvalues: jax.Array, epoch: ArrayLike = 1.0) -> Spectrum:
 
     growth = max Re λ · epoch,   period = 2π / (|Im λ| epoch)       (without λ = 0)
     """
+    eigenvalues = _checked(eigenvalues, epoch)
     return _summary(eigenvalues, eigenvalues == 0, oscillates(eigenvalues), eigenvalues.real, eigenvalues.imag, epoch)
 
 
@@ -222,6 +234,7 @@ def summarize_map(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
 
     A negative μ oscillates, too, with a period of two steps of the map.
     """
+    eigenvalues = _checked(eigenvalues, epochs)
     turning = oscillates(eigenvalues - 1) | (eigenvalues.real < -IMAGINARY_TOLERANCE)
     growth = jnp.log(jnp.abs(eigenvalues))
     return _summary(eigenvalues, eigenvalues == 1, turning, growth, jnp.angle(eigenvalues), 1 / epochs)
@@ -229,6 +242,7 @@ def summarize_map(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
 
 def oscillates(eigenvalues: jax.Array) -> jax.Array:
     """Which of `eigenvalues` `[n]` have an imaginary part that is more than rounding: booleans `[n]`."""
+    eigenvalues = _checked(eigenvalues)
     return jnp.abs(eigenvalues.imag) > IMAGINARY_TOLERANCE * jnp.max(jnp.abs(eigenvalues))
 
 
@@ -278,9 +292,24 @@ def check_precision() -> None:
         raise ValueError("spectra need float64, in which a zero mode is one: call this inside of jax.enable_x64(True)")
 
 
+def _checked(eigenvalues: Any, epoch: Any = 1.0) -> jax.Array:
+    """`eigenvalues` as an array. Raises `ValueError` unless they are numbers `[n]`, and `epoch` is positive."""
+    if not isinstance(eigenvalues, np.ndarray | jax.Array) or eigenvalues.ndim != 1 or not eigenvalues.size:
+        raise ValueError(f"eigenvalues are {shown(eigenvalues)}: give an array [n] of at least one number")
+    check_number("epoch", epoch, positive=True)
+    return jnp.asarray(eigenvalues)
+
+
 def _padded(tangents: Players, size: int) -> jax.Array:
     """The tangents as rows `[k, size]`: players come first, and the rest of a state stands still."""
+    leaves = jax.tree.leaves(tangents)
+    if len({np.shape(leaf)[:1] for leaf in leaves}) != 1 or not all(map(is_numeric, leaves)) or not np.ndim(leaves[0]):
+        raise ValueError(
+            f"tangents are {shown(tangents)}: give Players with a leading axis, as equilibria.tangents does"
+        )
     flat = jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents)
+    if flat.shape[1] > size:
+        raise ValueError(f"tangents have {flat.shape[1]} coordinates: give at most {size}, as the matrix has")
     return jnp.pad(flat, ((0, 0), (0, size - flat.shape[1])))
 
 

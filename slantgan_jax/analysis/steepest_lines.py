@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from slantgan_jax import networks
 from slantgan_jax.analysis import distances
+from slantgan_jax.checks import check_count, check_kind
 from slantgan_jax.networks import Generator
-from slantgan_jax.numerics import as_float, check_count, rk4_slope
+from slantgan_jax.numerics import as_float, rk4_slope
 from slantgan_jax.types import Image, Players
 
 LINE_STEPS = 64
@@ -41,11 +43,13 @@ def energies(players: Players, images: Image, steps: int = LINE_STEPS) -> Image:
     The flow of the expected Wasserstein losses conserves it. Arguments are those of `endpoint`. Source: Flokas,
     Vlatakis-Gkaragkounis & Piliouras 2019 (arXiv:1910.13010). See docs/theory/invariants.md.
     """
+    check_kind("players", players, Players)
     _, potential = _ends(players.generator, images, steps)
     return jax.tree.map(lambda u, potential: u**2 / 2 + potential, players.discriminator.weights, potential)
 
 
 def _ends(generator: Generator, images: Image, steps: int) -> tuple[Generator, Image]:
+    networks.check_generator(generator, images)
     check_count("steps", steps)
     mean, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.mean(as_float(leaf), axis=0), images))
     w, b = (ravel_pytree(jax.tree.map(as_float, leaf))[0] for leaf in generator)

@@ -13,9 +13,10 @@ from jax.typing import ArrayLike
 
 from slantgan_jax import fields
 from slantgan_jax.analysis import spectra
+from slantgan_jax.checks import check_count, check_function, check_number
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float, check_count
+from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -64,8 +65,9 @@ def largest_stable_rate(
       The rate; 0 if some mode grows at `lowest`, infinite if none does up to `highest`. A fixed point that is lost
       counts as growth.
     """
-
-    check_count("points", points)
+    check_function("rule_of_rate", rule_of_rate, "rate")
+    check_count("fixed_point_iterations", fixed_point_iterations, 0)
+    check_number("tolerance", tolerance, 0)
 
     def grows(rate: jax.Array, near: State) -> tuple[jax.Array, State]:
         rule, state = rule_of_rate(rate), near
@@ -95,6 +97,7 @@ def critical_strength(
       players, transform, tangents: as in `spectra.flow_eigenvalues`.
       lowest, highest, points: as in `largest_stable_rate`. A result of 0 stands for any strength up to `lowest`.
     """
+    check_function("game_of_strength", game_of_strength, "strength")
 
     def motion(strength: ArrayLike) -> tuple[jax.Array, jax.Array]:
         values = spectra.flow_eigenvalues(game_of_strength(as_float(strength)), players, transform, tangents)
@@ -124,6 +127,9 @@ def _first(
     `test(number, carry)` returns `(truth, new_carry)`. `carry` is what it returned at the largest number for which it
     was still false, initially `start`.
     """
+    check_count("points", points)
+    check_number("lowest", lowest, positive=True)
+    check_number("highest", highest, lowest, positive=True)
     ratio = (highest / lowest) ** (1 / points)
 
     def closer(_: Any, bracket: tuple[jax.Array, jax.Array, Any]) -> tuple[jax.Array, jax.Array, Any]:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from slantgan_jax.checks import check_count, check_kind, check_number, is_numeric, shown
 from slantgan_jax.numerics import as_float
 from slantgan_jax.training import DIVERGENCE_BOUND
 
@@ -72,14 +73,18 @@ def classify(
     Raises:
       ValueError: too few records, or positions with another number of them.
     """
-    distances = as_float(distances)
+    distances = as_float(distances, "distances", "records")
     path = _path(distances if positions is None else positions)
     records = len(distances)
     if records < MIN_RECORDS or len(path) != records:
         raise ValueError(
-            f"a run with {records} distances and {len(path)} positions: record both together, {MIN_RECORDS} times or "
-            "more"
+            f"there are {records} distances and {len(path)} positions: record both together, at least {MIN_RECORDS}"
         )
+    check_number("close", close, 0)
+    check_number("still", still, 0)
+    as_float(finite, "finite")
+    if settled_records is not None:
+        check_count("settled_records", settled_records, 1, records)
     quarter, eighth = records // 4, records // 8
     second, third, last = (distances[records - i * quarter :][:quarter].max() for i in (3, 2, 1))
     rises = jnp.diff(distances[records - 4 * eighth :].reshape(4, eighth).max(1)).min() > 0
@@ -107,7 +112,8 @@ def first_settled_record(distances: ArrayLike, close: ArrayLike) -> jax.Array:
 
     In a history recorded after every `record_every` steps, that is after `(1 + result) * record_every` steps.
     """
-    far = ~(as_float(distances) < close)
+    check_number("close", close, 0)
+    far = ~(as_float(distances, "distances", "records") < close)
     return jnp.max(jnp.where(far, jnp.arange(1, far.shape[0] + 1), 0))
 
 
@@ -116,8 +122,8 @@ def power_law_exponents(distances: ArrayLike) -> tuple[jax.Array, jax.Array]:
 
     They are the slopes of the least-squares lines through ln d over ln n, where n numbers the records from 1.
     """
-    distances = as_float(distances)
-    records = len(distances)
+    distances = as_float(distances, "distances", "records")
+    records = check_count("the number of records", len(distances), 8)
     heights = jnp.log(jnp.clip(distances, jnp.finfo(distances.dtype).tiny, DIVERGENCE_BOUND))
 
     def slope(part: slice) -> jax.Array:
@@ -134,6 +140,7 @@ def changes_of_side(positions: jax.Array) -> jax.Array:
     Sides are more than half a standard deviation above and below the mean. A place between them counts as the side
     before.
     """
+    positions = as_float(positions, "positions", "records", "n")
     spread = positions - positions.mean(0, keepdims=True)
     widest = spread[:, jnp.argmax(jnp.mean(spread**2, axis=0))]
     side = jnp.where(jnp.abs(widest) > jnp.std(widest) / 2, jnp.sign(widest), 0)
@@ -206,11 +213,18 @@ def same_cycle(orbits: Orbit, tolerance: float = 0.05) -> jax.Array:
       orbits: the `Orbit`s of the runs, with a leading axis `[runs]`.
       tolerance: a share of the radius.
     """
+    check_kind("orbits", orbits, Orbit)
+    check_number("tolerance", tolerance, positive=True)
+    if np.ndim(orbits.radius) != 1:
+        raise ValueError(f"orbits is {shown(orbits)}: give the Orbits of several runs, with a leading axis")
     keeps = (orbits.turns > 0) & (jnp.abs(orbits.growth) < tolerance / 100)
     return keeps.all() & (jnp.ptp(jnp.log(orbits.radius)) < tolerance)
 
 
 def _path(positions: Any) -> jax.Array:
     """`[records, n]`, of a pytree with that leading axis."""
+    leaves = jax.tree.leaves(positions)
+    if not all(map(is_numeric, leaves)) or len(rows := {np.shape(leaf)[:1] for leaf in leaves}) != 1 or () in rows:
+        raise ValueError(f"positions is {shown(positions)}: give arrays with one leading axis [records]")
     columns = [jnp.reshape(as_float(leaf), (np.shape(leaf)[0], -1)) for leaf in jax.tree.leaves(positions)]
     return jnp.concatenate(columns, axis=1)

@@ -17,8 +17,8 @@ from jax import lax
 
 from slantgan_jax import distributions
 from slantgan_jax.analysis import _small_linalg, quadrature
+from slantgan_jax.checks import check_count, shown
 from slantgan_jax.networks import Generator
-from slantgan_jax.numerics import check_count
 from slantgan_jax.types import Image
 
 MIN_CELLS = 64
@@ -97,7 +97,7 @@ def solve(generator: Generator, images: Image, order: int, rounds: int | None = 
       ValueError: another order, or images that do not fit the generator.
     """
     if order not in (1, 2):
-        raise ValueError(f"order is {order}: pass 1 or 2")
+        raise ValueError(f"order is {shown(order)}: give 1 or 2")
     generator = quadrature.as_arrays(generator)
     images = quadrature.images_as_array(generator, images)
     frozen = lax.stop_gradient((generator, images))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from slantgan_jax.checks import check_count, shown
 from slantgan_jax.sweeps import _checks, _chunks, _executors, _files, _store
 from slantgan_jax.sweeps._chunks import Progress
 from slantgan_jax.sweeps._layout import Layout
@@ -62,13 +63,16 @@ def sweep(
         texts; a parameter without an axis; a run that does not return a flat mapping of arrays, that closes over a
         tracer or calls back into Python; names that cannot be kept, or that name nothing; dimensions without names; a
         `chunk_size` below 1; an executor without a store, or whose processes differ from that which made the store; a
-        `store` that another sweep made, which is left as it was.
-      OSError: the store cannot be written; finished chunks stay valid. Later, a chunk was removed that is read.
+        `store` that another sweep made, which is left as it was, or where none can be.
+      OSError: the store cannot be written any more; finished chunks stay valid. Later, a chunk was removed that is
+        read.
       KeyboardInterrupt: its message says how to continue.
     """
     task = _checks.task(run, axes, static, dims or {}, coords or {}, attrs or {})
-    if chunk_size is not None and (not isinstance(chunk_size, int | np.integer) or chunk_size < 1):
-        raise ValueError(f"chunk_size is {chunk_size}: a chunk holds a whole number of runs, at least one")
+    if chunk_size is not None:
+        check_count("chunk_size", chunk_size)
+    if executor is not None and (isinstance(executor, type) or not hasattr(executor, "submit")):
+        raise ValueError(f"executor is {shown(executor)}: give one with the interface of concurrent.futures.Executor")
     if store is None:
         if executor is not None:
             raise ValueError("an executor can share a sweep only through a store: name one")
@@ -124,7 +128,12 @@ def _completed(where: Path | str, layout: Layout, worker: Callable[..., None]) -
 def _in_memory(layout: Layout, programs: Mapping[str, Program]) -> xr.Dataset:
     """The sweep without a store."""
     layout = layout._replace(block=_checks.block_of(layout, math.prod(layout.shape)))
-    results = {name: np.empty(variable.shape, variable.dtype) for name, variable in layout.variables.items()}
+    try:
+        results = {name: np.empty(variable.shape, variable.dtype) for name, variable in layout.variables.items()}
+    except MemoryError as error:
+        raise ValueError(
+            f"the axes have {math.prod(layout.shape)} runs ({error}): give a store, or fewer values"
+        ) from None
     with _progress(layout, None) as progress:
         for index in layout.chunks():
             place = layout.place(index)

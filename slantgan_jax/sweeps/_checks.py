@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from slantgan_jax import provenance
+from slantgan_jax.checks import check_kind, shortened, shown
 from slantgan_jax.sweeps import _programs, _store
 from slantgan_jax.sweeps._layout import Layout, Variable
 from slantgan_jax.sweeps._programs import Program, RunFn
@@ -41,19 +42,27 @@ def task(
     attrs: Mapping[str, Mapping[str, Any]],
 ) -> Task:
     """The task, its axes checked. An axis of texts is static."""
-    if not callable(run):
-        raise ValueError(f"run is a {type(run).__name__}: give a function")
+    try:
+        inspect.signature(run)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"run is {shown(run)} ({shortened(str(error))}): give a function that tells its parameters"
+        ) from None
     if not isinstance(axes, Mapping) or not axes:
-        raise ValueError(f"axes is {axes!r}: give at least one axis, as a mapping of names to values")
+        raise ValueError(f"axes is {shown(axes)}: give at least one axis, as a mapping of names to values")
+    if not isinstance(static, str | Sequence) or not all(isinstance(name, str) for name in static):
+        raise ValueError(f"static is {shown(static)}: give the names of axes")
     if unknown := [name for name in ([static] if isinstance(static, str) else static) if name not in axes]:
-        raise ValueError(f"static names {unknown[0]!r}, which is no axis: the axes are {', '.join(axes)}")
+        raise ValueError(f"static names {unknown[0]!r}, which is no axis: choose from {', '.join(map(repr, axes))}")
     values = {name: _axis_values(run, name, axis) for name, axis in axes.items()}
     fixed = tuple(name for name in values if name in static or values[name].dtype.kind == "U")
     if "seed" in fixed:
         raise ValueError("the axis 'seed' cannot be static: give another name to seeds that shapes depend on")
     for given, what in ((dims, "dims"), (coords, "coords"), (attrs, "attrs")):
         if not isinstance(given, Mapping):
-            raise ValueError(f"{what} is a {type(given).__name__}: give a mapping of names")
+            raise ValueError(f"{what} is {shown(given)}: give a mapping of names")
+    for name, own in attrs.items():
+        check_kind(f"attrs of {name!r}", own, Mapping)
     return Task(run, values, fixed, dims, coords, attrs)
 
 
@@ -82,9 +91,9 @@ def layout_of(task: Task) -> tuple[Layout, dict[str, Program]]:
     axes = tuple(task.axes)
     labels = dict(task.axes)
     for name, given in task.coords.items():
-        labels[name] = np.asarray(given)
+        labels[name] = _as_array(f"coords of {name!r}", given)
         if name in axes:
-            raise ValueError(f"coords has {name}, which axes has already: rename one")
+            raise ValueError(f"coords has {name!r}, which axes has already: rename one")
         if labels[name].ndim != 1 or labels[name].dtype.kind not in "biufU":
             raise ValueError(
                 f"coords of {name!r} has shape {labels[name].shape} and type {labels[name].dtype}: give a list"
@@ -137,11 +146,9 @@ def _axis_values(run: RunFn, name: str, axis: Any) -> np.ndarray:
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     seeds = name == "seed" and "key" in parameters and "seed" not in parameters
     if not (seeds or takes_any or name in parameters):
-        raise ValueError(f"the run takes no {name!r}: its parameters are {', '.join(parameters)}")
-    try:
-        values = np.asarray(axis)
-    except ValueError as error:
-        raise ValueError(f"axis {name!r} is no list of values ({error}): give numbers, or texts") from None
+        known = f"choose from {', '.join(map(repr, parameters))}" if parameters else "give it parameters"
+        raise ValueError(f"the run takes no {name!r}: {known}")
+    values = _as_array(f"axis {name!r}", axis)
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"axis {name!r} has shape {values.shape}: give a list of at least one value")
     mixed = values.dtype.kind == "U" and not all(isinstance(value, str) for value in axis)
@@ -153,10 +160,10 @@ def _axis_values(run: RunFn, name: str, axis: Any) -> np.ndarray:
     unique, counts = np.unique(values, return_counts=True)
     if np.any(counts > 1):
         raise ValueError(f"axis {name!r} has {unique[counts > 1][0]} more than once: give every value once")
-    if name == "seed" and (values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= 2**32):
-        raise ValueError(f"axis 'seed' goes from {values.min()} to {values.max()}: give whole numbers in [0, 2**32)")
-    if name != "seed" and values.dtype.kind in "iu" and (values.min() < -(2**31) or values.max() >= 2**31):
-        raise ValueError(f"axis {name!r} goes from {values.min()} to {values.max()}: whole numbers must fit 32 bits")
+    if name == "seed" and (values.dtype.kind not in "iu" or unique[0] < 0 or unique[-1] >= 2**32):
+        raise ValueError(f"axis 'seed' goes from {unique[0]} to {unique[-1]}: give whole numbers in [0, 2**32)")
+    if name != "seed" and values.dtype.kind in "iu" and (unique[0] < -(2**31) or unique[-1] >= 2**31):
+        raise ValueError(f"axis {name!r} goes from {unique[0]} to {unique[-1]}: give whole numbers that fit 32 bits")
     return values
 
 
@@ -171,14 +178,22 @@ def _unkept(labels: np.ndarray) -> str:
     return ""
 
 
+def _as_array(what: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, MemoryError) as error:
+        why = shortened(str(error)) or "there is not enough memory"
+        raise ValueError(f"{what} is {shown(values)}, and no list of values ({why}): give numbers, or texts") from None
+
+
 def _check_dims(name: str, out: Any, task: Task, labels: Mapping[str, np.ndarray]) -> None:
     own = task.dims.get(name, ())
     if name in labels:
         raise ValueError(f"the run returns {name!r}, which is the name of an axis or coordinate: rename one")
     if getattr(out.dtype, "kind", "?") not in "biuf":
         raise ValueError(f"the run returns {name!r} of type {out.dtype}: return numbers")
-    if isinstance(own, str):
-        raise ValueError(f"dims of {name!r} is the text {own!r}: give a tuple of names")
+    if isinstance(own, str) or not isinstance(own, Sequence):
+        raise ValueError(f"dims of {name!r} is {shown(own)}: give a tuple of names")
     if len(own) != len(out.shape):
         raise ValueError(
             f"{name!r} has shape {out.shape} but dims names {tuple(own)}: give each of its dimensions a name, as in "

@@ -17,6 +17,7 @@ from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from slantgan_jax import folders
+from slantgan_jax.checks import shown
 
 
 class Missing(OSError):
@@ -29,12 +30,18 @@ def located(store: Path | str) -> Path | str:
     Raises:
       ValueError: an empty name, or a URL of a kind that is not known or that needs a package.
     """
-    name = os.fspath(store)
+    name = str(store)
     kind, separator, rest = name.partition("://")
-    if not rest.strip("/") if separator else not name:
-        raise ValueError(f"store is {name!r}: give a path or a URL")
+    wrong = not isinstance(store, str | Path) or not name.isprintable()
+    if wrong or (not rest.strip("/") if separator else not name):
+        raise ValueError(f"store is {shown(store)}: give a path or a URL")
     if not separator or kind in ("file", "local"):
-        return Path(rest or name).expanduser().absolute()
+        try:
+            place = Path(rest or name).expanduser().absolute()
+            place.exists()  # which fails for a name that is too long
+            return place
+        except (RuntimeError, OSError) as error:
+            raise ValueError(f"store is {shown(name)} ({error}): give another") from None
     if kind not in fsspec.available_protocols():
         raise ValueError(f"store is {name!r}: fsspec knows no {kind}://, give a path or another URL")
     try:
@@ -60,9 +67,13 @@ def check_writable(where: Path | str) -> None:
     if isinstance(where, Path):
         if where.is_symlink():
             raise ValueError(f"{where} is a link that leads nowhere: remove it, or make the folder to which it leads")
-        where.parent.mkdir(parents=True, exist_ok=True)
-        with folders.unfinished(where):
-            pass
+        try:
+            where.parent.mkdir(parents=True, exist_ok=True)
+            with folders.unfinished(where):
+                pass
+        except OSError as error:
+            what = f"store is {str(where)!r}, which cannot be made"
+            raise ValueError(f"{what} ({error.strerror}): name another") from None
     else:
         probe = f"{uuid.uuid4().hex}.partial"
         write(where, probe, b"")

@@ -25,6 +25,7 @@ from jax.extend import core
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from slantgan_jax import provenance
+from slantgan_jax.checks import shortened
 from slantgan_jax.sweeps import _reads
 
 RunFn = Callable[..., Mapping[str, Any]]
@@ -124,10 +125,9 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
         except TypeError as error:
             if isinstance(error, jax.errors.KeyReuseError):
                 raise
-            what = str(error).partition("\n")[0]
+            what = shortened(str(error), 100)
             raise ValueError(
-                f"the run cannot be traced: shapes and branches must not depend on an axis ({what}); axes named in "
-                "`static` may decide them"
+                f"the run cannot be traced ({what}): let no shape or branch depend on an axis, or name that in `static`"
             ) from error
         key = id(traced.jaxpr), _lanes(traced)
         if key not in _programs:

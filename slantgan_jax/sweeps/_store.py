@@ -38,6 +38,9 @@ CHUNK_DIGESTS = f"{DIGESTS}/chunks"
 EVERY_CHUNK: Any = {"write_empty_chunks": True}
 """A chunk that happens to equal the fill value is written like any other."""
 
+SHOWN_DIFFERENCES = 3
+"""Of so many differences a message tells."""
+
 INTERNAL = ("description", "contents", "seal")
 """The attributes by which a store is checked. They say nothing to a reader."""
 
@@ -93,7 +96,8 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
         for name, labels in kept.items() if labels is None or not _layout.has_all(layout.labels[name], labels)
     ]  # fmt: skip
     if found:
-        raise ValueError(f"{where} was made by another sweep ({'; '.join(found)}): it is left as it was, name another")
+        some = "; ".join(found[:SHOWN_DIFFERENCES]) + ("; ..." if len(found) > SHOWN_DIFFERENCES else "")
+        raise ValueError(f"{where} was made by another sweep ({some}): it is left as it was, name another")
     before = layout._replace(
         labels={**layout.labels, **kept},
         block=tuple(theirs["block"]),
@@ -250,8 +254,8 @@ def _about(where: Path | str) -> dict[str, str]:
         return about
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
-            f"{where} is not a store of a sweep that can be read ({type(error).__name__}: {error}): name another. If "
-            "it was one, restore its zarr.json, for its chunks may be whole"
+            f"{where} is not a store of a sweep that can be read ({type(error).__name__}: {error}): name another, or "
+            "restore its zarr.json, as its chunks may be whole"
         ) from error
 
 

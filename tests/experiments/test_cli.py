@@ -64,11 +64,11 @@ SCRIPTS = {
     ),
     "chavdarova_2021": Script("--passes 60 --steps 60 --sizes 16", "--sizes 5", "--sizes has '5': choose from '100', "),
     "critical_penalty": Script(
-        "--learning-rate 1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001 to 1",
+        "--learning-rate 1", "--learning-rate 2", "--learning-rate is 2.0: give a finite number from 0.001 to 1",
     ),
     "daskalakis_2018": Script("--steps 40", "--steps 19", "--steps is 19: give a whole number from 20 up"),
     "dirac_gan": Script(
-        "--steps 100 --methods R1", "--learning-rate 2", "--learning-rate is 2.0: give a number from 0.001",
+        "--steps 100 --methods R1", "--learning-rate 2", "--learning-rate is 2.0: give a finite number from 0.001",
     ),
     "does_it_converge": Script(
         "--epochs 2000 --replicas 2", "--epochs 2500", "--epochs is 2500: give a multiple of 1000 from 2000",
@@ -76,11 +76,11 @@ SCRIPTS = {
     "gidel_2019": Script("--steps 20", "--steps 19", "--steps is 19: give a whole number from 20 up"),
     "latent_noise": Script("--replicas 2 --steps 50 --learning-rates 0.1", "--replicas 1", "--replicas is 1"),
     "loss_vs_distance": Script(
-        "--seeds 2 --transported 10", "--seeds 1", "--seeds is 1: give a whole number from 2 up",
+        "--seeds 2 --transported 10", "--seeds 1", "--seeds is 1: give a whole number from 2 to 100000",
         constants={"_measured_runs.EPOCHS": (2, 3), "_measured_runs.RATES": (0.1, 1.0)},
     ),
     "quality_of_equilibria": Script(
-        "--starts 2 --flow-steps 10 --orders 0", "--orders 3", "--orders are (3,): give at least one of 0, 1 and 2",
+        "--starts 2 --flow-steps 10 --orders 0", "--orders 3", "--orders is 3: give a whole number from 0 to 2",
         constants={"quality_of_equilibria.DESCENT_STEPS": 3},
     ),
     "spectrum": Script(
@@ -88,12 +88,12 @@ SCRIPTS = {
         required="--weights 1 -1 -1 1",
     ),
     "stability_edge": Script(
-        "--methods optimistic --scales 1 --random 0 --strengths 0 --steps 800", "--scales 7", "--scales are (7.0,)",
+        "--methods optimistic --scales 1 --random 0 --strengths 0 --steps 800", "--scales 7", "--scales is 7.0",
     ),
     "sweep": Script(
         "--seeds 2 --epochs 4 --record-every 2", "--record-every 7 --epochs 10",
         "--record-every is 7: give a positive divisor of the 10 epochs", out="out.zarr", figures="out-figures",
-        constants={"sweep.use_every_core": lambda devices: None}, interrupted="sweep.computed",
+        interrupted="sweep.computed",
     ),
     "toy_gan": Script("--seeds 2 --steps 50", "--data squares", "--data has 'squares': choose from 'ring', "),
     "train": Script("--epochs 2", "--epochs -3", "--epochs is -3: give a whole number from 1 to 100000000"),

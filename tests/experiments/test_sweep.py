@@ -93,24 +93,23 @@ def test_the_store_of_another_sweep_is_not_drawn(tmp_path):
         script.parse(["--plot-only", "--out", str(tmp_path / "s.zarr")])
 
 
-def parsed(monkeypatch, *arguments):
-    monkeypatch.setattr(script, "use_every_core", lambda devices: None)  # JAX runs already
+def parsed(*arguments):
     return script.parse(list(map(str, arguments)))
 
 
-def test_stores_of_like_names_keep_their_figures_and_one_seed_is_a_sweep(tmp_path, monkeypatch):
+def test_stores_of_like_names_keep_their_figures_and_one_seed_is_a_sweep(tmp_path):
     stores = [tmp_path / name for name in ("lr0.1", "lr0.2", "lr0.zarr", "lr0")]
     for store in stores:
-        parsed(monkeypatch, "--seeds", 1, "--learning-rates", 0.1, "--epochs", 2, "--out", store)
-        parsed(monkeypatch, "--plot-only", "--out", store)
+        parsed("--seeds", 1, "--learning-rates", 0.1, "--epochs", 2, "--out", store)
+        parsed("--plot-only", "--out", store)
     folders = {path.name for path in tmp_path.iterdir()} - {store.name for store in stores}
     assert folders == {"lr0.1.figures", "lr0.2.figures", "lr0-figures", "lr0.figures"}
 
 
-def test_objectives_are_an_axis_and_a_store_grows(tmp_path, monkeypatch):
+def test_objectives_are_an_axis_and_a_store_grows(tmp_path):
     tiny = "--learning-rates", 0.1, "--epochs", 2, "--out", tmp_path / "s.zarr", "--objective", "saturating"
-    parsed(monkeypatch, "--seeds", 2, *tiny, "least squares")
-    ds = parsed(monkeypatch, "--seeds", 3, *tiny, "least squares", "non-saturating")
+    parsed("--seeds", 2, *tiny, "least squares")
+    ds = parsed("--seeds", 3, *tiny, "least squares", "non-saturating")
     assert dict(ds.sizes) == {"objective": 3, "seed": 3, "learning_rate": 1, "pixel": 4}
     assert len(np.unique(ds.mean_gap.sel(seed=0))) == 3
     names = {path.name for path in (tmp_path / "s-figures").iterdir()}

@@ -296,7 +296,7 @@ def test_something_else_at_the_path_is_refused_and_kept(tmp_path):
         with pytest.raises(ValueError, match="not a store of a sweep"):
             swept(path)
     assert (tmp_path / "file").read_text() == "precious"
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(ValueError, match="cannot be made"):
         swept(tmp_path / "file" / "below.zarr")
 
 

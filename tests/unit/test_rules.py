@@ -518,3 +518,11 @@ def test_the_past_extrapolation_is_projected(x64):
         point = point - rate * past
         np.testing.assert_allclose(state.players, point, rtol=1e-13)
     assert beyond > 2
+
+
+def test_an_average_may_depend_on_a_traced_number():
+    def run(decay):
+        rule = rules.averaged(rules.alternating(optax.sgd(0.1)), optax.ema(decay))
+        return train(jax.random.key(0), slanted_land(), rule, 2).finite
+
+    assert jax.jit(run)(0.9)

@@ -200,3 +200,12 @@ def test_a_state_of_another_rule_or_game_is_refused():
             train(jax.random.key(0), game, other, 3, state=state)
     with pytest.raises(ValueError, match="both players and state"):
         train(jax.random.key(0), GAME, rule, 3, state=state, players=state.players)
+
+
+def test_a_sequence_that_was_continued_too_far_is_refused():
+    game = slanted_land(latent=distributions.sequence(np.linspace(0, 1, 5)))
+    rule = rules.alternating(optax.sgd(0.1))
+    first = train(jax.random.key(0), game, rule, 3)
+    train(jax.random.key(0), game, rule, 2, state=first.state)
+    with pytest.raises(ValueError, match="needs 6 values"):
+        train(jax.random.key(0), game, rule, 3, state=first.state)
