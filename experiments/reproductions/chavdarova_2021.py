@@ -9,7 +9,7 @@ The code differs from the algorithms as published, and both are run:
 
     lookahead        is recorded before its return in the code; algorithm 1 ends with the return
     unrolling        takes the other's steps as constant in the code; Metz et al. 2017 differentiate through them
-    extragradient    costs 3 passes a step in the code, though it needs 2 gradients; in minibatches the second half has a
+    extragradient    costs 3 passes a step in the code, with 2 gradients; in minibatches its second half has a
                      draw for each player, as published it has one (Gidel et al. 2019, algorithms 2 and 4)
     Adam             has no correction of the second moment in the code, and Extra-Adam counts both halves as one step
 """
