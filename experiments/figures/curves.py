@@ -1,6 +1,6 @@
 """Figures of the reproductions without networks: distances at every step, and paths in the plane of the players.
 
-A method has one color. What the code does is solid; what the paper says, where it differs, is dashed.
+A method has one color. What the code does is solid; the published algorithm, where it differs, is dashed.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from slantgan_jax import plots
 
 COLORS = "#1d4ed8", "#60a5fa", "#6b7280", "#b45309", "#0f766e", "#dc2626", "#7c3aed", "#db2777", "#84cc16", "#111827"
 DASHES = {"code": "-", "paper": "--", "text": "--"}
-LABELS = {"code": "{}", "paper": "{}, as the paper says", "text": "{}, as the text says"}
+LABELS = {"code": "{}", "paper": "{}, as published", "text": "{}, as the text says"}
 
 
 def gidel(figure: plots.Figure, data: dict[str, Any]) -> None:

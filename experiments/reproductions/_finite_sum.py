@@ -1,6 +1,8 @@
 """The bilinear game of a hundred terms of Chavdarova et al. 2021 (arXiv:2006.14567), as two of their notebooks have it.
 
-min over x, max over y of Σᵢ xᵢ yᵢ + aᵢ·x + bᵢ·y,   x, y ∈ R¹⁰⁰,   so x* = -Σ bᵢ and y* = -Σ aᵢ
+    min over x, max over y of Σᵢ xᵢ yᵢ + aᵢ·x + bᵢ·y,   x, y ∈ R¹⁰⁰,   so x* = -Σ bᵢ and y* = -Σ aᵢ
+
+Gidel et al. 2019 (arXiv:1802.10551), eq. 29, have the mean of the terms, and so a hundredth of each gradient.
 """
 
 from functools import partial
@@ -59,7 +61,7 @@ def minibatch(size: int, key: jax.Array) -> jax.Array:
 
 
 def game_of(problem: Problem, size: int | None = None) -> Game:
-    """The game of all terms, or of a minibatch of so many. The terms are added up, not averaged."""
+    """The game of all terms, or of a minibatch of so many."""
 
     def value(players: Players, sample: Any) -> jax.Array:
         (x, y), own = players, jnp.ones(COUNT) if size is None else sample.terms

@@ -5,12 +5,12 @@ batch_methods: the rate γ = 0.3, 800 passes. Descent, also with γ = 1e-4; extr
 player, sees the other after k = 6 more steps; lookahead with k = 6, also of extragradient. α = 0.8 is not drawn there.
 LA-MM_stochastic_bilinear: 20,000 steps on minibatches without replacement. Its SVRE comes from a file, and is not run.
 
-Code and paper differ, and both are run:
+The code differs from the algorithms as published, and both are run:
 
     lookahead        is recorded before its return in the code; algorithm 1 ends with the return
     unrolling        takes the other's steps as constant in the code; Metz et al. 2017 differentiate through them
-    extragradient    costs 3 passes a step in the code, though it needs 2 gradients; in minibatches, each half and each
-                     player has a draw of its own in the code, here also the same
+    extragradient    costs 3 passes a step in the code, with 2 gradients; in minibatches its second half has a
+                     draw for each player, as published it has one (Gidel et al. 2019, algorithms 2 and 4)
     Adam             has no correction of the second moment in the code, and Extra-Adam counts both halves as one step
 """
 
@@ -87,8 +87,8 @@ def minibatch_rules(size: str) -> dict[str, dict[str, tuple[Rule, int]]]:
     }
     paper = {
         "Adam": (rules.simultaneous(optax.adam(ADAM_RATE, beta)), 1),
-        "Extra-Adam": (rules.extrapolated(optax.adam(extra_rate, extra_beta)), 3),
-        "extragradient": (rules.extrapolated(sgd), 3),
+        "Extra-Adam": (rules.extrapolated(optax.adam(extra_rate, extra_beta), samples=2), 3),
+        "extragradient": (rules.extrapolated(sgd, samples=2), 3),
     }
     return {"code": code, "paper": paper}
 

@@ -329,7 +329,7 @@ def minibatch_loop(problem, draws, steps, updates, extra, period=None):
     for t in range(steps):
         if period is not None and t > 0 and t % period == 0:
             slow = x, y = slow[0] + 0.3 * (x - slow[0]), slow[1] + 0.3 * (y - slow[1])
-        seen = [draws[number][t] for number in ((0, 1, 2) if len(draws) == 3 else (0, 0, 0))]
+        seen = [draws[min(number, len(draws) - 1)][t] for number in range(3)]
         sums = [[np.einsum("ri,rid->rd", own, rows_of) for rows_of in (problem.a, problem.b)] for own in seen]
         dx, dy = updates[0](seen[0] * y + sums[0][0]), updates[1](seen[0] * x + sums[0][1])
         if extra:
