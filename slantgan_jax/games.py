@@ -92,7 +92,8 @@ def total_losses(game: Game, players: Any, sample: Any) -> Any:
     """The loss of each player on one sample, `Players` of scalars: the sum of its `Game.losses`."""
     check_kind("game", game, Game)
     check_players(players, len(game.losses))
-    check_kind("sample", sample, type(game.draws))
+    if game.draws:
+        check_kind("sample", sample, type(game.draws))
     return type(game.losses)(
         *(sum(check_scalar("a loss", loss(players, sample)) for loss in own) for own in game.losses)
     )

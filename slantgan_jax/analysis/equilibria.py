@@ -41,8 +41,10 @@ def bias(weight: ArrayLike, mean: ArrayLike) -> jax.Array:
       0, too.
     """
     w, m = as_float(weight, "weight"), as_float(mean, "mean")
-    if w.ndim and w.shape != m.shape:
-        raise ValueError(f"weight has the shape {w.shape}, and mean {m.shape}: give one shape, or a scalar weight")
+    try:
+        jnp.broadcast_shapes(w.shape, m.shape)
+    except ValueError:
+        raise ValueError(f"weight has the shape {w.shape}, and mean {m.shape}: give the same shape") from None
     return jnp.log(m) - jnp.log1p(-m) - w / 2 + _log_sinh_ratio(w * m / 2) - _log_sinh_ratio(w * (1 - m) / 2)
 
 
