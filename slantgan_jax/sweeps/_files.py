@@ -51,7 +51,7 @@ def exists(where: Path | str) -> bool:
     with contextlib.suppress(FileNotFoundError), _client(where):
         filesystem, path = fsspec.core.url_to_fs(where)
         filesystem.invalidate_cache(path)
-        return bool(filesystem.ls(path, detail=False))
+        return not all(name.endswith(".partial") for name in filesystem.ls(path, detail=False))  # or a killed probe
     return False
 
 
