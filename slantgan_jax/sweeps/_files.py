@@ -188,4 +188,5 @@ def _client(where: Path | str) -> Iterator[None]:
     except Exception as error:
         if isinstance(where, Path):
             raise
-        raise OSError(f"{where} cannot be reached ({' '.join(str(error).split())})") from error
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise OSError(f"{where} cannot be reached ({said})") from error
