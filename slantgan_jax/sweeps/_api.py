@@ -100,6 +100,7 @@ def load(store: Path | str) -> xr.Dataset:
 
     Raises:
       ValueError: there is no store, or something of it is missing or damaged.
+      OSError: it cannot be read.
     """
     where = _files.located(store)
     layout = _store.opened(where)

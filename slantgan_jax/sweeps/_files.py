@@ -58,7 +58,7 @@ def exists(where: Path | str) -> bool:
     with contextlib.suppress(FileNotFoundError), _client(where):
         filesystem, path = fsspec.core.url_to_fs(where)
         filesystem.invalidate_cache(path)
-        return bool(filesystem.ls(path, detail=False))
+        return not all(name.endswith(".partial") for name in filesystem.ls(path, detail=False))  # or a killed probe
     return False
 
 
@@ -199,4 +199,5 @@ def _client(where: Path | str) -> Iterator[None]:
     except Exception as error:
         if isinstance(where, Path):
             raise
-        raise OSError(f"{where} cannot be reached ({' '.join(str(error).split())})") from error
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise OSError(f"{where} cannot be reached ({said})") from error

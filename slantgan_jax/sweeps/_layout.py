@@ -128,6 +128,16 @@ def other_shapes(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator
                 yield f"{name} {before}, now {now}"
 
 
+def same_cells(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """Whether two descriptions have the same labels, variables, programs and chunks, whatever their attributes."""
+
+    def without_attributes(described: Mapping[str, Any]) -> dict[str, Any]:
+        variables = {name: {**own, "attrs": None} for name, own in described["variables"].items()}
+        return {**described, "attrs": None, "variables": variables}
+
+    return without_attributes(theirs) == without_attributes(ours)
+
+
 def _outline(described: Mapping[str, Any] | None, axes: int) -> str:
     if described is None:
         return "none"
@@ -150,23 +160,26 @@ def digests_of(layout: Layout, place: tuple[slice, ...], values: Mapping[str, np
 
 def has_all(labels: np.ndarray, others: np.ndarray) -> bool:
     """Whether all `others` are among the labels of an axis, and are of the same kind."""
-    return labels.dtype.kind == others.dtype.kind and _exactly(others) <= _exactly(labels)
+    return labels is others or (labels.dtype.kind == others.dtype.kind and _exactly(others) <= _exactly(labels))
 
 
 def grown(before: Layout, layout: Layout) -> Layout:
     """The layout `before` with those labels of the axes of `layout` that it lacks, behind its own."""
-    labels = dict(layout.labels)
-    for name in layout.axes:
-        asked, kept = layout.labels[name], before.labels[name]
-        known = _exactly(kept)
-        rest = asked[[repr(label) not in known for label in asked.tolist()]]
-        labels[name] = np.concatenate([kept if kept.dtype.kind == "U" else kept.astype(asked.dtype), rest])
+    labels = {**layout.labels, **{name: _joined(before.labels[name], layout.labels[name]) for name in layout.axes}}
     stored = before._replace(labels=labels)
     variables = {
         name: own._replace(shape=(*stored.shape, *own.shape[len(layout.axes) :]))
         for name, own in layout.variables.items()
     }
     return stored._replace(variables=variables)
+
+
+def _joined(kept: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    if len(kept) == len(asked):  # then they have the same labels
+        return kept
+    known = _exactly(kept)
+    more = asked[[repr(label) not in known for label in asked.tolist()]]
+    return np.concatenate([kept if kept.dtype.kind == "U" else kept.astype(asked.dtype), more])
 
 
 def _exactly(labels: np.ndarray) -> set[str]:

@@ -272,14 +272,14 @@ def _damaged(where: Path | str, about: Mapping[str, str]) -> list[str]:
 
 
 def _current(where: Path | str, description: Mapping[str, Any]) -> dict[str, str]:
-    """The attributes of the group of a store that still has this `description`; else raises `Changed`."""
+    """The attributes of the group of a store that still has the cells of `description`; else raises `Changed`."""
     try:
         about = _about(where)
     except ValueError:
         if _files.read(where, "zarr.json") is None:
             raise _files.Missing(f"zarr.json of {where} is not there any more") from None
         raise
-    if json.loads(about["description"]) != description:
+    if not _layout.same_cells(json.loads(about["description"]), description):
         raise Changed(f"{where} was changed meanwhile by another call: call again")
     return about
 

@@ -311,6 +311,38 @@ def test_of_two_calls_that_grow_a_store_at_once_one_is_refused(store, tmp_path, 
     assert_same(sweeps.load(store), make(None, others, chunk_size=None))
 
 
+def test_a_call_with_other_attributes_at_the_same_time_does_no_harm(store, expected, monkeypatch):
+    calls, start = [], _programs.evaluate
+
+    def while_another_call_ends(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            make(store, attrs={"total": {"units": "2"}})
+        return start(*arguments)
+
+    (store / "total/c/0/0").unlink()
+    monkeypatch.setattr(_programs, "evaluate", while_another_call_ends)
+    assert_same(make(store), expected)
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    "first, then, dtype",
+    [([0.0, np.nan], [1.0, np.nan, 0.0], np.float32), (np.array([0, 1], np.int32), np.array([1, 0, 2]), np.int64)],
+)
+def test_a_store_grows_by_what_its_labels_are(tmp_path, monkeypatch, first, then, dtype):
+    """Whatever their type and their order; 0.0 is not -0.0, and NaN is NaN."""
+    counts, start = [], _programs.evaluate
+    monkeypatch.setattr(_programs, "evaluate", lambda *given: counts.append(given[2]) or start(*given))
+    for axis, new in ((first, 2), (first[::-1], 0), (then, 1), (np.asarray(then, dtype), 0)):
+        counts.clear()
+        ds = sweep(lambda x: {"y": x * 2}, {"x": axis}, store=tmp_path / "s.zarr", chunk_size=1)
+        np.testing.assert_array_equal(ds.y, np.asarray(axis) * 2)
+        assert sum(counts) == new
+    with pytest.raises(ValueError, match="another sweep"):
+        sweep(lambda x: {"y": x * 2}, {"x": [-0.0, 1.0, np.nan]}, store=tmp_path / "s.zarr")
+
+
 def test_choices_and_static_numbers_are_axes(tmp_path):
     def trained(key, method, steps, rate):
         numbers = jnp.stack([jax.random.uniform(jax.random.fold_in(key, i)) for i in range(steps)])

@@ -143,6 +143,12 @@ def test_what_another_process_wrote_is_seen_though_the_folder_was_listed_before(
     assert _files.read(url, "other") == b"2"
 
 
+def test_what_a_killed_call_left_does_not_take_the_place(url, expected):
+    files, path = fsspec.core.url_to_fs(url)
+    files.pipe_file(f"{path}/0123456789abcdef.partial", b"")
+    assert_same(make(url), expected)
+
+
 @pytest.mark.slow
 def test_a_bucket_that_is_not_there_is_found_before_any_work(server, monkeypatch):
     monkeypatch.setattr(_programs, "evaluate", lambda *_: pytest.fail("work was done"))
