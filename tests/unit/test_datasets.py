@@ -150,7 +150,9 @@ def test_a_density_is_that_of_the_samples(x64):
 
 def test_a_minibatch_of_stratified_data_has_all_modes_equally_often():
     data = datasets.DATASETS["ring-mescheder"]()
-    game = games.minibatch(games.gan(lambda key: None, lambda g, z: z, lambda d, x: x[0], data, distributions.normal((2,))), 24)
+    game = games.minibatch(
+        games.gan(lambda key: None, lambda g, z: z, lambda d, x: x[0], data, distributions.normal((2,))), 24
+    )
     sample = jax.jit(game.sample)
     for step in (0, 7):
         found = nearest(np.asarray(sample(jax.random.key(0), step).real), np.asarray(data.modes().centers))

@@ -453,10 +453,11 @@ def test_a_parameter_without_a_gradient_leaves_the_unrolled_generator_finite(x64
         return losses.softplus(psi * players.generator) + jax.nn.relu(phi) * players.generator
 
     rule = rules.unrolled(optax.adam(0.05, b1=0.5), 2)
-    with_it, without = games.two_player(generator_loss, discriminator_loss), games.dirac()
+    start = Players(0.7, (-0.4, -1.0))
+    with_it = games.two_player(generator_loss, discriminator_loss, init=lambda key: start)
     one, other = (
-        jax.jit(lambda players, game=game: train(jax.random.key(0), game, rule, 10, players=players))(start)
-        for game, start in ((with_it, Players(0.7, (-0.4, -1.0))), (without, Players(0.7, -0.4)))
+        jax.jit(lambda players, game=game: train(jax.random.key(0), game, rule, 10, players=players))(players)
+        for game, players in ((with_it, start), (games.dirac(), Players(0.7, -0.4)))
     )
     assert one.finite
     psi, phi = one.players.discriminator
