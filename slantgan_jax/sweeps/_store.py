@@ -27,7 +27,7 @@ from zarr.codecs import Crc32cCodec
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, WrapperStore
 
 from slantgan_jax import folders
-from slantgan_jax.checks import shown
+from slantgan_jax.checks import shortened, shown
 from slantgan_jax.sweeps import _layout
 from slantgan_jax.sweeps._layout import Layout, Variable
 
@@ -76,21 +76,34 @@ def located(store: Path | str) -> Path | str:
 
 
 def exists(where: Path | str) -> bool:
-    """Whether there is anything at a path, or a store at a URL."""
-    return where.exists() if isinstance(where, Path) else _read(where, "zarr.json") is not None
+    """Whether there is anything at a path, or a store at a URL. Raises `ValueError` if a URL cannot be used."""
+    if isinstance(where, Path):
+        return where.exists()
+    with _usable(where):
+        return _read(where, "zarr.json") is not None
 
 
 def check_writable(where: Path | str) -> None:
     """Makes the folders above a path. Raises `ValueError` if none can be made at it: better known before the work."""
-    if isinstance(where, Path):
-        try:
+    with _usable(where):
+        if isinstance(where, Path):
             where.parent.mkdir(parents=True, exist_ok=True)
             with folders.unfinished(where):
                 pass
-        except OSError as error:
-            raise ValueError(
-                f"store is {str(where)!r}, which cannot be made ({error.strerror}): name another"
-            ) from None
+        else:
+            _write(where, "writable", b"")
+            filesystem, path = fsspec.core.url_to_fs(f"{where}/writable")
+            filesystem.rm_file(path)
+
+
+@contextlib.contextmanager
+def _usable(where: Path | str) -> Iterator[None]:
+    """What a place raises as a `ValueError`; the libraries of object stores raise anything."""
+    try:
+        yield
+    except Exception as error:
+        what = shortened(f"{type(error).__name__}: {error}", 120)
+        raise ValueError(f"store is {str(where)!r}, which cannot be made or read ({what}): name another") from None
 
 
 def create(where: Path | str, layout: Layout) -> None:
@@ -148,7 +161,9 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
                 found.append(f"{name} {old['summary']}, now {new['summary']}")
             kept[name] = labels if not alike or asked.dtype.kind == "U" else labels.astype(asked.dtype)
     if found:
-        some = "; ".join(found[:SHOWN_DIFFERENCES]) + ("; ..." if len(found) > SHOWN_DIFFERENCES else "")
+        some = "; ".join(shortened(one, 150) for one in found[:SHOWN_DIFFERENCES]) + (
+            "; ..." if len(found) > SHOWN_DIFFERENCES else ""
+        )
         raise ValueError(f"{where} was made by another sweep ({some}): it is left as it was, name another")
     before = layout._replace(
         labels={**layout.labels, **kept},
@@ -293,10 +308,11 @@ def _files(layout: Layout) -> dict[str, bytes]:
 
 def _about(where: Path | str) -> dict[str, str]:
     """The attributes of the group. Raises `ValueError` unless they are as a sweep wrote them."""
+    with _usable(where):
+        data = _read(where, "zarr.json")
     try:
         if isinstance(where, Path) and not where.is_dir():
             raise NotADirectoryError(f"no folder at {where}")
-        data = _read(where, "zarr.json")
         if data is None:
             raise FileNotFoundError("no zarr.json")
         root = json.loads(data)
