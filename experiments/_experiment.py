@@ -14,6 +14,7 @@ and at most one line on stderr:
 
 import contextlib
 import difflib
+import errno
 import io
 import itertools
 import json
@@ -161,7 +162,7 @@ def start_jax(devices: int | None) -> None:
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:
-        named, why = os.environ.get("JAX_PLATFORMS"), shortened(str(error), 100)
+        named, why = os.environ.get("JAX_PLATFORMS"), shortened(f"{type(error).__name__}: {error}", 100)
         raise ValueError(f"JAX_PLATFORMS is {named!r}, with which JAX does not start ({why}): give another") from None
 
 
@@ -184,8 +185,9 @@ def command_line(main: Callable[[], Any]) -> None:
     except ValueError as error:
         message, status = f"error: {error}", 2
     except OSError as error:
-        what = f"what is printed cannot be written ({error.strerror}): what was computed is saved"
-        message, status = f"error: {what if error.strerror and not error.filename else error}", 1
+        printing = error.errno == errno.ENOSPC and error.filename is None
+        what = f"what is printed cannot be written ({error.strerror}): print to elsewhere, the results are saved"
+        message, status = f"error: {what if printing else error}", 1
     except MemoryError as error:
         message, status = f"error: there is not enough memory ({shortened(str(error))}): make the numbers smaller", 1
     except RuntimeError as error:  # of JAX, for instance for memory of a device

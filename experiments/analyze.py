@@ -39,8 +39,8 @@ def parse(arguments: list[str] | None = None) -> Data:
     """
     settings = options_of(Settings, arguments)
     folder = settings.out or settings.run.parent
-    players = players_of(settings.run)
     start_jax(0)
+    players = players_of(settings.run)
     with atomic_folder(folder) as unfinished:
         with jax.enable_x64(True):
             analysis = analysis_of(players)

@@ -158,7 +158,7 @@ def executor_of(settings: Settings) -> Iterator[Executor | None]:
             raise ValueError(f"--dask and --slurm need more ({error}): install the extra `cluster`") from None
         except (OSError, ValueError, RuntimeError) as error:
             given = "--slurm" if settings.slurm else f"--dask is {settings.dask!r}"
-            raise ValueError(f"{given}, but {error}: give HOST:PORT of a scheduler, or run where SLURM is") from None
+            raise ValueError(f"{given} ({error}): give HOST:PORT of a scheduler, or run where SLURM is") from None
         yield executor
 
 

@@ -89,7 +89,7 @@ def other_identity(theirs: Layout, ours: Layout) -> Iterator[str]:
         if theirs.about[name] != ours.about[name]:
             yield f"{name} {theirs.about[name]}, now {ours.about[name]}"
     if any(ours.programs.get(choice) != digest for choice, digest in theirs.programs.items()):
-        yield f"run {theirs.about['run']}, now {ours.about['run']}: another program"
+        yield f"another program: run {theirs.about['run']}, now {ours.about['run']}"
 
 
 def description(layout: Layout) -> dict[str, Any]:

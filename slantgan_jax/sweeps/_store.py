@@ -26,6 +26,7 @@ from zarr.codecs import Crc32cCodec
 from zarr.storage import MemoryStore
 
 from slantgan_jax import folders
+from slantgan_jax.checks import shortened
 from slantgan_jax.sweeps import _files, _layout
 from slantgan_jax.sweeps._layout import Layout, Variable
 
@@ -96,7 +97,9 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
         for name, labels in kept.items() if labels is None or not _layout.has_all(layout.labels[name], labels)
     ]  # fmt: skip
     if found:
-        some = "; ".join(found[:SHOWN_DIFFERENCES]) + ("; ..." if len(found) > SHOWN_DIFFERENCES else "")
+        some = "; ".join(shortened(one, 150) for one in found[:SHOWN_DIFFERENCES]) + (
+            "; ..." if len(found) > SHOWN_DIFFERENCES else ""
+        )
         raise ValueError(f"{where} was made by another sweep ({some}): it is left as it was, name another")
     before = layout._replace(
         labels={**layout.labels, **kept},
