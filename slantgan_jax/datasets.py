@@ -144,6 +144,11 @@ def _mixture_draw(
 
 def _mixture_log_density(centers: np.ndarray, deviation: float, shares: np.ndarray, point: Any) -> jax.Array:
     """ln Σ_k w_k exp(-‖x - c_k‖² / 2σ²) - d ln(σ √2π)."""
+    if jnp.shape(point) != centers.shape[1:]:
+        raise ValueError(
+            f"the point has shape {jnp.shape(point)}: give one of shape {centers.shape[1:]}, and map over more with "
+            "jax.vmap"
+        )
     squares = jnp.sum((jnp.asarray(point)[None] - as_float(centers)) ** 2, axis=-1) / deviation**2
     constant = centers.shape[1] * math.log(deviation * math.sqrt(2 * math.pi))
     return jax.nn.logsumexp(as_float(np.log(shares)) - squares / 2) - constant

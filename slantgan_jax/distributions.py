@@ -64,7 +64,8 @@ class Distribution(NamedTuple):
       finer: `() -> Distribution`, the same one with a finer quadrature, for `games.quadrature_error`. None if `nodes`
         are exact, as those of a data set are, or if no finer ones are known.
       length: how many draws there are. `training.train` refuses to make more.
-      log_density: `value -> ln p(value)`, a scalar, exact. None if it is not known.
+      log_density: `value -> ln p(value)`, a scalar, exact, for one value of the structure and shape of a draw. None if
+        it is not known.
       modes: `() -> Modes`, if it is a mixture of normal distributions.
     """
 
@@ -238,7 +239,8 @@ def _uniform_draw(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> jax.Array
 
 def _normal(structure: Any, shapes: tuple[tuple[int, ...], ...], count: int | None) -> Distribution:
     """Normal numbers with `count` nodes for each, or without a quadrature."""
-    draw = Distribution(partial(_normal_draw, structure, shapes), log_density=_normal_log_density)
+    density = partial(_normal_log_density, structure, shapes)
+    draw = Distribution(partial(_normal_draw, structure, shapes), log_density=density)
     if count is None:
         return draw
     nodes = partial(_normal_quadrature, structure, shapes, count)
@@ -266,10 +268,16 @@ def _normal_draw(
     return jax.tree.unflatten(structure, leaves)
 
 
-def _normal_log_density(image: Image) -> jax.Array:
+def _normal_log_density(structure: Any, shapes: tuple[tuple[int, ...], ...], image: Image) -> jax.Array:
     """-½ ‖x‖² - ½ n ln 2π for n numbers."""
-    count = sum(jnp.size(leaf) for leaf in jax.tree.leaves(image))
-    return -(squared_norm(image) + count * math.log(2 * math.pi)) / 2
+    leaves, form = jax.tree.flatten(image)
+    given = tuple(map(jnp.shape, leaves))
+    if form != structure or given != shapes:
+        raise ValueError(
+            f"the image is {form} of shapes {given}: give one as it is drawn, {structure} of shapes {shapes}, and map "
+            "over more with jax.vmap"
+        )
+    return -(squared_norm(image) + sum(map(_size, shapes)) * math.log(2 * math.pi)) / 2
 
 
 def _normal_quadrature(structure: Any, shapes: tuple[tuple[int, ...], ...], count: int) -> tuple[Image, jax.Array]:

@@ -192,6 +192,11 @@ REFUSED = {
     "half a side": (lambda: datasets.grid(1.5), "side of the grid is 1.5"),
     "an infinite spacing": (lambda: datasets.grid(2, np.inf), "the spacing is inf"),
     "negative noise": (lambda: datasets.swiss_roll(-0.1), "the noise is -0.1"),
+    "the density of eight points": (
+        lambda: datasets.ring().log_density(np.zeros((8, 2))),
+        "point has shape \\(8, 2\\)",
+    ),
+    "the density of a number": (lambda: datasets.ring().log_density(0.5), "give one of shape \\(2,\\)"),
     "no scale": (lambda: datasets.swiss_roll(scale=0), "the scale is 0"),
     "a negative scale": (lambda: datasets.swiss_roll(scale=-7.5), "the scale is -7.5"),
 }

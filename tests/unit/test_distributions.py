@@ -138,7 +138,12 @@ def test_a_fixed_sample_is_made_once():
     assert np.sum((np.array(counts) - 2000) ** 2 / 2000) < 18.5  # χ² with 4 degrees of freedom, 1 in 1000
 
 
-FIXED_WRONGLY = {
+REFUSED = {
+    "the density of a batch": (
+        lambda: distributions.normal((2,)).log_density(np.zeros((3, 2))),
+        "shapes \\(\\(3, 2\\),",
+    ),
+    "the density of another image": (lambda: distributions.normal().log_density((0.0, 0.0)), "give one as it is drawn"),
     "no draws": (lambda: distributions.fixed(distributions.normal(), 0, jax.random.key(0)), "count of the sample is 0"),
     "a seed": (lambda: distributions.fixed(distributions.normal(), 3, 0), "key is 0: give one typed threefry key"),
     "more than there are": (
@@ -148,9 +153,9 @@ FIXED_WRONGLY = {
 }
 
 
-@pytest.mark.parametrize("name", FIXED_WRONGLY)
-def test_a_sample_that_cannot_be_made_is_refused(name):
-    call, message = FIXED_WRONGLY[name]
+@pytest.mark.parametrize("name", REFUSED)
+def test_samples_and_densities_that_there_are_not_are_refused(name):
+    call, message = REFUSED[name]
     with pytest.raises(ValueError, match=message):
         call()
 
