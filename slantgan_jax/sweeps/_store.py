@@ -72,7 +72,8 @@ def located(store: Path | str) -> Path | str:
         fsspec.get_filesystem_class(kind)
         return name.rstrip("/")
     except (ImportError, ValueError, RuntimeError, OSError) as error:
-        raise ValueError(f"store is {name!r} ({error}): give another, or install what it needs") from None
+        what = shortened(str(error), 100)
+        raise ValueError(f"store is {shown(name)} ({what}): give another, or install what it needs") from None
 
 
 def exists(where: Path | str) -> bool:
