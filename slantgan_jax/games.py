@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 from slantgan_jax import distributions, faces, losses, networks
 from slantgan_jax.checks import (
     check_count,
+    check_flag,
     check_function,
     check_kind,
     check_number,
@@ -141,6 +142,7 @@ def gan(
     check_kind("latent", latent, Distribution, "distributions.uniform()")
     losses.check_objective(objective)
     check_number("noise, a standard deviation,", noise, 0)
+    check_flag("independent_latents", independent_latents)
     noisy = not (isinstance(noise, int | float) and noise == 0)
     normal = _normal_image(data) if noisy else None
     if normal and len(objective.discriminator) == 1 and sum(leaf.size for leaf in jax.tree.leaves(_image(data))) > 1:

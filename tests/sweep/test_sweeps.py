@@ -409,7 +409,10 @@ MISUSE = {
     "rows of other lengths": ({"axes": AXES | {"learning_rate": [[1], [2, 3]]}}, "and no list of values"),
     "seeds of texts": ({"axes": AXES | {"seed": ["zero"]}}, "axis 'seed' goes from zero to zero"),
     "keys as an axis": ({"axes": AXES | {"key": [jax.random.key(0)]}}, "axis 'key' is"),
-    "more values than memory": ({"axes": AXES | {"seed": range(10**17)}}, "axis 'seed' is range(0, 100000000000000000)"),
+    "more values than memory": (
+        {"axes": AXES | {"seed": range(10**17)}},
+        "axis 'seed' is range(0, 100000000000000000)",
+    ),
     "a coordinate of rows": ({"coords": {"pixel": [[1], [2, 3]]}}, "coords of 'pixel' is [[1], [2, 3]]"),
     "a coordinate of nothing": ({"coords": {"place": [1]}}, "coords names 'place', which is none of"),
     "a list of coordinates": ({"coords": [1, 2]}, "coords is [1, 2]"),
