@@ -60,6 +60,12 @@ def check_rates(what: str, value: Any, least: float = -math.inf) -> None:
         check_number(what, one, least)
 
 
+def check_flag(what: str, value: Any) -> None:
+    """`value` is True or False; what is given by mistake in its place would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{what} is {shown(value)}: give True or False")
+
+
 def check_scalar(what: str, value: Any) -> Any:
     """`value` itself, which a function called `what` returned: a scalar."""
     if not _is_scalar(value):

@@ -22,6 +22,7 @@ from jax.typing import ArrayLike
 
 from slantgan_jax.checks import (
     check_count,
+    check_flag,
     check_function,
     check_number,
     check_players,
@@ -95,6 +96,7 @@ def sga(strength: Rates, align: bool = False, inner: Transform = gradients) -> T
     With `align` λ has the sign of ⟨ξ, Jᵀξ⟩ ⟨Aᵀξ, Jᵀξ⟩ / d + 1/10, for d parameters (their section 3.5, algorithm 1).
     """
     _check("the strength of sga", strength, inner, -math.inf)
+    check_flag("align", align)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)

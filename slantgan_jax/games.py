@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 from slantgan_jax import distributions, faces, losses, networks
 from slantgan_jax.checks import (
     check_count,
+    check_flag,
     check_function,
     check_kind,
     check_number,
@@ -145,6 +146,7 @@ def gan(
     check_kind("latent", latent, Distribution, "distributions.uniform()")
     losses.check_objective(objective)
     check_number("noise, a standard deviation,", noise, 0)
+    check_flag("independent_latents", independent_latents)
     if check_count("the packing", packing) > 1:
         data, latent = distributions.packed(data, packing), distributions.packed(latent, packing)
         generate = jax.vmap(generate, in_axes=(None, 0))

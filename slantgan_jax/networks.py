@@ -17,7 +17,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import faces
-from slantgan_jax.checks import check_count, check_function, check_key, check_kind, is_numeric, shown
+from slantgan_jax.checks import check_count, check_flag, check_function, check_key, check_kind, is_numeric, shown
 from slantgan_jax.numerics import as_float
 from slantgan_jax.types import Image, Players, PRNGKey
 
@@ -179,6 +179,7 @@ def from_vector(numbers: ArrayLike, *, stacked: bool = False) -> Players:
     Raises:
       ValueError: not a vector of 3 pixels + 1 numbers.
     """
+    check_flag("stacked", stacked)
     numbers = as_float(numbers, "numbers") if not is_numeric(numbers) else jnp.asarray(numbers)
     if numbers.ndim != 1 or numbers.size < 4 or numbers.size % 3 != 1:
         raise ValueError(f"numbers of shape {numbers.shape} are no players: give one vector of 3 pixels + 1 numbers")
@@ -243,12 +244,12 @@ def _layers(init: Initializer, sizes: tuple[int, ...], key: PRNGKey) -> tuple[La
 def _perceptron(
     activation: Callable[[jax.Array], jax.Array], batch_norm: bool, layers: tuple[Layer, ...], inputs: ArrayLike
 ) -> jax.Array:
-    values = jnp.asarray(inputs)
-    if values.shape != layers[0].weights.shape[1:]:
+    if not is_numeric(inputs) or np.shape(inputs) != layers[0].weights.shape[1:]:
         raise ValueError(
-            f"the network takes an input of shape {layers[0].weights.shape[1:]}, got {values.shape}: it is written for "
-            "one input, so map it over a batch with jax.vmap"
+            f"the network takes an input of shape {layers[0].weights.shape[1:]}, got {shown(inputs)} of shape "
+            f"{np.shape(inputs)}: give one input, and map over a batch with jax.vmap"
         )
+    values = jnp.asarray(inputs)
     for layer in layers[:-1]:
         values = values @ layer.weights.T  # in this order a batch stays a matrix of rows, whose sums are vectorized
         values = activation((normalized(values) if batch_norm else values) + layer.biases)

@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 from slantgan_jax import losses
 from slantgan_jax.analysis import equilibria, quadrature
 from slantgan_jax.analysis.lyapunov import carried
-from slantgan_jax.checks import check_count, check_kind, shown
+from slantgan_jax.checks import check_count, check_flag, check_kind, shown
 from slantgan_jax.games import Game
 from slantgan_jax.losses import Objective
 from slantgan_jax.numerics import as_float
@@ -114,6 +114,8 @@ def slow_diffusion(
       A `SlowDiffusion`, meant for float64. It solves linear systems with (2 pixels + 1)² unknowns by LAPACK, so not
       inside a sweep.
     """
+    check_flag("shared_latent", shared_latent)
+    check_flag("discriminator_first", discriminator_first)
     players = equilibria.equilibrium(weights, images, objective)
     generator = quadrature.as_arrays(players.generator)
     data = quadrature.images_as_array(generator, images)

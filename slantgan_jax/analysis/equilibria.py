@@ -16,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import faces, losses
-from slantgan_jax.checks import check_kind
+from slantgan_jax.checks import check_flag, check_kind
 from slantgan_jax.losses import Objective
 from slantgan_jax.networks import Discriminator, Generator
 from slantgan_jax.numerics import as_float
@@ -118,6 +118,7 @@ def tangents(weights: Image, images: Image, free_logit: bool = False) -> Players
     an objective for which `logit_is_free`, adds one more entry with dc = 1, all else 0.
     """
     faces.check_images(images, weights)
+    check_flag("free_logit", free_logit)
     flat, unravel = ravel_pytree(jax.tree.map(as_float, weights))
 
     def derivative(direction):

@@ -128,13 +128,13 @@ def _completed(where: Path | str, layout: Layout, worker: Callable[..., None]) -
 
 def _in_memory(layout: Layout, programs: Mapping[str, Program]) -> xr.Dataset:
     """The sweep without a store."""
-    layout = layout._replace(block=_checks.block_of(layout, math.prod(layout.shape)))
     try:
         results = {name: np.empty(variable.shape, variable.dtype) for name, variable in layout.variables.items()}
     except MemoryError as error:
         raise ValueError(
             f"the axes have {math.prod(layout.shape)} runs ({error}): give a store, or fewer values"
         ) from None
+    layout = layout._replace(block=_checks.block_of(layout, math.prod(layout.shape)))
     with _progress(layout, None) as progress:
         for index in layout.chunks():
             place = layout.place(index)

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import zarr
 
 from slantgan_jax import provenance, rules, slanted_land, sweep, sweeps, train
 from slantgan_jax.sweeps import _checks, _chunks, _layout, _programs, _store
+from tests.answers import assert_answers
 
 GAME = slanted_land()
 STEPS = 40
@@ -372,7 +374,7 @@ MISUSE = {
     "words and numbers": ({"axes": AXES | {"learning_rate": ["fast", 1]}}, "both texts and numbers"),
     "a number that is none in float32": (
         {"axes": AXES | {"learning_rate": [0.1, 1e300]}},
-        "has 1e[+]300, which float32",
+        "has 1e+300, which float32",
     ),
     "a number that is 0 in float32": ({"axes": AXES | {"learning_rate": [0.1, 1e-300]}}, "has 1e-300, which float32"),
     "things": ({"axes": AXES | {"learning_rate": [None]}}, "give numbers, or texts"),
@@ -385,7 +387,7 @@ MISUSE = {
     "no array": ({"run": lambda key, learning_rate: {"x": 1.0}}, "float as 'x'"),
     "nested": ({"run": lambda key, learning_rate: {"x": {"y": learning_rate}}}, "dict as 'x'"),
     "no mapping": ({"run": lambda key, learning_rate: learning_rate}, "return a flat mapping"),
-    "no names of dimensions": ({"dims": {}}, "'weights' has shape \\(4,\\)"),
+    "no names of dimensions": ({"dims": {}}, "'weights' has shape (4,)"),
     "an axis's name": ({"run": lambda key, learning_rate: {"seed": learning_rate}}, "returns 'seed'"),
     "no axis": ({"axes": {}}, "at least one axis"),
     "a number beyond 32 bits": ({"axes": AXES | {"learning_rate": [2**40]}}, "fit 32 bits"),
@@ -398,15 +400,71 @@ MISUSE = {
     "keys": ({"run": lambda key, learning_rate: {"x": key}}, "return numbers"),
     "an axis among the coordinates": ({"coords": {"seed": range(30)}}, "axes has already"),
     "no runs in a tile": ({"chunk_size": 0}, "chunk_size is 0"),
+    "half a run in a tile": ({"chunk_size": 2.5}, "chunk_size is 2.5"),
+    "a true tile": ({"chunk_size": True}, "chunk_size is True"),
+    "no function": ({"run": None}, "run is None"),
+    "a function that does not tell": ({"run": max}, "run is <built-in function max>"),
+    "a partial of another function": ({"run": partial(run, rate=1.0)}, "run is functools.partial"),
+    "axes in pairs": ({"axes": [("seed", [0])]}, "axes is [('seed', [0])]"),
+    "one number": ({"axes": AXES | {"learning_rate": 0.1}}, "'learning_rate' has shape ()"),
+    "rows of other lengths": ({"axes": AXES | {"learning_rate": [[1], [2, 3]]}}, "and no list of values"),
+    "seeds of texts": ({"axes": AXES | {"seed": ["zero"]}}, "axis 'seed' goes from zero to zero"),
+    "keys as an axis": ({"axes": AXES | {"key": [jax.random.key(0)]}}, "axis 'key' is"),
+    "more values than memory": (
+        {"axes": AXES | {"seed": range(10**17)}},
+        "axis 'seed' is range(0, 100000000000000000)",
+    ),
+    "a coordinate of rows": ({"coords": {"pixel": [[1], [2, 3]]}}, "coords of 'pixel' is [[1], [2, 3]]"),
+    "a coordinate of nothing": ({"coords": {"place": [1]}}, "coords names 'place', which is none of"),
+    "a list of coordinates": ({"coords": [1, 2]}, "coords is [1, 2]"),
+    "no names for dimensions": ({"dims": {"weights": None}}, "dims of 'weights' is None"),
+    "a misspelt result": ({"dims": DIMS | {"wieghts": ("pixel",)}}, "dims names 'wieghts', which is none of"),
+    "a text for attributes": ({"attrs": {"weights": "m"}}, "attrs of 'weights' is 'm'"),
+    "an attribute of nan": ({"attrs": {"weights": {"scale": np.nan}}}, "attrs of 'weights' cannot be kept"),
+    "a static number": ({"static": 5}, "static is 5"),
+    "a static misspelling": ({"static": "rate"}, "static names 'rate', which is no axis: choose from 'seed'"),
+    "static seeds": ({"static": ("seed",)}, "'seed' cannot be static"),
+    "a number as executor": ({"executor": 5}, "executor is 5"),
+    "a class as executor": ({"executor": ThreadPoolExecutor}, "executor is <class"),
+}
+
+PLACES = {
+    "5": (5, "store is 5"),
+    "no name": ("", "store is ''"),
+    "a name with a zero": ("x\0y", "store is 'x\\x00y'"),
+    "bytes": (b"x", "store is b'x'"),
+    "nobody's home": ("~nobody-of-this-name/x", "Could not determine home directory"),
+    "a kind that nobody knows": ("nowhere://x", "Protocol not known: nowhere"),
+    "a name that is too long": ("n" * 300, "File name too long"),
+    "below a device": ("/dev/null/x", "cannot be made or read"),
 }
 
 
 @pytest.mark.parametrize("name", MISUSE)
 def test_misuse_is_named_before_any_work(tmp_path, name):
     change, message = MISUSE[name]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
         swept(tmp_path / "s.zarr", **change)
+    assert_answers(caught.value, message)
     assert not (tmp_path / "s.zarr").exists()
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_that_is_none_is_named(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    place, message = PLACES[name]
+    for use in (swept, sweeps.load) if name != "below a device" else (swept,):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            use(place)
+        assert_answers(caught.value, message, most=500)
+    assert not list(tmp_path.iterdir())
+
+
+def test_results_beyond_memory_are_refused():
+    axes = dict.fromkeys("abc", np.arange(1e6))
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        sweep(lambda a, b, c: {"x": a + b + c}, axes)
+    assert_answers(caught.value, "the axes have 1000000000000000000 runs")
 
 
 def test_a_run_that_closes_over_a_tracer_is_named():
