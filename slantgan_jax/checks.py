@@ -93,7 +93,7 @@ def check_kind(what: str, value: Any, kind: type, such_as: str = "") -> None:
 
 def check_players(players: Any, count: int | None = None) -> Any:
     """`players` themselves: a NamedTuple, of `count` players."""
-    if not hasattr(players, "_fields") or count not in (None, len(players)):
+    if not isinstance(players, tuple) or not hasattr(players, "_fields") or count not in (None, len(players)):
         raise ValueError(f"players is {shown(players)}: give Players, or another NamedTuple of the players of the game")
     return players
 

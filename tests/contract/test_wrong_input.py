@@ -322,6 +322,7 @@ ROWS = [
         for average in (SGD, optax.adam(0.1), optax.trace(0.9))
     ),
     (lambda: RULE.init(None), "players is None"),
+    (lambda: RULE.init(Players), "players is <class"),
     (lambda: RULE.step(GAME, ZERO, None), "state is Players("),
     (lambda: RULE.step(ZERO, None, None), "game is Players("),
     (lambda: TUTORIAL.moves(PAIRS), "does not split"),
