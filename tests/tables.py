@@ -3,6 +3,6 @@
 import pytest
 
 
-def slow_unless(names, *quick):
+def slow_unless(names, *quick, mark=pytest.mark.slow):
     """Parameters that only the complete tests try, unless they are among the quick ones."""
-    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
+    return [pytest.param(name, marks=() if name in quick else mark) for name in names]

@@ -102,11 +102,12 @@ SCRIPTS = {
         "--starts 2 --flow-steps 100 --methods 'R1, γ = 0.1' --method-steps 10", "--starts 1", "--starts is 1",
     ),
 }  # fmt: skip
-SCRIPTS |= {
+TOY_REPRODUCTIONS = {
     path.stem: Script("--seeds 2 --steps 50", "--seeds 0", "--seeds is 0: give a whole number from 1 to 1000000")
     for path in EXPERIMENTS.glob("reproductions/*.py")
     if "from _claims import" in path.read_text()  # those on toy data have the same options
 }
+SCRIPTS |= TOY_REPRODUCTIONS
 
 
 class Ran(NamedTuple):
@@ -153,11 +154,12 @@ def tiny(run_json):
     return lambda name: shlex.split(SCRIPTS[name].tiny.format(run=run_json))
 
 
+def cost_of(name):
+    return [] if name in QUICK else [pytest.mark.long if name in TOY_REPRODUCTIONS else pytest.mark.slow]
+
+
 def listed(names, **marks):
-    return [
-        pytest.param(name, marks=[pytest.mark.xdist_group(f"cli {name}"), *([pytest.mark.slow] * (name not in QUICK))])
-        for name in names
-    ]
+    return [pytest.param(name, marks=[pytest.mark.xdist_group(f"cli {name}"), *cost_of(name)]) for name in names]
 
 
 @pytest.fixture(scope="module", params=listed(SCRIPTS))

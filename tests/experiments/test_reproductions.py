@@ -283,7 +283,7 @@ BATCH = names_of(chavdarova_2021.batch_rules())
 
 
 @pytest.mark.parametrize(
-    ("source", "name"), [pytest.param(*own, marks=[] if own[1] in QUICK else pytest.mark.slow) for own in BATCH]
+    ("source", "name"), [pytest.param(*own, marks=[] if own[1] in QUICK else pytest.mark.long) for own in BATCH]
 )
 def test_chavdarova_in_full_batch(source, name):
     rule, cost = chavdarova_2021.batch_rules()[source][name]
@@ -365,7 +365,7 @@ CHAOTIC = {("code", "Extra-Adam"): 1000, ("paper", "Extra-Adam"): 100}
 200 steps. Until then the curves agree."""
 QUICKLY = [(100, "code", "lookahead", 600), (4, "code", "Extra-Adam", 600), (16, "paper", "Adam", 300)]
 COMPLETE = [
-    pytest.param(int(size), source, name, 20_000, marks=pytest.mark.slow)
+    pytest.param(int(size), source, name, 20_000, marks=pytest.mark.long)
     for size in chavdarova_2021.SIZES
     for source, name in names_of(chavdarova_2021.minibatch_rules(size))
 ]

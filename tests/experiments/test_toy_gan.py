@@ -23,7 +23,7 @@ def shapes(settings):
     return jax.eval_shape(lambda seed: toy_gan.run(jax.random.key(seed), settings), np.uint32(0))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("method", TOY_METHODS)
 def test_every_method_plays_with_every_optimizer(method):
     for optimizer in DESCENTS:
@@ -32,7 +32,7 @@ def test_every_method_plays_with_every_optimizer(method):
     assert found["histogram"].shape == (50, 8)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("data", "packing"), [(name, 1 + i % 2) for i, name in enumerate(datasets.DATASETS)])
 def test_every_data_set_is_played(data, packing):
     found = shapes(toy_gan.Settings(data=data, packing=packing, batch_norm=True, independent_latents=True))
@@ -40,7 +40,7 @@ def test_every_data_set_is_played(data, packing):
     assert ("modes" in found) == (datasets.DATASETS[data]().modes is not None)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("objective", losses.OBJECTIVES)
 @pytest.mark.parametrize("order", [name for name in ORDERS if name != "tutorial"])
 def test_every_objective_is_played_in_every_order(objective, order):
@@ -58,7 +58,7 @@ def test_every_objective_is_played_in_every_order(objective, order):
         gulrajani_2017.ways(gulrajani_2017.Settings(data="roll")),
     ],
 )
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_way_of_the_reproductions_can_be_played(ways):
     for name, way in ways.items():
         found = jax.eval_shape(lambda seed, way=way: _claims._run(way, 100, jax.random.key(seed)), np.uint32(0))
@@ -76,7 +76,7 @@ def test_more_seeds_are_added_to_the_store(tmp_path):
     assert (tmp_path / "training.gif").stat().st_size > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("data", ["roll", "two-gaussians-berard"])
 def test_data_without_modes_and_on_a_line_are_drawn(tmp_path, data):
     found = toy_gan.EXPERIMENT.parse([*f"{TINY} {data} --out".split(), str(tmp_path)])

@@ -110,7 +110,7 @@ def toy():
     return fixed, jax.jit(lambda key: train(key, fixed, rule, 200).players)(jax.random.key(2))
 
 
-@pytest.mark.parametrize("which", slow_unless(matrix_free.RANKS, "LR"))
+@pytest.mark.parametrize("which", slow_unless(matrix_free.RANKS, "LR", mark=pytest.mark.long))
 def test_a_toy_gans_flow_on_one_sample(x64, toy, which):
     fixed, players = toy
     field = spectra.expected_field(fixed, fields.extragradient(0.1))
@@ -119,7 +119,7 @@ def test_a_toy_gans_flow_on_one_sample(x64, toy, which):
     check(matrix_free.flow_eigenvalues(field, players, 3, which), np.linalg.eigvals(-matrix), which, rtol=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["Adam", "two of D"])
 def test_a_toy_gans_step_on_one_sample(x64, toy, name):
     """D's two moves read two samples a step: both are the fixed one. Of Adam a whole state is given."""

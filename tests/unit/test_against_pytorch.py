@@ -145,7 +145,7 @@ def run(case):
 QUICK = "packing, batch norm, Adam", "fresh, D twice"
 
 
-@pytest.mark.parametrize("name", slow_unless(CASES, *QUICK))
+@pytest.mark.parametrize("name", slow_unless(CASES, *QUICK, mark=pytest.mark.long))
 def test_a_run_of_the_library_is_that_of_a_pytorch_program(x64, name):
     found = run(CASES[name])
     np.testing.assert_allclose(found, RECORDED[name], rtol=ROUNDING, atol=ROUNDING)
