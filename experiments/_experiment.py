@@ -45,6 +45,9 @@ from slantgan_jax.cpu import use_every_core
 Data = dict[str, Any]
 """What an experiment finds: a nested dictionary of arrays, numbers and texts."""
 
+LARGEST = 10**9
+"""Of an option that counts, if it names no largest number of its own."""
+
 LISTED = 1000
 """Arrays of up to so many numbers are lists in data.json, too; data.npz has all of them."""
 
@@ -254,7 +257,7 @@ check_within = check_number
 check_positive = partial(check_number, positive=True)
 
 
-def check_whole(name: str, value: int, least: int, most: int, multiple: int = 1) -> None:
+def check_whole(name: str, value: int, least: int, most: int = LARGEST, multiple: int = 1) -> None:
     """Raises `ValueError` unless the option `name` is a multiple of `multiple` from `least` to `most`."""
     if not least <= value <= most or value % multiple:
         what = "whole number" if multiple == 1 else f"multiple of {multiple}"

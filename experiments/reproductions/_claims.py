@@ -26,6 +26,9 @@ from slantgan_jax import Game, Rule, sweep
 
 RECORDS = 50
 
+Seeds = Annotated[int, partial(check_whole, least=1, most=10**6)]
+Steps = Annotated[int, partial(check_whole, least=RECORDS, multiple=RECORDS)]
+
 
 class Way(NamedTuple):
     """One way to train: a game of a toy, played by a rule."""
@@ -39,9 +42,9 @@ class Way(NamedTuple):
 class ToySettings:
     """What every reproduction on toy data can vary."""
 
-    seeds: Annotated[int, partial(check_whole, least=1, most=10**6)] = 64
+    seeds: Seeds = 64
     """The number of runs of each way to train; seed S is jax.random.key(S)."""
-    steps: Annotated[int, partial(check_whole, least=RECORDS, multiple=RECORDS)] = 50_000
+    steps: Steps = 50_000
     """Steps of a run."""
 
 
@@ -124,6 +127,8 @@ __all__ = [
     "Data",
     "Experiment",
     "Figure",
+    "Seeds",
+    "Steps",
     "ToySettings",
     "Way",
     "covering",

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, Figure, ToySettings, Way, played, players_of, table
+from _claims import TOY_FIGURES, Data, Experiment, Figure, Seeds, Steps, ToySettings, Way, played, players_of, table
 from _experiment import check_known
 from _toys import Toy, perceptron
 from figures import reproductions as figures
@@ -52,9 +52,9 @@ class Settings(ToySettings):
     """What the players minimize; wgan clips D's parameters to 1."""
     methods: Annotated[tuple[str, ...], partial(check_known, known=RULES)] = ("extra",)
     """Who moves when."""
-    seeds: int = 4
+    seeds: Seeds = 4
     """The number of runs of each way to train; seed S is jax.random.key(S)."""
-    steps: int = 10_000
+    steps: Steps = 10_000
     """Steps of a run."""
     full: bool = False
     """The published size."""

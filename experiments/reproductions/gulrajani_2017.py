@@ -16,7 +16,7 @@ from typing import Annotated
 
 import jax
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, ToySettings, Way, played, surfaces, table
+from _claims import TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, played, surfaces, table
 from _experiment import check_known
 from _toys import Toy, perceptron, shown
 
@@ -36,9 +36,9 @@ class Settings(ToySettings):
 
     data: Annotated[str, partial(check_known, known=DATA)] = "ring"
     """The data set."""
-    seeds: int = 8
+    seeds: Seeds = 8
     """The number of runs of each way to train; seed S is jax.random.key(S)."""
-    steps: int = 3000
+    steps: Steps = 3000
     """Steps of a run, of five moves of D and one of G."""
     full: bool = False
     """The published size, with 100,000 steps."""

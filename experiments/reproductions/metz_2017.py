@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, ToySettings, Way, covering, played, table
+from _claims import TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, covering, played, table
 from _toys import Toy, perceptron
 
 from slantgan_jax import Players, datasets, distributions, fields, losses, rules
@@ -35,9 +35,9 @@ ADAM = optax.adam(1e-4, b1=0.5)
 class Settings(ToySettings):
     """Do unrolling and the penalty of Nagarajan & Kolter cover the ring where plain training collapses?"""
 
-    seeds: int = 2
+    seeds: Seeds = 2
     """The number of runs of each way to train; seed S is jax.random.key(S)."""
-    steps: int = 100_000
+    steps: Steps = 100_000
     """Steps of a run."""
 
 

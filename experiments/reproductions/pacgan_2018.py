@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, ToySettings, Way, played, table
+from _claims import TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, played, table
 from _toys import Toy, perceptron
 
 from slantgan_jax import datasets, distributions, rules
@@ -28,9 +28,9 @@ RULE = rules.alternating(optax.adam(1e-3, b1=0.8))
 class Settings(ToySettings):
     """Which of their settings turns one captured mode into six?"""
 
-    seeds: int = 32
+    seeds: Seeds = 32
     """The number of runs of each way to train; seed S is jax.random.key(S)."""
-    steps: int = 10_000
+    steps: Steps = 10_000
     """Steps of a run."""
 
 

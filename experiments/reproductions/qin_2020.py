@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, ToySettings, Way, covering, played, table
+from _claims import TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, covering, played, table
 from _toys import Toy, perceptron
 
 from slantgan_jax import Players, datasets, distributions, fields, rules
@@ -40,9 +40,9 @@ SOLVERS = {
 class Settings(ToySettings):
     """Do steps of Runge-Kutta cover the grid of sixteen modes, with opponents that are frozen and that move?"""
 
-    seeds: int = 16
+    seeds: Seeds = 16
     """The number of runs of each way to train; seed S is jax.random.key(S)."""
-    steps: int = 30_000
+    steps: Steps = 30_000
     """Steps of a run."""
 
 

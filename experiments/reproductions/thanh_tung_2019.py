@@ -16,7 +16,7 @@ from pathlib import Path
 
 import jax
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, ToySettings, Way, covering, played, table
+from _claims import TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, covering, played, table
 from _toys import Toy, perceptron
 
 from slantgan_jax import datasets, distributions, games, penalties, rules
@@ -37,9 +37,9 @@ TOY = Toy(
 class Settings(ToySettings):
     """Does training converge with a gradient penalty to norm 0, and not with one to norm 1?"""
 
-    seeds: int = 16
+    seeds: Seeds = 16
     """The number of runs of each way to train; seed S is jax.random.key(S)."""
-    steps: int = 20_000
+    steps: Steps = 20_000
     """Steps of a run."""
 
 

@@ -66,14 +66,14 @@ SCRIPTS = {
     "critical_penalty": Script(
         "--learning-rate 1", "--learning-rate 2", "--learning-rate is 2.0: give a finite number from 0.001 to 1",
     ),
-    "daskalakis_2018": Script("--steps 40", "--steps 19", "--steps is 19: give a whole number from 20 up"),
+    "daskalakis_2018": Script("--steps 40", "--steps 19", "--steps is 19: give a whole number from 20 to"),
     "dirac_gan": Script(
         "--steps 100 --methods R1", "--learning-rate 2", "--learning-rate is 2.0: give a finite number from 0.001",
     ),
     "does_it_converge": Script(
         "--epochs 2000 --replicas 2", "--epochs 2500", "--epochs is 2500: give a multiple of 1000 from 2000",
     ),
-    "gidel_2019": Script("--steps 20", "--steps 19", "--steps is 19: give a whole number from 20 up"),
+    "gidel_2019": Script("--steps 20", "--steps 19", "--steps is 19: give a whole number from 20 to"),
     "latent_noise": Script("--replicas 2 --steps 50 --learning-rates 0.1", "--replicas 1", "--replicas is 1"),
     "loss_vs_distance": Script(
         "--seeds 2 --transported 10", "--seeds 1", "--seeds is 1: give a whole number from 2 to 100000",
@@ -95,6 +95,9 @@ SCRIPTS = {
         "--record-every is 7: give a positive divisor of the 10 epochs", out="out.zarr", figures="out-figures",
         interrupted="sweep.computed",
     ),
+    "benchmark_toys": Script(
+        "--sizes 4x16 --batches 8 --seeds 2 --repeats 1 --seconds 1", "--repeats 0", "--repeats is 0",
+    ),
     "toy_gan": Script("--seeds 2 --steps 50", "--data squares", "--data has 'squares': choose from 'ring', "),
     "train": Script("--epochs 2", "--epochs -3", "--epochs is -3: give a whole number from 1 to 100000000"),
     "tutorial": Script("--epochs 2", "--learning-rate nan", "--learning-rate is nan: give a positive, finite number"),
@@ -108,6 +111,7 @@ TOY_REPRODUCTIONS = {
     if "from _claims import" in path.read_text()  # those on toy data have the same options
 }
 SCRIPTS |= TOY_REPRODUCTIONS
+LONG = {*TOY_REPRODUCTIONS, "benchmark_toys"}
 
 
 class Ran(NamedTuple):
@@ -155,7 +159,7 @@ def tiny(run_json):
 
 
 def cost_of(name):
-    return [] if name in QUICK else [pytest.mark.long if name in TOY_REPRODUCTIONS else pytest.mark.slow]
+    return [] if name in QUICK else [pytest.mark.long if name in LONG else pytest.mark.slow]
 
 
 def listed(names, **marks):
