@@ -434,9 +434,9 @@ PLACES = {
     "a name with a zero": ("x\0y", "store is 'x\\x00y'"),
     "bytes": (b"x", "store is b'x'"),
     "nobody's home": ("~nobody-of-this-name/x", "Could not determine home directory"),
-    "a kind that nobody knows": ("nowhere://x", "Protocol not known: nowhere"),
+    "a kind that nobody knows": ("nowhere://x", "fsspec knows no nowhere://"),
     "a name that is too long": ("n" * 300, "File name too long"),
-    "below a device": ("/dev/null/x", "cannot be made or read"),
+    "below a device": ("/dev/null/x", "cannot be made"),
 }
 
 
