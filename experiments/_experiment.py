@@ -254,7 +254,7 @@ def checked(settings: Any) -> None:
 
 
 check_within = check_number
-check_positive = partial(check_number, positive=True)
+check_positive = partial(check_number, least=1e-30, most=1e30)  # what float32 has, too
 
 
 def check_whole(name: str, value: int, least: int, most: int = LARGEST, multiple: int = 1) -> None:

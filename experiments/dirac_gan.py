@@ -31,6 +31,10 @@ ORIGIN = Players(0.0, 0.0)
 CIRCLE = "non-saturating, simultaneous"
 
 
+def check_form(option: str, name: str) -> None:
+    check_known(option, name, closed_forms(0.1))
+
+
 @dataclass(frozen=True)
 class Settings:
     """Which GAN training methods converge, on the Dirac-GAN: from spectra and from runs."""
@@ -39,12 +43,8 @@ class Settings:
     """Of both players' gradient descent, from 0.001 to 1."""
     steps: Annotated[int, partial(check_whole, least=100, most=10_000_000, multiple=100)] = 40_000
     """Of each run, a multiple of 100; slow methods need about 400 / learning_rate²."""
-    methods: tuple[str, ...] = ()
+    methods: Annotated[tuple[str, ...] | None, check_form] = None
     """Names of methods, as the printed table has them; all if none is given."""
-
-    def check(self) -> None:
-        if self.methods:
-            check_known("--methods", self.methods, closed_forms(self.learning_rate))
 
 
 def compute(settings: Settings, out: Path) -> Data:

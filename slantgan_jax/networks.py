@@ -244,6 +244,8 @@ def _layers(init: Initializer, sizes: tuple[int, ...], key: PRNGKey) -> tuple[La
 def _perceptron(
     activation: Callable[[jax.Array], jax.Array], batch_norm: bool, layers: tuple[Layer, ...], inputs: ArrayLike
 ) -> jax.Array:
+    if not isinstance(layers, tuple) or not layers or not all(isinstance(layer, Layer) for layer in layers):
+        raise ValueError(f"the parameters are {shown(layers)}: give what the network's init makes")
     if not is_numeric(inputs) or np.shape(inputs) != layers[0].weights.shape[1:]:
         raise ValueError(
             f"the network takes an input of shape {layers[0].weights.shape[1:]}, got {shown(inputs)} of shape "

@@ -39,6 +39,8 @@ class Penalty(NamedTuple):
 
     def __call__(self, logit: Callable[[Image], jax.Array], inputs: PenaltyInputs) -> jax.Array:
         """The value of the penalty, a scalar."""
+        check_function("logit", logit, "image")
+        check_kind("inputs", inputs, PenaltyInputs)
         return self.loss(logit, inputs)
 
 

@@ -25,6 +25,9 @@ QUIET = "#6b7280"
 
 def new_figure(width: float, height: float, dpi: int = 130) -> Figure:
     """An empty figure of `width` × `height` inches."""
+    for what, value in (("width", width), ("height", height), ("dpi", dpi)):
+        if not isinstance(value, int | float | np.number) or not 0 < value < math.inf:
+            raise ValueError(f"the figure's {what} is {value!r}: give a positive number")
     figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -34,6 +37,7 @@ def faces(
     panel: Panel, images: np.ndarray, columns: int, labels: Sequence[str] = (), title: str = "", numbers: bool = True
 ) -> None:
     """Draws `[n, pixels]` images in a grid; dark is 1. `labels` stand below, `numbers` in the pixels."""
+    _check_kind("the panel", panel, Panel, "Figure or SubFigure")
     images = np.asarray(images)
     if images.ndim != 2 or not isinstance(columns, int) or columns < 1:
         raise ValueError(
@@ -53,6 +57,7 @@ def faces(
 
 def face(ax: Axes, image: np.ndarray, numbers: bool = True) -> None:
     """Draws one `[pixels]` image; dark is 1."""
+    _check_kind("ax", ax, Axes, "Axes")
     image = np.asarray(image)
     side = math.isqrt(image.size)
     if side * side != image.size or image.dtype.kind not in "biuf":
@@ -75,6 +80,10 @@ def face(ax: Axes, image: np.ndarray, numbers: bool = True) -> None:
 
 def network(panel: Panel, generator: Any, discriminator: Any, title: str = "") -> None:
     """Both networks as a graph from the latent z to D's verdict; line width is a weight's size, color its sign."""
+    _check_kind("the panel", panel, Panel, "Figure or SubFigure")
+    for what, value, part in (("generator", generator, "biases"), ("discriminator", discriminator, "bias")):
+        if not hasattr(value, "weights") or not hasattr(value, part):
+            raise ValueError(f"the {what} is {str(value)[:60]!r}: give one with weights and {part}")
     if not np.shape(generator.weights) == np.shape(discriminator.weights):
         raise ValueError(
             f"generator has weights of shape {np.shape(generator.weights)}, and discriminator "
@@ -160,6 +169,11 @@ def network(panel: Panel, generator: Any, discriminator: Any, title: str = "") -
     ax.axis("off")
     if title:
         panel.suptitle(title, fontsize=11)
+
+
+def _check_kind(what: str, value: Any, kind: Any, name: str) -> None:
+    if not isinstance(value, kind):
+        raise ValueError(f"{what} is {str(value)[:60]!r}: give a {name} of matplotlib")
 
 
 def _sign(value: float) -> str:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from slantgan_jax.checks import check_count, check_function, check_key, check_kind, check_players, shown
+from slantgan_jax.checks import check_count, check_function, check_key, check_kind, check_players, is_numeric, shown
 from slantgan_jax.distributions import DRAWS
 from slantgan_jax.games import Game, check_game
 from slantgan_jax.numerics import as_float
@@ -111,7 +111,10 @@ def train(
 
 def is_finite(players: Any) -> jax.Array:
     """Whether every parameter is a number of size at most `DIVERGENCE_BOUND`: a boolean scalar."""
-    return jnp.stack([(jnp.abs(leaf) <= DIVERGENCE_BOUND).all() for leaf in jax.tree.leaves(players)]).all()
+    leaves = jax.tree.leaves(players)
+    if not leaves or not all(map(is_numeric, leaves)):
+        raise ValueError(f"players is {shown(players)}: give a pytree of numbers")
+    return jnp.stack([(jnp.abs(leaf) <= DIVERGENCE_BOUND).all() for leaf in leaves]).all()
 
 
 def _train(
@@ -144,7 +147,7 @@ def _train(
             lambda pair, _: ((advance(pair[0]), pair[0]), None), pair, length=record_every
         )
         sample = rule.sample(game, key_latent, before.step)
-        return state, record(StepInfo(rule.players(state), state, sample, before.step, before)) if record else None
+        return state, _recorded(record, StepInfo(rule.players(state), state, sample, before.step, before))
 
     if record is None:
         state, history = jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)
@@ -155,6 +158,14 @@ def _train(
     for leaf in jax.tree.leaves(state.extra):
         finite &= jnp.isfinite(leaf).all()
     return TrainResult(players, state, finite, history)
+
+
+def _recorded(record: Callable[[StepInfo], Any] | None, info: StepInfo) -> Any:
+    found = record(info) if record else None
+    for leaf in jax.tree.leaves(found):
+        if not hasattr(leaf, "dtype") and not is_numeric(leaf):
+            raise ValueError(f"record returns {shown(leaf)}: return arrays, or a pytree of them")
+    return found
 
 
 def _check_lengths(game: Game, rule: Rule, steps: int, state: State | None) -> None:

@@ -55,7 +55,7 @@ def box_counts(marked: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
       ValueError: a size below 1.
     """
     marked = np.asarray(marked)
-    if marked.ndim != 2 or not isinstance(sizes, Sequence | np.ndarray):
+    if marked.ndim != 2 or not isinstance(sizes, Sequence | np.ndarray) or not len(sizes):
         raise ValueError(
             f"a picture of shape {marked.shape} and sizes {shown(sizes)}: give [n, m], and a list of sizes"
         )

@@ -35,13 +35,16 @@ def located(store: Path | str) -> Path | str:
     wrong = not isinstance(store, str | Path) or not name.isprintable()
     if wrong or (not rest.strip("/") if separator else not name):
         raise ValueError(f"store is {shown(store)}: give a path or a URL")
+    if not separator and ":/" in name and name.partition(":/")[0] in fsspec.available_protocols():
+        raise ValueError(f"store is {shown(name)}: give a path, or a URL with ://")
     if not separator or kind in ("file", "local"):
         try:
             place = Path(rest or name).expanduser().absolute()
             place.exists()  # which fails for a name that is too long
             return place
         except (RuntimeError, OSError) as error:
-            raise ValueError(f"store is {shown(name)} ({error}): give another") from None
+            why = getattr(error, "strerror", None) or error
+            raise ValueError(f"store is {shown(name)} ({why}): give another") from None
     if kind not in fsspec.available_protocols():
         raise ValueError(f"store is {name!r}: fsspec knows no {kind}://, give a path or another URL")
     try:
@@ -194,10 +197,10 @@ def _client(where: Path | str) -> Iterator[None]:
     """The errors of an object store's client are `OSError`s in one line."""
     try:
         yield
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise
     except Exception as error:
         if isinstance(where, Path):
             raise
         said = " ".join(str(error).split()) or type(error).__name__
-        raise OSError(f"{where} cannot be reached ({said})") from error
+        raise OSError(f"{where} cannot be reached ({said}): name another place, or mend that") from error

@@ -55,6 +55,7 @@ from slantgan_jax.analysis import (
     trajectories,
     transport,
 )
+from slantgan_jax.training import is_finite
 from tests.answers import assert_answers
 
 NAN, INF = float("nan"), float("inf")
@@ -174,6 +175,8 @@ ROWS = [
         "what init returns is <function",
     ),
     (lambda: PERCEPTRON.init(0), "key is 0"),
+    (lambda: PERCEPTRON.apply(None, np.ones(3)), "the parameters are None"),
+    (lambda: PERCEPTRON.apply(np.ones(3), PERCEPTRON.init(jax.random.key(0))), "the parameters are array("),
     (lambda: PERCEPTRON.apply(PERCEPTRON.init(jax.random.key(0)), np.ones((4, 3))), "input of shape (3,), got array("),
     # losses and penalties
     (lambda: losses.smoothed(losses.non_saturating, 0.9), "smoothing is 0.9"),
@@ -188,6 +191,8 @@ ROWS = [
     (lambda: penalties.r1(None), "strength of r1 is None"),
     (lambda: penalties.r1((0.1, 0.2)), "strength of r1 is (0.1, 0.2)"),
     (lambda: penalties.r1(np.array([1.0, 2.0])), "strength of r1 is array([1., 2.])"),
+    (lambda: penalties.r1(1.0)(None, None), "logit is None"),
+    (lambda: penalties.r1(1.0)(jnp.sum, None), "inputs is None"),
     (lambda: penalties.r1(True), "strength of r1 is True"),
     (lambda: penalties.r2(INF), "strength of r2 is inf"),
     (lambda: penalties.zero_centered(NAN), "strength of zero_centered is nan"),
@@ -368,6 +373,9 @@ ROWS = [
     (lambda: trained(steps=5, record_every=0), "record_every is 0"),
     (lambda: trained(steps=5, record_every=2), "positive divisor of the 5"),
     (lambda: trained(record=5), "record is 5: give a function of (info)"),
+    (lambda: trained(record=lambda info: "loss"), "record returns 'loss': return arrays"),
+    (lambda: is_finite(None), "players is None"),
+    (lambda: is_finite({"x": "a"}), "players is {'x': 'a'}"),
     (lambda: trained(record=lambda: 0), "give a function of (info)"),
     (lambda: trained(players=5), "players is 5"),
     (lambda: trained(players=ZERO.generator), "players is Generator("),
@@ -401,6 +409,15 @@ ROWS = [
     (lambda: numerics.as_float("a"), "a value is 'a': give numbers"),
     # plots
     (lambda: plots.faces(Figure(), FACES, 0), "columns is 0"),
+    (lambda: plots.faces(None, FACES, 1), "the panel is 'None'"),
+    (lambda: plots.face(None, FACES[0]), "ax is 'None'"),
+    (lambda: plots.new_figure(0, 1), "the figure's width is 0"),
+    (lambda: plots.new_figure(1, NAN), "the figure's height is nan"),
+    (lambda: plots.new_figure("a", 1), "the figure's width is 'a'"),
+    (lambda: plots.new_figure(1, 1, dpi=-1), "the figure's dpi is -1"),
+    (lambda: plots.network(None, STACKED.generator, STACKED.discriminator), "the panel is 'None'"),
+    (lambda: plots.network(Figure(), STACKED, STACKED.discriminator), "the generator is 'Players"),
+    (lambda: plots.network(Figure(), STACKED.generator, STACKED.generator), "the discriminator is 'Generator"),
     (lambda: plots.faces(Figure(), np.zeros(4), 1), "images have the shape (4,)"),
     (lambda: plots.face(Figure().subplots(), np.zeros(5)), "the image has the shape (5,)"),
     (lambda: plots.network(Figure(), STACKED.generator, networks.from_vector(np.zeros(28), stacked=True)[1]), "(4,)"),

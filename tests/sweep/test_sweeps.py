@@ -434,6 +434,7 @@ PLACES = {
     "a name with a zero": ("x\0y", "store is 'x\\x00y'"),
     "bytes": (b"x", "store is b'x'"),
     "nobody's home": ("~nobody-of-this-name/x", "Could not determine home directory"),
+    "a URL with one slash": ("memory:/x", "store is 'memory:/x': give a path, or a URL with ://"),
     "a kind that nobody knows": ("nowhere://x", "fsspec knows no nowhere://"),
     "a name that is too long": ("n" * 300, "File name too long"),
     "below a device": ("/dev/null/x", "cannot be made"),
