@@ -80,6 +80,7 @@ class Experiment:
       exports: names of further files to functions of the data, whose results `write` writes.
       x64: whether everything is computed in float64.
       devices: how many CPU devices to use; None for one on each core, 0 to leave JAX as it is.
+      fused: whether the steps are of scalars, see `use_every_core`; False for games of networks of many units.
       stale: names of files of earlier results, besides the exports, that these results replace by none.
     """
 
@@ -92,6 +93,7 @@ class Experiment:
     exports: Mapping[str, Callable[[Data], Any]] = field(default_factory=dict)
     x64: bool = True
     devices: int | None = 1
+    fused: bool = True
     stale: tuple[str, ...] = ()
 
     def main(self) -> None:
@@ -119,7 +121,7 @@ class Experiment:
             raise ValueError(f"--out {out} has no data.json to plot: run without --plot-only first")
         checked(settings)
         if not plot_only:
-            start_jax(self.devices)
+            start_jax(self.devices, self.fused)
         with (
             atomic_folder(out, (*self.stale, *self.exports)) as folder,
             jax.enable_x64(self.x64),
@@ -153,7 +155,7 @@ class Experiment:
             draw(folder / name, figure, data)
 
 
-def start_jax(devices: int | None) -> None:
+def start_jax(devices: int | None, fused: bool = True) -> None:
     """Starts JAX on so many CPU devices; None for one on each core, 0 to leave it as it is.
 
     Raises:
@@ -161,7 +163,7 @@ def start_jax(devices: int | None) -> None:
     """
     if devices != 0:
         with contextlib.suppress(RuntimeError):  # JAX is running already, as in a test
-            use_every_core(devices)
+            use_every_core(devices, fused=fused)
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:

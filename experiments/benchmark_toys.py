@@ -81,7 +81,7 @@ def measured(row: str, size: str, batch: int, settings: Settings) -> dict[str, f
 def worker(row: str, size: str, batch: int, seeds: int, seconds: float) -> None:
     """Prints the seconds that the first call of a row takes, and the microseconds a GAN and step of later ones."""
     if row == "sweep":
-        use_every_core()
+        use_every_core(fused=False)
     play = {"sweep": by_sweep, "products": products, "JAX by hand": by_hand, "PyTorch by hand": in_torch}[row]
     run = play(SIZES[size], batch, seeds)
     start = time.perf_counter()

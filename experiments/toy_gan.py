@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _experiment import Data, Experiment, check_known, check_positive, check_whole
+from _experiment import Data, Experiment, check_known, check_positive, check_whole, check_within
 from _methods import ORDERS
 from _toys import ATTRS, DESCENTS, DIMS, TOY_METHODS, Toy, perceptron, shown, summary
 from figures import toy_gan as figures
@@ -40,7 +40,7 @@ class Settings:
     """The data set: a published variant, or ring (that of Metz' paper), grid or roll (Gulrajani's)."""
     method: Annotated[str, partial(check_known, known=TOY_METHODS)] = "plain"
     """How the game is played."""
-    strength: float | None = None
+    strength: Annotated[float | None, partial(check_within, least=0)] = None
     """Of the method; by default the middle one of those that comparisons try."""
     objective: Annotated[str, partial(check_known, known=losses.OBJECTIVES)] = "non-saturating"
     """What the players minimize."""
@@ -58,9 +58,9 @@ class Settings:
     """Real and generated points in a minibatch."""
     latents: Annotated[int, AT_LEAST_ONE] = 16
     """Standard-normal numbers that G is given."""
-    generator: Annotated[tuple[int, ...], AT_LEAST_ONE] = (64, 64)
+    generator: tuple[int, ...] = (64, 64)
     """The widths of G's hidden layers."""
-    discriminator: Annotated[tuple[int, ...], AT_LEAST_ONE] = (64, 64)
+    discriminator: tuple[int, ...] = (64, 64)
     """The widths of D's hidden layers."""
     activation: Annotated[str, partial(check_known, known=ACTIVATIONS)] = "relu"
     """Of the hidden layers."""
@@ -72,6 +72,11 @@ class Settings:
     """How many points D judges at once (PacGAN)."""
     independent_latents: bool = False
     """Let G's loss have latents of its own."""
+
+    def check(self) -> None:
+        for option, widths in (("--generator", self.generator), ("--discriminator", self.discriminator)):
+            for width in widths:
+                check_whole(option, width, 1)
 
 
 def toy_of(settings: Settings) -> Toy:
@@ -159,7 +164,7 @@ def answer(data: Data) -> str:
 
 EXPERIMENT = Experiment(
     "toy_gan", Settings, compute, answer, figures.of, exports={"training.gif": figures.animation},
-    x64=False, devices=None,
+    x64=False, devices=None, fused=False,
 )  # fmt: skip
 
 if __name__ == "__main__":

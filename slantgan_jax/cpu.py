@@ -1,10 +1,10 @@
-"""Settings that make a CPU train thousands of runs at the speed of the hardware."""
+"""Settings that make a CPU train many runs at the speed of the hardware."""
 
 import os
 
 import jax
 
-from slantgan_jax.checks import check_count
+from slantgan_jax.checks import check_count, check_flag
 
 XLA_FLAGS = (  # the options that begin with a dash are LLVM's
     "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion,xla_cpu_small_while_loop_byte_threshold=16777216"
@@ -13,7 +13,7 @@ XLA_FLAGS = (  # the options that begin with a dash are LLVM's
 )
 
 
-def use_every_core(count: int | None = None) -> None:
+def use_every_core(count: int | None = None, *, fused: bool = True) -> None:
     """Makes one JAX device of each CPU core, and lets XLA fuse a whole training step into a few vectorized loops.
 
     Call it before JAX is first used: it sets `XLA_FLAGS` in the process's environment and `jax_num_cpu_devices`. It
@@ -21,15 +21,18 @@ def use_every_core(count: int | None = None) -> None:
 
     Args:
       count: the number of devices; by default the number of cores that the process may use.
+      fused: whether to set the flags. They make steps of scalars, as the tutorial's are, several times as fast, and
+        steps of networks of many units slower; give False for those.
 
     Raises:
-      ValueError: `count` is not a positive whole number.
+      ValueError: `count` is not a positive whole number, or `fused` is no boolean.
       RuntimeError: JAX is already running (from JAX).
     """
     if count is not None:
         check_count("count", count)
+    check_flag("fused", fused)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jax.config.update("jax_num_cpu_devices", cores if count is None else count)
     flags = os.environ.get("XLA_FLAGS", "")
-    if XLA_FLAGS not in flags:  # a parent process may have set them
+    if fused and XLA_FLAGS not in flags:  # a parent process may have set them
         os.environ["XLA_FLAGS"] = f"{flags} {XLA_FLAGS}".strip()

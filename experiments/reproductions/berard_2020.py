@@ -127,7 +127,7 @@ def answer(data: Data) -> str:
 EXPERIMENT = Experiment(
     "reproductions/berard_2020", Settings, compute, answer,
     TOY_FIGURES | {"landscape.png": Figure(figures.landscape, size=figures.size)},
-    partial(table, CLAIM), x64=False, devices=None,
+    partial(table, CLAIM), x64=False, devices=None, fused=False,
 )  # fmt: skip
 
 if __name__ == "__main__":

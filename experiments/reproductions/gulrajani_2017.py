@@ -82,7 +82,7 @@ def answer(data: Data) -> str:
 
 EXPERIMENT = Experiment(
     "reproductions/gulrajani_2017", Settings, compute, answer, TOY_FIGURES, partial(table, CLAIM),
-    x64=False, devices=None,
+    x64=False, devices=None, fused=False,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def compute(settings: Settings, out: Path) -> Data:
 
 EXPERIMENT = Experiment(
     "reproductions/mescheder_2017", Settings, compute, partial(covering, better=("consensus",)), TOY_FIGURES,
-    partial(table, CLAIM), x64=False, devices=None,
+    partial(table, CLAIM), x64=False, devices=None, fused=False,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ EXPERIMENT = Experiment(
     partial(table, CLAIM),
     x64=False,
     devices=None,
+    fused=False,
 )
 
 if __name__ == "__main__":

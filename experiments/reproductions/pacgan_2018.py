@@ -75,7 +75,15 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "reproductions/pacgan_2018", Settings, compute, answer, TOY_FIGURES, partial(table, CLAIM), x64=False, devices=None
+    "reproductions/pacgan_2018",
+    Settings,
+    compute,
+    answer,
+    TOY_FIGURES,
+    partial(table, CLAIM),
+    x64=False,
+    devices=None,
+    fused=False,
 )
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ EXPERIMENT = Experiment(
     partial(table, CLAIM),
     x64=False,
     devices=None,
+    fused=False,
 )
 
 if __name__ == "__main__":

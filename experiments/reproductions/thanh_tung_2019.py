@@ -68,7 +68,7 @@ def compute(settings: Settings, out: Path) -> Data:
 BETTER = ("0-GP of ℓ", "0-GP of σ(ℓ)")
 EXPERIMENT = Experiment(
     "reproductions/thanh_tung_2019", Settings, compute, partial(covering, better=BETTER), TOY_FIGURES,
-    partial(table, CLAIM), x64=False, devices=None,
+    partial(table, CLAIM), x64=False, devices=None, fused=False,
 )  # fmt: skip
 
 if __name__ == "__main__":

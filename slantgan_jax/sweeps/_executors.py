@@ -32,9 +32,9 @@ def packed(task: Task) -> bytes:
         from cloudpickle import dumps  # takes functions of notebooks and scripts, too
     except ImportError:
         from pickle import dumps
-    every_core = cpu.XLA_FLAGS in os.environ.get("XLA_FLAGS", "")
+    every_core, fused = jax.config.jax_num_cpu_devices > 0, cpu.XLA_FLAGS in os.environ.get("XLA_FLAGS", "")
     try:
-        return pickle.dumps((every_core, jnp.result_type(float) == jnp.float64, dumps(task)))
+        return pickle.dumps((every_core or fused, fused, jnp.result_type(float) == jnp.float64, dumps(task)))
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise ValueError(
             f"the run cannot be sent to the executor's processes ({error}): install cloudpickle, or give a "
@@ -93,9 +93,9 @@ def _compute(payload: bytes, where: Path | str, layout: Layout, before: Layout, 
 @functools.lru_cache(maxsize=4)
 def _traced(payload: bytes) -> tuple[bool, Layout, dict[str, Program]]:
     """Whether a task is in 64 bits, its layout and its programs, as this process traces it."""
-    every_core, x64, task = pickle.loads(payload)
+    every_core, fused, x64, task = pickle.loads(payload)
     if every_core:
         with contextlib.suppress(RuntimeError):  # JAX is running already; if other flags matter, the store tells
-            cpu.use_every_core()
+            cpu.use_every_core(fused=fused)
     with jax.enable_x64(x64):
         return x64, *_checks.layout_of(pickle.loads(task))

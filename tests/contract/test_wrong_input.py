@@ -406,6 +406,7 @@ ROWS = [
     (lambda: runs.scalars(ZERO, None), "game is None"),
     (lambda: cpu.use_every_core(0), "count is 0"),
     (lambda: cpu.use_every_core("2"), "count is '2'"),
+    (lambda: cpu.use_every_core(fused=1), "fused is 1"),
     (lambda: numerics.as_float("a"), "a value is 'a': give numbers"),
     # plots
     (lambda: plots.faces(Figure(), FACES, 0), "columns is 0"),

@@ -1,8 +1,10 @@
 """Wrong values of options, and what is said of them; `test_cli.py` has how a script ends then."""
 
 import importlib
+from pathlib import Path
 
 import pytest
+from _experiment import checked
 
 from tests.answers import assert_answers
 
@@ -80,6 +82,11 @@ WRONG = [
     ("sweep", "--seeds 99999999999", "--seeds is 99999999999"),
     ("sweep", "--seeds 9999999 --learning-rate-range 0.1 1 9999", "--seeds is 9999999, which makes 99989990001 runs"),
     ("sweep", "--sedes 5", "Unrecognized options: --sedes"),
+    ("toy_gan", "--data rings", "--data has 'rings': choose from 'ring'"),
+    ("toy_gan", "--steps 120", "--steps is 120: give a multiple of 50"),
+    ("toy_gan", "--generator 64 0", "--generator is 0: give a whole number from 1"),
+    ("toy_gan", "--batch 0", "--batch is 0"),
+    ("toy_gan", "--strength nan", "--strength is nan"),
     ("train", "--learning-rate inf", "--learning-rate is inf"),
     ("train", "--learning-rate 1e39", "--learning-rate is 1e+39: give a finite number from 1e-30 to 1e+30"),
     ("bilinear", "--methods", "--methods names none"),
@@ -186,3 +193,13 @@ def test_a_wrong_value_is_named_and_nothing_is_written(name, arguments, message,
         parse([*arguments.split(), "--out", str(tmp_path / "out")])
     assert_answers(caught.value, message, most=500)  # it has names to choose from
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_the_default_settings_pass_their_own_checks():
+    folder = Path(importlib.import_module("_experiment").__file__).parent
+    names = {path.stem for path in folder.rglob("[a-z]*.py") if path.parent.name in ("experiments", "reproductions")}
+    scripts = map(importlib.import_module, sorted(names - {"spectrum"}))  # it needs weights
+    settings = [script.EXPERIMENT.settings() for script in scripts if hasattr(script, "EXPERIMENT")]
+    for one in settings:
+        checked(one)
+    assert len(settings) > 20
