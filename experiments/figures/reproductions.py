@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from figures.toy_gan import cloud
 
-from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, QUIET, Panel
+from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUIET, Panel
 
 DRAWN = 4
 """The first so many seeds are drawn one by one."""
@@ -32,6 +32,21 @@ def samples(figure: Panel, data: dict[str, Any]) -> None:
         line[-1].plot(data["record"], middle, color=GENERATOR)
         line[-1].set(xlabel="step", ylabel=measure.replace("_", " "), ylim=(0, None))
         line[-1].set_title("median over seeds, and 10 to 90 %", fontsize=8)
+    figure.suptitle(data["answer"], fontsize=11)
+
+
+def spectra(figure: Panel, data: dict[str, Any]) -> None:
+    """A row for each way to train: leading eigenvalues of the flows of two fields at the ends of some runs."""
+    rows = data["ways"]
+    axes = figure.subplots(len(rows), 2, squeeze=False)
+    for (name, way), line in zip(rows.items(), axes, strict=True):
+        for ax, (field, numbers) in zip(line, way["spectra"].items(), strict=True):
+            for color, run in zip((GENERATOR, DISCRIMINATOR, POSITIVE, NEGATIVE), numbers, strict=False):
+                ax.plot(*run.T, ".", color=color)
+            ax.axvline(0, color=QUIET, linewidth=0.8)
+            ax.set(xlabel="real part", ylabel="imaginary part", title=f"flow of {field}, after training with {name}")
+            ax.set_xscale("symlog", linthresh=0.1)
+            ax.set_yscale("symlog", linthresh=0.1)
     figure.suptitle(data["answer"], fontsize=11)
 
 
