@@ -164,6 +164,7 @@ def start_jax(devices: int | None, fused: bool = True) -> None:
     if devices != 0:
         with contextlib.suppress(RuntimeError):  # JAX is running already, as in a test
             use_every_core(devices, fused=fused)
+    jax.config.update("jax_random_seed_offset", 0)  # a seed is the key that it says
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:

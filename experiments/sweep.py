@@ -7,6 +7,7 @@ See docs/sweeps.md.
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ from slantgan_jax import losses, sweep, sweeps
 from slantgan_jax.runs import ATTRS, DIMS, EPOCHS, SCALARS, one_rate, two_rates
 
 MOST_RUNS = 10**9
+DASK_SECONDS = 10
+"""How long a scheduler has to answer."""
+
 MOST_DEVICES = max(64, os.cpu_count() or 1)
 TWO_TERMS = [name for name, objective in losses.OBJECTIVES.items() if len(objective.discriminator) > 1]
 """The objectives that the tutorial's order can minimize."""
@@ -103,9 +107,13 @@ def parse(arguments: list[str] | None = None) -> xr.Dataset:
 
 
 def folder_of_figures(store: str) -> Path:
-    """x-figures for the store x.zarr, and x.figures for a store x of any other name."""
+    """x-figures for the store x.zarr, and x.figures for a store x of any other name.
+
+    It is beside the store; for an object store it is here, and its name has the whole URL.
+    """
     try:
-        path = Path(store.rpartition("/")[2]) if "://" in store else Path(store).expanduser()
+        local = store.removeprefix("file://").removeprefix("localhost").rstrip("/")
+        path = Path(re.sub("[:/]+", "-", local)) if "://" in local else Path(local).expanduser()
         return path.with_name(f"{path.stem}-figures" if path.suffix == ".zarr" else f"{path.name}.figures")
     except (RuntimeError, ValueError):  # nobody's home, or a path without a name
         raise ValueError(f"--out is {store!r}, where no store can be: name another") from None
@@ -148,7 +156,7 @@ def executor_of(settings: Settings) -> Iterator[Executor | None]:
             if settings.dask is not None:
                 from distributed import Client
 
-                executor = stack.enter_context(Client(settings.dask)).get_executor()
+                executor = stack.enter_context(Client(settings.dask, timeout=DASK_SECONDS)).get_executor()
             elif settings.slurm:
                 from submitit import AutoExecutor
 

@@ -32,7 +32,7 @@ class Settings:
 
     seed: Annotated[int, partial(check_whole, least=0, most=2**32 - 1)] = 42
     """The seed of the random source."""
-    learning_rate: Annotated[float, check_positive] = 0.01
+    learning_rate: Annotated[float, partial(check_positive, most=1e308)] = 0.01
     """The learning rate of both players' gradient descent."""
     epochs: Annotated[int, partial(check_whole, least=1, most=1_000_000)] = 1000
     """Passes over the five faces."""

@@ -57,6 +57,7 @@ def mixture(
         partial(_mixture_draw, places, deviation, None if stratified else shares),
         log_density=partial(_mixture_log_density, places, deviation, shares),
         modes=lambda: Modes(as_float(places), as_float(shares), as_float(deviation)),
+        period=len(places) if stratified else 1,
     )
 
 

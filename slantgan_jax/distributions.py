@@ -67,6 +67,7 @@ class Distribution(NamedTuple):
       log_density: `value -> ln p(value)`, a scalar, exact, for one value of the structure and shape of a draw. None if
         it is not known.
       modes: `() -> Modes`, if it is a mixture of normal distributions.
+      period: of draws in turn, as those of `cyclic`, after how many they begin again; 1 if draws are independent.
     """
 
     sample: Callable[[PRNGKey, ArrayLike, ArrayLike], Any]
@@ -75,6 +76,7 @@ class Distribution(NamedTuple):
     length: int = DRAWS
     log_density: Callable[[Any], jax.Array] | None = None
     modes: Callable[[], Modes] | None = None
+    period: int = 1
 
 
 def uniform(nodes: int = UNIFORM_NODES) -> Distribution:
@@ -123,7 +125,8 @@ def cyclic(dataset: Image) -> Distribution:
     Raises:
       ValueError: the data set has no items, or its leaves have different lengths.
     """
-    return Distribution(partial(_cyclic_item, dataset, _count(dataset)), partial(_all_items, dataset))
+    count = _count(dataset)
+    return Distribution(partial(_cyclic_item, dataset, count), partial(_all_items, dataset), period=count)
 
 
 def resampled(dataset: Image) -> Distribution:
@@ -163,7 +166,10 @@ def packed(distribution: Distribution, count: int) -> Distribution:
     check_count("the count of a block", count)
     check_kind("distribution", distribution, Distribution, "datasets.ring()")
     return Distribution(
-        partial(_block, distribution, count), length=distribution.length // count, modes=distribution.modes
+        partial(_block, distribution, count),
+        length=distribution.length // count,
+        modes=distribution.modes,
+        period=distribution.period // math.gcd(distribution.period, count),
     )
 
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from slantgan_jax.checks import check_number, shown
+from slantgan_jax.checks import check_function, check_number, shown
 
 LogitLoss = Callable[[jax.Array, jax.Array], jax.Array]
 """`(ℓ_real, ℓ_fake) -> loss`, scalars; a term may ignore one of the two."""
@@ -35,6 +35,8 @@ def check_objective(objective: Any) -> None:
             f"objective is {shown(objective)}: give an Objective of a tuple of D's terms and of G's loss, and call the "
             "function that makes one"
         )
+    for loss in (*terms, objective.generator):
+        check_function("a loss of the objective", loss, "real", "fake", such_as="losses.logit_fake")
 
 
 @jax.custom_jvp

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from slantgan_jax.checks import check_function, check_kind, check_number
+from slantgan_jax.checks import check_function, check_kind, check_number, shown
 from slantgan_jax.numerics import safe_norm, squared_norm
 from slantgan_jax.types import Image
 
@@ -88,9 +88,9 @@ def spectral(logit: Callable[[Any, Image], jax.Array]) -> Callable[[Any, Image],
 
         W / σ(W);   one row u: u / ‖u‖₂, so ‖∇ℓ‖ = 1
 
-    Layers are all NamedTuples with `weights` in D. A pytree of pixels is one row. An array of more than two axes is the
-    matrix `[first axis, all others]`. At W = 0 the quotient is 0, with the derivative 0. Miyato et al. 2018
-    (arXiv:1802.05957), eq. 8. The singular value of a matrix is LAPACK's.
+    Layers are all NamedTuples with `weights` in D, and all its matrices have to be in one. A pytree of pixels is one
+    row. An array of more than two axes is the matrix `[first axis, all others]`. At W = 0 the quotient is 0, with the
+    derivative 0. Miyato et al. 2018 (arXiv:1802.05957), eq. 8. The singular value of a matrix is LAPACK's.
     """
     check_function("logit", logit, "discriminator", "image", such_as="networks.logit")
 
@@ -105,6 +105,12 @@ def spectral(logit: Callable[[Any, Image], jax.Array]) -> Callable[[Any, Image],
         return layer._replace(weights=jax.tree.map(lambda w: w * scale, layer.weights))
 
     def normalized(discriminator: Any, image: Image) -> jax.Array:
+        parts = jax.tree.leaves(discriminator, is_leaf=is_layer)
+        if not any(map(is_layer, parts)) or any(jnp.ndim(part) > 1 for part in parts if not is_layer(part)):
+            raise ValueError(
+                f"spectral finds weights that are in no layer of {shown(discriminator)}: give a discriminator of "
+                "NamedTuples with `weights`, as networks.mlp has"
+            )
         return logit(jax.tree.map(normalized_layer, discriminator, is_leaf=is_layer), image)
 
     return normalized

@@ -8,6 +8,7 @@ the field into an update.
 docs/methods.md#rules compares all rules.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -61,6 +62,10 @@ def _present(state: State) -> Any:
     return state.players
 
 
+def _same(step: ArrayLike) -> ArrayLike:
+    return step
+
+
 class Rule(NamedTuple):
     """An update rule, as pure functions.
 
@@ -70,12 +75,17 @@ class Rule(NamedTuple):
       reads: the samples of a step as pairs (n, i): step number t reads sample number n t + i of the game. Moves get one
         sample, or a tuple of as many as there are pairs if these are not ((1, 0),).
       players: `state -> players`, what the rule offers as its result: the present players, or an average.
+      turn: `step -> t`, the number that stands for the step in `reads`.
+      apart: a move sees only one of so many samples in turn. Data that come in turn must not have a common factor with
+        it, or the move would see only a part of them.
     """
 
     init: Callable[[Any], State]
     moves: Callable[[Game], tuple[Move, ...]]
     reads: tuple[tuple[int, int], ...] = ((1, 0),)
     players: Callable[[State], Any] = _present
+    turn: Callable[[ArrayLike], ArrayLike] = _same
+    apart: int = 1
 
     def step(self, game: Game, state: State, sample: Any) -> State:
         """The state after one step: all moves in turn."""
@@ -87,6 +97,13 @@ class Rule(NamedTuple):
 
     def sample(self, game: Game, key: PRNGKey, step: ArrayLike) -> Any:
         """What step number `step` sees: see `reads`."""
+        for name, draw in zip(getattr(game.draws, "_fields", ()), game.draws, strict=True):
+            if draw is not None and math.gcd(self.apart, draw.period) > 1:
+                raise ValueError(
+                    f"the draw {name!r} goes through {draw.period} values in turn, of which a move of this rule, which "
+                    f"reads {self.apart} samples a step, would see only a part: use distributions.resampled"
+                )
+        step = self.turn(step)
         if self.reads == ((1, 0),):
             return game.sample(key, step)
         return tuple(game.sample(key, step * stride + offset) for stride, offset in self.reads)
@@ -155,7 +172,12 @@ def alternating(
     seen = [(len(order), i) if fresh else (order.count(own), order[:i].count(own)) for i, own in enumerate(order)]
     reads = tuple(dict.fromkeys(seen))
     turns = tuple((name, reads.index(read)) for name, read in zip(order, seen, strict=True))
-    return Rule(partial(_init, optimizer), partial(_alternating_moves, optimizer, field, turns, len(reads)), reads)
+    return Rule(
+        partial(_init, optimizer),
+        partial(_alternating_moves, optimizer, field, turns, len(reads)),
+        reads,
+        apart=len(order) if fresh else 1,
+    )
 
 
 def unrolled(optimizer: Optimizer, steps: int, *, fresh: bool = False) -> Rule:
@@ -189,7 +211,8 @@ def unrolled(optimizer: Optimizer, steps: int, *, fresh: bool = False) -> Rule:
             partial(_unrolled_move, optimizer, steps, game, turns[1]),
         )
 
-    return Rule(partial(_init, optimizer), moves, ((2, 0), (2, 1)) if fresh else ((1, 0),))
+    reads = ((2, 0), (2, 1)) if fresh else ((1, 0),)
+    return Rule(partial(_init, optimizer), moves, reads, apart=len(reads))
 
 
 def lazily(rule: Rule, period: int, plain: Game) -> Rule:
@@ -199,7 +222,8 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
 
     This is lazy regularization if the game is `plain` with a penalty of k times the strength: Karras et al. 2020
     (arXiv:1912.04958), section 3.1. The penalty then costs only a k-th of the time, also in a sweep over seeds. `plain`
-    sees the samples of the game.
+    sees the samples of the game. Both go through them by themselves: the game sees sample number t / k, and `plain` the
+    number of its own steps before t.
 
     Raises:
       ValueError: `period` is not a positive whole number; in a step, if the two games have another number of moves.
@@ -220,7 +244,11 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
             )
         return tuple(partial(either, *pair) for pair in zip(full, light, strict=True))
 
-    return rule._replace(moves=moves)
+    def turn(step: ArrayLike) -> ArrayLike:
+        step = jnp.asarray(step)
+        return rule.turn(jnp.where(step % period == 0, step // period, step - step // period - 1))
+
+    return rule._replace(moves=moves, turn=turn)
 
 
 def past_extragradient(
@@ -284,7 +312,7 @@ def extrapolated(
             raise ValueError(f"samples is {samples}: give 1, 2, or {1 + len(game.losses)} for these players")
         return (partial(_extrapolated, optimizer, field, samples, project, game),)
 
-    return Rule(partial(_init, optimizer), moves, reads)
+    return Rule(partial(_init, optimizer), moves, reads, apart=samples)
 
 
 def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike, *, late: bool = False) -> Rule:
@@ -393,26 +421,30 @@ def _check(optimizer: Any, field: Any) -> None:
 
 
 def _check_average(average: Any) -> None:
-    """Raises `ValueError` unless `average` keeps a number that stands still between 0 and itself, and is linear."""
+    """Raises `ValueError` unless `average` comes to a number that stands still, or is it at once, and is linear."""
     try:
         with jax.ensure_compile_time_eval():
-            numbers = jnp.array([1.0, 2.0])
-            mean, state = average.update(numbers, average.init(numbers))
-            for _ in range(2):
+            numbers, made = jnp.array([1.0, 1e6]), []
+            state = average.init(numbers)
+            for _ in range(3):
                 mean, state = average.update(numbers, state)
-            one, two = map(float, mean)
+                made.append(tuple(map(float, mean)))
     except jax.errors.ConcretizationTypeError:  # it depends on a traced number
         return
     except Exception as error:
         what = shortened(str(error))
         raise ValueError(f"{shown(average)} averages nothing ({what}): give optax.ema(0.999) or the like") from error
-    if not (0 <= one <= 1 + 1e-5 and abs(two - 2 * one) < 1e-5):
-        made = f"it makes {one:.3g} of 1 and {two:.3g} of 2"
-        raise ValueError(f"{shown(average)} is no average, for {made}: give optax.ema(0.999) or the like")
+    (first, _), _, (last, many) = made
+    comes = 0 <= first < last < 1 or max(abs(first - 1), abs(last - 1)) < 1e-5
+    if not comes or abs(many / 1e6 - last) > 1e-5:
+        made_of = f"it makes {last:.3g} of 1 and {many:.3g} of 1e6"
+        raise ValueError(f"{shown(average)} is no average, for {made_of}: give optax.ema(0.999) or the like")
 
 
 def _init(optimizer: Optimizer, players: Any) -> State:
     check_players(players)
+    if whole := [leaf for leaf in jax.tree.leaves(players) if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]:
+        raise ValueError(f"players have {shown(whole[0])}, which no gradient can move: give floats")
     each = zip(_each(optimizer, players), players, strict=True)
     states = [_of_optimizer(own.init, number, parameters) for number, (own, parameters) in enumerate(each)]
     return State(players, type(players)(*states), jnp.zeros((), jnp.uint32))

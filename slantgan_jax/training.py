@@ -155,8 +155,9 @@ def _train(
         state, history = jax.lax.scan(chunk, state, length=steps // record_every)
     players = rule.players(state)
     finite = is_finite((players, state.players))
-    for leaf in jax.tree.leaves(state.extra):
-        finite &= jnp.isfinite(leaf).all()
+    for leaf in jax.tree.leaves((state.optimizer_states, state.extra)):
+        if jnp.issubdtype(leaf.dtype, jnp.inexact):
+            finite &= jnp.isfinite(leaf).all()
     return TrainResult(players, state, finite, history)
 
 

@@ -122,7 +122,7 @@ PLAIN, MOMENTUM, AHEAD = "plain gradients", "momentum", "extrapolation"
 JACOBIAN, OPPONENT, INTEGRATION = "adjusted by the Jacobian", "aware of the opponent", "Runge-Kutta and lookahead"
 CIRCLES, ROOT = "1 up to η*; λ²-(2-η²)λ+1=0", "root of factor=1"
 POPOV: dict[str, Any] = {"family": "past extragradient = optimistic"}
-TWO_RATES: dict[str, Any] = {"optimizer": lambda rate, _: Players(optax.sgd(rate), optax.sgd(4 * rate))}
+TWO_RATES: dict[str, Any] = {"optimizer": lambda rate, *_: Players(optax.sgd(rate), optax.sgd(4 * rate))}
 AHEAD_BY = 2 * 0.3
 UNROLLED: dict[str, Any] = {"field": lambda *_: fields.unrolled(2, 0.3)}
 D_STEPS, G_STEPS = 3, 2

@@ -317,6 +317,7 @@ def _summary(
     eigenvalues: jax.Array, zero: jax.Array, turning: jax.Array, growth: jax.Array, angle: jax.Array, epoch: ArrayLike
 ) -> Spectrum:
     largest = jnp.max(jnp.where(zero, -jnp.inf, growth))  # NaN if one is
+    largest = jnp.where(zero.all(), 0, largest)  # of zero modes alone nothing is known
     slow = jnp.argmax(jnp.where(turning & ~zero, growth, -jnp.inf))
     period = jnp.where(jnp.any(turning & ~zero), 2 * jnp.pi / jnp.abs(jnp.where(turning, angle, 1)[slow]), jnp.inf)
     verdict = jnp.where(largest < 0, int(Stability.STABLE), int(Stability.UNSTABLE))

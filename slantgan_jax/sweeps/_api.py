@@ -73,6 +73,8 @@ def sweep(
         check_count("chunk_size", chunk_size)
     if executor is not None and (isinstance(executor, type) or not hasattr(executor, "submit")):
         raise ValueError(f"executor is {shown(executor)}: give one with the interface of concurrent.futures.Executor")
+    if executor is not None and str(store).startswith("memory:"):
+        raise ValueError(f"store is {shown(store)}, which the executor's processes do not see: name another")
     if store is None:
         if executor is not None:
             raise ValueError("an executor can share a sweep only through a store: name one")
@@ -91,7 +93,10 @@ def sweep(
         size, first = _chunks.preferred_size(layout, programs) if measured else (None, None)
         worker = functools.partial(_chunks.compute_all, programs, first)
     if is_new:
-        _store.create(where, layout._replace(block=_checks.block_of(layout, chunk_size or size or 1)))
+        try:
+            _store.create(where, layout._replace(block=_checks.block_of(layout, chunk_size or size or 1)))
+        except OSError as error:
+            raise OSError(f"{where} cannot be made ({error.strerror or error}): name another, or make room") from error
     return _completed(where, layout, worker)
 
 

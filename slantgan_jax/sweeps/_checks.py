@@ -18,8 +18,14 @@ from slantgan_jax.sweeps import _programs, _store
 from slantgan_jax.sweeps._layout import Layout, Variable
 from slantgan_jax.sweeps._programs import Program, RunFn
 
-ENCODING = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "coordinates", "grid_mapping")
+ENCODING = {
+    *("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "_Encoding", "dtype"),
+    *("coordinates", "grid_mapping", "_ARRAY_DIMENSIONS"),
+}
 """Attributes that would make readers decode numbers that nobody has encoded."""
+
+LONGEST_NAME = 100
+"""The most bytes of a name; a folder has this name, and its files longer ones."""
 
 
 class Task(NamedTuple):
@@ -76,10 +82,26 @@ def _choices(task: Task) -> dict[str, RunFn]:
     }  # fmt: skip
 
 
+def sources(task: Task) -> list[str]:
+    """A digest of each choice, as this process traces it: another process has the same if its variables are."""
+    arguments = _arguments(task)
+    return [_programs.source(run, arguments) for run in _choices(task).values()]
+
+
+def _arguments(task: Task) -> dict[str, np.ndarray]:
+    """The values of the axes that are traced. Two that become one would make two cells of one run."""
+    traced = _programs.traced_arguments({name: value for name, value in task.axes.items() if name not in task.static})
+    for name, values in traced.items():
+        _, first = np.unique(values, return_index=True)
+        if len(first) < len(values):
+            same = task.axes[name][np.setdiff1d(np.arange(len(values)), first)[0]]
+            raise ValueError(f"axis {name!r} has {same}, which equals another value in {values.dtype}: give others")
+    return traced
+
+
 def layout_of(task: Task) -> tuple[Layout, dict[str, Program]]:
     """Traces one run of each choice, for its shapes and its program. The block of the layout is still empty."""
-    values = {name: value for name, value in task.axes.items() if name not in task.static}
-    arguments = _programs.traced_arguments(values)
+    arguments = _arguments(task)
     programs = {choice: _programs.trace(run, arguments) for choice, run in _choices(task).items()}
     (first, one), *others = programs.items()
     for choice, other in others:
@@ -112,7 +134,7 @@ def layout_of(task: Task) -> tuple[Layout, dict[str, Program]]:
         "run": _described(task.run),
         "axes": ", ".join(axes),
         "program": next(iter(programs.values())).digest if not task.static else f"{len(programs)} programs",
-        **_programs.surroundings(),
+        **_programs.surroundings(any(program.multiplies for program in programs.values())),
         "revision": provenance.revision() or "unknown",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -211,6 +233,8 @@ def _check_names(task: Task, variables: Mapping[str, Variable], used: set[str]) 
     for name in sorted({*known, *used}, key=str):
         if not isinstance(name, str) or not name or not name.isprintable() or {*name} & {*"/\\"} or name[0] in "._":
             raise ValueError(f"the name {name!r} cannot be kept: give one without slashes that begins with a letter")
+        if name == "zarr.json" or name.endswith(".partial") or len(name.encode()) > LONGEST_NAME:
+            raise ValueError(f"the name {shown(name)} cannot be kept: give one that no file of a store has")
         if name == _store.DIGESTS:
             raise ValueError(f"the name {name!r} is taken by every store: rename it")
     for what, given, allowed in (
@@ -221,10 +245,12 @@ def _check_names(task: Task, variables: Mapping[str, Variable], used: set[str]) 
     for name, own in task.attrs.items():
         if taken := [key for key in own if key in ENCODING]:
             raise ValueError(f"attrs of {name!r} has {taken[0]!r}, by which readers would change numbers: rename it")
-        try:
-            json.dumps(dict(own), allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"attrs of {name!r} cannot be kept ({error}): give texts and finite numbers") from None
+        for key, value in own.items():
+            numbers = value if isinstance(value, list | tuple) else [value]
+            fits = all(isinstance(one, float) or (type(one) is int and abs(one) < 2**31) for one in numbers)
+            if not isinstance(key, str) or not (isinstance(value, str) or (fits and all(map(math.isfinite, numbers)))):
+                what = f"attrs of {name!r} has {shown(key)}: {shown(value)}, which no netCDF file can keep"
+                raise ValueError(f"{what}: give texts, finite numbers of at most 32 bits, or lists of them")
 
 
 def _check_labels(layout: Layout) -> None:

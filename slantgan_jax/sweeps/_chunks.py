@@ -50,8 +50,8 @@ class First(NamedTuple):
 
 
 def preferred_size(layout: Layout, programs: Mapping[str, Program]) -> tuple[int, First]:
-    """The number of runs for a chunk, and the batch that was computed for this."""
-    program = next(iter(programs.values()))
+    """The number of runs for a chunk of the choice that takes longest, and the batch that was computed for this."""
+    program = max(programs.values(), key=lambda program: program.work)
     largest = min(LARGEST_CHUNK, max(1, CHUNK_BYTES // max(1, _programs.bytes_of_run(program.outputs))))
     block = _checks.block_of(layout, largest)
     arguments = [part[: program.width()] for part in _arguments(layout, tuple(map(slice, block)))]

@@ -9,9 +9,9 @@ import functools
 import os
 import pickle
 import time
-from concurrent.futures import Executor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,9 +32,11 @@ def packed(task: Task) -> bytes:
         from cloudpickle import dumps  # takes functions of notebooks and scripts, too
     except ImportError:
         from pickle import dumps
-    every_core, fused = jax.config.jax_num_cpu_devices > 0, cpu.XLA_FLAGS in os.environ.get("XLA_FLAGS", "")
+    fused = cpu.XLA_FLAGS in os.environ.get("XLA_FLAGS", "")
+    every_core = fused or jax.config.values.get("jax_num_cpu_devices", 0) > 0
     try:
-        return pickle.dumps((every_core or fused, fused, jnp.result_type(float) == jnp.float64, dumps(task)))
+        x64 = jnp.result_type(float) == jnp.float64
+        return pickle.dumps((every_core, fused, x64, _checks.sources(task), dumps(task)))
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise ValueError(
             f"the run cannot be sent to the executor's processes ({error}): install cloudpickle, or give a "
@@ -44,7 +46,10 @@ def packed(task: Task) -> bytes:
 
 def prepared(executor: Executor, payload: bytes, measure: bool) -> tuple[Layout, int | None]:
     """The layout, as a process of the executor finds it, and if asked for the number of runs for a chunk."""
-    return executor.submit(_prepared, payload, measure).result()
+    try:
+        return executor.submit(_prepared, payload, measure).result()
+    except BrokenExecutor as error:
+        raise OSError(f"a process of the executor died while it traced the run ({error}): start another") from error
 
 
 def compute_all(
@@ -58,14 +63,15 @@ def compute_all(
     """Computes and writes every chunk of a store that is not done."""
     todo = _store.missing(where, layout)
     progress.save(progress.total - sum(map(layout.runs, todo)), computed=False)
-    waiting = [executor.submit(_compute, payload, where, layout, before, index) for index in todo]
+    waiting: list[Any] = []
     try:
+        waiting += [executor.submit(_compute, payload, where, layout, before, index) for index in todo]
         while waiting:
             for future in [future for future in waiting if future.done()]:
                 waiting.remove(future)
                 progress.save(future.result(), computed=False)
             time.sleep(POLL_SECONDS)
-    except BrokenProcessPool as error:
+    except BrokenExecutor as error:
         raise OSError(f"a process of the executor died ({error})") from error
     finally:
         for future in waiting:
@@ -93,9 +99,15 @@ def _compute(payload: bytes, where: Path | str, layout: Layout, before: Layout, 
 @functools.lru_cache(maxsize=4)
 def _traced(payload: bytes) -> tuple[bool, Layout, dict[str, Program]]:
     """Whether a task is in 64 bits, its layout and its programs, as this process traces it."""
-    every_core, fused, x64, task = pickle.loads(payload)
+    every_core, fused, x64, sources, task = pickle.loads(payload)
     if every_core:
         with contextlib.suppress(RuntimeError):  # JAX is running already; if other flags matter, the store tells
             cpu.use_every_core(fused=fused)
     with jax.enable_x64(x64):
-        return x64, *_checks.layout_of(pickle.loads(task))
+        unpickled = pickle.loads(task)
+        if _checks.sources(unpickled) != sources:
+            raise ValueError(
+                "the run is another program in a process of the executor: it reads variables that have other values "
+                "there, so give them to it as arguments, by functools.partial"
+            )
+        return x64, *_checks.layout_of(unpickled)

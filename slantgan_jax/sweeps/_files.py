@@ -7,8 +7,9 @@ its own. Here nothing is remembered, and what cannot be reached is an `OSError` 
 import contextlib
 import errno
 import os
+import re
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from slantgan_jax import folders
 from slantgan_jax.checks import shown
+
+DRIVE = re.compile(r"[A-Za-z]:[\\/]") if os.name == "posix" else re.compile("(?!)")
+"""How a path of another system begins; here it would be the name of a folder."""
 
 
 class Missing(OSError):
@@ -33,11 +37,13 @@ def located(store: Path | str) -> Path | str:
     name = str(store)
     kind, separator, rest = name.partition("://")
     wrong = not isinstance(store, str | Path) or not name.isprintable()
-    if wrong or (not rest.strip("/") if separator else not name):
-        raise ValueError(f"store is {shown(store)}: give a path or a URL")
-    if not separator and ":/" in name and name.partition(":/")[0] in fsspec.available_protocols():
-        raise ValueError(f"store is {shown(name)}: give a path, or a URL with ://")
+    half = not separator and (name.partition(":")[0] in fsspec.available_protocols() or DRIVE.match(name))
+    if wrong or half or "::" in name or name.startswith("$") or not (rest if separator else name).strip("/ "):
+        raise ValueError(f"store is {shown(store)}: give a path, or a URL with ://")
     if not separator or kind in ("file", "local"):
+        rest = rest.removeprefix("localhost")
+        if separator and rest[0] not in "/~":
+            raise ValueError(f"store is {shown(name)}: give file:///, and then the path")
         try:
             place = Path(rest or name).expanduser().absolute()
             place.exists()  # which fails for a name that is too long
@@ -79,7 +85,11 @@ def check_writable(where: Path | str) -> None:
             raise ValueError(f"{what} ({error.strerror}): name another") from None
     else:
         probe = f"{uuid.uuid4().hex}.partial"
-        write(where, probe, b"")
+        try:
+            write(where, probe, b"")
+        except OSError as error:
+            said = str(error) if str(where) in str(error) else f"{where} cannot be written ({error}): name another"
+            raise OSError(said) from error
         filesystem, path = fsspec.core.url_to_fs(where)
         with contextlib.suppress(OSError), _client(where):  # who may write need not be allowed to remove
             filesystem.rm_file(f"{path}/{probe}")
@@ -124,9 +134,14 @@ def writable(where: Path | str) -> Store:
     return _Store(_zarr_store(where, read_only=False), where)
 
 
-def readable(where: Path | str, names: Collection[str] = ()) -> Store:
-    """The files of a store as Zarr reads them. A missing chunk is an error, and only the arrays `names` are listed."""
-    return _Complete(_zarr_store(where, read_only=True), where, names)
+def readable(
+    where: Path | str, names: Collection[str] = (), belongs: Callable[[str, bytes], bool] | None = None
+) -> Store:
+    """The files of a store as Zarr reads them. A missing chunk is an error, and only the arrays `names` are listed.
+
+    So is a chunk of another content, if there is a function `belongs` of the name of a file and its content.
+    """
+    return _Complete(_zarr_store(where, read_only=True), where, names, belongs)
 
 
 def _check_own(where: Path, key: str) -> None:
@@ -177,12 +192,16 @@ class _Store(WrapperStore[Any]):
 class _Complete(_Store):
     """A store that lists the arrays `names` and nothing else, and in which a missing chunk is not the fill value."""
 
-    def __init__(self, store: Any, where: Path | str, names: Collection[str]) -> None:
+    def __init__(
+        self, store: Any, where: Path | str, names: Collection[str], belongs: Callable[[str, bytes], bool] | None
+    ) -> None:
         super().__init__(store, where)
-        self.names = names
+        self.names, self.belongs = names, belongs
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
         value = await super().get(key, prototype, byte_range)
+        if value is not None and self.belongs and "/c/" in key and not self.belongs(key, value.to_bytes()):
+            raise Missing(f"{key} of {self.where} is not what it was any more: run the sweep again")
         if value is None and "c" in key.split("/")[1:]:
             raise Missing(f"{key} of {self.where} is not there any more: run the sweep again, which computes it")
         return value

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-SURROUNDINGS = ("platform", "processor", "xla_flags", "settings", "versions")
+SURROUNDINGS = ("platform", "processor", "xla_flags", "threads", "settings", "versions")
 """The attributes that, beside the program, decide each bit of a result."""
 
 KEPT_TWICE = 1000
@@ -85,7 +85,7 @@ def other_identity(theirs: Layout, ours: Layout) -> Iterator[str]:
         yield from (
             f"{part} {old.get(part)}, now {new.get(part)}" for part in {**old, **new} if old.get(part) != new.get(part)
         )
-    for name in ("platform", "processor", "xla_flags"):
+    for name in ("platform", "processor", "xla_flags", "threads"):
         if theirs.about[name] != ours.about[name]:
             yield f"{name} {theirs.about[name]}, now {ours.about[name]}"
     if any(ours.programs.get(choice) != digest for choice, digest in theirs.programs.items()):
@@ -148,14 +148,17 @@ def _outline(described: Mapping[str, Any] | None, axes: int) -> str:
 
 def digests_of(layout: Layout, place: tuple[slice, ...], values: Mapping[str, np.ndarray]) -> np.ndarray:
     """The digest of each variable of a chunk, `[variables, 32]`: of what made the values, of their place, of them."""
-    rows, made_by = [], [layout.programs[layout.choice(place)], *(layout.about[part] for part in SURROUNDINGS)]
-    for name, variable in layout.variables.items():
-        digest = hashlib.sha256(json.dumps([*made_by, name]).encode())
-        for axis, part in zip(layout.axes, place, strict=True):
-            digest.update(f"{axis}:".encode() + bytes_of(layout.labels[axis][part]))
-        digest.update(bytes_of(np.asarray(values[name], variable.dtype)))
-        rows.append(np.frombuffer(digest.digest(), np.uint8))
-    return np.stack(rows)
+    return np.stack([digest_of(layout, place, name, values[name]) for name in layout.variables])
+
+
+def digest_of(layout: Layout, place: tuple[slice, ...], name: str, values: np.ndarray) -> np.ndarray:
+    """The digest of one variable of a chunk, `[32]`."""
+    made_by = [layout.programs[layout.choice(place)], *(layout.about[part] for part in SURROUNDINGS)]
+    digest = hashlib.sha256(json.dumps([*made_by, name]).encode())
+    for axis, part in zip(layout.axes, place, strict=True):
+        digest.update(f"{axis}:".encode() + bytes_of(layout.labels[axis][part]))
+    digest.update(bytes_of(np.asarray(values, layout.variables[name].dtype)))
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def has_all(labels: np.ndarray, others: np.ndarray) -> bool:

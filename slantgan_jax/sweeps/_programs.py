@@ -8,10 +8,12 @@ import contextlib
 import functools
 import hashlib
 import inspect
+import itertools
 import json
 import math
 import os
 import platform
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +28,6 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from slantgan_jax import provenance
 from slantgan_jax.checks import shortened
-from slantgan_jax.sweeps import _reads
 
 RunFn = Callable[..., Mapping[str, Any]]
 """A pure function of named scalars, and of a `key` if there is an axis of seeds, to a flat mapping of arrays."""
@@ -36,7 +37,8 @@ LANES_OF_ACCELERATORS = 131072
 """Runs at a time on one device. On a CPU they are few, so that their parameters stay in the cache of a core."""
 
 BATCH_BYTES = 2**26
-"""The results of a batch on one device take no more than this, unless those of one run do: lanes are halved for it."""
+"""The results of a batch on one device, and the largest array of its runs, take no more than this, unless those of one
+run do: lanes are halved for it."""
 
 STEP_BYTES = 2**18
 """The typical array of a step takes no more than this for all lanes of a device, unless that of one run does. Large
@@ -62,11 +64,14 @@ VECTOR_UNITS = ("fma", "avx", "avx2", "avx512f", "asimd", "sve")
 EVALUATION = 1
 """The way in which a run becomes a batch. Raise it whenever a change of this module can change the bits of a result."""
 
-REMEMBERED = 64
-"""Traced runs and programs that are kept for the next call."""
+_call = jax.make_user_context()
+"""The number of the trace. JAX remembers what it has traced only within one number, so nothing that a run reads, of a
+helper that it jits, too, is what it was at an earlier call."""
 
-_jitted_runs: dict[Any, tuple[Any, Any]] = {}
-_programs: dict[Any, tuple[Any, Any]] = {}
+_calls = itertools.count()
+
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+"""Of an object in memory, as the text of a program has it."""
 
 CALLBACKS = ("pure_callback", "io_callback")
 
@@ -80,6 +85,8 @@ class Program:
       lanes: runs at a time on one device.
       types: of the arguments.
       outputs: names to the shape and type that one run returns.
+      work: the bytes that a run writes, as far as they are known: how long runs take, in comparison.
+      multiplies: whether it has products of matrices, whose last bits depend on the number of threads.
       calls_lapack: whether it must not run on several CPU devices at once.
       mapped: from one array `[lanes]` for each axis to the results of so many runs.
     """
@@ -88,6 +95,8 @@ class Program:
     lanes: int = field(compare=False)
     types: tuple[np.dtype, ...] = field(compare=False)
     outputs: Mapping[str, jax.ShapeDtypeStruct] = field(compare=False)
+    work: int = field(compare=False)
+    multiplies: bool = field(compare=False)
     calls_lapack: bool = field(compare=False)
     mapped: Callable[..., dict[str, jax.Array]] = field(compare=False)
 
@@ -103,23 +112,52 @@ class Program:
 
 
 def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
-    """Traces one run whose parameters are scalars of the types of `arguments`.
-
-    What was traced earlier is used again only if the run reads the same: see `_reads`.
+    """Traces one run whose parameters are scalars of the types of `arguments`. Nothing traced earlier is used again.
 
     Raises:
-      ValueError: a parameter without an axis; a run that cannot be traced, closes over a tracer, calls back into Python
-        or does not return a flat mapping of arrays.
+      ValueError: `jax.disable_jit` is set; a parameter without an axis; a run that cannot be traced, closes over a
+        tracer, calls back into Python or does not return a flat mapping of arrays.
     """
+    types = tuple(value.dtype for value in arguments.values())
+    with _traced(run, arguments) as traced:
+        outputs, closed, text = traced.out_info, traced.jaxpr, traced.lower().as_text()
+    structure, lanes = jax.tree.structure(outputs), _lanes(traced)
+    digest = hashlib.sha256(f"{EVALUATION} {lanes} {text}".encode())
+    for constant in _constants(closed):
+        digest.update(constant)
+
+    def mapped(*numbers: jax.Array) -> dict[str, jax.Array]:
+        return structure.unflatten(jax.vmap(core.jaxpr_as_fun(closed), axis_size=lanes)(*numbers))
+
+    work, _ = _work(closed.jaxpr)
+    multiplies = any(f"stablehlo.{name}" in text for name in ("dot", "convolution"))
+    return Program(digest.hexdigest(), lanes, types, outputs, work, multiplies, "lapack_" in text, mapped)
+
+
+def source(run: RunFn, arguments: Mapping[str, np.ndarray]) -> str:
+    """A digest of a run that is the same on every platform; it differs if variables that the run reads do."""
+    with _traced(run, arguments) as traced:
+        digest = hashlib.sha256(ADDRESS.sub("", str(traced.jaxpr)).encode())
+    for constant in _constants(traced.jaxpr):
+        digest.update(constant)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _traced(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Iterator[Any]:
+    """A run, traced. Errors are those of `trace`."""
     scalars = [jax.ShapeDtypeStruct((), value.dtype) for value in arguments.values()]
     tracer = "the run closes over a tracer: call sweep outside of jit, vmap and grad, on a run of plain numbers"
     if isinstance(jnp.add(0, 0), Tracer) or any(
         isinstance(leaf, Tracer) for leaf in jax.tree.leaves(_closed_over(run))
     ):
         raise ValueError(tracer)
-    with _own_settings():
+    if jax.config.values["jax_disable_jit"]:
+        raise ValueError("jax.disable_jit is set, and a sweep is compiled: unset it, or call the run itself")
+    with _own_settings(), _call(next(_calls)):
         try:
-            traced = _jitted(run, tuple(arguments)).trace(*scalars)
+            # Without `keep_unused` the texts of two programs would be equal that use other arguments.
+            traced = jax.jit(_calling(run, tuple(arguments)), keep_unused=True).trace(*scalars)
         except jax.errors.UnexpectedTracerError as error:
             raise ValueError(tracer) from error
         except TypeError as error:
@@ -129,39 +167,7 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
             raise ValueError(
                 f"the run cannot be traced ({what}): let no shape or branch depend on an axis, or name that in `static`"
             ) from error
-        key = id(traced.jaxpr), _lanes(traced)
-        if key not in _programs:
-            types = tuple(value.dtype for value in arguments.values())
-            _remember(_programs, key, (_program(traced, types), traced.jaxpr))
-    return _programs[key][0]
-
-
-def _program(traced: Any, types: tuple[np.dtype, ...]) -> Program:
-    outputs, closed, text = traced.out_info, traced.jaxpr, traced.lower().as_text()
-    structure, lanes = jax.tree.structure(outputs), _lanes(traced)
-    digest = hashlib.sha256(f"{EVALUATION} {lanes} {text}".encode())
-    for constant in _constants(closed):
-        digest.update(constant)
-
-    def mapped(*numbers: jax.Array) -> dict[str, jax.Array]:
-        return structure.unflatten(jax.vmap(core.jaxpr_as_fun(closed), axis_size=lanes)(*numbers))
-
-    return Program(digest.hexdigest(), lanes, types, outputs, "lapack_" in text, mapped)
-
-
-def _jitted(run: RunFn, names: tuple[str, ...]) -> Any:
-    """`run` as a jitted function of one positional number for each axis: an earlier one if it reads the same."""
-    if (reads := _reads.fingerprint(run)) is None:
-        return jax.jit(_calling(run, names))
-    if (key := (reads[0], names)) not in _jitted_runs:
-        _remember(_jitted_runs, key, (jax.jit(_calling(run, names)), reads[1]))
-    return _jitted_runs[key][0]
-
-
-def _remember(store: dict[Any, Any], key: Any, value: Any) -> None:
-    if len(store) >= REMEMBERED:
-        del store[next(iter(store))]
-    store[key] = value
+        yield traced
 
 
 def traced_arguments(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -205,12 +211,16 @@ def bytes_of_run(outputs: Mapping[str, jax.ShapeDtypeStruct]) -> int:
     return sum(math.prod(out.shape) * out.dtype.itemsize for out in outputs.values())
 
 
-def surroundings() -> dict[str, str]:
-    """All but the program that can decide the last bit of a result, in words."""
+def surroundings(multiplies: bool) -> dict[str, str]:
+    """All but the program that can decide the last bit of a result, in words.
+
+    How a product of matrices is shared out, and so its last bits, depends on the number of threads.
+    """
     return {
         "platform": jax.default_backend(),
         "processor": _processor(),
         "xla_flags": _xla_flags(),
+        "threads": str(_threads()) if multiplies else "any number",
         "settings": json.dumps({name: str(jax.config.values.get(name)) for name in SETTINGS}),
         "versions": json.dumps(provenance.versions()),
     }
@@ -253,7 +263,7 @@ def _calling(run: RunFn, names: tuple[str, ...]) -> Callable[..., dict[str, jax.
     def call(*numbers: jax.Array) -> dict[str, jax.Array]:
         arguments: dict[str, Any] = dict(zip(names, numbers, strict=True))
         if makes_key:
-            arguments["key"] = jax.random.key(arguments.pop("seed"))
+            arguments["key"] = _key(arguments.pop("seed"))
         result = run(**arguments)
         if not isinstance(result, Mapping) or not all(isinstance(name, str) for name in result):
             raise ValueError(f"the run returns a {type(result).__name__}: return a flat mapping of names to arrays")
@@ -269,6 +279,11 @@ def _calling(run: RunFn, names: tuple[str, ...]) -> Callable[..., dict[str, jax.
     return call
 
 
+def _key(seed: jax.Array) -> jax.Array:
+    """`jax.random.key(seed)`, whatever offset of all seeds JAX is told to add."""
+    return jax.random.wrap_key_data(jnp.stack([jnp.zeros_like(seed), seed]), impl="threefry2x32")
+
+
 def _closed_over(run: RunFn) -> list[Any]:
     if isinstance(run, functools.partial):
         return [run.args, run.keywords, _closed_over(run.func)]
@@ -276,9 +291,9 @@ def _closed_over(run: RunFn) -> list[Any]:
 
 
 def _lanes(traced: Any) -> int:
-    """A power of two: of the accelerator or processor, unless the results or the arrays of a run are large."""
+    """A power of two: of the accelerator or processor, unless the results, arrays or steps of a run are large."""
     most = LANES.get(jax.default_backend(), LANES_OF_ACCELERATORS)
-    room = BATCH_BYTES // max(1, bytes_of_run(traced.out_info))
+    room = BATCH_BYTES // max(1, bytes_of_run(traced.out_info), _largest(traced.jaxpr.jaxpr))
     if jax.default_backend() == "cpu":
         written, weighted = _work(traced.jaxpr.jaxpr)
         room = min(room, STEP_BYTES * written // max(1, weighted))
@@ -298,6 +313,16 @@ def _work(jaxpr: core.Jaxpr) -> tuple[int, int]:
         written += sum(sizes) + trips * sum(part[0] for part in inner)
         weighted += sum(size**2 for size in sizes) + trips * sum(part[1] for part in inner)
     return written, weighted
+
+
+def _largest(jaxpr: core.Jaxpr) -> int:
+    """The bytes of the largest array of a run, such as a history that the run makes and does not return."""
+    sizes = [0]
+    for equation in jaxpr.eqns:
+        made: list[Any] = [out.aval for out in equation.outvars]
+        sizes += [math.prod(aval.shape) * aval.dtype.itemsize for aval in made]
+        sizes += map(_largest, (part.jaxpr for part in _inner(equation)))
+    return max(sizes)
 
 
 def _inner(equation: Any) -> list[core.ClosedJaxpr]:
@@ -327,6 +352,14 @@ def _constants(closed: core.ClosedJaxpr) -> Iterator[bytes]:
 def _xla_flags() -> str:
     """The flags with which JAX was started: it reads them once, and so does this."""
     return os.environ.get("XLA_FLAGS", "")
+
+
+@functools.cache
+def _threads() -> int:
+    """How many threads XLA's pool has on a CPU."""
+    if (told := os.environ.get("NPROC", "")).isdecimal():
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

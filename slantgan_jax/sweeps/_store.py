@@ -39,6 +39,9 @@ CHUNK_DIGESTS = f"{DIGESTS}/chunks"
 EVERY_CHUNK: Any = {"write_empty_chunks": True}
 """A chunk that happens to equal the fill value is written like any other."""
 
+CHECKSUM = 4
+"""The bytes at the end of each chunk by which other readers notice damage."""
+
 SHOWN_DIFFERENCES = 3
 """Of so many differences a message tells."""
 
@@ -186,11 +189,26 @@ def dataset(where: Path | str, layout: Layout) -> xr.Dataset:
     """
     if damaged := _damaged(where, _current(where, _layout.description(layout))):
         raise Changed(f"{where} was damaged meanwhile ({', '.join(damaged)}): call again")
-    decoding: Any = dict.fromkeys(("mask_and_scale", "decode_times", "decode_timedelta"), False)
-    store = _files.readable(where, layout.variables)
-    ds = xr.open_zarr(store, consolidated=False, zarr_format=3, chunks=None, **decoding)
+    digests = np.asarray(open_arrays(where, layout)[CHUNK_DIGESTS][:])
+    store = _files.readable(where, layout.variables, functools.partial(_belongs, layout, digests))
+    ds = xr.open_zarr(store, consolidated=False, zarr_format=3, chunks=None, decode_cf=False)
     ds = ds.assign_coords({name: (name, own, layout.attrs.get(name, {})) for name, own in layout.labels.items()})
     return ds.drop_attrs(deep=False).assign_attrs(layout.about)
+
+
+def _belongs(layout: Layout, digests: np.ndarray, key: str, data: bytes) -> bool:
+    """Whether the file `key` of a chunk has the values of which these are the digests."""
+    name, _, *numbers = key.split("/")
+    index, variable = tuple(map(int, numbers[: len(layout.axes)])), layout.variables[name]
+    shape = (*layout.block, *variable.shape[len(layout.axes) :])
+    try:
+        whole = np.frombuffer(data[:-CHECKSUM], variable.dtype).reshape(shape)
+    except ValueError:  # of another length
+        return False
+    place = layout.place(index)
+    part = whole[tuple(slice(one.stop - one.start) for one in place)]
+    wanted = digests[index][list(layout.variables).index(name)]
+    return bool(np.array_equal(_layout.digest_of(layout, place, name, part), wanted))
 
 
 def _put(where: Path | str, layout: Layout) -> None:

@@ -191,6 +191,8 @@ ROWS = [
     (lambda: penalties.r1(None), "strength of r1 is None"),
     (lambda: penalties.r1((0.1, 0.2)), "strength of r1 is (0.1, 0.2)"),
     (lambda: penalties.r1(np.array([1.0, 2.0])), "strength of r1 is array([1., 2.])"),
+    (lambda: penalties.spectral(logit)({"kernel": np.ones((2, 3))}, None), "weights that are in no layer of {'kernel'"),
+    (lambda: penalties.spectral(logit)([*PERCEPTRON.init(jax.random.key(0)), np.ones((2, 3))], None), "in no layer"),
     (lambda: penalties.r1(1.0)(None, None), "logit is None"),
     (lambda: penalties.r1(1.0)(jnp.sum, None), "inputs is None"),
     (lambda: penalties.r1(True), "strength of r1 is True"),
@@ -217,6 +219,10 @@ ROWS = [
     (lambda: slanted_land(objective=losses.least_squares), "objective is <function least_squares"),
     (lambda: slanted_land(objective=Objective(losses.minus_log_real, losses.minus_log_fake)), "tuple of D's terms"),
     (lambda: slanted_land(objective=Objective((), losses.minus_log_fake)), "objective is Objective(discriminator=()"),
+    (
+        lambda: slanted_land(objective=Objective((abs,), losses.logit_fake)),
+        "a loss of the objective is <built-in function abs>",
+    ),
     (lambda: slanted_land(objective=Objective(("real",), losses.minus_log_fake)), "objective is Objective("),
     (lambda: slanted_land(latent=distributions.uniform), "latent is <function uniform"),
     (lambda: slanted_land(latent=0.5), "latent is 0.5: give a Distribution, such as distributions.uniform()"),
@@ -324,8 +330,9 @@ ROWS = [
     (lambda: rules.averaged(optax.ema(0.9), RULE), "rule is GradientTransformation"),
     *(
         (partial(rules.averaged(RULE, average).init, ZERO), "is no average")
-        for average in (SGD, optax.adam(0.1), optax.trace(0.9))
+        for average in (SGD, optax.adam(0.1), optax.trace(0.9), optax.scale(0.5), optax.set_to_zero(), optax.clip(5.0))
     ),
+    (lambda: RULE.init(Players(1.0, np.array([1, 2]))), "players have array([1, 2]), which no gradient can move"),
     (lambda: RULE.init(None), "players is None"),
     (lambda: RULE.init(Players), "players is <class"),
     (lambda: RULE.step(GAME, ZERO, None), "state is Players("),

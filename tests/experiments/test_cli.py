@@ -100,7 +100,7 @@ SCRIPTS = {
     ),
     "toy_gan": Script("--seeds 2 --steps 50", "--data squares", "--data has 'squares': choose from 'ring', "),
     "train": Script("--epochs 2", "--epochs -3", "--epochs is -3: give a whole number from 1 to 100000000"),
-    "tutorial": Script("--epochs 2", "--learning-rate nan", "--learning-rate is nan: give a positive, finite number"),
+    "tutorial": Script("--epochs 2", "--learning-rate nan", "--learning-rate is nan: give a finite number from 1e-30"),
     "which_equilibrium": Script(
         "--starts 2 --flow-steps 100 --methods 'R1, γ = 0.1' --method-steps 10", "--starts 1", "--starts is 1",
     ),

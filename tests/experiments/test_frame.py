@@ -92,8 +92,8 @@ def test_a_console_without_greek_gets_the_result(script):
 @pytest.mark.slow
 def test_a_platform_that_is_not_there_is_one_line_and_another_backend_is_none_of_ours(script):
     done = run(script, env={"JAX_PLATFORMS": "abacus", "MPLBACKEND": "abacus"})
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: Unable to initialize backend 'abacus'")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: JAX_PLATFORMS is 'abacus', with which JAX does not start")
     assert done.stderr.count("\n") == 1
     assert run(script, env={"MPLBACKEND": "abacus"}).returncode == 0
 

@@ -230,7 +230,18 @@ def test_a_chunk_that_is_removed_after_the_sweep_is_an_error_and_no_number(store
         ds.total.load()
 
 
-@pytest.mark.parametrize("name", ["missing_value", "_FillValue", "scale_factor", "add_offset"])
+def test_a_result_that_is_open_has_no_numbers_of_another_sweep(store, original, expected):
+    ds, part = make(store), make(store)
+    shutil.copy(original / "other.zarr/total/c/1/0", store / "total/c/1/0")
+    with pytest.raises(OSError, match=r"total/c/1/0 of .* is not what it was any more"):
+        ds.total.load()
+    shutil.rmtree(store)
+    make(store, function=lambda key, rate: run(key, 2 * rate))
+    with pytest.raises(OSError, match="is not what it was any more"):
+        part.numbers.load()
+
+
+@pytest.mark.parametrize("name", ["missing_value", "_FillValue", "scale_factor", "add_offset", "dtype"])
 def test_attributes_by_which_readers_would_change_numbers_are_refused(tmp_path, name):
     with pytest.raises(ValueError, match=f"{name}', by which readers would change numbers"):
         make(tmp_path / "s.zarr", attrs={"total": {name: 1.0}})
@@ -383,7 +394,9 @@ def test_object_stores_and_homes(tmp_path, monkeypatch, expected):
             make(wrong)
 
 
-@pytest.mark.parametrize("name", ["a\\b", "a/b", "", "_x", ".", "..", "digests", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["a\\b", "a/b", "", "_x", ".", "..", "digests", "a\nb", "zarr.json", "a.partial", "n" * 101]
+)
 @pytest.mark.parametrize("kind", ["result", "dimension"])
 def test_names_that_cannot_be_kept_are_refused(name, kind):
     result, dim = (name, "place") if kind == "result" else ("numbers", name)

@@ -162,7 +162,7 @@ def test_a_url_where_no_store_can_be_is_one_line_before_any_work(tmp_path, monke
     with pytest.raises(ValueError, match="not a store of a sweep"):
         make(f"memory://{tmp_path.name}")
     for wrong in ("s3://", "memory:///", "file://"):
-        with pytest.raises(ValueError, match="give a path or a URL"):
+        with pytest.raises(ValueError, match="give a path, or a URL"):
             make(wrong)
 
     def unreachable(*_, **__):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 import sys
 import types
 
@@ -11,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 
-from slantgan_jax import rules, slanted_land, sweep, train
+from slantgan_jax import Players, games, rules, slanted_land, sweep, train
 from slantgan_jax.sweeps import _programs
 
 AXES = {"seed": range(5)}
@@ -45,7 +46,12 @@ class changed:
 
 @pytest.mark.parametrize(
     "name, value",
-    [("default_prng_impl", "rbg"), ("default_prng_impl", "unsafe_rbg"), ("threefry_partitionable", False)],
+    [
+        ("default_prng_impl", "rbg"),
+        ("default_prng_impl", "unsafe_rbg"),
+        ("threefry_partitionable", False),
+        ("random_seed_offset", 5),
+    ],
 )
 def test_seeds_are_the_same_threefry_keys_whatever_the_defaults_are(name, value):
     expected = drawn()
@@ -92,6 +98,22 @@ def jitted(rate):
     return {"x": helper(rate)}
 
 
+@jax.custom_jvp
+def with_a_rule(x):
+    return x * FACTOR
+
+
+with_a_rule.defjvp(lambda primals, tangents: (with_a_rule(*primals), tangents[0]))
+MAPPED, REMATERIALIZED = jax.vmap(lambda x: x * FACTOR), jax.checkpoint(lambda x: x * FACTOR)
+SCHEDULED = rules.simultaneous(optax.sgd(lambda count: -FACTOR))
+SLOPE = games.two_player(lambda players: players.generator, lambda players: players.discriminator)
+
+
+@jax.jit
+def of_a_namespace(x):
+    return x * SETTINGS.factor
+
+
 READERS = {
     "a global": lambda rate: {"x": rate * FACTOR},
     "a global in a helper": lambda rate: {"x": helper(rate)},
@@ -100,6 +122,15 @@ READERS = {
     "an attribute of a module": lambda rate: {"x": rate * sys.modules[__name__].FACTOR},
     "an attribute of a namespace": lambda rate: {"x": rate * SETTINGS.factor},
     "an element of an array": lambda rate: {"x": rate * TABLE[0]},
+    "a variable of the environment": lambda rate: {"x": rate * float(os.environ["FACTOR"])},
+    "a global by its name": lambda rate: {"x": rate * globals()["FACTOR"]},
+    "a namespace in a jitted part": lambda rate: {"x": of_a_namespace(rate)},
+    "a global in a derivative": lambda rate: {"x": with_a_rule(rate)},
+    "a global in a mapped function": lambda rate: {"x": MAPPED(rate[None])[0]},
+    "a global in a checkpoint": lambda rate: {"x": REMATERIALIZED(rate)},
+    "a global in a schedule": lambda rate: {
+        "x": train(jax.random.key(0), SLOPE, SCHEDULED, 1, players=Players(0.0, 0.0)).players.generator * rate
+    },
 }
 
 
@@ -109,24 +140,48 @@ def test_whatever_a_run_reads_is_read_anew_when_it_has_changed(name, monkeypatch
     for factor in (2.0, 2.0, 3.0, 2.0):
         monkeypatch.setitem(globals(), "FACTOR", factor)
         monkeypatch.setattr(SETTINGS, "factor", factor)
+        monkeypatch.setenv("FACTOR", str(factor))
         TABLE[0] = factor
         assert sweep(READERS[name], axes).x.item() == factor
 
 
-def test_a_run_that_reads_the_same_is_not_traced_again():
+def test_a_program_that_is_the_same_is_not_compiled_again():
     def make(optimizer):
         def run(key):
             return {"x": train(key, GAME, rules.alternating(optimizer), 2).players.discriminator.bias}
 
-        return run
+        return _programs.trace(run, {"seed": np.zeros(1, np.uint32)})
 
-    run = make(optax.sgd(0.1))
-    first = _programs._jitted(run, ("seed",))
-    assert _programs._jitted(run, ("seed",)) is first
-    assert _programs._jitted(functools.partial(draw), ("seed",)) is _programs._jitted(
-        functools.partial(draw), ("seed",)
-    )
-    assert _programs._jitted(make(optax.sgd(0.2)), ("seed",)) is not first
+    one = _programs.compiled(make(optax.sgd(0.1)))
+    assert _programs.compiled(make(optax.sgd(0.1))) is one
+    assert _programs.compiled(make(optax.sgd(0.2))) is not one
+
+
+AXES_OF_TWO = {"a": [1.0, 2.0], "b": [10.0, 20.0, 30.0]}
+
+
+def test_programs_that_use_other_axes_are_others(tmp_path):
+    one = sweep(lambda a, b: {"x": a * 2}, AXES_OF_TWO, store=tmp_path / "s.zarr")
+    other = sweep(lambda a, b: {"x": b * 2}, AXES_OF_TWO)
+    assert one.x.values.tolist() == [[2.0] * 3, [4.0] * 3]
+    assert other.x.values.tolist() == [[20.0, 40.0, 60.0]] * 2
+    with pytest.raises(ValueError, match="another program"):
+        sweep(lambda a, b: {"x": b * 2}, AXES_OF_TWO, store=tmp_path / "s.zarr")
+    chosen = sweep(lambda which, a, b: {"x": 1 * {"a": a, "b": b}[which]}, {"which": ["a", "b"], **AXES_OF_TWO})
+    assert chosen.x.sel(which="b").values.tolist() == [[10.0, 20.0, 30.0]] * 2
+
+
+def test_threads_count_where_matrices_are_multiplied(tmp_path, monkeypatch):
+    def run(key):
+        x = jax.random.normal(key, (4, 4))
+        return {"x": (x @ x).sum()}
+
+    sweep(run, {"seed": [0]}, store=tmp_path / "s.zarr")
+    sweep(draw, AXES, dims={"x": ("i",)}, store=tmp_path / "t.zarr")
+    monkeypatch.setattr(_programs, "_threads", lambda: 77)
+    with pytest.raises(ValueError, match=r"threads \d+, now 77"):
+        sweep(run, {"seed": [0, 1]}, store=tmp_path / "s.zarr")
+    sweep(draw, AXES, dims={"x": ("i",)}, store=tmp_path / "t.zarr")
 
 
 CHANGES = {
@@ -193,8 +248,11 @@ def test_lanes_are_fewer_where_results_or_steps_are_large(records, size, lanes):
 
         return {"x": jax.lax.scan(step, jnp.full(size, rate), length=records)[1]}
 
-    program = _programs.trace(run, {"rate": np.zeros(4, np.float32)})
-    assert program.lanes == lanes
+    def silent(rate):
+        return {"x": run(rate)["x"].sum()}  # what is not returned takes memory, too
+
+    for one in (run, silent):
+        assert _programs.trace(one, {"rate": np.zeros(4, np.float32)}).lanes == lanes
 
 
 def test_a_mesh_of_the_caller_does_no_harm():

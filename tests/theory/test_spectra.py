@@ -177,7 +177,7 @@ def test_an_updates_multipliers_are_functions_of_the_flows_eigenvalues(x64, plac
 
 def test_a_spectrum_in_words_and_epochs(x64):
     flow = jnp.array([0, 0, -0.001 + 0.05j, -0.001 - 0.05j, -0.002 + 0.06j, -0.002 - 0.06j, -1])
-    batch = jnp.array([[-1.0, 0.1 + 1j, 0.1 - 1j], [-1, 1j, -1j], [-2, -3, jnp.nan], [0, -2, -1]])
+    batch = jnp.array([[-1.0, 0.1 + 1j, 0.1 - 1j], [-1, 1j, -1j], [-2, -3, jnp.nan], [0, -2, -1], [0, 0, 0]])
     found, update, many = quick(
         lambda: (
             spectra.summarize_flow(flow, 0.05),
@@ -190,9 +190,23 @@ def test_a_spectrum_in_words_and_epochs(x64):
     np.testing.assert_allclose(update[3:], found[3:], rtol=1e-9)  # ln of 1 - 1e-5 has lost 5 of 16 digits
     assert update.zero_modes == 2
     names = [spectra.Stability(i).name for i in many.verdict.tolist()]
-    assert names == ["UNSTABLE", "MARGINAL", "NO_EQUILIBRIUM", "STABLE"]
+    assert names == ["UNSTABLE", "MARGINAL", "NO_EQUILIBRIUM", "STABLE", "MARGINAL"]
+    assert (many.growth[4], many.efold[4]) == (0, np.inf)  # zero modes alone decide nothing
     np.testing.assert_allclose(many.efold[jnp.array([0, 1, 3])], [10, np.inf, 1], rtol=1e-15)
     np.testing.assert_allclose(many.period[jnp.array([0, 1, 3])], [2 * np.pi, 2 * np.pi, np.inf], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        (lambda p: -1e-13 * p.generator**2, lambda p: 1e-13 * p.discriminator**2),
+        (lambda p: p.generator * p.discriminator, lambda p: 0.0 * p.discriminator),  # a Jordan block
+    ],
+)
+def test_nothing_is_stable_of_which_only_zero_modes_are_seen(x64, losses):
+    players = Players(jnp.asarray(0.0), jnp.asarray(0.0))
+    values = spectra.flow_eigenvalues(games.two_player(*losses), players)
+    assert spectra.summarize_flow(values).verdict == spectra.Stability.MARGINAL
 
 
 @pytest.mark.slow

@@ -130,14 +130,14 @@ def test_every_layer_starts_with_numbers_of_its_own():
 def test_batch_normalization_is_its_formula(x64):
     network = mlp(3, 5, 4, 2, activation=jnp.tanh, batch_norm=True)
     rng = np.random.default_rng(0)
-    layers = [networks.Layer(rng.normal(size=(n, m)), rng.normal(size=n)) for m, n in ((3, 5), (5, 4), (4, 2))]
+    layers = tuple(networks.Layer(rng.normal(size=(n, m)), rng.normal(size=n)) for m, n in ((3, 5), (5, 4), (4, 2)))
     batch = expected = rng.normal(size=(7, 3))
     for weights, biases in layers[:-1]:
         hidden = expected @ weights.T
         expected = np.tanh((hidden - hidden.mean(0)) / np.sqrt(hidden.var(0) + 1e-3) + biases)
     expected = expected @ layers[-1].weights.T + layers[-1].biases  # the last layer is not normalized
     apply = jax.jit(jax.vmap(network.apply, (None, 0), axis_name=networks.BATCH))
-    np.testing.assert_allclose(apply(tuple(layers), batch), expected, rtol=1e-12)
+    np.testing.assert_allclose(apply(layers, batch), expected, rtol=1e-12)
     with pytest.raises(ValueError, match=r"no batch here: use games.minibatch, or jax.vmap\(..., axis_name"):
         network.apply(layers, batch[0])
     with pytest.raises(ValueError, match="no batch here"):

@@ -79,6 +79,16 @@ def test_history_records_the_players_after_every_so_many_steps():
     assert sparse.history[-1] == sparse.players.discriminator.bias
 
 
+def test_an_optimizer_that_has_overflowed_is_not_finite():
+    """Adam's second moment is infinite then, and the player stands still for ever."""
+    game = games.two_player(lambda p: 1e25 * p.generator, lambda p: p.discriminator)
+    result = train(
+        jax.random.key(0), game, rules.simultaneous(optax.adam(0.1)), 3, players=Players(jnp.asarray(0.0), 0.0)
+    )
+    assert any(np.isinf(leaf).any() for leaf in jax.tree.leaves(result.state.optimizer_states.generator))
+    assert not result.finite
+
+
 def test_a_diverging_run_says_so_and_harms_nobody():
     batch = jax.jit(jax.vmap(lambda seed, rate: run(jax.random.key(seed), rate)))
     calm = batch(jnp.arange(6), jnp.full(6, 0.01))

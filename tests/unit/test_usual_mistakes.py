@@ -41,7 +41,7 @@ def gan(logit=curved, objective=losses.non_saturating, *added, **options):
         lambda key: PLAYERS,
         lambda scale, latent: scale * latent,
         logit,
-        distributions.cyclic(REAL),
+        distributions.sequence(REAL),
         distributions.sequence(LATENT),
         objective,
         **options,

@@ -10,25 +10,32 @@ import pytest
 
 from slantgan_jax import Players, distributions, faces, games, losses, rules, slanted_land, train
 
-FIVE = np.arange(1.0, 6.0)
+
+def counting(items, unit=1.0):
+    """A game of items in turn, in which each player has a parameter for each item, which grows when it sees that."""
+    data = np.arange(float(items))
+    game = games.gan(
+        lambda key: Players(jnp.zeros(items), jnp.zeros(items)),
+        lambda generator, latent: generator,
+        lambda discriminator, image: image,
+        distributions.cyclic(data),
+    )
+    losses = Players(
+        (lambda players, sample: -unit * jnp.sum(jnp.where(sample.real == data, players.generator, 0)),),
+        (lambda players, sample: -unit * jnp.sum(jnp.where(sample.real == data, players.discriminator, 0)),),
+    )
+    return game._replace(losses=losses)
+
+
+def counted(game, rule, steps):
+    return jax.jit(lambda key: train(key, game, rule, steps).players)(jax.random.key(0))
 
 
 def seen(n_discriminator, n_generator, order, steps):
-    """For each player the data that its moves saw, `[steps, moves]`: each has one parameter for each item it saw."""
-    game = games.gan(
-        lambda key: Players(jnp.zeros(5), jnp.zeros(5)),
-        lambda generator, latent: generator,
-        lambda discriminator, image: image,
-        distributions.cyclic(FIVE),
-    )
-    losses = Players(
-        (lambda players, sample: -jnp.sum(jnp.where(sample.real == FIVE, players.generator, 0)),),
-        (lambda players, sample: -jnp.sum(jnp.where(sample.real == FIVE, players.discriminator, 0)),),
-    )
+    """For each player how often its moves saw each of five items."""
     moves = {"d": ("discriminator",) * n_discriminator, "g": ("generator",) * n_generator}
     names = [name for letter in order for name in moves[letter]]
-    rule = rules.alternating(optax.sgd(1.0), order=names)
-    return jax.jit(lambda key: train(key, game._replace(losses=losses), rule, steps).players)(jax.random.key(0))
+    return counted(counting(5), rules.alternating(optax.sgd(1.0), order=names), steps)
 
 
 @pytest.mark.parametrize("order", ["dg", "gd"])
@@ -37,6 +44,31 @@ def test_every_player_sees_all_data_equally_often(counts, order):
     players = seen(*counts, order, steps=5)
     for player, moves in zip(players, reversed(counts), strict=True):
         np.testing.assert_array_equal(player, np.full(5, moves))
+
+
+@pytest.mark.parametrize(("items", "period"), [(5, 5), (6, 4), (5, 1), (4, 2)])
+def test_a_lazy_rule_shows_all_data_to_both_games(items, period):
+    """The game counts in thousands, the plain one in ones."""
+    rule = rules.lazily(rules.alternating(optax.sgd(1.0)), period, counting(items))
+    for player in counted(counting(items, 1000.0), rule, items * period):
+        np.testing.assert_array_equal(player, np.full(items, 1000 + period - 1))
+
+
+SPLIT = {
+    "alternating": lambda sgd: rules.alternating(sgd, fresh=True),
+    "unrolled": lambda sgd: rules.unrolled(sgd, 0, fresh=True),
+    "extrapolated": lambda sgd: rules.extrapolated(sgd, samples=2),
+}
+
+
+@pytest.mark.parametrize("name", SPLIT)
+def test_samples_that_no_other_move_sees_still_show_all_data_or_are_refused(name):
+    rule = SPLIT[name](optax.sgd(1.0))
+    for player in counted(counting(5), rule, 5):
+        np.testing.assert_array_equal(player, np.full(5, 1))
+    for game in (counting(4), counting(6), games.minibatch(counting(12), 3)):
+        with pytest.raises(ValueError, match=r"values in turn, of which a move .* would see only a part"):
+            counted(game, rule, 4)
 
 
 @pytest.mark.parametrize("first", ["discriminator", "generator"])
