@@ -8,6 +8,7 @@ See docs/sweeps.md.
 import contextlib
 import os
 import re
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -154,9 +155,7 @@ def executor_of(settings: Settings) -> Iterator[Executor | None]:
         executor: Any = None
         try:
             if settings.dask is not None:
-                from distributed import Client
-
-                executor = stack.enter_context(Client(settings.dask, timeout=DASK_SECONDS)).get_executor()
+                executor = stack.enter_context(dask_client(settings.dask)).get_executor()
             elif settings.slurm:
                 from submitit import AutoExecutor
 
@@ -168,6 +167,28 @@ def executor_of(settings: Settings) -> Iterator[Executor | None]:
             given = "--slurm" if settings.slurm else f"--dask is {settings.dask!r}"
             raise ValueError(f"{given} ({error}): give HOST:PORT of a scheduler, or run where SLURM is") from None
         yield executor
+
+
+def dask_client(address: str) -> Any:
+    """The client of a scheduler. Raises `OSError` if nothing answers, or something that is none, as a web server."""
+    from distributed import Client
+
+    found: list[Any] = []
+
+    def connect() -> None:
+        try:
+            found.append(Client(address, timeout=DASK_SECONDS))
+        except Exception as error:  # whatever becomes of it when this process ends
+            found.append(error)
+
+    thread = threading.Thread(target=connect, daemon=True)  # which waits for ever for what a web server says
+    thread.start()
+    thread.join(2 * DASK_SECONDS)
+    if not found:
+        raise OSError(f"what is there is no scheduler, for it did not answer in {2 * DASK_SECONDS} s")
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
 
 
 def draw_all(ds: xr.Dataset, folder: Path) -> None:

@@ -106,6 +106,14 @@ def test_stores_of_like_names_keep_their_figures_and_one_seed_is_a_sweep(tmp_pat
     assert folders == {"lr0.1.figures", "lr0.2.figures", "lr0-figures", "lr0.figures"}
 
 
+def test_figures_of_stores_in_other_places_have_folders_of_their_own():
+    stores = "/a/x.zarr", "file:///a/x.zarr", "file:///b/x.zarr/", "s3://a/x.zarr", "s3://b/x.zarr", "memory://x.zarr"
+    folders = [str(script.folder_of_figures(store)) for store in stores]
+    assert folders == [
+        *("/a/x-figures", "/a/x-figures", "/b/x-figures", "s3-a-x-figures", "s3-b-x-figures", "memory-x-figures")
+    ]
+
+
 def test_objectives_are_an_axis_and_a_store_grows(tmp_path):
     tiny = "--learning-rates", 0.1, "--epochs", 2, "--out", tmp_path / "s.zarr", "--objective", "saturating"
     parsed("--seeds", 2, *tiny, "least squares")

@@ -122,6 +122,27 @@ def test_a_worker_that_would_compute_other_bits_refuses(tmp_path):
     sweeps.load(store)
 
 
+FACTOR = 2.0
+
+
+def scaled(rate):
+    return {"x": rate * FACTOR}
+
+
+def test_a_process_in_which_a_variable_has_another_value_refuses(monkeypatch):
+    payload = _executors.packed(_checks.task(scaled, {"rate": [1.0]}, (), {}, {}, {}))
+    _executors.prepared(Here(), payload, measure=False)
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    _executors._traced.cache_clear()
+    with pytest.raises(ValueError, match="reads variables that have other values there"):
+        _executors.prepared(Here(), payload, measure=False)
+
+
+def test_a_memory_of_this_process_is_no_store_for_others():
+    with pytest.raises(ValueError, match="which the executor's processes do not see"):
+        sweep(run, AXES, dims=DIMS, store="memory://x", executor=Here())
+
+
 def test_two_calls_on_one_store_at_once_do_no_harm(tmp_path, expected):
     context = multiprocessing.get_context("spawn")
     found = []
