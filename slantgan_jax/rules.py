@@ -62,6 +62,10 @@ def _present(state: State) -> Any:
     return state.players
 
 
+AVERAGE_TOLERANCE = 1e-3
+"""Of an average of equal numbers: the rounding of 1 - d of an `optax.ema(d)` in float32."""
+
+
 def _same(step: ArrayLike) -> ArrayLike:
     return step
 
@@ -435,8 +439,8 @@ def _check_average(average: Any) -> None:
         what = shortened(str(error))
         raise ValueError(f"{shown(average)} averages nothing ({what}): give optax.ema(0.999) or the like") from error
     (first, _), _, (last, many) = made
-    comes = 0 <= first < last < 1 or max(abs(first - 1), abs(last - 1)) < 1e-5
-    if not comes or abs(many / 1e6 - last) > 1e-5:
+    comes = 0 <= first < last < 1 or max(abs(first - 1), abs(last - 1)) < AVERAGE_TOLERANCE
+    if not comes or abs(many / 1e6 - last) > AVERAGE_TOLERANCE:
         made_of = f"it makes {last:.3g} of 1 and {many:.3g} of 1e6"
         raise ValueError(f"{shown(average)} is no average, for {made_of}: give optax.ema(0.999) or the like")
 

@@ -342,6 +342,12 @@ def test_a_running_mean_is_the_mean_of_all_players_so_far(x64):
     np.testing.assert_array_equal(result.players, mean[-1])
 
 
+@pytest.mark.parametrize("decay", [0.9, 0.99, 0.999, 0.9999])
+@pytest.mark.parametrize("debias", [False, True])
+def test_exponential_averages_average_in_single_precision(decay, debias):
+    rules.averaged(ALTERNATING, optax.ema(decay, debias)).init(Players(1.0, 1.0))
+
+
 # Lazily
 
 PENALIZED = games.penalized(slanted_land(), penalties.r1(0.8), penalties.wgan_gp(0.3))
