@@ -32,6 +32,7 @@ def test_importing_the_package_loads_only_what_training_needs():
     assert "xarray" in after
 
 
+@pytest.mark.slow
 def test_a_run_and_a_batch_of_runs_train_without_flags():
     found = printed(
         "import jax, optax\n"

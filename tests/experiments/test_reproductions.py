@@ -167,7 +167,13 @@ def test_every_method_of_daskalakis_has_a_loop():
     assert names_of(daskalakis_2018.ways()) == names_of({"code": DASKALAKIS, "text": TEXT})
 
 
-@pytest.mark.parametrize(("source", "name"), names_of({"code": DASKALAKIS, "text": TEXT}))
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        pytest.param(*own, marks=pytest.mark.slow if own[0] == "text" or "15" in own[1] else [])
+        for own in names_of({"code": DASKALAKIS, "text": TEXT})
+    ],
+)
 def test_daskalakis(source, name):
     game, way, every = daskalakis_2018.ways()[source][name]
     found = np.stack(jax.jit(lambda: path(game, way, 1000 * every, daskalakis_2018.START))(), 1)

@@ -124,6 +124,7 @@ def test_the_best_discriminator_is_scipys(x64, scale):
     assert np.all(found.gradient_norm[found.attained] < 1e-14 * (1 + largest[found.attained]))
 
 
+@pytest.mark.slow
 def test_a_ridge_makes_every_infimum_a_minimum(x64):
     w, b = generators(3, 1.0)
     for ridge in (1e-3, 1.0):
@@ -235,6 +236,7 @@ def test_all_gaps_are_zero_at_equilibria(x64):
     assert best(w, at.generator.biases).attained.all()
 
 
+@pytest.mark.slow
 def test_the_gaps_are_positive_elsewhere(x64):
     rng = np.random.default_rng(5)
     w, b, u, c = rng.normal(size=(200, 4)), rng.normal(size=(200, 4)), rng.normal(size=(200, 4)), rng.normal(size=200)

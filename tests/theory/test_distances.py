@@ -182,6 +182,7 @@ def test_random_generators_have_no_gap(order):
     assert np.max(gaps) < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", slow_unless(["gentle", "through a face", "steep"], "through a face"))
 def test_the_cost_is_the_linear_programs(order, name):
@@ -266,6 +267,7 @@ def test_distances_shrink_to_nothing_as_the_data_become_the_generator():
     assert 0 <= FRECHET(generator, data) < (length / 20) ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_unless(SCALARS, "energy_distance", "frechet_squared", "wasserstein 1"))
 def test_symmetries_leave_every_distance(name):
     """z to 1 - z, and one order of the pixels for both: another way to compute the same number, to 1e-11 of the gap."""

@@ -92,7 +92,7 @@ RULES = {
 """Rules, and how many of their steps make the map."""
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", slow_unless(RULES, "Adam"))
 def test_a_steps_leading_eigenvalues_are_those_of_the_matrix(x64, name, start):
     rule, steps = RULES[name]
     game, _ = quadratic()
@@ -110,6 +110,7 @@ def toy():
     return fixed, jax.jit(lambda key: train(key, fixed, rule, 200).players)(jax.random.key(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", slow_unless(matrix_free.RANKS, "LR", mark=pytest.mark.long))
 def test_a_toy_gans_flow_on_one_sample(x64, toy, which):
     fixed, players = toy
@@ -187,6 +188,7 @@ def test_what_does_not_converge_is_nan(x64, start):
         assert np.abs(values - value).min() < 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("basis", [20, 60])
 def test_where_a_step_has_no_derivative_all_is_nan(x64, basis):
     """Adam at rest divides by the root of 0; with ARPACK and with the whole matrix."""

@@ -101,7 +101,7 @@ def jacobian_from_moments(weights, images, objective):
     return jnp.block([[jnp.zeros((len(felt), len(felt))), g * felt], [d_f * felt.T, seen]])
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", slow_unless(OBJECTIVES, "non-saturating"))
 def test_the_jacobian_in_closed_form_is_that_of_autodiff(x64, name):
     objective = OBJECTIVES[name]
     free = name == "relativistic"
@@ -164,7 +164,8 @@ MULTIPLIERS = {
 Rounding 1e-16, times the slope of the roots: those of a quadratic are at least 0.1 apart."""
 
 
-@pytest.mark.parametrize("name", slow_unless(MULTIPLIERS, "lookahead"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MULTIPLIERS)
 def test_an_updates_multipliers_are_functions_of_the_flows_eigenvalues(x64, place, name):
     players, tangents, flow = place
     rule, period, multipliers, error = MULTIPLIERS[name]

@@ -47,6 +47,7 @@ def test_lines_end_on_the_equilibria_as_an_adaptive_solver_finds(x64):
         np.testing.assert_allclose(energies[i], u**2 / 2 + solved[2], atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_wasserstein_flow_keeps_lines_and_energies(x64):
     step = 0.1
     game = games.expected(slanted_land(IMAGES, losses.wasserstein, latent=distributions.uniform(nodes=12)))._replace(

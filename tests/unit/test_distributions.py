@@ -124,6 +124,7 @@ def test_a_pack_is_the_draws_one_after_the_other():
             distributions.packed(one, count)
 
 
+@pytest.mark.slow
 def test_a_fixed_sample_is_made_once():
     source = distributions.normal()
     data = distributions.fixed(source, 5, jax.random.key(7))

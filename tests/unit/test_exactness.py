@@ -20,6 +20,7 @@ from slantgan_jax import (
     train,
 )
 from slantgan_jax.analysis import equilibria, spectra, thresholds
+from tests.tables import slow_unless
 
 
 def squared_logit(discriminator, image):
@@ -54,7 +55,8 @@ def test_the_expectation_of_a_penalty_of_a_curved_logit_is_that_of_samples(x64, 
     assert estimate < 1e-3 * abs(exact)
 
 
-@pytest.mark.parametrize("scale", [pytest.param(1.0, marks=pytest.mark.slow), 4.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [1.0, 4.0])
 def test_the_error_of_a_quadrature_is_estimated(x64, scale):
     """A perceptron of normal latents: the estimate is near the difference from a quadrature of 400 nodes."""
     generator = mlp(1, 8, 1, activation=jnp.tanh)
@@ -85,7 +87,7 @@ def test_the_error_of_a_quadrature_is_estimated(x64, scale):
     assert max(games.quadrature_error(plain, plain.init(jax.random.key(0)))) < 1e-12
 
 
-@pytest.mark.parametrize("shape", [(4,), (3, 5), (5, 3), (1, 4), (4, 1), (2, 3, 2)])
+@pytest.mark.parametrize("shape", slow_unless([(4,), (3, 5), (5, 3), (1, 4), (4, 1), (2, 3, 2)], (3, 5)))
 def test_the_spectral_norm_is_the_largest_singular_value(x64, shape):
     weights = jnp.asarray(np.random.default_rng(0).normal(size=shape))
     matrix = weights.reshape(shape[0], -1) if len(shape) > 1 else weights[None]
@@ -98,6 +100,7 @@ def test_the_spectral_norm_is_the_largest_singular_value(x64, shape):
     assert jnp.isfinite(jax.grad(lambda w: normalized(Discriminator(w, 0.0), jnp.ones(shape)))(0 * weights)).all()
 
 
+@pytest.mark.slow
 def test_every_layer_of_a_perceptron_is_normalized(x64):
     network = mlp(4, 6, 1)
     layers = network.init(jax.random.key(0))

@@ -56,6 +56,7 @@ def test_instance_noise_on_the_dirac_gan_is_a_one_dimensional_integral(x64):
     np.testing.assert_allclose(games.expected_losses(game, players), expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_fresh_latent_changes_the_generators_sample_and_no_expectation():
     shared, fresh = slanted_land(), slanted_land(independent_latents=True)
     players, sample = shared.init(jax.random.key(0)), fresh.sample(jax.random.key(1), 3)

@@ -78,6 +78,7 @@ def test_the_mixture_itself_covers_all_of_its_modes():
         assert 0 <= coverage.reverse_kl < 40 / 200_000
 
 
+@pytest.mark.slow
 def test_in_one_dimension_ball_and_box_are_the_same():
     modes = Modes(np.array([[-2.0], [2.0]]), np.array([0.5, 0.5]), 0.5)  # 4 σ from the border between the modes
     found = metrics.mode_coverage(mixture(modes, 100_000), modes)
@@ -119,6 +120,7 @@ def test_uniform_noise_is_of_high_quality_by_area():
     assert within(far.ball.share, 8 * math.pi * 0.15**2 / 16, 100_000)
 
 
+@pytest.mark.slow
 def test_a_run_records_what_its_batch_records():
     """Coverage and distances as part of a run, of several runs at once, and of one after the other."""
     latents, data = normals((40, 2), (50, 2), seed=1)
@@ -146,6 +148,7 @@ def test_a_run_records_what_its_batch_records():
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), jax.jit(run)(key), own)
 
 
+@pytest.mark.slow
 def test_two_points_are_as_far_apart_as_the_closed_forms_say(x64):
     x, y, distance = np.tile([1.0, 2.0], (3, 1)), np.tile([4.0, -2.0], (5, 1)), 5.0
     for unbiased in (True, False):
@@ -160,6 +163,7 @@ def test_two_points_are_as_far_apart_as_the_closed_forms_say(x64):
     np.testing.assert_allclose(metrics.sliced_wasserstein(x, y, EVEN), distance / math.sqrt(2), rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_a_shift_is_as_long_as_it_is(x64):
     (x,) = normals((60, 2))
     shift = np.array([0.3, -0.4])
@@ -271,6 +275,7 @@ def test_unbiased_means_over_normal_points_are_the_closed_forms(x64):
         assert abs(known) > 10 * found.std() / math.sqrt(200)  # the test could fail
 
 
+@pytest.mark.slow
 def test_float32_is_enough():
     """Modes of deviation .01 at radius 2, where a matrix product of points would lose four digits of their squares."""
     modes = RING._replace(centers=2 * RING.centers)
@@ -296,6 +301,7 @@ def test_no_table_of_all_pairs_is_kept():
         assert compiled.memory_analysis().temp_size_in_bytes < 2500 * 2500  # a quarter of a table of float32
 
 
+@pytest.mark.slow
 def test_distances_have_gradients_where_points_meet():
     (x,) = normals((6, 2))
     for distance in (metrics.energy_distance, lambda *both: metrics.mmd_squared(*both, 1.0)):

@@ -90,6 +90,7 @@ INITIALIZERS = {
 }
 
 
+@pytest.mark.slow
 def test_initializers_have_their_published_variance_and_bounds():
     assert set(INITIALIZERS) == set(networks.INITIALIZERS)
     nets = {name: mlp(300, 200, 3, init=init) for name, init in networks.INITIALIZERS.items()}

@@ -132,7 +132,7 @@ def three_keys():
 
 
 @pytest.mark.parametrize("rule", slow_unless(RULES, "tutorial"))
-@pytest.mark.parametrize("adjustment", slow_unless(ADJUSTMENTS, "plain", "sga", "cgd", "lola"))
+@pytest.mark.parametrize("adjustment", slow_unless(ADJUSTMENTS, "plain", "lola"))
 def test_every_rule_with_every_adjustment_plays_every_game(rule, adjustment):
     """Jitted, mapped over both hyperparameters and seeds; other values of them compile nothing new."""
     games_of = [game for game in GAMES if rule != "tutorial" or game in SPLIT]
@@ -188,7 +188,7 @@ def final_players(rule):
     return jax.jit(lambda key: train(key, GAME, rule, 20).players)(jax.random.key(4))
 
 
-@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("name", slow_unless(LIMITS, *list(LIMITS)[::3]))
 def test_limits_are_the_plain_rule_exactly(name):
     chex.assert_trees_all_equal(*map(final_players, LIMITS[name]))
 

@@ -161,7 +161,7 @@ RULES |= {
     f"consensus, {name}": rules.alternating(Players(optimizer, optax.sgd(0.02)), fields.consensus(0.1))
     for name, optimizer in OPTIMIZERS.items()
 }
-QUICK = "tutorial", "averaged lookahead", "consensus, adam"
+QUICK = "tutorial", "averaged lookahead"
 
 
 @pytest.mark.parametrize("name", slow_unless(RULES, *QUICK))

@@ -247,6 +247,7 @@ def test_a_discriminator_normalizes_real_and_generated_images_apart():
     apart(scores(fake, still).mean() - scores(real, still).mean(), right)  # fixed statistics, as in evaluation
 
 
+@pytest.mark.slow
 def test_a_generator_normalizes_over_its_own_batch_and_each_place_of_a_pack_apart():
     """And its gradient goes through the statistics; those of one image would leave nothing but the biases."""
     generator = mlp(2, 3, 2, activation=jnp.tanh, batch_norm=True)
