@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import figures.sweep as figures
+import jax
 import numpy as np
 import xarray as xr
 from _experiment import (
@@ -135,7 +136,7 @@ def computed(settings: Settings) -> xr.Dataset:
     coords = {"epoch": np.arange(every, settings.epochs + 1, every)} if every else {}
     known = {*axes, *coords, *DIMS, *SCALARS, *histories, "discriminator_bias"}
     attrs = {name: about for name, about in (ATTRS | histories).items() if name in known}
-    with executor_of(settings) as executor:
+    with executor_of(settings) as executor, jax.enable_x64(False):  # as train.py, whatever the environment says
         return sweep(
             run,
             axes,
