@@ -593,12 +593,8 @@ def _wrapping(rule: Rule, init: Callable[[Any], State], added: Move, first: bool
         own = tuple(partial(_inside, move) for move in rule.moves(game))
         return (added, *own) if first else (*own, added)
 
-    return Rule(
-        init,
-        moves,
-        rule.reads,
-        lambda state: rule.players(state._replace(extra=state.extra[0])),
-    )
+    players = lambda state: rule.players(state._replace(extra=state.extra[0]))
+    return rule._replace(init=init, moves=moves, players=players)
 
 
 def _inside(move: Move, state: State, sample: Any) -> State:
