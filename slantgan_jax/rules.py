@@ -593,7 +593,9 @@ def _wrapping(rule: Rule, init: Callable[[Any], State], added: Move, first: bool
         own = tuple(partial(_inside, move) for move in rule.moves(game))
         return (added, *own) if first else (*own, added)
 
-    players = lambda state: rule.players(state._replace(extra=state.extra[0]))
+    def players(state: State) -> Any:
+        return rule.players(state._replace(extra=state.extra[0]))
+
     return rule._replace(init=init, moves=moves, players=players)
 
 
