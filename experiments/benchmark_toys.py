@@ -48,7 +48,7 @@ class Settings:
     """Runs at once."""
     repeats: Annotated[int, partial(check_whole, least=1)] = 3
     """Turns; the median counts."""
-    seconds: Annotated[int, partial(check_whole, least=1)] = 4
+    seconds: Annotated[int, partial(check_whole, least=1)] = 10
     """About how long a measurement takes."""
 
 
@@ -79,7 +79,10 @@ def measured(row: str, size: str, batch: int, settings: Settings) -> dict[str, f
 
 
 def worker(row: str, size: str, batch: int, seeds: int, seconds: float) -> None:
-    """Prints the seconds that the first call of a row takes, and the microseconds a GAN and step of later ones."""
+    """Prints the seconds that the first call of a row takes, and the microseconds a GAN and step of later ones.
+
+    The microseconds are the difference of a run and one of three times the steps: a call of `sweep` traces the run.
+    """
     if row == "sweep":
         use_every_core(fused=False)
     play = {"sweep": by_sweep, "products": products, "JAX by hand": by_hand, "PyTorch by hand": in_torch}[row]
@@ -87,16 +90,18 @@ def worker(row: str, size: str, batch: int, seeds: int, seconds: float) -> None:
     start = time.perf_counter()
     run(4)
     first = time.perf_counter() - start
-    steps = 16
-    while True:
+
+    def timed(steps: int) -> float:
         run(steps)
         start = time.perf_counter()
         run(steps)
-        passed = time.perf_counter() - start
-        if passed > seconds / 4:
-            break
-        steps = min(8 * steps, int(2 + steps * seconds / passed))
-    print(first, passed / steps / seeds * 1e6)
+        return time.perf_counter() - start
+
+    steps, short = 16, timed(16)
+    while (more := timed(3 * steps) - short) < seconds / 2:
+        steps = min(8 * steps, int(2 + 1.2 * steps * seconds / 2 / max(more, 1e-3)))
+        short = timed(steps)
+    print(first, more / (2 * steps) / seeds * 1e6)
 
 
 def toy(hidden: tuple[int, ...], batch: int) -> Toy:

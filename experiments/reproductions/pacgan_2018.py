@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import optax
 from _claims import TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, played, table
 from _toys import Toy, perceptron
@@ -65,12 +66,12 @@ def compute(settings: Settings, out: Path) -> Data:
 
 def answer(data: Data) -> str:
     medians = {name: way["summary"]["modes"][1] for name, way in data["ways"].items()}
-    early = data["ways"]["as PacGAN"]["runs"]["modes"]
-    fewest, most = min(medians, key=medians.__getitem__), max(medians, key=medians.__getitem__)
+    modes = np.median(data["ways"]["as PacGAN"]["runs"]["modes"], axis=0)
+    early = len(modes) // 10
     return (
-        f"Modes captured at the median seed: {medians['as PacGAN']:g} as in PacGAN, {medians[fewest]:g} with "
-        f"{fewest}, {medians[most]:g} with {most}.\nLength: after a tenth of the steps there are "
-        f"{sorted(early[:, early.shape[1] // 10])[len(early) // 2]:g}."
+        f"Modes captured at the median seed: {'; '.join(f'{name} {count:g}' for name, count in medians.items())}.\n"
+        f"Length, as PacGAN: {modes[0]:g} after the first {data['record'][0]} steps, {modes[early]:g} after "
+        f"{data['record'][early]}."
     )
 
 
