@@ -48,7 +48,7 @@ class Settings:
     """Runs at once."""
     repeats: Annotated[int, partial(check_whole, least=1)] = 3
     """Turns; the median counts."""
-    seconds: Annotated[int, partial(check_whole, least=1)] = 10
+    seconds: Annotated[int, partial(check_whole, least=1)] = 5
     """About how long a measurement takes."""
 
 
