@@ -9,6 +9,7 @@ first, such as `Math.exp`, can differ in the last bit. Bits of random numbers ar
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -218,8 +219,7 @@ class _Writer:
         return self.constant(np.float32(1)) if found is None else found
 
     def variable(self, like: _Node, region: list[Any]) -> _Node:
-        node = _Node("", (), like.kind, next(self.numbers), region)
-        return node
+        return _Node("", (), like.kind, next(self.numbers), region)
 
     def _region(self, kind: str, first: Sequence[_Node], choice: _Node | None = None) -> tuple[list[Any], list[_Node]]:
         owner: list[Any] = []
@@ -372,11 +372,9 @@ def _paths(tree: Any) -> tuple[str, ...]:
     )
 
 
-def _summed(writer: _Writer, params: Any, made: Any, value: np.ndarray) -> np.ndarray:
-    return _reduced(writer, "add", value, params["axes"], made)
-
-
-def _reduced(writer: _Writer, name: str, value: np.ndarray, axes: Sequence[int], made: Any) -> np.ndarray:
+def _reduced(name: str, writer: _Writer, params: Any, made: Any, value: np.ndarray) -> np.ndarray:
+    """The numbers along some axes, joined by the operation `name` one after the other."""
+    axes = params["axes"]
     moved = np.moveaxis(value, axes, range(len(axes))).reshape(-1, *made.shape)
     found = moved[0]
     for part in moved[1:]:
@@ -463,9 +461,7 @@ def _padded(writer: _Writer, params: Any, made: Any, value: np.ndarray, filling:
 
 SHAPES: dict[str, Callable[..., Any]] = {
     "broadcast_in_dim": _broadcast,
-    "reshape": lambda writer, params, made, value: value.reshape(made.shape),
-    "squeeze": lambda writer, params, made, value: value.reshape(made.shape),
-    "expand_dims": lambda writer, params, made, value: value.reshape(made.shape),
+    **dict.fromkeys(("reshape", "squeeze", "expand_dims"), lambda writer, params, made, value: value),
     "transpose": lambda writer, params, made, value: value.transpose(params["permutation"]),
     "rev": lambda writer, params, made, value: np.flip(value, params["dimensions"]),
     "concatenate": lambda writer, params, made, *values: np.concatenate(values, params["dimension"]),
@@ -475,11 +471,8 @@ SHAPES: dict[str, Callable[..., Any]] = {
     "gather": _gathered,
     "iota": _iota,
     "pad": _padded,
-    "reduce_sum": _summed,
-    "reduce_max": lambda writer, params, made, value: _reduced(writer, "max", value, params["axes"], made),
-    "reduce_min": lambda writer, params, made, value: _reduced(writer, "min", value, params["axes"], made),
-    "reduce_and": lambda writer, params, made, value: _reduced(writer, "and", value, params["axes"], made),
-    "reduce_or": lambda writer, params, made, value: _reduced(writer, "or", value, params["axes"], made),
+    "reduce_sum": partial(_reduced, "add"),
+    **{f"reduce_{name}": partial(_reduced, name) for name in ("max", "min", "and", "or")},
     "dot_general": _dot,
 }
 
@@ -565,6 +558,15 @@ def _hashed(writer: _Writer, key: np.ndarray, high: Any, low: Any) -> list[_Node
     return [value.item() for value in writer.evaluate(closed.jaxpr, closed.consts, given)]
 
 
+def _words(writer: _Writer, keys: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Both words of the hash of the counters 0, 1, ... under each key, `[keys..., shape..., 2]`."""
+    zero, counters = writer.constant(np.uint32(0)), writer.array(np.arange(math.prod(shape), dtype=np.uint32))
+    found = np.empty((*keys.shape[:-1], len(counters), 2), object)
+    for place in np.ndindex(*found.shape[:-1]):
+        found[place] = _hashed(writer, keys[place[:-1]], zero, counters[place[-1]])
+    return found.reshape(*keys.shape[:-1], *shape, 2)
+
+
 def _seeded(writer: _Writer, params: Any, seeds: np.ndarray) -> np.ndarray:
     """`jax.random.key` of 32-bit seeds: the words 0 and the seed."""
     aval = jax.ShapeDtypeStruct(seeds.shape, np.uint32)
@@ -574,12 +576,7 @@ def _seeded(writer: _Writer, params: Any, seeds: np.ndarray) -> np.ndarray:
 
 def _split(writer: _Writer, params: Any, keys: np.ndarray) -> np.ndarray:
     """`jax.random.split` of threefry keys that split in the partitionable way: key number n hashes the counter n."""
-    shape, word = tuple(params["shape"]), lambda number: writer.constant(np.uint32(number))
-    found = np.empty((*keys.shape[:-1], math.prod(shape), 2), object)
-    for place in np.ndindex(*keys.shape[:-1]):
-        for number in range(math.prod(shape)):
-            found[(*place, number)] = _hashed(writer, keys[place], word(0), word(number))
-    return found.reshape(*keys.shape[:-1], *shape, 2)
+    return _words(writer, keys, tuple(params["shape"]))
 
 
 def _folded(writer: _Writer, params: Any, keys: np.ndarray, data: np.ndarray) -> np.ndarray:
@@ -594,13 +591,9 @@ def _random_bits(writer: _Writer, params: Any, keys: np.ndarray) -> np.ndarray:
     """`jax.random.bits` in 32 bits: word number n is the exclusive or of both words of the hash of n."""
     if params["bit_width"] != 32:
         raise ValueError(f"random numbers of {params['bit_width']} bits are not known: use 32")
-    shape = tuple(params["shape"])
-    found = np.empty((*keys.shape[:-1], math.prod(shape)), object)
-    for place in np.ndindex(*keys.shape[:-1]):
-        for number in range(math.prod(shape)):
-            words = _hashed(writer, keys[place], writer.constant(np.uint32(0)), writer.constant(np.uint32(number)))
-            found[(*place, number)] = writer.node(TERMS["xor"]["u"], words, "u")
-    return found.reshape(*keys.shape[:-1], *shape)
+    words = _words(writer, keys, tuple(params["shape"]))
+    aval = jax.ShapeDtypeStruct(words.shape[:-1], np.uint32)
+    return writer.elementwise("xor", {}, aval, words[..., 0], words[..., 1])
 
 
 KEYS: dict[str, Callable[..., np.ndarray]] = {

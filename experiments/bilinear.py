@@ -39,17 +39,13 @@ LEAST_STEPS = 3000
 """Waves are damped to 1e-9 by then where they are longest, with the smallest step size."""
 
 
-def check_form(option: str, name: str) -> None:
-    check_known(option, name, (form.name for form in CLOSED_FORMS))
-
-
 @dataclass(frozen=True)
 class Settings:
     """Every method on min max x y: its contraction factor and its largest stable step size, measured and exact."""
 
     steps: Annotated[int, partial(check_whole, least=LEAST_STEPS, most=1_000_000)] = 8000
     """Steps of each run; the more, the more exact are the measured factors."""
-    methods: Annotated[tuple[str, ...] | None, check_form] = None
+    methods: Annotated[tuple[str, ...] | None, partial(check_known, known=[form.name for form in CLOSED_FORMS])] = None
     """Names of methods, as the printed table has them; all if none is given."""
 
 

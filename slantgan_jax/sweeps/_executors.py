@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from slantgan_jax import cpu
-from slantgan_jax.sweeps import _checks, _chunks, _layout, _store
+from slantgan_jax.sweeps import _checks, _chunks, _layout, _programs, _store
 from slantgan_jax.sweeps._checks import Task
 from slantgan_jax.sweeps._chunks import Progress
 from slantgan_jax.sweeps._layout import Layout
@@ -104,10 +104,10 @@ def _traced(payload: bytes) -> tuple[bool, Layout, dict[str, Program]]:
         with contextlib.suppress(RuntimeError):  # JAX is running already; if other flags matter, the store tells
             cpu.use_every_core(fused=fused)
     with jax.enable_x64(x64):
-        unpickled = pickle.loads(task)
-        if _checks.sources(unpickled) != sources:
+        layout, programs = _checks.layout_of(pickle.loads(task))
+        if [_programs.source_of(program.jaxpr) for program in programs.values()] != sources:
             raise ValueError(
                 "the run is another program in a process of the executor: it reads variables that have other values "
                 "there, so give them to it as arguments, by functools.partial"
             )
-        return x64, *_checks.layout_of(unpickled)
+        return x64, layout, programs

@@ -88,6 +88,7 @@ class Program:
       work: the bytes that a run writes, as far as they are known: how long runs take, in comparison.
       multiplies: whether it has products of matrices, whose last bits depend on the number of threads.
       calls_lapack: whether it must not run on several CPU devices at once.
+      jaxpr: the run as JAX traced it.
       mapped: from one array `[lanes]` for each axis to the results of so many runs.
     """
 
@@ -98,6 +99,7 @@ class Program:
     work: int = field(compare=False)
     multiplies: bool = field(compare=False)
     calls_lapack: bool = field(compare=False)
+    jaxpr: core.ClosedJaxpr = field(compare=False)
     mapped: Callable[..., dict[str, jax.Array]] = field(compare=False)
 
     def devices(self) -> tuple[Any, ...]:
@@ -131,14 +133,19 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
 
     work, _ = _work(closed.jaxpr)
     multiplies = any(f"stablehlo.{name}" in text for name in ("dot", "convolution"))
-    return Program(digest.hexdigest(), lanes, types, outputs, work, multiplies, "lapack_" in text, mapped)
+    return Program(digest.hexdigest(), lanes, types, outputs, work, multiplies, "lapack_" in text, closed, mapped)
 
 
 def source(run: RunFn, arguments: Mapping[str, np.ndarray]) -> str:
     """A digest of a run that is the same on every platform; it differs if variables that the run reads do."""
     with _traced(run, arguments) as traced:
-        digest = hashlib.sha256(ADDRESS.sub("", str(traced.jaxpr)).encode())
-    for constant in _constants(traced.jaxpr):
+        return source_of(traced.jaxpr)
+
+
+def source_of(closed: core.ClosedJaxpr) -> str:
+    """The `source` of a run that is traced already."""
+    digest = hashlib.sha256(ADDRESS.sub("", str(closed)).encode())
+    for constant in _constants(closed):
         digest.update(constant)
     return digest.hexdigest()
 
