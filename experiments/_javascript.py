@@ -160,7 +160,7 @@ class _Writer:
         if name in KEYS:
             return [KEYS[name](self, params, *given)]
         if name in ("while", "cond", "scan"):
-            return getattr(self, f"_{name}")(params, given)
+            return getattr(self, f"_{name}")(equation, given)
         if given and not typed and all(node.value is not None for value in given for node in np.ravel(value)):
             numbers = [_constants(value, atom.aval) for value, atom in zip(given, equation.invars, strict=True)]
             found = equation.primitive.bind(*numbers, **params)
@@ -228,7 +228,8 @@ class _Writer:
         owner.append((kind, choice))
         return owner, variables
 
-    def _while(self, params: Any, given: list[np.ndarray]) -> list[np.ndarray]:
+    def _while(self, equation: Any, given: list[np.ndarray]) -> list[np.ndarray]:
+        params = equation.params
         tests, bodies = params["cond_nconsts"], params["body_nconsts"]
         for_test, for_body, carried = given[:tests], given[tests : tests + bodies], given[tests + bodies :]
         first = [node for value in carried for node in np.ravel(value)]
@@ -241,10 +242,10 @@ class _Writer:
         owner[0] = _Region("while", tuple(variables), tuple(first), ((test, (goes_on[0].item(),)), (body, results)))
         return now
 
-    def _cond(self, params: Any, given: list[np.ndarray]) -> list[np.ndarray]:
+    def _cond(self, equation: Any, given: list[np.ndarray]) -> list[np.ndarray]:
         choice, arguments = given[0].item(), given[1:]
         branches = []
-        for branch in params["branches"]:
+        for branch in equation.params["branches"]:
             writer = _Writer(self)
             branches.append((writer, writer.evaluate(branch.jaxpr, branch.consts, arguments)))
         if choice.value is not None:
@@ -258,15 +259,23 @@ class _Writer:
         owner[0] = _Region("cond", tuple(variables), (), parts, choice)
         return _shaped(variables, one)
 
-    def _scan(self, params: Any, given: list[np.ndarray]) -> list[np.ndarray]:
-        length, consts, carry = params["length"], params["num_consts"], params["num_carry"]
+    def _scan(self, equation: Any, given: list[np.ndarray]) -> list[np.ndarray]:
+        params = equation.params
+        length, body = params["length"], params["jaxpr"].jaxpr
+
+        def whole(outside: Sequence[Any], inside: Sequence[Any]) -> int:
+            """How many values the body has as a whole: those of which it has slices have an axis less."""
+            return sum(a.aval.ndim == b.aval.ndim for a, b in zip(outside, inside, strict=True))
+
+        carry = whole(equation.outvars, body.outvars)
+        consts = whole(equation.invars, body.invars) - carry
         if length > LONGEST_SCAN:
             raise ValueError(f"a loop of {length} rounds is too long to be written out: at most {LONGEST_SCAN}")
         fixed, state, sliced = given[:consts], given[consts : consts + carry], given[consts + carry :]
         stacked, order = [], range(length)[:: -1 if params["reverse"] else 1]
         for turn in order:
             parts = [*fixed, *state, *(np.asarray(value[turn], object) for value in sliced)]
-            found = self.evaluate(params["jaxpr"].jaxpr, params["jaxpr"].consts, parts)
+            found = self.evaluate(body, params["jaxpr"].consts, parts)
             state = found[:carry]
             stacked.append(found[carry:])
         stacked = stacked[:: -1 if params["reverse"] else 1]

@@ -7,7 +7,9 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-LIBRARIES = ("slantgan-jax", "jax", "jaxlib", "optax", "chex", "numpy")
+import slantgan_jax
+
+LIBRARIES = ("jax", "jaxlib", "optax", "chex", "numpy")
 
 GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
 """A repository's configuration may name programs that git starts. These calls start none: they compare no contents."""
@@ -18,8 +20,9 @@ GIT_SECONDS = 5.0
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that a number can depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    """The versions of Python, of this package, and of the libraries that a number can depend on."""
+    own = slantgan_jax.__version__  # a checkout that is only on the path is not known to Python as a package
+    return {"python": platform.python_version(), "slantgan-jax": own, **{name: version(name) for name in LIBRARIES}}
 
 
 @functools.cache

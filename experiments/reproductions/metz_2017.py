@@ -44,9 +44,9 @@ class Settings(ToySettings):
 def ways() -> dict[str, Way]:
     played_by = {
         "plain": rules.alternating(ADAM, fresh=True),
+        "penalty": rules.alternating(ADAM, fields.opponent_penalty(Players(0.5, 0)), fresh=True),
         "unrolled 5": rules.unrolled(ADAM, 5, fresh=True),
         "unrolled 10": rules.unrolled(ADAM, 10, fresh=True),
-        "penalty": rules.alternating(ADAM, fields.opponent_penalty(Players(0.5, 0)), fresh=True),
     }
     return {name: Way(TOY, TOY.game(), rule) for name, rule in played_by.items()}
 

@@ -36,7 +36,8 @@ LANES = {"cpu": 1024}
 LANES_OF_ACCELERATORS = 131072
 """Runs at a time on one device. On a CPU they are few, so that their parameters stay in the cache of a core."""
 
-BATCH_BYTES = 2**26
+BATCH_BYTES = {"cpu": 2**26}
+BATCH_BYTES_OF_ACCELERATORS = 2**29
 """The results of a batch on one device, and the largest array of its runs, take no more than this, unless those of one
 run do: lanes are halved for it."""
 
@@ -251,9 +252,18 @@ def _compiled(program: Program, devices: tuple[Any, ...]) -> Callable[..., dict[
 
 @contextlib.contextmanager
 def _own_settings() -> Iterator[None]:
-    """Seeds stand for threefry keys that split and draw in the partitionable way, and no mesh of the caller counts."""
+    """Seeds stand for threefry keys that split and draw in the partitionable way, and no mesh of the caller counts.
+
+    Products of matrices are not rounded as GPUs would by default, unless the caller has chosen a precision.
+    """
     mesh = jax.sharding.AbstractMesh((), ())
-    with jax.default_prng_impl("threefry2x32"), jax.threefry_partitionable(True), jax.sharding.use_abstract_mesh(mesh):
+    precision = jax.config.values["jax_default_matmul_precision"] or "highest"
+    with (
+        jax.default_prng_impl("threefry2x32"),
+        jax.threefry_partitionable(True),
+        jax.default_matmul_precision(precision),
+        jax.sharding.use_abstract_mesh(mesh),
+    ):
         yield
 
 
@@ -299,9 +309,12 @@ def _closed_over(run: RunFn) -> list[Any]:
 
 def _lanes(traced: Any) -> int:
     """A power of two: of the accelerator or processor, unless the results, arrays or steps of a run are large."""
-    most = LANES.get(jax.default_backend(), LANES_OF_ACCELERATORS)
-    room = BATCH_BYTES // max(1, bytes_of_run(traced.out_info), _largest(traced.jaxpr.jaxpr))
-    if jax.default_backend() == "cpu":
+    platform = jax.default_backend()
+    most = LANES.get(platform, LANES_OF_ACCELERATORS)
+    room = BATCH_BYTES.get(platform, BATCH_BYTES_OF_ACCELERATORS) // max(
+        1, bytes_of_run(traced.out_info), _largest(traced.jaxpr.jaxpr)
+    )
+    if platform == "cpu":
         written, weighted = _work(traced.jaxpr.jaxpr)
         room = min(room, STEP_BYTES * written // max(1, weighted))
     return min(most, 2 ** max(0, room.bit_length() - 1))
@@ -313,9 +326,11 @@ def _work(jaxpr: core.Jaxpr) -> tuple[int, int]:
     for equation in jaxpr.eqns:
         name, params = equation.primitive.name, equation.params
         made: list[Any] = [variable.aval for variable in equation.outvars]
-        made = made[: params["num_carry"]] if name == "scan" else made  # what is stacked is written in slices
+        parts = [part.jaxpr for part in _inner(equation)]
+        if name == "scan":  # what is stacked is written in slices: it has an axis more than what the body returns
+            made = [one for one, out in zip(made, parts[0].outvars, strict=True) if one.ndim == out.aval.ndim]
         sizes = [math.prod(aval.shape) * aval.dtype.itemsize for aval in made]
-        inner = [_work(part.jaxpr) for part in _inner(equation)]
+        inner = list(map(_work, parts))
         trips = {"scan": params.get("length"), "while": UNKNOWN_TRIPS}.get(name, 1)
         written += sum(sizes) + trips * sum(part[0] for part in inner)
         weighted += sum(size**2 for size in sizes) + trips * sum(part[1] for part in inner)
