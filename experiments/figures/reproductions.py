@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from figures.panels import grid
 from figures.toy_gan import cloud
 
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUIET, Panel
@@ -65,3 +66,15 @@ def landscape(figure: Panel, data: dict[str, Any]) -> None:
         line[2].axvline(0, color=QUIET, linewidth=0.8)
         line[2].set(xlabel="real part", ylabel="imaginary part", title=f"{name}: leading eigenvalues of J at the end")
     figure.suptitle(data["answer"], fontsize=11)
+
+
+def critics(figure: Panel, data: dict[str, Any]) -> None:
+    """Level lines of D's logit for the first seed of each way to train, over the data."""
+    axis, found = data["axis"], data["surfaces"]
+    for ax, (name, logits) in zip(grid(figure, len(found), 3, sharex=True, sharey=True), found.items(), strict=True):
+        lines = ax.contour(axis, axis, logits[0], 12, cmap="viridis", linewidths=0.9)
+        ax.clabel(lines, lines.levels[::4], fontsize=6)
+        ax.plot(*data["real"][:300].T, ".", color=QUIET, markersize=2)
+        ax.set_title(name, fontsize=9)
+        ax.set_aspect("equal")
+    figure.suptitle(data["answer"], fontsize=10)

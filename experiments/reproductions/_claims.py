@@ -79,23 +79,28 @@ def players_of(way: Way, numbers: np.ndarray) -> Any:
 
 
 def surfaces(ways: Mapping[str, Way], data: Data) -> Data:
-    """D's logit on a square around the data for the first seed of each way, `[n, n]`."""
+    """D's logit on a square around the data for some seeds of each way, `[seeds, n, n]`."""
     axis = 1.5 * np.abs(data["real"]).max() * np.linspace(-1, 1, 81)
     points = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2).astype(np.float32)
     found = {}
     for name, way in ways.items():
-        players = players_of(way, data["ways"][name]["players"][0])
-        logits = jax.jit(jax.vmap(partial(way.toy.logit, players.discriminator)))(points)
-        found[name] = np.asarray(logits).reshape(81, 81)
+        logits = jax.jit(jax.vmap(way.toy.logit, (None, 0)))
+        drawn = [players_of(way, numbers).discriminator for numbers in data["ways"][name]["players"]]
+        found[name] = np.stack([np.asarray(logits(one, points)).reshape(81, 81) for one in drawn])
     return {"axis": axis, "surfaces": found}
 
 
 def covering(data: Data, better: Collection[str]) -> str:
-    """A verdict on the claim that the ways named `better` cover all modes and the others do not, and the shares.
+    """Whether the ways named `better` end with all modes, and the others do not."""
+    shares = {name: way["summary"]["all modes at the end"] for name, way in data["ways"].items()}
+    return compared(shares, better, data, "end with all modes")
+
+
+def compared(shares: Mapping[str, tuple[float, float, float]], better: Collection[str], data: Data, what: str) -> str:
+    """A verdict on the claim that the ways named `better` have a larger share of runs that do `what`, and the shares.
 
     It is confirmed if the intervals of the shares lie apart, and open if they do not.
     """
-    shares = {name: way["summary"]["all modes at the end"] for name, way in data["ways"].items()}
     good, bad = ([shares[name] for name in shares if (name in better) == chosen] for chosen in (True, False))
     if min(low for _, low, _ in good) > max(high for _, _, high in bad):
         verdict = "Confirmed"
@@ -105,7 +110,7 @@ def covering(data: Data, better: Collection[str]) -> str:
         verdict = "Not confirmed" if min(good) <= max(bad) else "Not decided by so few seeds"
     seeds = next(iter(data["ways"].values()))["summary"]["seeds"]
     listed = "; ".join(f"{name} {one:.0%} ({low:.0%} to {high:.0%})" for name, (one, low, high) in shares.items())
-    return f"{verdict}. Shares of {seeds} seeds that end with all modes:\n{listed}."
+    return f"{verdict}. Shares of {seeds} seeds that {what}:\n{listed}."
 
 
 def table(claim: str, data: Data) -> None:
@@ -131,6 +136,7 @@ __all__ = [
     "Steps",
     "ToySettings",
     "Way",
+    "compared",
     "covering",
     "played",
     "players_of",

@@ -4,6 +4,11 @@ Settings: their published train_mixture_gan.py. Two normal distributions at -2 a
 ReLU in both networks, PyTorch's start; 100 normal latents; 10,000 fixed pairs of point and latent, all in each batch;
 gradient descent with 0.1 for D and 0.01 for G; 100,000 steps of extragradient, of alternating or of simultaneous moves.
 
+Code is not paper: the code saves what extragradient reaches in the middle of a step, the point ahead. That point is
+nearly stationary. The players stay one step of size 0.1 away from it, where D's loss is about 3.4: a point ahead can be
+stationary where the players are not, as the curvature of D's loss passes 1 / 0.1. The landscape is that of the point
+ahead.
+
 By default this runs at a reduced size, 1,000 pairs and 10,000 steps. `--full` has the published size.
 """
 
@@ -79,24 +84,30 @@ def compute(settings: Settings, out: Path) -> Data:
     settings = replace(settings, steps=FULL_STEPS) if settings.full else settings
     data = played(ways(settings), settings, out)
     for name, way in ways(settings).items():
-        found = [landscape(way, seed, numbers) for seed, numbers in enumerate(data["ways"][name]["players"])]
+        ahead = RATES if name.endswith("extra") else Players(0.0, 0.0)
+        found = [landscape(way, ahead, seed, numbers) for seed, numbers in enumerate(data["ways"][name]["players"])]
         data["ways"][name]["landscape"] = {key: np.stack([one[key] for one in found]) for key in found[0]}
     return data
 
 
-def landscape(way: Way, seed: int, numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """At the end of a run: leading eigenvalues of J, the least one of G's own part, and the path angle to there."""
+def landscape(way: Way, ahead: Players, seed: int, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    """One step of the size `ahead` from the end of a run: D's losses here and there, and the landscape there.
+
+    That is leading eigenvalues of J, the least one of G's own part, and the path angle from the start.
+    """
     start = way.toy.init(jax.random.split(jax.random.key(seed))[0])
-    end = players_of(way, numbers)
+    last = players_of(way, numbers)
     with jax.enable_x64(True):
         total = partial(games.total_losses, way.game, sample=())
         field = fields.gradients(total)
+        end = fields.step_along(last, ahead, field(last))
         path = path_angle.path_angle(field, start, end)
         flow = matrix_free.flow_eigenvalues(field, end, EIGENVALUES, "LM")
         own = matrix_free.flow_eigenvalues(
             partial(slope_of_generator, total, end.discriminator), end.generator, 1, "LR"
         )
     return {
+        "losses of D": np.asarray([total(last).discriminator, total(end).discriminator]),
         "eigenvalues of J": -np.stack([np.real(flow.eigenvalues), np.imag(flow.eigenvalues)], -1),
         "residuals": flow.residuals,
         "least eigenvalue of G": -np.real(own.eigenvalues),
@@ -117,9 +128,10 @@ def answer(data: Data) -> str:
         real, imaginary = np.nanmax(np.abs(found["eigenvalues of J"]), axis=1).T
         ratio = imaginary / real
         saddles = int((found["least eigenvalue of G"] < 0).sum())
+        here, there = np.median(found["losses of D"], axis=0)
         lines.append(
             f"{name}: the largest imaginary part is {np.median(ratio):.2g} of the largest real part; G is at a saddle "
-            f"in {saddles} of {len(ratio)} runs."
+            f"in {saddles} of {len(ratio)} runs. D's loss is {there:.3g} there, and {here:.3g} at the players."
         )
     return "\n".join(lines)
 

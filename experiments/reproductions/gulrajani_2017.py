@@ -9,16 +9,20 @@ Code is not paper: λ is 0.1 in the toy code and 10 in the paper. Both are run.
 By default this runs at a reduced size: networks of 64, 3,000 steps. `--full` has the published size.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
+import numpy as np
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, played, surfaces, table
+from _claims import TOY_FIGURES, Data, Experiment, Figure, Seeds, Steps, ToySettings, Way, played, surfaces, table
 from _experiment import check_known
 from _toys import Toy, perceptron, shown
+from figures import reproductions as figures
+from scipy.interpolate import RegularGridInterpolator
 
 from slantgan_jax import Distribution, Network, Players, datasets, distributions, games, losses, penalties, rules
 
@@ -76,12 +80,41 @@ def compute(settings: Settings, out: Path) -> Data:
 
 
 def answer(data: Data) -> str:
-    rows = {name: way for name, way in data["ways"].items() if name.startswith("trained")}
-    return "\n".join(f"{name}: {shown(way['summary'])}." for name, way in rows.items() if "0.1" not in name)
+    """How much D's logit stands out at the modes, and what G learns; of the swiss roll, how near G comes."""
+    if data["modes"] is None:
+        return ". ".join(f"{name}: {shown(way['summary'])}" for name, way in data["ways"].items() if "trained" in name)
+    peaks = {name: np.median([peak(data, one) for one in found]) for name, found in data["surfaces"].items()}
+    learned = {
+        name: f"{way['summary']['modes'][1]:g} modes, {way['summary']['quality'][1]:.0%} of points within 3 σ"
+        for name, way in data["ways"].items()
+        if "trained" in name
+    }
+    return (
+        f"D's logit at the modes above that around, in its deviations: {_listed(peaks, '{:.2f}')}.\n"
+        f"The median seed of a trained G has: {_listed(learned, '{}')}."
+    )
+
+
+def peak(data: Data, logits: np.ndarray) -> float:
+    """The mean over modes of D's logit there, less its mean on the circle halfway to the next mode, over its deviation.
+
+    Halfway to the nearest other mode, of any. The deviation is that on the square on which `logits` `[n, n]` are given.
+    """
+    modes, axis = data["modes"], data["axis"]
+    halfway = min(np.linalg.norm(modes - np.roll(modes, shift, 0), axis=1).min() for shift in range(1, len(modes))) / 2
+    angles = 2 * np.pi * np.arange(16) / 16
+    around = modes[:, None] + halfway * np.stack([np.cos(angles), np.sin(angles)], -1)
+    value = RegularGridInterpolator((axis, axis), logits)  # rows are y
+    return float(value(modes[:, ::-1]).mean() - value(around[..., ::-1]).mean()) / float(logits.std())
+
+
+def _listed(values: Mapping[str, Any], form: str) -> str:
+    return "; ".join(f"{name} {form.format(value)}" for name, value in values.items())
 
 
 EXPERIMENT = Experiment(
-    "reproductions/gulrajani_2017", Settings, compute, answer, TOY_FIGURES, partial(table, CLAIM),
+    "reproductions/gulrajani_2017", Settings, compute, answer,
+    TOY_FIGURES | {"critics.png": Figure(figures.critics, 11, 8.2)}, partial(table, CLAIM),
     x64=False, devices=None, fused=False,
 )  # fmt: skip
 
