@@ -220,10 +220,12 @@ def unrolled(steps: int, step_size: ArrayLike, *, everyone: bool = False, throug
     check_number("the step size of unrolled", step_size, 0)
 
     def adjusted(losses: Losses) -> Field:
+        field = jax.jit(lambda players: gradients(losses)(players))  # traced once, not once for each step
+
         def seen(players: Any, own: int) -> Any:
             ahead = players
             for _ in range(steps):
-                ahead = _with(step_along(ahead, step_size, gradients(losses)(ahead)), own, players[own])
+                ahead = _with(step_along(ahead, step_size, field(ahead)), own, players[own])
             return ahead if through else _with(jax.lax.stop_gradient(ahead), own, players[own])
 
         def surrogate(players: Any) -> Any:

@@ -160,9 +160,9 @@ def gan(
         init,
         draws,
         Players(
-            generator=(jax.jit(partial(_gan_loss, objective.generator, discriminate, independent_latents)),),
+            generator=(partial(_gan_loss, objective.generator, discriminate, independent_latents),),
             discriminator=tuple(
-                jax.jit(partial(_gan_loss, loss, discriminate, False)) for loss in objective.discriminator
+                partial(_gan_loss, loss, discriminate, False) for loss in objective.discriminator
             ),
         ),
         discriminate,
@@ -284,7 +284,7 @@ def penalized(game: Game, *added: Penalty | PenaltyLoss) -> Game:
     if unknown := drawn - set(known):
         raise ValueError(f"a penalty draws {shown(unknown.pop())}: choose from {', '.join(map(repr, known))}")
     *others, last = game.losses.discriminator
-    penalized_loss = jax.jit(partial(_penalized_loss, last, discriminate, tuple(p.loss for p in penalties)))
+    penalized_loss = partial(_penalized_loss, last, discriminate, tuple(p.loss for p in penalties))
     return game._replace(
         draws=game.draws._replace(**{name: known[name]() for name in drawn}),
         losses=game.losses._replace(discriminator=(*others, penalized_loss)),
@@ -329,7 +329,7 @@ def expected(game: Game, over: str | Collection[str] | None = None) -> Game:
     return game._replace(
         draws=() if nothing is not None else rest,
         losses=type(game.losses)(
-            *(tuple(jax.jit(partial(_expected_loss, loss, integrated, nothing)) for loss in own) for own in game.losses)
+            *(tuple(partial(_expected_loss, loss, integrated, nothing) for loss in own) for own in game.losses)
         ),
         discriminate=None,
     )
@@ -370,7 +370,7 @@ def minibatch(game: Game, size: int) -> Game:
         raise ValueError("the game draws nothing, so a minibatch of it would hold equal samples: use the game itself")
     return game._replace(
         draws=game.draws._make(draw and distributions.packed(draw, size) for draw in game.draws),
-        losses=type(game.losses)(*(tuple(jax.jit(partial(_mean_loss, loss)) for loss in own) for own in game.losses)),
+        losses=type(game.losses)(*(tuple(partial(_mean_loss, loss) for loss in own) for own in game.losses)),
         discriminate=None,
     )
 
@@ -392,7 +392,7 @@ def on_sample(game: Game, sample: Any) -> Game:
     return game._replace(
         draws=(),
         losses=type(game.losses)(
-            *(tuple(jax.jit(partial(_loss_on, loss, sample)) for loss in own) for own in game.losses)
+            *(tuple(partial(_loss_on, loss, sample) for loss in own) for own in game.losses)
         ),
         discriminate=None,
     )

@@ -524,10 +524,12 @@ def _unrolled_move(optimizer: Optimizer, steps: int, game: Game, turn: int | Non
     others = tuple(range(1, len(state.players)))
 
     def unrolling(losses: fields.Losses) -> fields.Field:
+        field = jax.jit(lambda players: fields.gradients(losses)(players))  # traced once, not once for each update
+
         def surrogate(players: Any) -> Any:
             ahead = state._replace(players=players)
             for _ in range(steps):
-                direction = fields.gradients(losses)(ahead.players)
+                direction = field(ahead.players)
                 ahead = _updated(optimizer, others, ahead, _differentiable(optimizer, others, ahead, direction))
             return type(players)(losses(ahead.players)[0], *losses(players)[1:])
 
