@@ -211,6 +211,11 @@ def _interrupt(*_: Any) -> None:
 
 def options_of(options: Callable[..., T], arguments: list[str] | None, description: str | None = None) -> T:
     """The options of the command line. Raises `ValueError`, in one line, for what is not an option or has no value."""
+    given = sys.argv[1:] if arguments is None else arguments
+    for before, argument in zip(["", *given], given, strict=False):
+        if not argument.partition("=")[2] if "=" in argument else not argument:
+            option = argument.rstrip("=") or before or "an argument"
+            raise ValueError(f"{option} is given without a value: give one, or leave it out")
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):

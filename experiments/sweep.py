@@ -7,8 +7,8 @@ See docs/sweeps.md.
 
 import contextlib
 import os
-import re
 import threading
+import urllib.parse
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -93,6 +93,10 @@ class Settings:
             )
 
 
+class _Tried(Exception):
+    """Ends the try whether a folder can be written, so that nothing is left of it."""
+
+
 def parse(arguments: list[str] | None = None) -> xr.Dataset:
     """Runs the sweep that `arguments` describe, by default those of this process. Returns what the store holds."""
     settings = options_of(Settings, arguments, Settings.__doc__)
@@ -101,8 +105,8 @@ def parse(arguments: list[str] | None = None) -> xr.Dataset:
         ds = sweeps.load(settings.out)
     else:
         checked(settings)
-        with atomic_folder(folder):
-            pass  # it can be written: better known before the sweep than after it
+        with contextlib.suppress(_Tried), atomic_folder(folder):
+            raise _Tried  # it can be written: better known before the sweep than after it
         ds = computed(settings)
     draw_all(ds, folder)
     return ds
@@ -111,11 +115,11 @@ def parse(arguments: list[str] | None = None) -> xr.Dataset:
 def folder_of_figures(store: str) -> Path:
     """x-figures for the store x.zarr, and x.figures for a store x of any other name.
 
-    It is beside the store; for an object store it is here, and its name has the whole URL.
+    It is beside the store; for an object store it is here, and its name has the whole URL, quoted as in a URL.
     """
     try:
         local = store.removeprefix("file://").removeprefix("localhost").rstrip("/")
-        path = Path(re.sub("[:/]+", "-", local)) if "://" in local else Path(local).expanduser()
+        path = Path(urllib.parse.quote(local, safe="")) if "://" in local else Path(local).expanduser()
         return path.with_name(f"{path.stem}-figures" if path.suffix == ".zarr" else f"{path.name}.figures")
     except (RuntimeError, ValueError):  # nobody's home, or a path without a name
         raise ValueError(f"--out is {store!r}, where no store can be: name another") from None

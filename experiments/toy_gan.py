@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from _experiment import Data, Experiment, check_known, check_positive, check_whole, check_within
-from _methods import ORDERS
+from _methods import ORDERS, Method
 from _toys import ATTRS, DESCENTS, DIMS, TOY_METHODS, Toy, perceptron, shown, summary
 from figures import toy_gan as figures
 from jax.flatten_util import ravel_pytree
@@ -46,8 +47,8 @@ class Settings:
     """What the players minimize."""
     order: Annotated[str, partial(check_known, known=ORDERS)] = "alternating"
     """Who moves when."""
-    optimizer: Annotated[str, partial(check_known, known=DESCENTS)] = "adam"
-    """What a method that brings no optimizer descends with."""
+    optimizer: Annotated[str | None, partial(check_known, known=DESCENTS)] = None
+    """What a method that brings no optimizer descends with; by default adam."""
     learning_rate: Annotated[float, check_positive] = 1e-3
     """Of both players."""
     seeds: Annotated[int, partial(check_whole, least=1, most=10**6)] = 64
@@ -56,7 +57,7 @@ class Settings:
     """Steps of a run, each on a minibatch."""
     batch: Annotated[int, AT_LEAST_ONE] = 128
     """Real and generated points in a minibatch."""
-    latents: Annotated[int, AT_LEAST_ONE] = 16
+    latents: Annotated[int, partial(check_whole, least=1, most=4096)] = 16
     """Standard-normal numbers that G is given."""
     generator: tuple[int, ...] = (64, 64)
     """The widths of G's hidden layers."""
@@ -74,6 +75,12 @@ class Settings:
     """Let G's loss have latents of its own."""
 
     def check(self) -> None:
+        method, asked = TOY_METHODS[self.method], []
+        if self.strength is not None and method.strengths == Method().strengths:
+            raise ValueError(f"--strength is {self.strength}, but --method {self.method} has none: leave it out")
+        method.optimizer(self.learning_rate, method.strengths[0], lambda rate: asked.append(rate) or optax.sgd(rate))
+        if self.optimizer is not None and not asked:
+            raise ValueError(f"--optimizer is {self.optimizer}, but --method {self.method} brings one: leave it out")
         for option, widths in (("--generator", self.generator), ("--discriminator", self.discriminator)):
             for width in widths:
                 check_whole(option, width, 1)
@@ -97,7 +104,7 @@ def toy_of(settings: Settings) -> Toy:
 def run(key: jax.Array, settings: Settings) -> dict[str, jax.Array]:
     toy, method = toy_of(settings), TOY_METHODS[settings.method]
     strength = strength_of(settings)
-    rule = method.rule(ORDERS[settings.order], settings.learning_rate, strength, DESCENTS[settings.optimizer])
+    rule = method.rule(ORDERS[settings.order], settings.learning_rate, strength, DESCENTS[settings.optimizer or "adam"])
     game = toy.game(method, strength, independent_latents=settings.independent_latents)
     return toy.run(key, game, rule, settings.steps, RECORDS)
 

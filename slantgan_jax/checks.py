@@ -15,6 +15,9 @@ from jax.core import Tracer
 
 from slantgan_jax.types import PRNGKey
 
+WEIGHT_ERROR = 1e-4
+"""How far from 1 the sum of weights may be, for float32."""
+
 
 def shown(value: Any) -> str:
     """`value` as a message shows it: one line of at most 60 letters."""
@@ -58,6 +61,15 @@ def check_rates(what: str, value: Any, least: float = -math.inf) -> None:
     """`value` is a number for `check_number`, or a tuple of one for each player."""
     for one in value if isinstance(value, tuple) else (value,):
         check_number(what, one, least)
+
+
+def check_weights(what: str, value: Any) -> None:
+    """`value` are numbers that, if they are known, are not negative and have the sum 1."""
+    if isinstance(value, Tracer):
+        return
+    weights = np.asarray(value)
+    if not (weights >= 0).all() or abs(weights.sum(dtype=float) - 1) > WEIGHT_ERROR:
+        raise ValueError(f"{what} is {shown(value)}: give numbers of at least 0 whose sum is 1")
 
 
 def check_flag(what: str, value: Any) -> None:

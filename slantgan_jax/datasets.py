@@ -39,10 +39,10 @@ def mixture(
       ValueError: centers that are no `[k, d]` array of finite numbers; a deviation or a weight that is not positive;
         weights and `stratified`.
     """
-    places = np.asarray(centers, float)
+    places = _numbers("centers", centers)
     if places.ndim != 2 or not places.size or not np.isfinite(places).all():
         raise ValueError(f"centers is {shown(centers)}: give finite numbers [modes, dimensions]")
-    shares = np.ones(len(places)) if weights is None else np.asarray(weights, float)
+    shares = np.ones(len(places)) if weights is None else _numbers("weights", weights)
     if shares.shape != places.shape[:1] or not np.all((shares > 0) & np.isfinite(shares)):
         raise ValueError(f"weights is {shown(weights)}: give a positive number for each of the {len(places)} centers")
     if stratified and weights is not None:
@@ -105,8 +105,17 @@ def swiss_roll(noise: float = 0.25, scale: float = 7.5) -> Distribution:
     return distributions.from_sampler(point)
 
 
+def _numbers(what: str, given: Any) -> np.ndarray:
+    try:
+        return np.asarray(given, float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{what} is {shown(given)}: give an array of numbers") from None
+
+
 def _fixed(make: Callable[[], Distribution], count: int) -> Distribution:
-    return distributions.fixed(make(), count, jax.random.key(FIXED_KEY, impl="threefry2x32"))
+    # `jax.random.key` would add an offset that a user can set for all seeds.
+    key = jax.random.wrap_key_data(jnp.array([0, FIXED_KEY], jnp.uint32), impl="threefry2x32")
+    return distributions.fixed(make(), count, key)
 
 
 _GULRAJANI_SCALE = 1.414

@@ -138,7 +138,7 @@ def sequence(values: Any) -> Distribution:
     """The given `values`, one after the other: step t sees `values[t]`. Argument and errors are those of `cyclic`.
 
     It has no quadrature. `training.train` refuses a run that is longer than the sequence. Elsewhere every number past
-    the end is NaN.
+    the end, or before the first, is NaN.
     """
     return Distribution(partial(_sequence_item, values), length=_count(values))
 
@@ -313,17 +313,22 @@ def _count(dataset: Any) -> int:
 
 def _cyclic_item(dataset: Image, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Image:
     del key, stream
-    return jax.tree.map(lambda leaf: as_float(leaf)[jnp.asarray(step) % count], dataset)
+    return jax.tree.map(lambda leaf: as_float(leaf)[_word(step) % count], dataset)
 
 
 def _random_item(dataset: Image, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Image:
-    index = jax.random.randint(draw_key(key, step, stream), (), 0, count)
+    with jax.threefry_partitionable(True):  # which draws there are is a contract, whatever the default is
+        index = jax.random.randint(draw_key(key, step, stream), (), 0, count)
     return jax.tree.map(lambda leaf: as_float(leaf)[index], dataset)
 
 
 def _sequence_item(values: Any, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
     del key, stream
-    return jax.tree.map(lambda leaf: as_float(leaf).at[step].get(mode="fill", fill_value=jnp.nan), values)
+
+    def item(leaf: Any) -> jax.Array:
+        return as_float(leaf).at[step].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+
+    return jax.tree.map(item, values)
 
 
 def _all_items(dataset: Image) -> tuple[Image, jax.Array]:

@@ -8,6 +8,7 @@ in this order:
 See docs/bring_your_own.md.
 """
 
+import itertools
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from slantgan_jax.checks import (
     check_number,
     check_players,
     check_scalar,
+    check_weights,
     shown,
 )
 from slantgan_jax.distributions import Distribution
@@ -161,9 +163,7 @@ def gan(
         draws,
         Players(
             generator=(partial(_gan_loss, objective.generator, discriminate, independent_latents),),
-            discriminator=tuple(
-                partial(_gan_loss, loss, discriminate, False) for loss in objective.discriminator
-            ),
+            discriminator=tuple(partial(_gan_loss, loss, discriminate, False) for loss in objective.discriminator),
         ),
         discriminate,
     )
@@ -324,6 +324,8 @@ def expected(game: Game, over: str | Collection[str] | None = None) -> Game:
             )
     # Data come first, so that what depends on them alone is computed outside of the loop over latents.
     integrated = tuple((name, drawn[name]) for name in reversed(list(drawn)) if name in names)
+    for name, draw in integrated:
+        _check_quadrature(name, draw)
     rest = game.draws._replace(**dict.fromkeys(names)) if names else game.draws
     nothing = rest if not any(rest) else None
     return game._replace(
@@ -362,12 +364,15 @@ def minibatch(game: Game, size: int) -> Game:
       size: the samples of a step.
 
     Raises:
-      ValueError: `size` below 1, or a game that draws nothing.
+      ValueError: `size` below 1, or a game that draws nothing; an expected game of networks that normalize.
     """
     check_game(game)
     check_count("the size of the minibatch", size)
     if not any(game.draws):
         raise ValueError("the game draws nothing, so a minibatch of it would hold equal samples: use the game itself")
+    for loss in itertools.chain(*game.losses):
+        if isinstance(loss, partial) and loss.func is _expected_loss:  # a batch of it has no latents of its own
+            jax.eval_shape(lambda key, loss=loss: loss(game.init(key), game.sample(key, 0)), _no_key())
     return game._replace(
         draws=game.draws._make(draw and distributions.packed(draw, size) for draw in game.draws),
         losses=type(game.losses)(*(tuple(partial(_mean_loss, loss) for loss in own) for own in game.losses)),
@@ -391,9 +396,7 @@ def on_sample(game: Game, sample: Any) -> Game:
         raise ValueError(f"the sample is {shown(sample)}: give one of this game, as game.sample(key, 0) returns it")
     return game._replace(
         draws=(),
-        losses=type(game.losses)(
-            *(tuple(partial(_loss_on, loss, sample) for loss in own) for own in game.losses)
-        ),
+        losses=type(game.losses)(*(tuple(partial(_loss_on, loss, sample) for loss in own) for own in game.losses)),
         discriminate=None,
     )
 
@@ -404,7 +407,25 @@ def _names(game: Game) -> tuple[str, ...]:
 
 def _image(data: Distribution) -> Image:
     """An image of the data as shapes, without numbers."""
-    return jax.eval_shape(data.sample, jax.random.key(0), 0, 0)
+    return jax.eval_shape(data.sample, _no_key(), 0, 0)
+
+
+def _no_key() -> PRNGKey:
+    """A key where only shapes are asked for."""
+    return jax.random.wrap_key_data(jnp.zeros(2, jnp.uint32), impl="threefry2x32")
+
+
+def _check_quadrature(name: str, draw: Distribution) -> None:
+    """Raises `ValueError` unless the nodes of a draw fit their weights, which are those of a mean."""
+    assert draw.nodes is not None
+    values, weights = draw.nodes()
+    sizes = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(values)}
+    if sizes != {np.shape(weights)}:
+        raise ValueError(
+            f"the draw {name!r} has nodes of shapes {shown(jax.tree.map(np.shape, values))} and weights of shape "
+            f"{np.shape(weights)}: give one weight for each node"
+        )
+    check_weights(f"the weights of the draw {name!r}", weights)
 
 
 def _normal_image(data: Distribution) -> Distribution:

@@ -15,16 +15,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.scipy.special import rel_entr
 from jax.typing import ArrayLike
 
-from slantgan_jax.checks import check_count, check_number, shown
+from slantgan_jax.checks import check_count, check_kind, check_number, check_weights, shown
 from slantgan_jax.distributions import Modes
 from slantgan_jax.numerics import as_float, safe_norm
 from slantgan_jax.types import PRNGKey
 
 ROWS_AT_ONCE = 64
 """How many rows of a table of all pairs of points are in memory at once."""
+
+UNIT_ERROR = 1e-4
+"""How far from 1 the length of a direction may be."""
 
 MAX_PIVOTS = 10_000_000
 """The largest number of pivots of the network simplex, a hundred times the default of POT."""
@@ -77,9 +81,14 @@ def mode_coverage(points: ArrayLike, modes: Modes, deviations: ArrayLike = 3.0) 
       deviations: how many σ are high quality. Three are usual; VEEGAN has ten for points in 1200 dimensions.
 
     Raises:
-      ValueError: points and centers are not `[n, d]` and `[k, d]`.
+      ValueError: points and centers are not `[n, d]` and `[k, d]`; deviations that are not positive; weights that are
+        negative or have another sum than 1.
     """
+    check_kind("modes", modes, Modes, "datasets.ring().modes()")
     points, centers = _same_space(points, modes.centers)
+    check_number("deviations", deviations, positive=True)
+    check_number("the deviation of the modes", modes.deviation, positive=True)
+    check_weights("the weights of the modes", modes.weights)
     offsets = points[:, None] - centers[None]
     squares = jnp.sum(offsets**2, axis=-1)
     nearest = jnp.argmin(squares, axis=1)[:, None] == jnp.arange(len(centers))[None]
@@ -110,11 +119,13 @@ def sliced_wasserstein(x: ArrayLike, y: ArrayLike, directions: ArrayLike, order:
       order: p, at least 1.
 
     Raises:
-      ValueError: points or directions of different dimensions; an order below 1.
+      ValueError: points or directions of different dimensions, directions of another length than 1; an order below 1.
     """
     check_number("order", order, 1)
     x, y = _same_space(x, y)
     directions, _ = _same_space(directions, y)
+    if not isinstance(directions, Tracer) and (jnp.abs(safe_norm(directions, axis=1) - 1) > UNIT_ERROR).any():
+        raise ValueError(f"directions is {shown(directions)}: give unit vectors")
     # Mass i of n meets mass j of m wherever their intervals overlap; in units of 1 / (n m) the ends are whole numbers.
     ends = np.union1d(np.arange(len(x) + 1) * len(y), np.arange(len(y) + 1) * len(x))
     overlap = ends[:-1] // len(y), ends[:-1] // len(x), as_float(np.diff(ends) / (len(x) * len(y)))
@@ -155,8 +166,9 @@ def mmd_squared(x: ArrayLike, y: ArrayLike, scale: ArrayLike, unbiased: bool = F
       unbiased: as in `energy_distance`. By default the value is too large by about 2 (1 - E k(x, x')) / n.
 
     Raises:
-      ValueError: points of different dimensions; fewer than two if `unbiased`.
+      ValueError: points of different dimensions; fewer than two if `unbiased`; a scale that is not positive.
     """
+    check_number("scale", scale, positive=True)
     return _discrepancy(partial(_gaussian, as_float(scale)), 1.0, x, y, unbiased)
 
 

@@ -74,6 +74,7 @@ def mlp(
         raise ValueError(f"the sizes of the layers are {shown(sizes)}: give two or more")
     for size in sizes:
         check_count("one of the sizes of the layers", size)
+    check_flag("batch_norm", batch_norm)
     check_function("activation", activation, "numbers")
     check_function("init", init, "key", "shape", "dtype")
     return Network(
@@ -90,9 +91,11 @@ def normalized(values: jax.Array, epsilon: float = 1e-3) -> jax.Array:
     of the next layer can do the same. Map with `jax.vmap(..., axis_name=BATCH)` outside of `games.minibatch`.
 
     Raises:
-      ValueError: there is no axis of this name.
+      ValueError: there is no axis of this name, or it has one image, which would become 0.
     """
     try:
+        if jax.lax.psum(1, BATCH) == 1:
+            raise ValueError("a batch of one image cannot be normalized, as it would become 0: take a larger one")
         centered = values - jax.lax.pmean(values, BATCH)
     except NameError:
         raise ValueError(
@@ -237,6 +240,9 @@ def _layers(init: Initializer, sizes: tuple[int, ...], key: PRNGKey) -> tuple[La
         drawn = init(own, shape, dtype)
         weights, biases = drawn if isinstance(drawn, tuple) else (drawn, jnp.zeros(shape[1], dtype))
         weights = as_float(weights, "what init returns", "inputs", "outputs")
+        if weights.shape != shape or np.shape(biases) != shape[1:]:
+            shapes = weights.shape, np.shape(biases)
+            raise ValueError(f"init returns weights and biases of shapes {shapes}: return {shape} and {shape[1:]}")
         layers.append(Layer(weights.T, biases))
     return tuple(layers)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import slantgan_jax
 
-LIBRARIES = ("jax", "jaxlib", "optax", "chex", "numpy")
+LIBRARIES = ("jax", "jaxlib", "optax", "chex", "numpy", "scipy")
 
 GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
 """A repository's configuration may name programs that git starts. These calls start none: they compare no contents."""

@@ -22,6 +22,7 @@ from slantgan_jax import fields, games
 from slantgan_jax.checks import (
     check_count,
     check_function,
+    check_key,
     check_kind,
     check_number,
     check_players,
@@ -66,8 +67,8 @@ AVERAGE_TOLERANCE = 1e-3
 """Of an average of equal numbers: the rounding of 1 - d of an `optax.ema(d)` in float32."""
 
 
-def _same(step: ArrayLike) -> ArrayLike:
-    return step
+def _same(step: ArrayLike) -> tuple[None, ArrayLike]:
+    return None, step
 
 
 class Rule(NamedTuple):
@@ -79,17 +80,20 @@ class Rule(NamedTuple):
       reads: the samples of a step as pairs (n, i): step number t reads sample number n t + i of the game. Moves get one
         sample, or a tuple of as many as there are pairs if these are not ((1, 0),).
       players: `state -> players`, what the rule offers as its result: the present players, or an average.
-      turn: `step -> t`, the number that stands for the step in `reads`.
+      turn: `step -> (stream, t)`: t stands for the step in `reads`. If the stream is not None, samples are drawn with
+        that number folded into the key.
       apart: a move sees only one of so many samples in turn. Data that come in turn must not have a common factor with
         it, or the move would see only a part of them.
+      period: after so many steps the rule does the same again.
     """
 
     init: Callable[[Any], State]
     moves: Callable[[Game], tuple[Move, ...]]
     reads: tuple[tuple[int, int], ...] = ((1, 0),)
     players: Callable[[State], Any] = _present
-    turn: Callable[[ArrayLike], ArrayLike] = _same
+    turn: Callable[[ArrayLike], tuple[ArrayLike | None, ArrayLike]] = _same
     apart: int = 1
+    period: int = 1
 
     def step(self, game: Game, state: State, sample: Any) -> State:
         """The state after one step: all moves in turn."""
@@ -107,7 +111,8 @@ class Rule(NamedTuple):
                     f"the draw {name!r} goes through {draw.period} values in turn, of which a move of this rule, which "
                     f"reads {self.apart} samples a step, would see only a part: use distributions.resampled"
                 )
-        step = self.turn(step)
+        stream, step = self.turn(step)
+        key = key if stream is None else jax.random.fold_in(check_key(key), stream)
         if self.reads == ((1, 0),):
             return game.sample(key, step)
         return tuple(game.sample(key, step * stride + offset) for stride, offset in self.reads)
@@ -226,15 +231,20 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
 
     This is lazy regularization if the game is `plain` with a penalty of k times the strength: Karras et al. 2020
     (arXiv:1912.04958), section 3.1. The penalty then costs only a k-th of the time, also in a sweep over seeds. `plain`
-    sees the samples of the game. Both go through them by themselves: the game sees sample number t / k, and `plain` the
-    number of its own steps before t.
+    sees the samples of the game. Both go through data that come in turn by themselves: the game sees number t / k, and
+    `plain` the number of its own steps before t. What is random is drawn from two streams, so that no draw comes twice.
 
     Raises:
-      ValueError: `period` is not a positive whole number; in a step, if the two games have another number of moves.
+      ValueError: `period` is not a positive whole number; the rule is one of `lazily`; in a step, if the two games
+        have another number of moves.
     """
     check_count("the period of lazily", period)
     check_kind("rule", rule, Rule)
     check_kind("plain", plain, Game)
+    if rule.turn is not _same:
+        raise ValueError("the rule plays two games lazily already: give it one with a third")
+    if period == 1:
+        return rule
 
     def either(full: Move, light: Move, state: State, sample: Any) -> State:
         return jax.lax.cond(state.step % period == 0, full, light, state, sample)
@@ -248,11 +258,11 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
             )
         return tuple(partial(either, *pair) for pair in zip(full, light, strict=True))
 
-    def turn(step: ArrayLike) -> ArrayLike:
-        step = jnp.asarray(step)
-        return rule.turn(jnp.where(step % period == 0, step // period, step - step // period - 1))
+    def turn(step: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
+        full, games_before = jnp.asarray(step) % period == 0, jnp.asarray(step) // period
+        return full.astype(jnp.uint32), jnp.where(full, games_before, jnp.asarray(step) - games_before - 1)
 
-    return rule._replace(moves=moves, turn=turn)
+    return rule._replace(moves=moves, turn=turn, period=math.lcm(period, rule.period))
 
 
 def past_extragradient(
@@ -347,7 +357,7 @@ def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike, *, late: 
         slow = jax.tree.map(lambda x, y: jnp.where(now, x, y), reached, slow)
         return state._replace(players=reached, extra=(inner, slow))
 
-    return _wrapping(rule, init, returning, first=late)
+    return _wrapping(rule, init, returning, first=late)._replace(period=math.lcm(sync_period, rule.period))
 
 
 def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:

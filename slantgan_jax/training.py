@@ -4,6 +4,7 @@ No step depends on being alone. `jax.vmap` over keys, and over learning rates th
 into a sweep: see docs/bring_your_own.md#rates-and-seeds.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +18,9 @@ from slantgan_jax.games import Game, check_game
 from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import PRNGKey
+
+LAST_STEPS = 8
+"""Of a run, so many steps tell how much it reads of each stream of samples."""
 
 DIVERGENCE_BOUND = 1e4
 """A run with a parameter beyond this size counts as diverged: every sigmoid of that parameter is 0 or 1."""
@@ -129,10 +133,14 @@ def _train(
 ) -> TrainResult:
     key_init, key_latent = jax.random.split(key)
     if players is not None:
-        wanted = jax.tree.structure(jax.eval_shape(game.init, key_init))
-        if jax.tree.structure(players) != wanted:
+        wanted = jax.eval_shape(game.init, key_init)
+        if jax.tree.structure(players) != jax.tree.structure(wanted):
             raise ValueError(f"players is {shown(players)}: give what game.init makes, {shown(wanted)}")
         players = jax.tree.map(as_float, players)
+        for (path, one), other in zip(jax.tree.leaves_with_path(players), jax.tree.leaves(wanted), strict=True):
+            if one.shape != other.shape:
+                where = jax.tree_util.keystr(path)
+                raise ValueError(f"players{where} has the shape {one.shape}: give {other.shape}, as game.init makes it")
     if state is None:
         state = rule.init(game.init(key_init) if players is None else players)
     else:
@@ -176,8 +184,12 @@ def _check_lengths(game: Game, rule: Rule, steps: int, state: State | None) -> N
         return
     last = int(made) + steps - 1
     for name, draw in zip(getattr(game.draws, "_fields", ()), game.draws, strict=True):
-        needed = 1 + max(last * stride + offset for stride, offset in rule.reads)
-        if draw is not None and draw.length < needed:
+        if draw is None or draw.length == math.inf:
+            continue
+        with jax.ensure_compile_time_eval():  # of the last steps each reads the most of its stream
+            number = int(jnp.max(rule.turn(jnp.arange(max(int(made), last - LAST_STEPS), last + 1))[1]))
+        needed = 1 + max(number * stride + offset for stride, offset in rule.reads)
+        if draw.length < needed:
             raise ValueError(
                 f"steps is {steps}, which needs {needed} values of the draw {name!r}, but there are {draw.length}: "
                 "make fewer steps, or give a longer sequence"

@@ -20,6 +20,9 @@ from slantgan_jax.networks import Discriminator, Generator
 from slantgan_jax.numerics import as_float
 from slantgan_jax.types import Image, Players
 
+LARGEST_LOGIT = 30.0
+"""Up to here a loss of G is tried, whether it decreases in the logit."""
+
 NODES = 200
 """The number of latents of the quadrature in this module."""
 
@@ -128,8 +131,19 @@ def best_generator_loss(discriminator: Discriminator, objective: Objective = los
         non-saturating:  s(-ℓ*)     saturating:  -s(ℓ*)     ℓ* = Σ max(u_i, 0) + c = ℓ(`best_response_image`)
 
     It holds for every loss of G that decreases in ℓ_fake and ignores ℓ_real.
+
+    Raises:
+      ValueError: a loss of G that grows somewhere, or depends on ℓ_real.
     """
     losses.check_objective(objective)
+    with jax.ensure_compile_time_eval():
+        logits = jnp.linspace(-LARGEST_LOGIT, LARGEST_LOGIT, 401)
+        here, there = (objective.generator(jnp.full_like(logits, real), logits) for real in (0.0, 1.0))
+        fits = bool((jnp.diff(here) <= 0).all() & (here == there).all())
+    if not fits:
+        raise ValueError(
+            "G's loss does not decrease in the logit of the fake alone: give an objective of which it does"
+        )
     highest = networks.logit(jax.tree.map(as_float, discriminator), best_response_image(discriminator))
     return objective.generator(jnp.zeros_like(highest), highest)
 

@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 from slantgan_jax import losses
 from slantgan_jax.analysis import equilibria, quadrature
 from slantgan_jax.analysis.lyapunov import carried
-from slantgan_jax.checks import check_count, check_flag, check_kind, shown
+from slantgan_jax.checks import check_count, check_flag, check_kind, check_weights, shown
 from slantgan_jax.games import Game
 from slantgan_jax.losses import Objective
 from slantgan_jax.numerics import as_float
@@ -32,12 +32,16 @@ def update_noise(rule: Rule, game: Game, place: Players | State, samples: Any, w
       place: a state, or players, which stand for the state in which the rule starts from them.
       samples: all values that `Rule.sample` may have here, with a leading axis `[k]`.
       weights: their probabilities `[k]`.
+
+    Raises:
+      ValueError: samples without such an axis; probabilities that are negative or have another sum than 1.
     """
     check_kind("rule", rule, Rule)
     weights = as_float(weights, "weights", "k")
     counts = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(samples)}
     if counts != {weights.shape}:
         raise ValueError(f"samples is {shown(samples)}: give samples with a leading axis of the {len(weights)} weights")
+    check_weights("weights", weights)
     state = place if isinstance(place, State) else rule.init(place)
     after = jax.vmap(lambda sample: ravel_pytree(carried(rule.step(game, state, sample))[0])[0])(samples)
     spread = after - (weights @ after)[None]
@@ -55,7 +59,8 @@ def stationary_covariance(jacobian: jax.Array, noise: jax.Array, zero_modes: int
       zero_modes: how many modes neither grow nor decay. So many eigenvalues nearest to 1 are left out; their Y is 0.
 
     Returns:
-      P; NaN if another mode does not decay. For a CPU, because of LAPACK, and not inside a sweep.
+      P; NaN if another mode does not decay, or if eigenvectors are as good as dependent, that is, if the condition
+      number of U is above 1 / √ε, 7e7 in float64. For a CPU, because of LAPACK, and not inside a sweep.
     """
     jacobian, noise = as_float(jacobian, "jacobian", "n", "n"), as_float(noise, "noise", "n", "n")
     if len({*jacobian.shape, *noise.shape}) != 1:
@@ -68,8 +73,9 @@ def stationary_covariance(jacobian: jax.Array, noise: jax.Array, zero_modes: int
     ratio = values[:, None] * jnp.conj(values)[None]
     driven = inverse @ noise @ jnp.conj(inverse.T)
     solved = jnp.where(left_out, 0, driven / jnp.where(left_out, 1, 1 - ratio))
+    independent = jnp.linalg.cond(vectors) < jnp.finfo(jacobian.dtype).eps ** -0.5
     decays = (zero | (jnp.abs(values) < 1)).all()
-    return jnp.where(decays, jnp.real(vectors @ solved @ jnp.conj(vectors.T)), jnp.nan)
+    return jnp.where(decays & independent, jnp.real(vectors @ solved @ jnp.conj(vectors.T)), jnp.nan)
 
 
 class SlowDiffusion(NamedTuple):

@@ -78,28 +78,31 @@ def lyapunov_exponents(
         raise ValueError(
             f"transient is {transient} and steps is {steps}: give multiples of orthonormalize_every, which is {every}"
         )
-    key_init, key_latent = jax.random.split(key)
-    state = rule.init(game.init(key_init) if players is None else jax.tree.map(as_float, players))
-    flat, unravel = ravel_pytree(carried(state)[0])
-    if count > flat.size:
-        raise ValueError(f"count is {count}, but the rule carries {flat.size} numbers: give 1 to {flat.size}")
-    # Any directions will do; these are the same for every run.
-    tangents = jax.vmap(unravel)(as_float(np.random.default_rng(0).normal(size=(count, flat.size))))
+    with jax.threefry_partitionable(True):  # as in `train`, of whose run these are the exponents
+        key_init, key_latent = jax.random.split(key)
+        state = rule.init(game.init(key_init) if players is None else jax.tree.map(as_float, players))
+        flat, unravel = ravel_pytree(carried(state)[0])
+        if count > flat.size:
+            raise ValueError(f"count is {count}, but the rule carries {flat.size} numbers: give 1 to {flat.size}")
+        # Any directions will do; these are the same for every run.
+        tangents = jax.vmap(unravel)(as_float(np.random.default_rng(0).normal(size=(count, flat.size))))
 
-    def advance(carry: tuple[State, Any], _: Any) -> tuple[tuple[State, Any], None]:
-        state, tangents = carry
-        floats, joined = carried(state)
-        sample = rule.sample(game, key_latent, state.step)
-        _, push, state = jax.linearize(lambda x: _and_itself(rule.step(game, joined(x), sample)), floats, has_aux=True)
-        return (state, jax.vmap(push)(tangents)), None
+        def advance(carry: tuple[State, Any], _: Any) -> tuple[tuple[State, Any], None]:
+            state, tangents = carry
+            floats, joined = carried(state)
+            sample = rule.sample(game, key_latent, state.step)
+            _, push, state = jax.linearize(
+                lambda x: _and_itself(rule.step(game, joined(x), sample)), floats, has_aux=True
+            )
+            return (state, jax.vmap(push)(tangents)), None
 
-    def chunk(carry: tuple[State, Any], _: Any) -> tuple[tuple[State, Any], jax.Array]:
-        (state, tangents), _ = jax.lax.scan(advance, carry, length=every)
-        rows, lengths = orthonormalized(jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents))
-        return (state, jax.vmap(unravel)(rows)), jnp.log(lengths)
+        def chunk(carry: tuple[State, Any], _: Any) -> tuple[tuple[State, Any], jax.Array]:
+            (state, tangents), _ = jax.lax.scan(advance, carry, length=every)
+            rows, lengths = orthonormalized(jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents))
+            return (state, jax.vmap(unravel)(rows)), jnp.log(lengths)
 
-    (state, _), growths = jax.lax.scan(chunk, (state, tangents), length=(transient + steps) // every)
-    return Exponents(bump_weights(steps // every) @ growths[transient // every :] / every, state)
+        (state, _), growths = jax.lax.scan(chunk, (state, tangents), length=(transient + steps) // every)
+        return Exponents(bump_weights(steps // every) @ growths[transient // every :] / every, state)
 
 
 def carried(state: State) -> tuple[list[jax.Array], Callable[[list[jax.Array]], State]]:

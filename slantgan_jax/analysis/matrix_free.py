@@ -73,7 +73,7 @@ def flow_eigenvalues(
     spectra.check_precision()
     players = as_floats(players)
     size = ravel_pytree(players)[0].size
-    return _leading(partial(_flow_product, field, players), size, count, which, basis, restarts)
+    return _leading(jax.jit(partial(_flow_product, field, players)), size, count, which, basis, restarts)
 
 
 def update_eigenvalues(
@@ -99,18 +99,16 @@ def update_eigenvalues(
     """
     _, flat, state_of = spectra.update_map(rule, game, players, steps, over)
     over = over if over is None or isinstance(over, str) else tuple(over)
-    product = partial(_update_product, rule, game, steps, over, state_of(flat))
+    product = jax.jit(partial(_update_product, rule, game, steps, over, state_of(flat)))
     return _leading(product, flat.size, count, which, basis, restarts)
 
 
-@partial(jax.jit, static_argnums=0)
 def _flow_product(field: Field, players: Any, vector: jax.Array) -> jax.Array:
     """-J v."""
     direction = ravel_pytree(players)[1](vector)
     return -ravel_pytree(jax.jvp(field, (players,), (direction,))[1])[0]
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _update_product(rule: Rule, game: Game, steps: int, over: Over, state: State, vector: jax.Array) -> jax.Array:
     """M v; `vector` moves the numbers that the rule carries."""
     update, flat, _ = spectra.update_map(rule, game, state, steps, over)

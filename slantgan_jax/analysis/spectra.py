@@ -122,15 +122,24 @@ def update_map(
     check_count("steps", steps)
     if not isinstance(players, State):
         check_players(players, len(game.losses))
+    if steps % rule.period:
+        raise ValueError(
+            f"steps is {steps}, but the rule does the same again only after {rule.period}: give a multiple of that"
+        )
     players = as_floats(players)
     full = games.expected(game, over)
+    key = jax.random.wrap_key_data(jnp.zeros(2, jnp.uint32), impl="threefry2x32")  # no draw depends on it
 
     def advanced(state: State) -> State:
-        for step in range(steps):
-            state = rule.step(full, state, rule.sample(full, jax.random.key(0), step))  # no draw depends on the key
+        for _ in range(steps):
+            state = rule.step(full, state, rule.sample(full, key, state.step))
         return state
 
-    state = players if isinstance(players, State) else advanced(rule.init(players))._replace(players=players)
+    if isinstance(players, State):
+        state = players
+    else:
+        start = rule.init(players)
+        state = advanced(start)._replace(players=players, step=start.step)
     floats, joined = carried(state)
     flat, unravel = ravel_pytree(floats)
 
@@ -153,7 +162,7 @@ def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int
       game: any game that `games.expected` takes.
       players: the point of linearization. The rest of the state is that after `steps` steps of standing there. A whole
         `State`, for instance of `fixed_point`, may be given instead.
-      steps: how many steps make the map; for `rules.lookahead` as many as its period.
+      steps: how many steps make the map, a multiple of `rule.period`.
       over: the names of the draws that are integrated, as in `games.expected`; by default all. The others must not be
         random. See docs/theory/stability.md#steps-and-epochs.
     """

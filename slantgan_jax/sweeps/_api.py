@@ -70,7 +70,7 @@ def sweep(
     """
     task = _checks.task(run, axes, static, dims or {}, coords or {}, attrs or {})
     if chunk_size is not None:
-        check_count("chunk_size", chunk_size)
+        chunk_size = check_count("chunk_size", chunk_size)
     if executor is not None and (isinstance(executor, type) or not hasattr(executor, "submit")):
         raise ValueError(f"executor is {shown(executor)}: give one with the interface of concurrent.futures.Executor")
     if executor is not None and str(store).startswith("memory:"):
@@ -86,15 +86,15 @@ def sweep(
     measured = is_new and chunk_size is None
     if executor is not None:
         payload = _executors.packed(task)
-        layout, size = _executors.prepared(executor, payload, measured)
+        layout, block = _executors.prepared(executor, payload, measured)
         worker = functools.partial(_executors.compute_all, executor, payload)
     else:
         layout, programs = _checks.layout_of(task)
-        size, first = _chunks.preferred_size(layout, programs) if measured else (None, None)
+        block, first = _chunks.preferred_block(layout, programs) if measured else (None, None)
         worker = functools.partial(_chunks.compute_all, programs, first)
     if is_new:
         try:
-            _store.create(where, layout._replace(block=_checks.block_of(layout, chunk_size or size or 1)))
+            _store.create(where, layout._replace(block=block or _checks.block_of(layout, chunk_size or 1)))
         except OSError as error:
             raise OSError(f"{where} cannot be made ({error.strerror or error}): name another, or make room") from error
     return _completed(where, layout, worker)

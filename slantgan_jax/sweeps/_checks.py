@@ -134,7 +134,7 @@ def layout_of(task: Task) -> tuple[Layout, dict[str, Program]]:
         "run": _described(task.run),
         "axes": ", ".join(axes),
         "program": next(iter(programs.values())).digest if not task.static else f"{len(programs)} programs",
-        **_programs.surroundings(any(program.multiplies for program in programs.values())),
+        **_programs.surroundings(programs.values()),
         "revision": provenance.revision() or "unknown",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -162,11 +162,26 @@ def block_of(layout: Layout, chunk_size: int) -> tuple[int, ...]:
     return best[1]
 
 
+def roomy(block: tuple[int, ...], layout: Layout, runs: int) -> tuple[int, ...]:
+    """A block that is lengthened to `runs` runs along the axis of seeds, or the last one, if it holds all of that axis.
+
+    So many are computed at a time anyway, and a store that begins with few seeds grows by whole chunks.
+    """
+    growing = [i for i, name in enumerate(layout.axes) if name not in layout.static]
+    if not growing:
+        return block
+    axis = layout.axes.index("seed") if "seed" in layout.axes and "seed" not in layout.static else growing[-1]
+    length = block[axis]
+    if length >= layout.shape[axis]:
+        length = max(length, runs // (math.prod(block) // length))
+    return (*block[:axis], length, *block[axis + 1 :])
+
+
 def _axis_values(run: RunFn, name: str, axis: Any) -> np.ndarray:
     """The checked values of one axis, as they label the result."""
     parameters = inspect.signature(run).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    seeds = name == "seed" and "key" in parameters and "seed" not in parameters
+    seeds = name == "seed" and "key" in parameters
     if not (seeds or takes_any or name in parameters):
         known = f"choose from {', '.join(map(repr, parameters))}" if parameters else "give it parameters"
         raise ValueError(f"the run takes no {name!r}: {known}")
@@ -201,6 +216,8 @@ def _unkept(labels: np.ndarray) -> str:
 
 
 def _as_array(what: str, values: Any) -> np.ndarray:
+    if isinstance(values, list | tuple) and any(isinstance(one, str) and one.endswith("\0") for one in values):
+        raise ValueError(f"{what} has a text that ends with the letter NUL, which arrays drop: give another")
     try:
         return np.asarray(values)
     except (ValueError, TypeError, MemoryError) as error:

@@ -49,8 +49,8 @@ class First(NamedTuple):
     results: dict[str, np.ndarray]
 
 
-def preferred_size(layout: Layout, programs: Mapping[str, Program]) -> tuple[int, First]:
-    """The number of runs for a chunk of the choice that takes longest, and the batch that was computed for this."""
+def preferred_block(layout: Layout, programs: Mapping[str, Program]) -> tuple[tuple[int, ...], First]:
+    """The shape of a chunk for the choice that takes longest, and the batch that was computed to find it."""
     program = max(programs.values(), key=lambda program: program.work)
     largest = min(LARGEST_CHUNK, max(1, CHUNK_BYTES // max(1, _programs.bytes_of_run(program.outputs))))
     block = _checks.block_of(layout, largest)
@@ -60,7 +60,8 @@ def preferred_size(layout: Layout, programs: Mapping[str, Program]) -> tuple[int
     count = min(program.width(), math.prod(block))
     results = _programs.evaluate(program, arguments, count, lambda _: None)
     batches = max(1, int(CHUNK_SECONDS / (time.perf_counter() - start)))
-    return min(largest, batches * program.width()), First(program, arguments, count, results)
+    block = _checks.block_of(layout, min(largest, batches * program.width()))
+    return _checks.roomy(block, layout, min(largest, program.width())), First(program, arguments, count, results)
 
 
 def compute_all(

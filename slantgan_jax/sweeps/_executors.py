@@ -36,7 +36,8 @@ def packed(task: Task) -> bytes:
     every_core = fused or jax.config.values.get("jax_num_cpu_devices", 0) > 0
     try:
         x64 = jnp.result_type(float) == jnp.float64
-        return pickle.dumps((every_core, fused, x64, _checks.sources(task), dumps(task)))
+        precision = jax.config.values["jax_default_matmul_precision"]
+        return pickle.dumps((every_core, fused, x64, precision, _checks.sources(task), dumps(task)))
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise ValueError(
             f"the run cannot be sent to the executor's processes ({error}): install cloudpickle, or give a "
@@ -44,12 +45,16 @@ def packed(task: Task) -> bytes:
         ) from error
 
 
-def prepared(executor: Executor, payload: bytes, measure: bool) -> tuple[Layout, int | None]:
-    """The layout, as a process of the executor finds it, and if asked for the number of runs for a chunk."""
+def prepared(executor: Executor, payload: bytes, measure: bool) -> tuple[Layout, tuple[int, ...] | None]:
+    """The layout, as a process of the executor finds it, and if asked for the shape of a chunk."""
     try:
         return executor.submit(_prepared, payload, measure).result()
     except BrokenExecutor as error:
         raise OSError(f"a process of the executor died while it traced the run ({error}): start another") from error
+    except RuntimeError as error:
+        if "after shutdown" not in str(error):
+            raise
+        raise ValueError(f"executor is {executor}, which is shut down: give one that is not") from None
 
 
 def compute_all(
@@ -78,15 +83,15 @@ def compute_all(
             future.cancel()
 
 
-def _prepared(payload: bytes, measure: bool) -> tuple[Layout, int | None]:
-    x64, layout, programs = _traced(payload)
+def _prepared(payload: bytes, measure: bool) -> tuple[Layout, tuple[int, ...] | None]:
+    x64, layout, programs = _traced(payload, _programs.settings())
     with jax.enable_x64(x64):
-        return layout, _chunks.preferred_size(layout, programs)[0] if measure else None
+        return layout, _chunks.preferred_block(layout, programs)[0] if measure else None
 
 
 def _compute(payload: bytes, where: Path | str, layout: Layout, before: Layout, index: tuple[int, ...]) -> int:
     """Computes and writes one chunk; returns its number of runs."""
-    x64, own, programs = _traced(payload)
+    x64, own, programs = _traced(payload, _programs.settings())
     if found := list(_layout.other_identity(layout, own)):
         raise ValueError(f"a process of the executor would compute other bits than {where} has: {'; '.join(found)}")
     with jax.enable_x64(x64):
@@ -97,13 +102,13 @@ def _compute(payload: bytes, where: Path | str, layout: Layout, before: Layout, 
 
 
 @functools.lru_cache(maxsize=4)
-def _traced(payload: bytes) -> tuple[bool, Layout, dict[str, Program]]:
+def _traced(payload: bytes, _settings: str) -> tuple[bool, Layout, dict[str, Program]]:
     """Whether a task is in 64 bits, its layout and its programs, as this process traces it."""
-    every_core, fused, x64, sources, task = pickle.loads(payload)
+    every_core, fused, x64, precision, sources, task = pickle.loads(payload)
     if every_core:
         with contextlib.suppress(RuntimeError):  # JAX is running already; if other flags matter, the store tells
             cpu.use_every_core(fused=fused)
-    with jax.enable_x64(x64):
+    with jax.enable_x64(x64), jax.default_matmul_precision(precision):
         layout, programs = _checks.layout_of(pickle.loads(task))
         if [_programs.source_of(program.jaxpr) for program in programs.values()] != sources:
             raise ValueError(

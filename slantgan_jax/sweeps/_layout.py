@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-SURROUNDINGS = ("platform", "processor", "xla_flags", "threads", "settings", "versions")
+SURROUNDINGS = ("platform", "processor", "xla_flags", "threads", "lapack", "settings", "versions")
 """The attributes that, beside the program, decide each bit of a result."""
 
 KEPT_TWICE = 1000
@@ -85,7 +85,7 @@ def other_identity(theirs: Layout, ours: Layout) -> Iterator[str]:
         yield from (
             f"{part} {old.get(part)}, now {new.get(part)}" for part in {**old, **new} if old.get(part) != new.get(part)
         )
-    for name in ("platform", "processor", "xla_flags", "threads"):
+    for name in ("platform", "processor", "xla_flags", "threads", "lapack"):
         if theirs.about[name] != ours.about[name]:
             yield f"{name} {theirs.about[name]}, now {ours.about[name]}"
     if any(ours.programs.get(choice) != digest for choice, digest in theirs.programs.items()):

@@ -14,7 +14,7 @@ import math
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend import core
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jaxlib import xla_client
 
 from slantgan_jax import provenance
 from slantgan_jax.checks import shortened
@@ -74,7 +75,13 @@ _calls = itertools.count()
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 """Of an object in memory, as the text of a program has it."""
 
-CALLBACKS = ("pure_callback", "io_callback")
+CALLBACKS = ("pure_callback", "io_callback", "buffer_callback")
+
+UNSTABLE_BITS = ("rng_bit_generator", "stablehlo.rng ")
+"""In the text of a program: random bits of a run that depend on the runs beside it, or on the compiler."""
+
+AXIS = "runs of a sweep"
+"""The name of the axis of runs, which no run has for an axis of its own."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +131,22 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
     types = tuple(value.dtype for value in arguments.values())
     with _traced(run, arguments) as traced:
         outputs, closed, text = traced.out_info, traced.jaxpr, traced.lower().as_text()
-    structure, lanes = jax.tree.structure(outputs), _lanes(traced)
+        structure, lanes = jax.tree.structure(outputs), _lanes(traced)
+
+        def mapped(*numbers: jax.Array) -> dict[str, jax.Array]:
+            return structure.unflatten(jax.vmap(core.jaxpr_as_fun(closed), axis_size=lanes)(*numbers))
+
+        constants = list(_constants(closed))
+        if _uses(closed, "custom_vmap_call"):  # what such a function does for a batch is not in the run itself
+            batch = jax.jit(mapped).trace(*(jax.ShapeDtypeStruct((lanes,), dtype) for dtype in types))
+            text, constants = batch.lower().as_text(), [*constants, *_constants(batch.jaxpr)]
+    if found := [word for word in UNSTABLE_BITS if word in text]:
+        raise ValueError(
+            f"the run draws bits that depend on the runs beside it ({found[0].strip()}): use keys of threefry2x32"
+        )
     digest = hashlib.sha256(f"{EVALUATION} {lanes} {text}".encode())
-    for constant in _constants(closed):
+    for constant in constants:
         digest.update(constant)
-
-    def mapped(*numbers: jax.Array) -> dict[str, jax.Array]:
-        return structure.unflatten(jax.vmap(core.jaxpr_as_fun(closed), axis_size=lanes)(*numbers))
-
     work, _ = _work(closed.jaxpr)
     multiplies = any(f"stablehlo.{name}" in text for name in ("dot", "convolution"))
     return Program(digest.hexdigest(), lanes, types, outputs, work, multiplies, "lapack_" in text, closed, mapped)
@@ -156,9 +171,9 @@ def _traced(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Iterator[Any]:
     """A run, traced. Errors are those of `trace`."""
     scalars = [jax.ShapeDtypeStruct((), value.dtype) for value in arguments.values()]
     tracer = "the run closes over a tracer: call sweep outside of jit, vmap and grad, on a run of plain numbers"
-    if isinstance(jnp.add(0, 0), Tracer) or any(
-        isinstance(leaf, Tracer) for leaf in jax.tree.leaves(_closed_over(run))
-    ):
+    with _own_settings():
+        inside = isinstance(jnp.add(0, 0), Tracer)
+    if inside or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(_closed_over(run))):
         raise ValueError(tracer)
     if jax.config.values["jax_disable_jit"]:
         raise ValueError("jax.disable_jit is set, and a sweep is compiled: unset it, or call the run itself")
@@ -207,7 +222,8 @@ def evaluate(
     for first in range(0, count, width):
         parts = [argument[first : first + width] for argument in arguments]
         size = min(width, count - first)
-        batch = execute(*(np.pad(part, (0, width - size), mode="edge") for part in parts))
+        with _own_settings():
+            batch = execute(*(np.pad(part, (0, width - size), mode="edge") for part in parts))
         for name, value in batch.items():
             results[name][first : first + size] = np.asarray(value)[:size]
         advance(size)
@@ -219,30 +235,39 @@ def bytes_of_run(outputs: Mapping[str, jax.ShapeDtypeStruct]) -> int:
     return sum(math.prod(out.shape) * out.dtype.itemsize for out in outputs.values())
 
 
-def surroundings(multiplies: bool) -> dict[str, str]:
+def surroundings(programs: Collection[Program]) -> dict[str, str]:
     """All but the program that can decide the last bit of a result, in words.
 
-    How a product of matrices is shared out, and so its last bits, depends on the number of threads.
+    How a product of matrices is shared out, and so its last bits, depends on the number of threads. jaxlib takes LAPACK
+    from scipy's OpenBLAS, which variables of the environment tell which arithmetic to use.
     """
+    lapack = any(program.calls_lapack for program in programs)
+    shared = lapack or any(program.multiplies for program in programs)
     return {
         "platform": jax.default_backend(),
         "processor": _processor(),
         "xla_flags": _xla_flags(),
-        "threads": str(_threads()) if multiplies else "any number",
-        "settings": json.dumps({name: str(jax.config.values.get(name)) for name in SETTINGS}),
+        "threads": str(_threads()) if shared else "any number",
+        "lapack": json.dumps(_openblas()) if lapack else "not called",
+        "settings": settings(),
         "versions": json.dumps(provenance.versions()),
     }
 
 
+def settings() -> str:
+    """The settings of JAX that tell the compiler how to compile, as JSON."""
+    return json.dumps({name: str(jax.config.values.get(name)) for name in SETTINGS})
+
+
 def compiled(program: Program) -> Callable[..., dict[str, jax.Array]]:
     """The program for `width` runs, compiled for the devices of this process."""
-    return _compiled(program, program.devices())
+    return _compiled(program, program.devices(), settings())
 
 
 @functools.lru_cache(maxsize=32)
-def _compiled(program: Program, devices: tuple[Any, ...]) -> Callable[..., dict[str, jax.Array]]:
-    mesh = jax.make_mesh((len(devices),), ("runs",), axis_types=(AxisType.Auto,), devices=devices)
-    spec = PartitionSpec("runs")
+def _compiled(program: Program, devices: tuple[Any, ...], _settings: str) -> Callable[..., dict[str, jax.Array]]:
+    mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+    spec = PartitionSpec(AXIS)
     # The check of what varies would refuse a run with a loop that starts at a constant, and here all results vary.
     sharded = jax.shard_map(program.mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
     whole = [jax.ShapeDtypeStruct((program.lanes * len(devices),), dtype) for dtype in program.types]
@@ -254,7 +279,8 @@ def _compiled(program: Program, devices: tuple[Any, ...]) -> Callable[..., dict[
 def _own_settings() -> Iterator[None]:
     """Seeds stand for threefry keys that split and draw in the partitionable way, and no mesh of the caller counts.
 
-    Products of matrices are not rounded as GPUs would by default, unless the caller has chosen a precision.
+    Products of matrices are not rounded as GPUs would by default, unless the caller has chosen a precision. A run may
+    end in NaN, and its numbers are copied to and from devices, whatever the caller forbids.
     """
     mesh = jax.sharding.AbstractMesh((), ())
     precision = jax.config.values["jax_default_matmul_precision"] or "highest"
@@ -263,6 +289,9 @@ def _own_settings() -> Iterator[None]:
         jax.threefry_partitionable(True),
         jax.default_matmul_precision(precision),
         jax.sharding.use_abstract_mesh(mesh),
+        jax.debug_nans(False),
+        jax.debug_infs(False),
+        jax.transfer_guard("allow"),
     ):
         yield
 
@@ -270,8 +299,11 @@ def _own_settings() -> Iterator[None]:
 def _calling(run: RunFn, names: tuple[str, ...]) -> Callable[..., dict[str, jax.Array]]:
     """`run` as a function of one positional number for each axis, with its result checked."""
     parameters = inspect.signature(run).parameters.values()
+    if nameless := [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]:
+        raise ValueError(f"the run takes {nameless[0]!r} by position only: let it take names, as axes have them")
     needed = {p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
-    makes_key = "seed" in names and "seed" not in needed and "key" in {p.name for p in parameters}
+    known = {p.name for p in parameters}
+    makes_key = "seed" in names and "key" in known and "key" not in names
     if missing := needed - set(names) - ({"key"} if makes_key else set()):
         raise ValueError(
             f"the run needs {', '.join(sorted(missing))}: give each an axis ('seed' for a key), or a default"
@@ -280,7 +312,7 @@ def _calling(run: RunFn, names: tuple[str, ...]) -> Callable[..., dict[str, jax.
     def call(*numbers: jax.Array) -> dict[str, jax.Array]:
         arguments: dict[str, Any] = dict(zip(names, numbers, strict=True))
         if makes_key:
-            arguments["key"] = _key(arguments.pop("seed"))
+            arguments["key"] = _key(arguments["seed"] if "seed" in known else arguments.pop("seed"))
         result = run(**arguments)
         if not isinstance(result, Mapping) or not all(isinstance(name, str) for name in result):
             raise ValueError(f"the run returns a {type(result).__name__}: return a flat mapping of names to arrays")
@@ -370,10 +402,25 @@ def _constants(closed: core.ClosedJaxpr) -> Iterator[bytes]:
         yield f"{array.dtype}{array.shape}".encode() + array.tobytes()
 
 
-@functools.cache
+def _uses(closed: core.ClosedJaxpr, name: str) -> bool:
+    """Whether a program calls a primitive of this name."""
+    return any(
+        equation.primitive.name == name or any(_uses(part, name) for part in _inner(equation))
+        for equation in closed.jaxpr.eqns
+    )
+
+
 def _xla_flags() -> str:
-    """The flags with which JAX was started: it reads them once, and so does this."""
-    return os.environ.get("XLA_FLAGS", "")
+    """A digest of XLA's options. It reads its flags, or the file that they name, only once, and so this asks XLA."""
+    options = xla_client.CompileOptions()
+    _ = options.executable_build_options.debug_options  # it is written out only after it was asked for
+    return hashlib.sha256(options.SerializeAsString()).hexdigest()[:16]
+
+
+@functools.cache
+def _openblas() -> dict[str, str]:
+    """The variables of the environment that OpenBLAS reads when it is loaded."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("OPENBLAS_", "OMP_", "GOTO_"))}
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from slantgan_jax import (
     Objective,
     Players,
     cpu,
+    datasets,
     distributions,
     expected,
     faces,
@@ -28,6 +29,7 @@ from slantgan_jax import (
     generate,
     logit,
     losses,
+    metrics,
     minibatch,
     mlp,
     networks,
@@ -563,6 +565,70 @@ ROWS = [
     (lambda: fractals.uncertainty_dimension([-0.1, 0.2, 0.4], [20, 30, 40], 100), "distances is [-0.1, 0.2, 0.4]"),
     (lambda: fractals.snowflake(64, -1), "depth is -1"),
     (lambda: fractals.snowflake("64"), "resolution is '64'"),
+]
+
+
+MODES = datasets.ring().modes()
+NORMALIZING = mlp(1, 4, 1, batch_norm=True)
+OF_BATCHES = games.gan(
+    lambda key: Players(NORMALIZING.init(key), jnp.ones(())),
+    lambda layers, latent: NORMALIZING.apply(layers, latent[None])[0],
+    lambda slope, image: slope * image,
+    distributions.cyclic(np.arange(6.0)),
+)
+
+
+def with_nodes(weights):
+    latent = distributions.from_sampler(jax.random.uniform, lambda: (jnp.array([0.2, 0.8]), jnp.array(weights)))
+    return slanted_land(latent=latent)
+
+
+ROWS += [
+    (lambda: expected(with_nodes([1.0, 1.0])), "the weights of the draw 'latent' is Array([1., 1.]"),
+    (lambda: expected(with_nodes([1.0])), "weights of shape (1,): give one weight for each node"),
+    (lambda: minibatch(expected(OF_BATCHES, over="latent"), 6), "batch normalization has no batch here"),
+    (lambda: mlp(1, 4, 1, batch_norm="no"), "batch_norm is 'no'"),
+    (
+        lambda: mlp(2, 4, 1, init=lambda k, s, d: jnp.zeros(s[::-1])).init(jax.random.key(0)),
+        "shapes ((4, 2), (4,)): return (2, 4)",
+    ),
+    (lambda: metrics.mode_coverage(np.zeros((1, 2)), datasets.ring()), "modes is Distribution("),
+    (lambda: metrics.mode_coverage(np.zeros((1, 2)), MODES, -3.0), "deviations is -3"),
+    (lambda: metrics.mode_coverage(np.zeros((1, 2)), MODES._replace(weights=np.ones(8))), "the weights of the modes"),
+    (lambda: metrics.mode_coverage(np.zeros((1, 2)), MODES._replace(deviation=-1.0)), "the deviation of the modes"),
+    (lambda: metrics.sliced_wasserstein(np.zeros((1, 2)), np.zeros((1, 2)), [[3.0, 0.0]]), "directions is Array([[3."),
+    (lambda: metrics.mmd_squared(np.zeros((1, 2)), np.zeros((1, 2)), 0.0), "scale is 0.0"),
+    (lambda: datasets.mixture("ab", 1.0), "centers is 'ab': give an array of numbers"),
+    (lambda: datasets.mixture([[0.0], [1.0, 2.0]], 1.0), "centers is [[0.0], [1.0, 2.0]]: give an array of numbers"),
+    (lambda: distributions.cyclic(np.ones(2)).sample(jax.random.key(0), 2**33, 0), "the step or stream is 8589934592"),
+    (lambda: distributions.cyclic(np.ones(2)).sample(jax.random.key(0), 1.5, 0), "the step or stream is 1.5"),
+    (lambda: rules.lazily(rules.lazily(RULE, 2, GAME), 2, GAME), "the rule plays two games lazily already"),
+    (
+        lambda: train(
+            jax.random.key(0),
+            GAME,
+            RULE,
+            1,
+            players=jax.tree.map(lambda leaf: leaf[None], GAME.init(jax.random.key(0))),
+        ),
+        "has the shape (1,): give ()",
+    ),
+    (
+        lambda: best_response.best_generator_loss(
+            GAME.init(jax.random.key(0)).discriminator, losses.OBJECTIVES["least squares"]
+        ),
+        "G's loss does not decrease in the logit of the fake alone",
+    ),
+    (
+        lambda: diffusion.update_noise(
+            RULE,
+            GAME,
+            GAME.init(jax.random.key(0)),
+            jax.vmap(partial(GAME.sample, jax.random.key(0)))(jnp.arange(3)),
+            np.ones(3),
+        ),
+        "weights is Array([1., 1., 1.]",
+    ),
 ]
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import subprocess
 import sys
 import types
 
@@ -208,10 +209,92 @@ def test_the_number_of_lanes_and_the_processor_are_part_of_the_identity(tmp_path
             sweep(run, {"rate": [1.0]}, store=tmp_path / "s.zarr")
 
 
-def test_flags_that_are_set_after_jax_has_started_count_for_nothing(tmp_path, monkeypatch):
-    sweep(draw, AXES, dims={"x": ("i",)}, store=tmp_path / "s.zarr")
-    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
-    sweep(draw, AXES, dims={"x": ("i",)}, store=tmp_path / "s.zarr")
+def test_settings_that_change_compile_anew(tmp_path):
+    """A store that names a setting has the bits of that setting, also after a sweep without it."""
+
+    def run(rate):
+        return {"x": jnp.exp(jnp.sin(rate) * 1.7)}
+
+    program = _programs.trace(run, {"rate": np.array([1.0], np.float32)})
+    first = _programs.compiled(program)
+    with changed(jax_disable_most_optimizations=not jax.config.values["jax_disable_most_optimizations"]):
+        assert _programs.compiled(program) is not first
+    assert _programs.compiled(program) is first
+
+
+XLA_OPTIONS = """
+import os, sys
+import jax
+if sys.argv[1] == "late":
+    jax.numpy.zeros(3)
+os.environ["XLA_FLAGS"] = sys.argv[2]
+from slantgan_jax.sweeps import _programs
+print(_programs.surroundings(())["xla_flags"])
+"""
+
+
+def test_the_flags_are_those_that_xla_has_read(tmp_path):
+    """Flags that come too late count for nothing; those of a file count by what it says."""
+    flags, file = "--xla_cpu_enable_fast_math=true", tmp_path / "flags"
+    file.write_text(flags)
+    calls = ("early", ""), ("late", flags), ("early", flags), ("early", str(file))
+    none, late, given, in_file = (
+        subprocess.run(
+            [sys.executable, "-c", XLA_OPTIONS, *call], check=True, capture_output=True, text=True,
+            env=os.environ | {"XLA_FLAGS": ""},
+        ).stdout
+        for call in calls
+    )  # fmt: skip
+    assert none == late != given == in_file
+
+
+def test_what_a_function_does_for_a_batch_is_part_of_the_program():
+    def doing(factor):
+        @jax.custom_batching.custom_vmap
+        def scaled(x):
+            return x
+
+        @scaled.def_vmap
+        def rule(size, batched, x):
+            return x * factor, True
+
+        return lambda rate: {"x": scaled(rate)}
+
+    assert [sweep(doing(factor), {"rate": [1.0, 2.0]}).x.values.tolist() for factor in (2.0, 5.0)] == [[2, 4], [5, 10]]
+
+
+@pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
+def test_bits_that_depend_on_the_runs_beside_are_refused(impl):
+    with pytest.raises(ValueError, match="draws bits that depend on the runs beside it"):
+        sweep(lambda n: {"x": jax.random.uniform(jax.random.key(n, impl=impl))}, {"n": [1, 2]})
+
+
+def test_a_run_may_take_a_key_and_its_seed():
+    def run(key, seed=0):
+        return {"own": seed, "x": jax.random.uniform(key)}
+
+    found = sweep(run, {"seed": [5, 6]})
+    assert found.own.values.tolist() == [5, 6]
+    assert (
+        found.x.values.tolist() == sweep(lambda key: {"x": jax.random.uniform(key)}, {"seed": [5, 6]}).x.values.tolist()
+    )
+
+
+def test_a_run_may_end_in_nan_whatever_the_caller_forbids():
+    with jax.debug_nans(True), jax.transfer_guard("disallow"):
+        found = sweep(lambda rate: {"x": jnp.log(rate)}, {"rate": [-1.0]})
+    assert np.isnan(found.x.item())
+
+
+def test_the_variables_of_lapack_are_part_of_the_identity(tmp_path, monkeypatch):
+    def run(key):
+        return {"x": jnp.linalg.slogdet(jax.random.normal(key, (4, 4)))[1]}
+
+    found = sweep(run, {"seed": [0]}, store=tmp_path / "s.zarr")
+    assert found.attrs["threads"].isdecimal()
+    monkeypatch.setattr(_programs, "_openblas", lambda: {"OPENBLAS_CORETYPE": "Prescott"})
+    with pytest.raises(ValueError, match="lapack"):
+        sweep(run, {"seed": [0, 1]}, store=tmp_path / "s.zarr")
 
 
 def test_callbacks_are_refused():

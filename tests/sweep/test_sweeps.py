@@ -526,11 +526,24 @@ def test_the_default_chunk_is_bounded_by_what_a_run_records(monkeypatch):
         return {"x": jax.lax.scan(lambda x, _: (x + 1, x), rate, length=1_000_000)[1]}
 
     layout, programs = _checks.layout_of(_checks.task(big, {"rate": np.arange(1.0, 1000.0)}, (), {"x": ("i",)}, {}, {}))
-    size, first = _chunks.preferred_size(layout, programs)
+    block, first = _chunks.preferred_block(layout, programs)
     assert programs["[]"].lanes == 16
-    assert first.runs <= size <= _chunks.CHUNK_BYTES // 4_000_000
+    assert first.runs <= block[0] <= _chunks.CHUNK_BYTES // 4_000_000
     monkeypatch.setattr(_chunks, "CHUNK_SECONDS", 0.0)
-    assert _chunks.preferred_size(layout, programs)[0] == min(programs["[]"].width(), 33)
+    assert _chunks.preferred_block(layout, programs)[0] == (min(programs["[]"].width(), 33),)
+
+
+def test_a_store_that_begins_with_one_seed_grows_within_its_chunk(tmp_path):
+    def run(key, rate):
+        return {"x": rate * jax.random.uniform(key)}
+
+    def swept(seeds, store):
+        return sweep(run, {"seed": range(seeds), "rate": [1.0, 2.0, 3.0]}, store=store)
+
+    swept(1, tmp_path / "s.zarr")
+    grown = swept(300, tmp_path / "s.zarr")
+    assert grown.x.values.tobytes() == swept(300, None).x.values.tobytes()
+    assert len([file for file in (tmp_path / "s.zarr" / "x" / "c").rglob("*") if file.is_file()]) == 1
 
 
 def test_a_run_with_an_object_bound_to_it_can_be_resumed(tmp_path):

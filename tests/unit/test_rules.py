@@ -363,12 +363,36 @@ def test_a_lazy_rule_plays_the_game_at_every_kth_step(x64, period):
     key_init, key_latent = jax.random.split(jax.random.clone(key))
     state = rule.init(PENALIZED.init(key_init))
     with_penalty, without = (jax.jit(partial(rule.step, game)) for game in (PENALIZED, GAME))
-    sample, made = jax.jit(partial(rule.sample, PENALIZED, key_latent)), [0, 0]
+    streams = [key_latent] * 2 if period == 1 else [jax.random.fold_in(key_latent, own) for own in (1, 0)]
+    sample, made = jax.jit(partial(rule.sample, PENALIZED)), [0, 0]
     for step in range(8):
         plain = step % period > 0
-        state = (without if plain else with_penalty)(state, sample(made[plain]))
+        state = (without if plain else with_penalty)(state, sample(streams[plain], made[plain]))
         made[plain] += 1
     chex.assert_trees_all_close(found, state.players, rtol=1e-12, atol=0)  # rounding of eight steps
+
+
+def test_a_lazy_rule_shows_no_draw_twice():
+    """So that `lazily(rule, k, game)` on the game itself is `rule` in law."""
+    rule = rules.lazily(ALTERNATING, 4, GAME)
+    latents = [float(rule.sample(GAME, jax.random.key(0), step).latent) for step in range(20)]
+    assert len({*latents}) == 20
+
+
+def test_a_lazy_rule_reads_of_a_sequence_what_it_needs():
+    """Of 20 steps with the period 4 the game sees 5 samples and the plain game 15: 15 values are enough, 14 are not."""
+
+    def run(values):
+        latent = distributions.sequence(jnp.linspace(0, 1, values))
+        plain = GAME._replace(draws=GAME.draws._replace(latent=latent))
+        penalized = games.penalized(plain, penalties.r1(0.1))
+        return jax.eval_shape(
+            lambda key: train(key, penalized, rules.lazily(ALTERNATING, 4, plain), 20), three_keys()[0]
+        )
+
+    run(15)
+    with pytest.raises(ValueError, match="needs 15 values"):
+        run(14)
 
 
 @pytest.mark.slow
