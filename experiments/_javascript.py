@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import ShapedArray
 from jax.extend import core
+from jax.interpreters import ad, batching
 
 from slantgan_jax.distributions import threefry
 
@@ -60,6 +62,33 @@ def printed(name: str, function: Callable[..., Any], *arguments: Any) -> Program
     numbers = [node for value in found for node in np.ravel(value)]
     lines = [*writer.lines(numbers), *(f"o[{place}]={node.text()};" for place, node in enumerate(numbers))]
     return Program(f"function {name}(i,o){{\n{chr(10).join(lines)}\n}}", _paths(arguments), _paths(made))
+
+
+def outside(name: str, x: Any, y: Any) -> jax.Array:
+    """The scalar function of two numbers that the JavaScript around the program has, and its derivatives.
+
+    The program calls `name_00(x, y)` for the function itself, `name_10(x, y)` for its derivative by x, and so on. So
+    one program serves for every function that it is put beside.
+    """
+    return _OUTSIDE.bind(jnp.float32(x), jnp.float32(y), name=name, orders=(0, 0))
+
+
+_OUTSIDE = core.Primitive("outside")
+
+
+@_OUTSIDE.def_abstract_eval
+def _outside_shape(*numbers: Any, name: str, orders: tuple[int, ...]) -> Any:
+    return ShapedArray(np.broadcast_shapes(*(number.shape for number in numbers)), np.dtype(np.float32))
+
+
+def _by(place: int, tangent: Any, x: Any, y: Any, *, name: str, orders: tuple[int, ...]) -> Any:
+    """The derivative by one of the two numbers, times its tangent."""
+    raised = tuple(order + (at == place) for at, order in enumerate(orders))
+    return tangent * _OUTSIDE.bind(x, y, name=name, orders=raised)
+
+
+ad.defjvp(_OUTSIDE, partial(_by, 0), partial(_by, 1))
+batching.defbroadcasting(_OUTSIDE)
 
 
 class _Node:
@@ -161,7 +190,8 @@ class _Writer:
             return [KEYS[name](self, params, *given)]
         if name in ("while", "cond", "scan"):
             return getattr(self, f"_{name}")(equation, given)
-        if given and not typed and all(node.value is not None for value in given for node in np.ravel(value)):
+        known = bool(given) and all(node.value is not None for value in given for node in np.ravel(value))
+        if known and not typed and name != "outside":
             numbers = [_constants(value, atom.aval) for value, atom in zip(given, equation.invars, strict=True)]
             found = equation.primitive.bind(*numbers, **params)
             return [self.array(value) for value in (found if equation.primitive.multiple_results else [found])]
@@ -196,6 +226,9 @@ class _Writer:
             return self.node(TERMS["mul"]["f"], (parts[0], parts[0]), kind)
         if name == "erf_inv":
             return self.inlined(_erf_inv, parts[0])
+        if name == "outside":
+            places = ",".join(f"${place}" for place in range(len(parts)))
+            return self.node(f"{params['name']}_{''.join(map(str, params['orders']))}({places})", parts, kind)
         own = parts[-1].kind if name in COMPARISONS else kind
         template = COMPARISONS.get(name) or TERMS.get(name, {}).get(own)
         if template is None:

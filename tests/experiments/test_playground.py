@@ -1,0 +1,396 @@
+"""The page: its engine in Node.js against JAX, and the page itself in headless Chromium."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import playground
+import pytest
+from _page import WAYS, chosen_of, rule_of
+from tutorial import trained
+
+from slantgan_jax import Players, faces, games, losses, networks, penalties, slanted_land, train
+from slantgan_jax.analysis import equilibria, spectra
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page"), pytest.mark.usefixtures("quick_compile")]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+SETTINGS = {
+    "seed": 3, "rateG": 0.01, "rateD": 0.01, "epochs": 1000, "objective": "non-saturating", "penalty": "none",
+    "penaltyStrength": 0.1, "order": "tutorial", "way": "plain", "strength": 1.0, "momentum": 0.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The folder of the page, built once."""
+    return playground.parse(["--out", str(tmp_path_factory.mktemp("page") / "page"), "--no-open"])
+
+
+def node(page, script):
+    """What a script prints as JSON; it has the engine `E` and its data."""
+    code = f"""
+const fs = require("fs");
+const read = name => fs.readFileSync({json.dumps(str(page))} + "/" + name, "utf8");
+const text = read("programs.js") + read("engine.js") + "return unpacked(PROGRAMS).then(d => [engine(d), d])";
+new Function(text)().then(([E, data]) => console.log(JSON.stringify((() => {{ {script} }})())));
+"""
+    done = subprocess.run(["node", "-e", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-800:]
+    return json.loads(done.stdout)
+
+
+def numbers_of(settings):
+    penalty = settings["penalty"]
+    strengths = [settings["penaltyStrength"] * (penalty == name) for name in ("R1", "WGAN-GP")]
+    rates = settings["rateG"], settings["rateD"]
+    return chosen_of(np.float32([*rates, settings["momentum"], *strengths, settings["strength"]]))
+
+
+def in_jax(settings):
+    """The players of the same run by the library, `[13]`, with the game as a user would make it."""
+    chosen, way = numbers_of(settings), WAYS[settings["way"]]
+    game = way.game(losses.OBJECTIVES[settings["objective"]], chosen["strength"])
+    added = {"R1": penalties.r1, "WGAN-GP": penalties.wgan_gp}.get(settings["penalty"])
+    game = games.penalized(game, added(np.float32(settings["penaltyStrength"]))) if added else game
+    rule = rule_of(way, settings["order"], chosen)
+    run = jax.jit(lambda key: train(key, game, rule, settings["epochs"] * 5).state.players)
+    return np.asarray(networks.to_vector(run(jax.random.key(settings["seed"]))))
+
+
+def with_way(name, order):
+    scale = WAYS[name].strength
+    return SETTINGS | {"way": name, "order": order, "strength": scale["start"] if scale else 1.0}
+
+
+FAR = {"lola": 2e-3, "sos": 2e-3, "unrolled": 2e-3, "Adam": 2e-3}
+"""Of ways whose runs part from each other: how far apart rounding leaves them after 5,000 steps, as far as measured."""
+
+
+@needs_node
+@pytest.mark.parametrize("name", WAYS)
+def test_a_run_of_every_way_is_that_of_the_library(page, name):
+    """After 5,000 steps, in the first order that a way has; both round to float32, not in the same places."""
+    settings = with_way(name, WAYS[name].orders[0])
+    found = node(page, f"return new E.Run({json.dumps(settings)}).advance(5000).players()")
+    np.testing.assert_allclose(found, in_jax(settings), rtol=0, atol=FAR.get(name, 1e-4))
+
+
+@needs_node
+@pytest.mark.parametrize(
+    "changed",
+    [{"objective": name} for name in losses.OBJECTIVES if name != "relativistic"]
+    + [{"objective": "relativistic", "order": "alternating"}]
+    + [{"penalty": "R1"}, {"penalty": "WGAN-GP"}, {"momentum": -0.5}, {"order": "simultaneous"}, {"rateD": 0.03}],
+    ids=str,
+)
+def test_a_run_of_every_option_is_that_of_the_library(page, changed):
+    settings = SETTINGS | changed
+    found = node(page, f"return new E.Run({json.dumps(settings)}).advance(5000).players()")
+    np.testing.assert_allclose(found, in_jax(settings), rtol=0, atol=1e-4)
+
+
+@needs_node
+def test_players_and_latents_of_a_seed_are_exact(page):
+    script = """
+      const r = new E.Run(S), latents = [];
+      const players = r.players();
+      for (let t = 0; t < 20; t++) { r.draw(); latents.push(r.sample("latent")); r.count(); }
+      return [players, latents];
+    """
+    players, latents = node(page, f"const S = {json.dumps(SETTINGS | {'seed': 2**32 - 1})}; {script}")
+    key_init, key_latent = jax.random.split(jax.random.wrap_key_data(np.array([0, 2**32 - 1], np.uint32)))
+    expected = networks.to_vector(slanted_land().init(key_init))
+    np.testing.assert_allclose(players, expected, rtol=3e-7)  # erf⁻¹ in the last places
+    np.testing.assert_array_equal(np.float32(latents), np.asarray(jax.random.uniform(key_latent, (20,))))
+
+
+@needs_node
+def test_the_article_is_the_first_preset(page):
+    found = node(
+        page,
+        f"const r = E.trained({json.dumps(SETTINGS | {'seed': 'article'})}).run;"
+        "return [r.players(), data.article.shown.map(z => r.shown(Math.fround(z)).slice(0, 4))]",
+    )
+    run = trained(42, 0.01, 1000, "numpy")
+    np.testing.assert_allclose(found[0], run["trajectory"][-1], rtol=0, atol=2e-5)
+    np.testing.assert_allclose(found[1], run["generated"], rtol=0, atol=2e-5)
+
+
+@needs_node
+def test_every_state_can_be_reached_again(page):
+    script = """
+      const r = new E.Run(S).advance(4321), wanted = r.x.slice().join();
+      r.to(17); r.to(4999); r.to(4321);
+      return [wanted === r.x.slice().join(), new E.Run(S).advance(17).players().join() === r.to(17).players().join()];
+    """
+    for name in ("plain", "lookahead", "Adam"):
+        settings = with_way(name, "tutorial")
+        assert node(page, f"const S = {json.dumps(settings)}; {script}") == [True, True]
+
+
+@needs_node
+@pytest.mark.parametrize("way", ["plain", "past extragradient", "consensus"])
+def test_eigenvalues_are_those_of_the_library(page, x64, way):
+    """Simultaneous moves of the plain field: the mean Jacobian of a step is the Jacobian of the expected step.
+
+    Where the field is not linear in the losses, they differ by the covariance of the samples."""
+    settings = with_way(way, "simultaneous") | {"rateG": 0.05, "rateD": 0.05}
+    start = networks.to_vector(slanted_land().init(jax.random.key(0)))
+    script = f"return E.spectrum({json.dumps(settings)}, {json.dumps(np.asarray(start, float).tolist())})"
+    found = np.array([complex(*value) for value in node(page, script)])
+    images = faces.unstack(faces.FACES)
+    rest = equilibria.project(networks.from_vector(start), images)
+    rule = rule_of(WAYS[way], "simultaneous", {name: float(value) for name, value in numbers_of(settings).items()})
+    expected = np.asarray(spectra.update_eigenvalues(rule, slanted_land(), rest))
+    expected = expected[np.abs(expected) > 0.5]
+    found = found[np.abs(found) > 0.5]
+    for value in expected:
+        assert np.abs(found - value).min() < (1e-6 if way == "plain" else 2e-3)
+
+
+@needs_node
+def test_eigenvalues_of_any_matrix(page):
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 5, 13, 27):
+        matrix = rng.normal(size=(size, size))
+        found = [complex(*value) for value in node(page, f"return E.eigenvalues({json.dumps(matrix.tolist())})")]
+        for value in np.linalg.eigvals(matrix):
+            nearest = np.argmin(np.abs(np.array(found) - value))
+            assert abs(found.pop(nearest) - value) < 1e-9
+
+
+@needs_node
+def test_two_numbers_follow_the_library(page):
+    """The Dirac-GAN and x y, from a point: the run of the library with the same rule."""
+    settings = SETTINGS | {"way": "extragradient", "order": "simultaneous", "rateG": 0.1, "rateD": 0.1}
+    script = (
+        f"return ['dirac', 'bilinear'].map(p => new E.Run({json.dumps(settings)}, p, [1, -0.5]).advance(300).players())"
+    )
+    rule = rule_of(WAYS["extragradient"], "simultaneous", numbers_of(settings))
+    for found, game in zip(node(page, script), (games.dirac(), games.bilinear()), strict=True):
+        start = Players(jnp.float32(1), jnp.float32(-0.5))
+        expected = train(jax.random.key(0), game, rule, 300, players=start).players
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as library:
+        found = library.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(page, browser):
+    """Opens the page at an address; at the end nothing has gone wrong, and nothing was asked for from elsewhere."""
+    contexts, wrong, asked = [], [], []
+
+    def open_at(address="", **options):
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto((page / "index.html").resolve().as_uri() + address)
+        tab.wait_for_function("window.ready === true", timeout=60_000)
+        return tab
+
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert not wrong
+    assert all(url.startswith(("file:", "blob:", "data:")) for url in asked)
+
+
+def values_of(tab):
+    """The thirteen numbers that the page shows."""
+    text = tab.text_content("#values").split("\n")
+    return np.array([float(value) for line in text[:4] for value in line.split()[1:]])
+
+
+def test_the_first_screen_has_the_published_numbers(opened):
+    """All 29: thirteen parameters, and four images of four pixels."""
+    tab = opened()
+    run = trained(42, 0.01, 1000, "numpy")
+    np.testing.assert_allclose(values_of(tab), run["trajectory"][-1], atol=2e-5)
+    lines = tab.text_content("#values").split("\n")[-4:]
+    np.testing.assert_allclose([list(map(float, line.split())) for line in lines], run["generated"], atol=2e-5)
+
+
+def test_a_movement_of_a_slider_trains_again(opened, capsys):
+    tab = opened("#seed=1")
+    tab.wait_for_timeout(2000)
+    before, spent = values_of(tab), []
+    for key in ["ArrowRight"] * 8:
+        tab.press("#set-rateG", key)
+        tab.wait_for_timeout(120)
+        spent.append(tab.evaluate("window.spent"))
+    assert np.abs(values_of(tab) - before).max() > 1e-3
+    with capsys.disabled():
+        print(f" [a movement of a slider: {np.median(spent):.0f} ms, the median of {len(spent)}]", end="")
+
+
+def test_time_goes_back_exactly(opened):
+    tab = opened("#seed=5&epochs=100")
+    said = []
+    for step in (250, 10, 499, 250):
+        tab.evaluate(f"go({step})")
+        said.append(tab.text_content("#values"))
+    assert said[0] == said[3] != said[1]
+    tab.evaluate("go(7)")
+    moved = [tab.text_content("#move")]
+    for _ in range(3):
+        tab.click("#next")
+        moved.append(tab.text_content("#move"))
+    assert len({*moved}) == 4
+    assert tab.text_content("#at").startswith("8 /")
+    now = tab.text_content("#values")
+    tab.evaluate("go(500); go(8)")
+    assert tab.text_content("#values") == now  # three single moves are one step
+
+
+def test_a_link_restores_everything(opened):
+    tab = opened(
+        "#seed=12&rateG=0.05&rateD=0.02&epochs=300&penalty=R1&penaltyStrength=0.3&way=consensus&strength=5&t=777"
+    )
+    address = tab.evaluate("address()")
+    again = opened(address)
+    assert again.evaluate("JSON.stringify([S, at, z, other, language])") == tab.evaluate(
+        "JSON.stringify([S, at, z, other, language])"
+    )
+    assert again.text_content("#values") == tab.text_content("#values")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "#t=1500",
+        "#seed=7&way=consensus&strength=3&order=alternating&penalty=R1&epochs=200",
+        "#seed=2&way=Adam&momentum=0.5&rateG=0.001&rateD=0.002&epochs=100",
+        "#seed=2&way=lookahead&objective=hinge&epochs=100",
+        "#seed=2&way=past extragradient&objective=relativistic&epochs=100",
+        "#seed=2&way=weight clipping&strength=0.3&epochs=100",
+        "#seed=2&way=spectral norm&momentum=-0.3&epochs=100",
+    ],
+)
+def test_the_lines_of_python_give_the_numbers(opened, address, tmp_path):
+    tab = opened(address)
+    tab.click("#python")
+    (tmp_path / "lines.py").write_text(tab.text_content("#lines") + "\n", encoding="utf-8")
+    experiments = Path(playground.__file__).parent
+    done = subprocess.run(
+        [sys.executable, tmp_path / "lines.py"], capture_output=True, text=True, check=False,
+        env={"PYTHONPATH": f"{experiments}:{experiments.parent}", "PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-600:]
+    found = [float(value) for value in re.sub(r"[\[\]]", " ", done.stdout).split()]
+    np.testing.assert_allclose(found, values_of(tab), atol=1e-4)
+
+
+def test_the_numbers_are_a_run_that_can_be_analyzed(opened, tmp_path):
+    import analyze
+
+    tab = opened("#seed=4")
+    with tab.expect_download() as waited:
+        tab.click("#json")
+    waited.value.save_as(tmp_path / "run.json")
+    found = analyze.players_of(tmp_path / "run.json")
+    np.testing.assert_allclose(networks.to_vector(found), values_of(tab), atol=1e-7)
+    assert json.loads((tmp_path / "run.json").read_text())["settings"]["seed"] == 4
+
+
+def test_both_languages_have_every_word(opened):
+    tab = opened()
+    keys = tab.evaluate("Object.fromEntries(Object.entries(TEXTS).map(([name, words]) => [name, Object.keys(words)]))")
+    assert keys["en"] == keys["zh"]
+    tab.click("#language")
+    assert "最小的" in tab.text_content("h1")
+    assert tab.evaluate("document.documentElement.lang") == "zh"
+    assert not tab.evaluate("[...document.querySelectorAll('[data-t]')].filter(n => !n.textContent.trim()).length")
+
+
+def test_a_phone_has_no_sideways_scrolling(opened):
+    tab = opened(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    tab.wait_for_timeout(1500)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_keyboard_is_enough(opened):
+    """Tab reaches every control, and keys change it: a choice, a pixel, a time, a cell of the map."""
+    tab = opened("#seed=1&epochs=50")
+    reached = []
+    for _ in range(80):
+        tab.keyboard.press("Tab")
+        reached.append(tab.evaluate("document.activeElement.id || document.activeElement.textContent.slice(0, 8)"))
+    needed = {"set-rateG", "set-way", "play", "next", "step", "latent", "change", "game", "start_x", "map", "python"}
+    assert needed <= {*reached}
+    tab.focus("#step")
+    tab.keyboard.press("Home")
+    assert tab.text_content("#at").startswith("0 /")
+    tab.focus("#painted button")
+    tab.keyboard.press("Enter")
+    assert tab.text_content("#painted button") == "0.00"
+    tab.focus("#map")
+    for key in ("ArrowUp", "ArrowRight", "Enter"):
+        tab.keyboard.press(key)
+    assert tab.evaluate("S.rateG > 0.05 && S.rateG === S.rateD")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("#rateG=NaN", "NaN"),
+        ("#rateG=1e9", "1e9"),
+        ("#way=magic", "magic"),
+        ("#t=1e30", "1e30"),
+        ("#t=-1", "-1"),
+        ("#epochs=1.5", "1.5"),
+        ("#seed=-3", "-3"),
+        ("#objective=relativistic&order=tutorial", "tutorial"),
+        ("#change=way&to=magic", "magic"),
+        ("#z=two", "two"),
+        ("#<b>=1", "<b>"),
+    ],
+)
+def test_a_wrong_address_says_so_and_shows_the_default(opened, address, said):
+    tab = opened(address)
+    assert said in tab.text_content("#status")
+    assert np.isfinite(values_of(tab)).all()
+
+
+def test_a_run_that_diverges_says_so_and_leaves_the_page_usable(opened):
+    tab = opened("#seed=1&objective=Wasserstein&way=lola&strength=100&rateG=10&rateD=10")
+    assert "diverged" in tab.text_content("#status")
+    tab.click("#reset")
+    tab.wait_for_timeout(500)
+    assert "5000 steps" in tab.text_content("#status")
+
+
+def test_a_second_run_and_the_population(opened):
+    tab = opened("#seed=1&epochs=100&change=penalty&to=R1")
+    said = tab.text_content("#compared")
+    one, other = re.findall(r"[\d.]+(?:e-?\d+)?", said)
+    assert one != other
+    tab.wait_for_function("document.querySelector('#population_says').textContent.includes('200')", timeout=30_000)
+    assert 0 < float(re.search(r"[\d.]+", tab.text_content("#population_says")).group()) < 1
+
+
+def test_the_page_is_small_and_whole(page):
+    assert sum(file.stat().st_size for file in page.iterdir()) < 1_000_000
+    assert {file.name for file in page.iterdir()} == {*playground.FILES, "programs.js"}
