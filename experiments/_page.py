@@ -58,6 +58,7 @@ class Way(NamedTuple):
       optimizer: of a rate and the momentum, in the place of gradient descent.
       rule: of the order of moves, the optimizers, the field, and what is chosen.
       game: of the objective and the strength.
+      clips: whether D's weights are clipped to the strength.
       strength: the ends of its scale, and where it starts; None if it has none.
       orders: the names of orders in which it can be played.
     """
@@ -67,6 +68,7 @@ class Way(NamedTuple):
     optimizer: Callable[[Any, Any], optax.GradientTransformation] = lambda rate, beta: optax.sgd(rate, momentum=beta)
     rule: Callable[[Any, Any, Any, Chosen], Rule] = lambda order, optimizers, field, chosen: order(optimizers, field)
     game: Callable[[Objective, Any], Game] = lambda objective, strength: slanted_land(objective=objective)
+    clips: bool = False
     strength: dict[str, float] | None = None
     orders: tuple[str, ...] = ("tutorial", "simultaneous", "alternating")
 
@@ -120,7 +122,9 @@ WAYS: dict[str, Way] = {
         game=lambda objective, _: slanted_land(objective=objective, logit=penalties.spectral(networks.logit)),
     ),
     "weight clipping": Way(
-        "penalties.clipped(optax.sgd({d}, momentum={m}), {s})", strength={"low": 0.01, "high": 3.0, "start": 0.3}
+        "penalties.clipped(optax.sgd({d}, momentum={m}), {s})",
+        clips=True,
+        strength={"low": 0.01, "high": 3.0, "start": 0.3},
     ),
 }
 """What `METHODS` has, but for what an option of its own is here (momentum, R1, WGAN-GP), and for averages, which leave
@@ -153,7 +157,7 @@ def game_of(place: str, way: Way, chosen: Chosen) -> Game:
 def rule_of(way: Way, order: str, chosen: Chosen) -> Rule:
     rates, strength = rates_of(chosen), chosen["strength"]
     optimizers = Players(*(way.optimizer(rate, chosen["momentum"]) for rate in rates))
-    if way is WAYS["weight clipping"]:
+    if way.clips:
         optimizers = Players(optimizers.generator, penalties.clipped(optimizers.discriminator, strength))
     return way.rule(ORDERS[order], optimizers, way.field(rates, strength), chosen)
 

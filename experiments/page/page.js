@@ -62,6 +62,7 @@ function fromAddress() {
     S = { ...read };
   }
   for (const name of given.keys()) if (!BY_NAME[name] && !["t", "z", "language", "change", "to"].includes(name)) notes.push(say("wrong", { name: "#", value: name.slice(0, 30), used: say("none") }));
+  if (S.linked && !given.has("rateD")) S.rateD = S.rateG;
   if (S.linked && S.rateD !== S.rateG) S.linked = false;
   other = { name: given.get("change") || "none", value: given.get("to") || "" };
   if (other.name !== "none" && (!BY_NAME[other.name] || checkedFor(other) === undefined)) {

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import _experiment
+import _page
 import jax
 import numpy as np
 import pytest
@@ -78,6 +79,10 @@ SCRIPTS = {
     "loss_vs_distance": Script(
         "--seeds 2 --transported 10", "--seeds 1", "--seeds is 1: give a whole number from 2 to 100000",
         constants={"_measured_runs.EPOCHS": (2, 3), "_measured_runs.RATES": (0.1, 1.0)},
+    ),
+    "playground": Script(
+        "--no-open", "--epochs 3", "--epochs", figures=None, interrupted="playground.page_data",
+        constants={"_page.WAYS": {"plain": _page.WAYS["plain"]}},
     ),
     "quality_of_equilibria": Script(
         "--starts 2 --flow-steps 10 --orders 0", "--orders 3", "--orders is 3: give a whole number from 0 to 2",
