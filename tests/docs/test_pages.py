@@ -8,6 +8,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CONTINUED = ["docs/faq.md"]
+"""Pages whose blocks run one after the other, as they say; all other blocks run alone."""
+
+
+def blocks_of(page):
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
 BLOCKS = [
     pytest.param(
         block,
@@ -15,7 +23,8 @@ BLOCKS = [
         marks=() if page.name == "README.md" else pytest.mark.slow,
     )
     for page in PAGES
-    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE), 1)
+    if str(page.relative_to(ROOT)) not in CONTINUED
+    for number, block in enumerate(blocks_of(page), 1)
 ]
 
 
@@ -25,6 +34,16 @@ def test_examples_run_as_they_stand(block, capsys, tmp_path, monkeypatch):
     with jax.debug_key_reuse(False):  # read like a script, an example may use a key twice on purpose
         exec(block, {})
     assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", CONTINUED)
+def test_blocks_of_a_page_run_one_after_the_other(page, capsys):
+    names: dict[str, object] = {}
+    with jax.debug_key_reuse(False):
+        for block in blocks_of(ROOT / page):
+            exec(block, names)
+            assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
