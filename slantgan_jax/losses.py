@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from slantgan_jax.checks import check_function, check_number, shown
+from slantgan_jax.checks import check_function, check_number, is_numeric, shown
 
 LogitLoss = Callable[[jax.Array, jax.Array], jax.Array]
 """`(ℓ_real, ℓ_fake) -> loss`, scalars; a term may ignore one of the two."""
@@ -39,19 +39,25 @@ def check_objective(objective: Any) -> None:
         check_function("a loss of the objective", loss, "real", "fake", such_as="losses.logit_fake")
 
 
-@jax.custom_jvp
 def softplus(a: ArrayLike) -> jax.Array:
     """s(a) = ln(1 + eᵃ) = max(a, 0) + ln(1 + e^-|a|), with the derivative declared to be σ(a).
 
     docs/performance.md#how-the-code-is-written-for-this has the reason.
     """
+    if not is_numeric(a):
+        raise ValueError(f"softplus of {shown(a)}: give a number, or an array of numbers")
+    return _softplus(a)
+
+
+@jax.custom_jvp
+def _softplus(a: ArrayLike) -> jax.Array:
     return jnp.maximum(a, 0) + jnp.log1p(jnp.exp(-jnp.abs(a)))
 
 
-@softplus.defjvp
+@_softplus.defjvp
 def _softplus_jvp(primals, tangents):
     (a,), (a_dot,) = primals, tangents
-    return softplus(a), jax.nn.sigmoid(a) * a_dot
+    return _softplus(a), jax.nn.sigmoid(a) * a_dot
 
 
 def minus_log_real(real: ArrayLike, fake: ArrayLike) -> jax.Array:

@@ -225,6 +225,8 @@ def logit(discriminator: Discriminator, image: Image) -> jax.Array:
     """
     check_kind("discriminator", discriminator, Discriminator)
     weights = discriminator.weights
+    if not is_numeric(discriminator.bias):
+        raise ValueError(f"the bias of the discriminator is {shown(discriminator.bias)}: give a number")
     if jax.tree.map(jnp.shape, weights) != jax.tree.map(jnp.shape, image):
         raise ValueError(
             f"the discriminator reads images of shape {shown(jax.tree.map(jnp.shape, weights))}, "

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from slantgan_jax.checks import shown
+from slantgan_jax.checks import is_numeric, shown
 
 
 def as_float(values: Any, what: str = "a value", *axes: str) -> jax.Array:
@@ -35,6 +35,9 @@ def as_floats(tree: Any) -> Any:
 
 def squared_norm(tree: Any) -> jax.Array:
     """‖tree‖², the sum of the squares of all numbers of a pytree."""
+    leaves = jax.tree.leaves(tree)
+    if not leaves or not all(map(is_numeric, leaves)):
+        raise ValueError(f"the norm of {shown(tree)}: give an array, or a pytree of arrays")
     return jax.tree.reduce(jnp.add, jax.tree.map(lambda leaf: jnp.sum(leaf**2), tree))
 
 

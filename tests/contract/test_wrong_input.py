@@ -588,6 +588,10 @@ ROWS += [
     (lambda: expected(with_nodes([1.0])), "weights of shape (1,): give one weight for each node"),
     (lambda: minibatch(expected(OF_BATCHES, over="latent"), 6), "batch normalization has no batch here"),
     (lambda: mlp(1, 4, 1, batch_norm="no"), "batch_norm is 'no'"),
+    (lambda: losses.softplus("a"), "softplus of 'a'"),
+    (lambda: numerics.safe_norm(None), "the norm of None"),
+    (lambda: numerics.squared_norm("a"), "the norm of 'a'"),
+    (lambda: logit(GAME.init(jax.random.key(0)).discriminator._replace(bias="c"), np.ones(4)), "discriminator is 'c'"),
     (
         lambda: mlp(2, 4, 1, init=lambda k, s, d: jnp.zeros(s[::-1])).init(jax.random.key(0)),
         "shapes ((4, 2), (4,)): return (2, 4)",

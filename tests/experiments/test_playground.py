@@ -83,6 +83,7 @@ def test_a_run_of_every_way_is_that_of_the_library(page, name):
 
 
 @needs_node
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changed",
     [{"objective": name} for name in losses.OBJECTIVES if name != "relativistic"]

@@ -233,6 +233,7 @@ print(_programs.surroundings(())["xla_flags"])
 """
 
 
+@pytest.mark.slow
 def test_the_flags_are_those_that_xla_has_read(tmp_path):
     """Flags that come too late count for nothing; those of a file count by what it says."""
     flags, file = "--xla_cpu_enable_fast_math=true", tmp_path / "flags"
