@@ -1,6 +1,7 @@
 """The page: its engine in Node.js against JAX, and the page itself in headless Chromium."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -29,7 +30,9 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """The folder of the page, built once."""
+    """The folder of the page, built once, or that which the variable PLAYGROUND names."""
+    if built := os.environ.get("PLAYGROUND"):
+        return Path(built)
     return playground.parse(["--out", str(tmp_path_factory.mktemp("page") / "page"), "--no-open"])
 
 
