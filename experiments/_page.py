@@ -36,6 +36,9 @@ from slantgan_jax import (
 from slantgan_jax.analysis import distances, equilibria
 from slantgan_jax.networks import to_vector
 
+OPTIONS = ("noise=", "logit=")
+"""How the text of a way begins that is an option of the game."""
+
 CHOSEN = ("generator rate", "discriminator rate", "momentum", "R1", "WGAN-GP", "strength")
 """The numbers that a visitor chooses, in the order in which a run has them."""
 
@@ -57,7 +60,8 @@ class Way(NamedTuple):
       field: of the rates and the strength.
       optimizer: of a rate and the momentum, in the place of gradient descent.
       rule: of the order of moves, the optimizers, the field, and what is chosen.
-      game: of the objective and the strength.
+      logit: D's logit of images.
+      noisy: whether the strength is the deviation of instance noise.
       clips: whether D's weights are clipped to the strength.
       strength: the ends of its scale, and where it starts; None if it has none.
       orders: the names of orders in which it can be played.
@@ -67,7 +71,8 @@ class Way(NamedTuple):
     field: Callable[[Any, Any], Any] = lambda rates, strength: fields.gradients
     optimizer: Callable[[Any, Any], optax.GradientTransformation] = lambda rate, beta: optax.sgd(rate, momentum=beta)
     rule: Callable[[Any, Any, Any, Chosen], Rule] = lambda order, optimizers, field, chosen: order(optimizers, field)
-    game: Callable[[Objective, Any], Game] = lambda objective, strength: slanted_land(objective=objective)
+    logit: Callable[[Any, Any], jax.Array] = networks.logit
+    noisy: bool = False
     clips: bool = False
     strength: dict[str, float] | None = None
     orders: tuple[str, ...] = ("tutorial", "simultaneous", "alternating")
@@ -114,13 +119,10 @@ WAYS: dict[str, Way] = {
     "cgd": Way("fields.cgd(Players({g}, {d}))", lambda rates, _: fields.cgd(rates)),
     "instance noise": Way(
         "noise={s}",
-        game=lambda objective, strength: slanted_land(objective=objective, noise=strength),
+        noisy=True,
         strength={"low": 0.01, "high": 3.0, "start": 0.3},
     ),
-    "spectral norm": Way(
-        "logit=penalties.spectral(networks.logit)",
-        game=lambda objective, _: slanted_land(objective=objective, logit=penalties.spectral(networks.logit)),
-    ),
+    "spectral norm": Way("logit=penalties.spectral(networks.logit)", logit=penalties.spectral(networks.logit)),
     "weight clipping": Way(
         "penalties.clipped(optax.sgd({d}, momentum={m}), {s})",
         clips=True,
@@ -130,9 +132,8 @@ WAYS: dict[str, Way] = {
 """What `METHODS` has, but for what an option of its own is here (momentum, R1, WGAN-GP), and for averages, which leave
 the play as it is."""
 
-
-OF_FACES = ("instance noise", "spectral norm", "weight clipping")
-"""Ways that only the game of the faces has."""
+OF_IMAGES = {"dirac": ("spectral norm",), "bilinear": ("spectral norm", "instance noise")}
+"""Ways that a game does not have, as it has no images, or no weights of several numbers."""
 
 
 def rates_of(chosen: Chosen) -> Players:
@@ -150,7 +151,11 @@ def game_of(place: str, way: Way, chosen: Chosen) -> Game:
     """The game of a place, as a way plays it."""
     if place == "bilinear":
         return games.bilinear()
-    plain = way.game(OUTSIDE, chosen["strength"]) if place == "faces" else games.dirac(OUTSIDE)
+    noise = chosen["strength"] if way.noisy else 0.0
+    if place == "dirac":
+        plain = games.dirac(OUTSIDE, noise=noise)
+    else:
+        plain = slanted_land(objective=OUTSIDE, noise=noise, logit=way.logit)
     return games.penalized(plain, penalties.r1(chosen["R1"]), penalties.wgan_gp(chosen["WGAN-GP"]))
 
 
@@ -187,7 +192,8 @@ def judged(players: Players, image: jax.Array) -> jax.Array:
 def measured(players: Players) -> dict[str, jax.Array]:
     """Expected losses, distance of the mean images, and where the run is in the plane of the slant.
 
-    The plane's coordinates are e · (mean image - mean face) and e · u, for e = (1, -1, -1, 1) / 2.
+    The plane's coordinates are e · (mean image - mean face) and e · u, for e = (1, -1, -1, 1) / 2. The page reads these
+    numbers by their places: JAX sorts the names of a dictionary, and the letters keep the order.
     """
     slant, images = jnp.array([0.5, -0.5, -0.5, 0.5], jnp.float32), faces.unstack(faces.FACES)
     losses = games.expected_losses(slanted_land(objective=OUTSIDE), players)
@@ -294,7 +300,7 @@ def pieces() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for place in ("faces", "dirac", "bilinear"):
         for name, way in WAYS.items():
             for order in way.orders:
-                if place == "faces" or (name not in OF_FACES and (place, order) != ("bilinear", "tutorial")):
+                if name not in OF_IMAGES.get(place, ()) and (place, order) != ("bilinear", "tutorial"):
                     programs, about = programs_of(place, way, order)
                     yield f"{place}: {name}, {order}", "\n".join(program.code for program in programs), about
 
@@ -314,7 +320,7 @@ def page_data() -> dict[str, Any]:
         "objectives": {name: objective_code(objective, used) for name, objective in OBJECTIVES.items()},
         "one_term": [name for name, objective in OBJECTIVES.items() if len(objective.discriminator) == 1],
         "ways": {
-            name: {"text": way.text, "strength": way.strength, "orders": way.orders, "of_faces": name in OF_FACES}
+            name: {"text": way.text, "strength": way.strength, "orders": way.orders, "of_game": way.text[:6] in OPTIONS}
             for name, way in WAYS.items()
         },
         "faces": faces.FACES,

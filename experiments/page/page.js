@@ -417,12 +417,9 @@ function markTime() {
 // ---- The plane of two numbers
 
 function drawField() {
-  const place = $("game").value, known = !data.ways[S.way].of_faces, way = known ? S.way : "plain";
-  let order = S.order;
-  const s = { ...S, way };
-  if (place === "bilinear" && order === "tutorial") order = "alternating";
-  if (!data.ways[way].orders.includes(order)) order = data.ways[way].orders[0];
-  s.order = order;
+  const place = $("game").value, orders = [S.order, "alternating", "simultaneous"];
+  const found = [S.way, "plain"].flatMap(way => orders.map(order => ({ ...S, way, order }))).find(one => data.about[`${place}: ${one.way}, ${one.order}`]);
+  const s = found, known = s.way === S.way;
   const p = plane("field", [-3, 3], [-3, 3], { square: true });
   for (let a = -2.75; a < 3; a += 0.5) for (let b = -2.75; b < 3; b += 0.5) {
     const end = new E.Run(s, place, [a, b]).advance(1).players(), dx = end[0] - a, dy = end[1] - b, size = Math.hypot(dx, dy);
@@ -548,7 +545,7 @@ function pythonLines() {
   const one = rate => (kind === "optax" ? put(way.text) : sgd).replaceAll("RATE", n(rate));
   const forD = way.text.startsWith("penalties.clipped") ? put(way.text) : one(S.rateD);
   const order = { tutorial: "rules.tutorial", simultaneous: "rules.simultaneous", alternating: "rules.alternating" }[S.order];
-  const options = [`objective=${S.objective === "smoothed" ? "losses.smoothed(losses.non_saturating, 0.1)" : `losses.OBJECTIVES["${S.objective}"]`}`, ...(way.of_faces && !way.text.startsWith("penalties.clipped") ? [put(way.text)] : [])];
+  const options = [`objective=${S.objective === "smoothed" ? "losses.smoothed(losses.non_saturating, 0.1)" : `losses.OBJECTIVES["${S.objective}"]`}`, ...(way.of_game ? [put(way.text)] : [])];
   const penalty = S.penalty === "none" ? "" : `penalties.${S.penalty === "R1" ? "r1" : "wgan_gp"}(${n(S.penaltyStrength)})`;
   const field = kind === "fields" ? `, ${put(way.text)}` : "", plain = `${order}(optimizers${field})`;
   const rule = way.text.startsWith("rules.past") ? put(way.text) : way.text.startsWith("rules.lookahead") ? put(way.text).replace("{rule}", plain) : plain;

@@ -59,7 +59,8 @@ def numbers_of(settings):
 def in_jax(settings):
     """The players of the same run by the library, `[13]`, with the game as a user would make it."""
     chosen, way = numbers_of(settings), WAYS[settings["way"]]
-    game = way.game(losses.OBJECTIVES[settings["objective"]], chosen["strength"])
+    noise = chosen["strength"] if way.noisy else 0.0
+    game = slanted_land(objective=losses.OBJECTIVES[settings["objective"]], noise=noise, logit=way.logit)
     added = {"R1": penalties.r1, "WGAN-GP": penalties.wgan_gp}.get(settings["penalty"])
     game = games.penalized(game, added(np.float32(settings["penaltyStrength"]))) if added else game
     rule = rule_of(way, settings["order"], chosen)
@@ -182,6 +183,24 @@ def test_two_numbers_follow_the_library(page):
         start = Players(jnp.float32(1), jnp.float32(-0.5))
         expected = train(jax.random.key(0), game, rule, 300, players=start).players
         np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@needs_node
+def test_every_way_plays_every_game_that_has_it(page):
+    """A step of each program, from (1, -1): finite numbers, and another place."""
+    script = """
+      return Object.keys(data.about).filter(name => name.includes(": ")).map(name => {
+        const [, place, way, order] = name.match(/^(\\w+): (.*), (\\w+)$/);
+        const run = new E.Run({ ...S, way, order, strength: 0.3 }, place, place === "faces" ? null : [1, -1]);
+        const start = run.players();
+        return [name, run.advance(1).players(), start];
+      });
+    """
+    found = node(page, f"const S = {json.dumps(SETTINGS)}; {script}")
+    assert len(found) > 100
+    for name, after, before in found:
+        assert np.isfinite(after).all(), name
+        assert after != before, name
 
 
 # In a browser
