@@ -18,11 +18,15 @@ M_ARENA_MAX = -8
 """The option of glibc's `mallopt` for how many pools memory is taken from."""
 
 
+POOLS_PER_DEVICE = 2
+"""Pools of memory for each device."""
+
+
 def use_every_core(count: int | None = None, *, fused: bool = True) -> None:
     """Makes one JAX device of each CPU core, and lets XLA fuse a whole training step into a few vectorized loops.
 
     Call it before JAX is first used: it sets `XLA_FLAGS` in the process's environment and `jax_num_cpu_devices`, and on
-    Linux it has the C library take memory from one pool. It changes speed and rounding only. See
+    Linux it has the C library take memory from few pools. It changes speed and rounding only. See
     docs/performance.md#what-makes-the-batched-rows-fast.
 
     Args:
@@ -38,10 +42,12 @@ def use_every_core(count: int | None = None, *, fused: bool = True) -> None:
         check_count("count", count)
     check_flag("fused", fused)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    jax.config.update("jax_num_cpu_devices", cores if count is None else count)
+    devices = cores if count is None else count
+    jax.config.update("jax_num_cpu_devices", devices)
     with contextlib.suppress(OSError, AttributeError):  # other systems have no such option
-        # What one thread of XLA takes and another gives back is lost in many pools: a sweep of hours grew to 9 GB.
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+        # What one thread of XLA takes and another gives back is lost in many pools: a sweep of hours grew to 9 GB. With
+        # a single one the threads wait for each other: steps of networks on two devices took twice as long.
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, POOLS_PER_DEVICE * devices)
     flags = os.environ.get("XLA_FLAGS", "")
     if fused and XLA_FLAGS not in flags:  # a parent process may have set them
         os.environ["XLA_FLAGS"] = f"{flags} {XLA_FLAGS}".strip()
