@@ -55,7 +55,6 @@ class Method(NamedTuple):
       constrain: from D's logit function to that of the method.
       noisy: whether the strength is the deviation of instance noise.
       whole_rule: `(optimizer, rate, field) -> Rule` if the method is a rule of its own, which has no order of moves.
-      period: the number of steps after which the rule's map is the same again.
     """
 
     strengths: tuple[float, ...] = (0.0,)
@@ -66,13 +65,17 @@ class Method(NamedTuple):
     constrain: Callable[[Logit], Logit] = lambda logit: logit
     noisy: bool = False
     whole_rule: Callable[[Optimizer, Any, Transform], Rule] | None = None
-    period: int = 1
 
     def rule(self, order: Order, rate: Any, strength: Any = 0.0, descent: Descent = optax.sgd) -> Rule:
         """The rule of this method that moves the players in this order."""
         optimizer, field = self.optimizer(rate, strength, descent), self.field(rate, strength)
         rule = self.whole_rule(optimizer, rate, field) if self.whole_rule else order(optimizer, field)
         return self.wrap(rule, strength)
+
+    @property
+    def period(self) -> int:
+        """The number of steps after which the rule does the same again."""
+        return self.rule(rules.simultaneous, 0.1, self.strengths[0]).period
 
     @property
     def logit(self) -> Logit:
@@ -112,9 +115,7 @@ METHODS: dict[str, Method] = {
     "Adam": Method((0.0, 0.5, 0.9), lambda rate, b1, _: optax.adam(rate / 10, b1=b1)),
     "optimistic": Method(optimizer=lambda rate, *_: optax.optimistic_gradient_descent(rate)),
     "past extragradient": Method(whole_rule=rules.past_extragradient),
-    "lookahead": Method(
-        (0.2, 0.5, 0.8), wrap=lambda rule, fraction: rules.lookahead(rule, SYNC_PERIOD, fraction), period=SYNC_PERIOD
-    ),
+    "lookahead": Method((0.2, 0.5, 0.8), wrap=lambda rule, fraction: rules.lookahead(rule, SYNC_PERIOD, fraction)),
     "averaging": Method((0.99, 0.999), wrap=lambda rule, decay: rules.averaged(rule, optax.ema(decay))),
     "extragradient": Method((1.0, 3.0), field=lambda rate, multiple: fields.extragradient(multiple * rate)),
     "heun": Method(field=lambda rate, _: fields.heun(rate)),

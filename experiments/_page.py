@@ -35,6 +35,7 @@ from slantgan_jax import (
 )
 from slantgan_jax.analysis import distances, equilibria
 from slantgan_jax.networks import to_vector
+from slantgan_jax.numerics import seeded_key
 
 OPTIONS = ("noise=", "logit=")
 """How the text of a way begins that is an option of the game."""
@@ -173,8 +174,7 @@ def chosen_of(numbers: Any) -> Chosen:
 
 def start(seed: jax.Array) -> tuple[Any, jax.Array]:
     """The players with which `train(jax.random.key(seed), ...)` starts, and the two words of the key of its samples."""
-    key = jax.random.wrap_key_data(jnp.stack([jnp.zeros_like(seed), seed]), impl="threefry2x32")
-    key_init, key_latent = jax.random.split(key)
+    key_init, key_latent = jax.random.split(seeded_key(seed))
     return slanted_land().init(key_init), jax.random.key_data(key_latent)
 
 

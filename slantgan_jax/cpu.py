@@ -17,7 +17,6 @@ XLA_FLAGS = (  # the options that begin with a dash are LLVM's
 M_ARENA_MAX = -8
 """The option of glibc's `mallopt` for how many pools memory is taken from."""
 
-
 POOLS_PER_DEVICE = 2
 """Pools of memory for each device."""
 

@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from slantgan_jax import distributions
 from slantgan_jax.checks import check_count, check_number, shown
 from slantgan_jax.distributions import Distribution, Modes
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, seeded_key
 from slantgan_jax.types import PRNGKey
 
 FIXED_KEY = 0
@@ -113,9 +113,7 @@ def _numbers(what: str, given: Any) -> np.ndarray:
 
 
 def _fixed(make: Callable[[], Distribution], count: int) -> Distribution:
-    # `jax.random.key` would add an offset that a user can set for all seeds.
-    key = jax.random.wrap_key_data(jnp.array([0, FIXED_KEY], jnp.uint32), impl="threefry2x32")
-    return distributions.fixed(make(), count, key)
+    return distributions.fixed(make(), count, seeded_key(FIXED_KEY))
 
 
 _GULRAJANI_SCALE = 1.414

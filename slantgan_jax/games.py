@@ -32,7 +32,7 @@ from slantgan_jax.checks import (
 )
 from slantgan_jax.distributions import Distribution
 from slantgan_jax.losses import LogitLoss, Objective
-from slantgan_jax.numerics import as_float, as_floats
+from slantgan_jax.numerics import as_float, as_floats, seeded_key
 from slantgan_jax.penalties import Penalty, PenaltyInputs, PenaltyLoss
 from slantgan_jax.types import Image, Loss, Players, PRNGKey
 
@@ -372,7 +372,7 @@ def minibatch(game: Game, size: int) -> Game:
         raise ValueError("the game draws nothing, so a minibatch of it would hold equal samples: use the game itself")
     for loss in itertools.chain(*game.losses):
         if isinstance(loss, partial) and loss.func is _expected_loss:  # a batch of it has no latents of its own
-            jax.eval_shape(lambda key, loss=loss: loss(game.init(key), game.sample(key, 0)), _no_key())
+            jax.eval_shape(lambda key, loss=loss: loss(game.init(key), game.sample(key, 0)), seeded_key(0))
     return game._replace(
         draws=game.draws._make(draw and distributions.packed(draw, size) for draw in game.draws),
         losses=type(game.losses)(*(tuple(partial(_mean_loss, loss) for loss in own) for own in game.losses)),
@@ -407,12 +407,7 @@ def _names(game: Game) -> tuple[str, ...]:
 
 def _image(data: Distribution) -> Image:
     """An image of the data as shapes, without numbers."""
-    return jax.eval_shape(data.sample, _no_key(), 0, 0)
-
-
-def _no_key() -> PRNGKey:
-    """A key where only shapes are asked for."""
-    return jax.random.wrap_key_data(jnp.zeros(2, jnp.uint32), impl="threefry2x32")
+    return jax.eval_shape(data.sample, seeded_key(0), 0, 0)
 
 
 def _check_quadrature(name: str, draw: Distribution) -> None:

@@ -33,6 +33,12 @@ def as_floats(tree: Any) -> Any:
     return jax.tree.map(lambda x: as_float(x) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else x, tree)
 
 
+def seeded_key(seed: Any) -> jax.Array:
+    """`jax.random.key(seed, impl="threefry2x32")` of a 32-bit seed, without the offset that a user can add to seeds."""
+    seed = jnp.asarray(seed, jnp.uint32)
+    return jax.random.wrap_key_data(jnp.stack([jnp.zeros_like(seed), seed]), impl="threefry2x32")
+
+
 def squared_norm(tree: Any) -> jax.Array:
     """‖tree‖², the sum of the squares of all numbers of a pytree."""
     leaves = jax.tree.leaves(tree)

@@ -242,7 +242,7 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
     check_kind("rule", rule, Rule)
     check_kind("plain", plain, Game)
     if rule.turn is not _same:
-        raise ValueError("the rule plays two games lazily already: give it one with a third")
+        raise ValueError("the rule plays two games lazily already: give the rule that it was made of")
     if period == 1:
         return rule
 
@@ -259,8 +259,8 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
         return tuple(partial(either, *pair) for pair in zip(full, light, strict=True))
 
     def turn(step: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
-        full, games_before = jnp.asarray(step) % period == 0, jnp.asarray(step) // period
-        return full.astype(jnp.uint32), jnp.where(full, games_before, jnp.asarray(step) - games_before - 1)
+        full, rounds = jnp.asarray(step) % period == 0, jnp.asarray(step) // period
+        return full.astype(jnp.uint32), jnp.where(full, rounds, step - rounds - 1)
 
     return rule._replace(moves=moves, turn=turn, period=math.lcm(period, rule.period))
 

@@ -20,7 +20,7 @@ from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import PRNGKey
 
 LAST_STEPS = 8
-"""Of a run, so many steps tell how much it reads of each stream of samples."""
+"""How many of the last steps of a run are asked what they read: one of them reads the most of its stream."""
 
 DIVERGENCE_BOUND = 1e4
 """A run with a parameter beyond this size counts as diverged: every sigmoid of that parameter is 0 or 1."""

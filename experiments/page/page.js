@@ -30,9 +30,14 @@ const color = name => getComputedStyle(document.documentElement).getPropertyValu
 function choices(name) {
   if (name === "objective") return Object.keys(data.objectives);
   if (name === "way") return Object.keys(data.ways);
-  if (name === "order") return data.ways[S ? S.way : "plain"].orders.filter(o => o !== "tutorial" || !S || !data.one_term.includes(S.objective));
+  if (name === "order") return ordersOf(S);
   return BY_NAME[name].from;
 }
+
+// The tutorial's order needs an objective whose loss of D has two terms.
+const ordersOf = s => data.ways[s.way].orders.filter(order => order !== "tutorial" || !data.one_term.includes(s.objective));
+
+const strengthOf = way => data.ways[way].strength ? data.ways[way].strength.start : BY_NAME.strength.start;
 
 const limits = field => field.name === "strength" && S ? data.ways[S.way].strength || field : field;
 
@@ -53,7 +58,7 @@ function fromAddress() {
   for (const field of [...FIELDS].sort((a, b) => (b.name === "way" || b.name === "objective") - (a.name === "way" || a.name === "objective"))) {
     const text = given.get(field.name);
     let value = text === null ? undefined : checked(field, text);
-    const start = field.name === "strength" && data.ways[read.way].strength ? data.ways[read.way].strength.start : field.name === "order" ? choices("order").includes("tutorial") ? "tutorial" : choices("order")[0] : field.start;
+    const start = field.name === "strength" ? strengthOf(read.way) : field.name === "order" ? ordersOf(S)[0] : field.start;
     if (value === undefined) {
       value = start;
       if (text !== null) notes.push(say("wrong", { name: label(field.name), value: text.slice(0, 30), used: value }));
@@ -161,8 +166,8 @@ function set(name, value) {
   const atEnd = at === S.epochs * E.FACES;
   S = { ...S, [name]: value };
   if (S.linked) S.rateD = S.rateG;
-  if (name === "way") S.strength = data.ways[S.way].strength ? data.ways[S.way].strength.start : BY_NAME.strength.start;
-  if (!choices("order").includes(S.order)) S.order = choices("order")[0];
+  if (name === "way") S.strength = strengthOf(S.way);
+  if (!ordersOf(S).includes(S.order)) S.order = ordersOf(S)[0];
   at = atEnd ? S.epochs * E.FACES : Math.min(at, S.epochs * E.FACES);
   notes = [];
   if (["linked", "penalty", "way", "objective", "seed"].includes(name) || name === "order") { buildControls(); buildOther(); }
@@ -174,10 +179,9 @@ function set(name, value) {
 function secondSettings() {
   if (other.name === "none") return null;
   const made = { ...S, [other.name]: checkedFor(other) };
-  if (other.name === "way") made.strength = data.ways[made.way].strength ? data.ways[made.way].strength.start : 1;
+  if (other.name === "way") made.strength = strengthOf(made.way);
   if (other.name === "rateG" && S.linked) made.rateD = made.rateG;
-  const orders = data.ways[made.way].orders.filter(o => o !== "tutorial" || !data.one_term.includes(made.objective));
-  if (!orders.includes(made.order)) made.order = orders[0];
+  if (!ordersOf(made).includes(made.order)) made.order = ordersOf(made)[0];
   return made;
 }
 

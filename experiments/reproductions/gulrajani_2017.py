@@ -96,9 +96,10 @@ def answer(data: Data) -> str:
 
 
 def peak(data: Data, logits: np.ndarray) -> float:
-    """The mean over modes of D's logit there, less its mean on the circle halfway to the next mode, over its deviation.
+    """How far D's logit at a mode is above that around it, in deviations of the logit, as the mean over the modes.
 
-    Halfway to the nearest other mode, of any. The deviation is that on the square on which `logits` `[n, n]` are given.
+    Around is a circle whose radius is half of the least distance of two modes. The deviation is that of `logits`
+    `[n, n]`, on the square on which they are given.
     """
     modes, axis = data["modes"], data["axis"]
     halfway = min(np.linalg.norm(modes - np.roll(modes, shift, 0), axis=1).min() for shift in range(1, len(modes))) / 2
@@ -114,7 +115,7 @@ def _listed(values: Mapping[str, Any], form: str) -> str:
 
 EXPERIMENT = Experiment(
     "reproductions/gulrajani_2017", Settings, compute, answer,
-    TOY_FIGURES | {"critics.png": Figure(figures.critics, 11, 8.2)}, partial(table, CLAIM),
+    TOY_FIGURES | {"critics.png": Figure(figures.critics, figures.CRITICS_WIDTH, 8.6)}, partial(table, CLAIM),
     x64=False, devices=None, fused=False,
 )  # fmt: skip
 

@@ -21,7 +21,7 @@ from slantgan_jax.numerics import as_float
 from slantgan_jax.types import Image, Players
 
 LARGEST_LOGIT = 30.0
-"""Up to here a loss of G is tried, whether it decreases in the logit."""
+"""On logits up to this size it is tried whether a loss of G decreases."""
 
 NODES = 200
 """The number of latents of the quadrature in this module."""

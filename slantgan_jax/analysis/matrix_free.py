@@ -24,7 +24,7 @@ from slantgan_jax.checks import check_count
 from slantgan_jax.fields import Field
 from slantgan_jax.games import Game
 from slantgan_jax.numerics import as_floats
-from slantgan_jax.rules import Rule, State
+from slantgan_jax.rules import Rule
 
 BASIS = 40
 """The least number of vectors of the Krylov basis: twice ARPACK's usual 20 needs fewer products on networks."""
@@ -97,9 +97,8 @@ def update_eigenvalues(
     Raises:
       ValueError: as `flow_eigenvalues`, and what `games.expected` refuses.
     """
-    _, flat, state_of = spectra.update_map(rule, game, players, steps, over)
-    over = over if over is None or isinstance(over, str) else tuple(over)
-    product = jax.jit(partial(_update_product, rule, game, steps, over, state_of(flat)))
+    update, flat, _ = spectra.update_map(rule, game, players, steps, over)
+    product = jax.jit(lambda vector: jax.jvp(update, (flat,), (vector,))[1])  # M v
     return _leading(product, flat.size, count, which, basis, restarts)
 
 
@@ -107,12 +106,6 @@ def _flow_product(field: Field, players: Any, vector: jax.Array) -> jax.Array:
     """-J v."""
     direction = ravel_pytree(players)[1](vector)
     return -ravel_pytree(jax.jvp(field, (players,), (direction,))[1])[0]
-
-
-def _update_product(rule: Rule, game: Game, steps: int, over: Over, state: State, vector: jax.Array) -> jax.Array:
-    """M v; `vector` moves the numbers that the rule carries."""
-    update, flat, _ = spectra.update_map(rule, game, state, steps, over)
-    return jax.jvp(update, (flat,), (vector,))[1]
 
 
 def _leading(
