@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, get_type_hints
 
 import jax
 import numpy as np
@@ -37,6 +37,8 @@ import tyro
 from tqdm import tqdm
 
 os.environ["MPLBACKEND"] = "agg"  # nothing here opens a window, and an unknown name would end the process
+
+import matplotlib
 
 from slantgan_jax import folders, plots, provenance
 from slantgan_jax.checks import check_number, shortened
@@ -111,11 +113,13 @@ class Experiment:
             """The folder for data and figures; earlier results are replaced when the new ones are complete."""
             plot_only: bool = False
             """Draw the data that the folder has once more, without computing."""
+            format: Literal["png", "svg"] = "png"
+            """The format of the figures; svg writes each as SVG, for print and slides, beside its PNG."""
 
         options = options_of(Options, arguments, (self.settings.__doc__ or "").partition("\n")[0])
-        return self.run(options.settings, options.out, options.plot_only)
+        return self.run(options.settings, options.out, options.plot_only, options.format)
 
-    def run(self, settings: Any, out: Path, plot_only: bool = False) -> Data:
+    def run(self, settings: Any, out: Path, plot_only: bool = False, format: str = "png") -> Data:
         """Computes and saves, or draws the saved data again; returns the data."""
         if plot_only and not (out / "data.json").exists():
             raise ValueError(f"--out {out} has no data.json to plot: run without --plot-only first")
@@ -123,7 +127,7 @@ class Experiment:
         if not plot_only:
             start_jax(self.devices, self.fused)
         with (
-            atomic_folder(out, (*self.stale, *self.exports)) as folder,
+            atomic_folder(out, (*self.stale, *self.exports, *_drawn_as_svg(out))) as folder,
             jax.enable_x64(self.x64),
             jax.default_prng_impl("threefry2x32"),  # the same random numbers, whatever the environment says
             jax.threefry_partitionable(True),
@@ -131,7 +135,7 @@ class Experiment:
             if plot_only:
                 data = load(out)
                 try:
-                    self.finish(folder, data)
+                    self.finish(folder, data, format)
                 except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
                     raise ValueError(
                         f"--out {out} has data that cannot be drawn ({type(error).__name__}: {error}): run without "
@@ -139,20 +143,20 @@ class Experiment:
                     ) from error
             else:
                 data = self.compute(settings, out) | {"settings": asdict(settings)} | origin()
-                self.finish(folder, data)
+                self.finish(folder, data, format)
         if self.report:
             self.report(data)
         print(f"{data['answer']}\nWritten to {out}/.")
         return data
 
-    def finish(self, folder: Path, data: Data) -> None:
+    def finish(self, folder: Path, data: Data, format: str = "png") -> None:
         """Writes everything that follows from the data into `folder`."""
         data["answer"] = self.answer(data)
         save(folder, data)
         for name, export in self.exports.items():
             write(folder / name, export(data))
         for name, figure in (self.figures(data) if callable(self.figures) else self.figures).items():
-            draw(folder / name, figure, data)
+            draw(folder / name, figure, data, format)
 
 
 def start_jax(devices: int | None, fused: bool = True) -> None:
@@ -329,12 +333,20 @@ def origin() -> Data:
     return {"command": shlex.join(["python", *sys.argv]), "versions": versions}
 
 
-def draw(path: Path, figure: Figure, data: Data) -> None:
-    """Draws one figure and writes it."""
+def draw(path: Path, figure: Figure, data: Data, format: str = "png") -> None:
+    """Draws one figure and writes it; with the format svg, also as SVG beside it."""
     width, height = figure.size(data) if figure.size else (figure.width, figure.height)
     canvas = plots.new_figure(width, height)
     figure.draw(canvas, data)
     canvas.savefig(path)
+    if format == "svg":
+        with matplotlib.rc_context({"svg.hashsalt": path.stem}):  # the same data give the same file
+            canvas.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+
+
+def _drawn_as_svg(out: Path) -> list[str]:
+    """The names of the drawings of earlier results that have to go, as other ones take their place."""
+    return [path.name for path in out.glob("*.svg")]
 
 
 def save(folder: Path, data: Data) -> None:

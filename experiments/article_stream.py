@@ -1,6 +1,6 @@
 """The random numbers of the article's program, replayed: a game and players from NumPy's legacy generator."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import numpy as np
@@ -39,6 +39,6 @@ def article_players(stream: ArticleStream) -> Players:
     return Players(Generator(faces.unstack(w), faces.unstack(b)), Discriminator(faces.unstack(u), c[0]))
 
 
-def replayed(latents: chex.Array) -> Game:
-    """Slanted land whose step t sees the latent `latents[t]`."""
-    return slanted_land(latent=distributions.sequence(latents))
+def replayed(latents: chex.Array, **options: Any) -> Game:
+    """Slanted land with these options, whose step t sees the latent `latents[t]`."""
+    return slanted_land(latent=distributions.sequence(latents), **options)

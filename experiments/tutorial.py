@@ -6,22 +6,28 @@ The run replays the random numbers of the article's NumPy program. See docs/tuto
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import figures.tutorial as figures
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from _experiment import Data, Experiment, check_known, check_positive, check_whole
+from _experiment import Data, Experiment, check_known, check_positive, check_whole, check_within
+from _methods import METHODS, OBJECTIVES, ORDERS
 from _tutorial_text import report
 from article_stream import article_players, article_stream, replayed
 
-from slantgan_jax import Players, faces, games, generate, logit, losses, rules, slanted_land, train
+from slantgan_jax import Players, faces, games, generate, logit, losses, slanted_land, train
+from slantgan_jax.analysis import distances
 from slantgan_jax.networks import from_vector, to_vector
+from slantgan_jax.rules import Move
 from slantgan_jax.training import DIVERGENCE_BOUND, StepInfo
 
 STEPS_PER_EPOCH = len(faces.FACES)
+PENALTIES = {"none": METHODS["plain"]} | {name: method for name, method in METHODS.items() if method.penalty}
+TAUGHT_ORDERS = [name for name in ORDERS if name != "alternating, D twice"]
+"""The article's program draws one latent a step, so D cannot learn from two."""
+
 FRAMES = 48
 FRAME_LATENTS = np.array([0.1, 0.4, 0.6, 0.9])
 
@@ -38,6 +44,21 @@ class Settings:
     """Passes over the five faces."""
     source: Annotated[str, partial(check_known, known=("numpy", "jax"))] = "numpy"
     """The source of random numbers: numpy replays the article's program in float64, jax uses jax.random in float32."""
+    objective: Annotated[str, partial(check_known, known=OBJECTIVES)] = "non-saturating"
+    """The losses of both players."""
+    order: Annotated[str, partial(check_known, known=TAUGHT_ORDERS)] = "tutorial"
+    """Who moves when. In the tutorial's order D learns from a face, then from a fake, and then G learns."""
+    penalty: Annotated[str, partial(check_known, known=PENALTIES)] = "none"
+    """A penalty on the slope of D."""
+    strength: Annotated[float, partial(check_within, least=0, most=1e6)] = 0.1
+    """The strength of the penalty, γ of R1 or λ of WGAN-GP."""
+
+    def check(self) -> None:
+        if self.order == "tutorial" and len(OBJECTIVES[self.objective].discriminator) == 1:
+            raise ValueError(
+                f"--objective {self.objective} judges a pair of images, and in the tutorial's order D learns from one "
+                "after the other: add --order alternating"
+            )
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -52,13 +73,25 @@ def compute(settings: Settings, out: Path) -> Data:
         "latents": run["latents"],
         "generated": run["generated"],
         "curves": run["curves"],
+        "undecided": undecided_losses(settings.objective),
+        "mean_image": run["generated_mean"],
+        "verdicts": None if diverged else verdicts(run["trajectory"]),
         "frames": None if diverged else frames(run["trajectory"]),
         "precision": run["generated"].dtype.name,
         "diverged": diverged,
     }
 
 
-def trained(seed: int, learning_rate: float, epochs: int, source: str) -> Data:
+def trained(
+    seed: int,
+    learning_rate: float,
+    epochs: int,
+    source: str,
+    objective: str = "non-saturating",
+    order: str = "tutorial",
+    penalty: str = "none",
+    strength: float = 0.1,
+) -> Data:
     """The run as NumPy arrays, see `replay`, and the four `latents` that are drawn after training."""
     steps = epochs * STEPS_PER_EPOCH
     with jax.enable_x64(source == "numpy"):
@@ -70,31 +103,47 @@ def trained(seed: int, learning_rate: float, epochs: int, source: str) -> Data:
             start = slanted_land().init(key_init)
             # The four latents drawn after training are the next ones of the run's stream, as in the article.
             latents, shown = jnp.split(jax.random.uniform(key_latent, (steps + 4,)), [steps])
-        run = replay(start, jnp.asarray(latents), jnp.asarray(shown), learning_rate)
+        names = objective, order, penalty
+        run = replay(start, jnp.asarray(latents), jnp.asarray(shown), learning_rate, strength, *names)
         return jax.tree.map(np.asarray, run | {"latents": shown})
 
 
-@jax.jit
-def replay(start: Players, latents: jax.Array, shown: jax.Array, learning_rate: jax.Array) -> Data:
+@partial(jax.jit, static_argnums=(5, 6, 7))
+def replay(
+    start: Players,
+    latents: jax.Array,
+    shown: jax.Array,
+    learning_rate: jax.Array,
+    strength: jax.Array | float = 0.0,
+    objective: str = "non-saturating",
+    order: str = "tutorial",
+    penalty: str = "none",
+) -> Data:
     """A run on given latents: the players before each step and after the last, its curves, the images of `shown`."""
-    game, rule = replayed(latents), rules.tutorial(optax.sgd(learning_rate))
-    key = jax.random.key(0)  # it is not used: the game replays given numbers
-    record = lambda info: (to_vector(info.players), curves(rule, game, info))  # noqa: E731
+    method = PENALTIES[penalty]
+    game = method.game(OBJECTIVES[objective], strength, replayed, latents=latents)
+    rule = method.rule(ORDERS[order], learning_rate, strength)
+    key = jax.random.key(0)  # of nothing that counts: latents and faces are given, and D has the same slope everywhere
+    seen_after = rule.moves(game)[0] if order == "tutorial" else None
+    record = lambda info: (to_vector(info.players), curves(seen_after, game, info))  # noqa: E731
     result = train(key, game, rule, len(latents), players=start, record=record)
     players, errors = result.history
     generated = faces.stack(jax.vmap(generate, (None, 0))(result.players.generator, shown))
-    return {"trajectory": jnp.vstack([to_vector(start), players]), "curves": errors, "generated": generated}
+    mean = faces.stack(distances.mean_image(result.players.generator))
+    trajectory = jnp.vstack([to_vector(start), players])
+    return {"trajectory": trajectory, "curves": errors, "generated": generated, "generated_mean": mean}
 
 
-def curves(rule: rules.Rule, game: games.Game, info: StepInfo) -> dict[str, jax.Array]:
+def curves(seen_after: Move | None, game: games.Game, info: StepInfo) -> dict[str, jax.Array]:
     """What the article's program records in a step: after D's step on the face, before its step on the fake.
+
+    `seen_after` is D's step on the face; other orders have none, and are seen before the step.
 
     Its discriminator error is `sum(-ln D(x) - ln(1 - D(z)))` with the scalar z in the place of an image, which
     broadcasts to one value σ(u_i z + c) for each weight: `discriminator_error`. The loss that D minimizes is
     `discriminator_loss`.
     """
-    first_move = rule.moves(game)[0]
-    seen = first_move(info.before, info.sample).players
+    seen = seen_after(info.before, info.sample).players if seen_after else info.before.players
     weights, bias = seen.discriminator
     real = losses.softplus(-logit(seen.discriminator, info.sample.real))
     broadcast = [real + losses.softplus(u * info.sample.latent + bias) for u in jax.tree.leaves(weights)]
@@ -115,6 +164,26 @@ def frames(trajectory: np.ndarray) -> Data:
     logits = jax.vmap(jax.vmap(logit, (None, 0)))(discriminator, images)
     shown = {"images": images, "probabilities": jax.nn.sigmoid(logits)}
     return {"epochs": chosen, "latents": FRAME_LATENTS} | jax.tree.map(np.asarray, shown)
+
+
+def undecided_losses(objective: str) -> dict[str, float]:
+    """Both losses where D's logit is 0 everywhere."""
+    sample = games.Sample(real=faces.unstack(faces.FACES[0]), latent=0.5)
+    found = games.total_losses(slanted_land(objective=OBJECTIVES[objective]), from_vector(np.zeros(13)), sample)
+    return {"generator_error": float(found.generator), "discriminator_loss": float(found.discriminator)}
+
+
+def verdicts(trajectory: np.ndarray) -> Data:
+    """D's mean probability for the faces and for G's images of 21 even latents, at the start and after each epoch."""
+    generator, discriminator = jax.vmap(partial(from_vector, stacked=True))(trajectory[::STEPS_PER_EPOCH])
+    judged = jax.vmap(lambda d, image: jax.nn.sigmoid(logit(d, image)), (None, 0))
+
+    def means(generator: Any, discriminator: Any) -> tuple[jax.Array, jax.Array]:
+        fakes = jax.vmap(generate, (None, 0))(generator, jnp.linspace(0, 1, 21))
+        return judged(discriminator, faces.FACES).mean(), judged(discriminator, fakes).mean()
+
+    real, fake = jax.jit(jax.vmap(means))(generator, discriminator)
+    return {"real": np.asarray(real), "fake": np.asarray(fake)}
 
 
 def divergence(parameters: np.ndarray) -> str | None:
@@ -144,7 +213,12 @@ def answer(data: Data) -> str:
     )
 
 
-FILES = {"run.json": run_json, "errors.npz": lambda data: data["curves"], "training.gif": figures.animation}
+FILES = {
+    "run.json": run_json,
+    "errors.npz": lambda data: data["curves"],
+    "training.gif": figures.animation,
+    "flow.gif": figures.flow,
+}
 EXPERIMENT = Experiment(
     "tutorial",
     Settings,
@@ -155,7 +229,7 @@ EXPERIMENT = Experiment(
     FILES,
     x64=False,
     devices=0,
-    stale=(*figures.OF_TRAINED, "analysis.json"),
+    stale=(*figures.STALE, "analysis.json"),
 )
 
 if __name__ == "__main__":

@@ -78,97 +78,124 @@ def face(ax: Axes, image: np.ndarray, numbers: bool = True) -> None:
             )
 
 
-def network(panel: Panel, generator: Any, discriminator: Any, title: str = "") -> None:
-    """Both networks as a graph from the latent z to D's verdict; line width is a weight's size, color its sign."""
+def network(
+    panel: Panel,
+    generator: Any = None,
+    discriminator: Any = None,
+    title: str = "",
+    *,
+    latent: float | None = None,
+    image: Any = None,
+    known: int = 4,
+) -> None:
+    """Both networks as a graph from the latent z to D's verdict; a network that is None is left out.
+
+    The width of a line is the size of a weight, its color the sign. With a `latent`, or without a generator with an
+    `image` `[pixels]`, the nodes show their values. `known` says how many columns do: z, G's pixels, D's, the verdict.
+    """
     _check_kind("the panel", panel, Panel, "Figure or SubFigure")
-    for what, value, part in (("generator", generator, "biases"), ("discriminator", discriminator, "bias")):
+    parts = [("generator", generator, "biases"), ("discriminator", discriminator, "bias")]
+    parts = [part for part in parts if part[1] is not None]
+    for what, value, part in parts:
         if not hasattr(value, "weights") or not hasattr(value, part):
             raise ValueError(f"the {what} is {str(value)[:60]!r}: give one with weights and {part}")
-    if not np.shape(generator.weights) == np.shape(discriminator.weights):
+    shapes = [np.shape(value.weights) for _, value, _ in parts]
+    if len(set(shapes)) > 1:
         raise ValueError(
-            f"generator has weights of shape {np.shape(generator.weights)}, and discriminator "
-            f"{np.shape(discriminator.weights)}: give both the same"
+            f"generator has weights of shape {shapes[0]}, and discriminator {shapes[1]}: give both the same"
         )
+    if not parts:
+        raise ValueError("there is neither a generator nor a discriminator: give one of them, or both")
+    if generator is not None and latent is not None:
+        image = _sigmoid(np.multiply(generator.weights, latent) + generator.biases)
+    largest = max(*(np.max(np.abs(value.weights)) for _, value, _ in parts), 1e-12)
     ax = panel.subplots()
-    count = len(generator.weights)
-    heights = np.linspace(1.0, 0.0, count) * 3.0
-    middle, numbers = 1.5, count <= 9
-    columns = {"z": 0.0, "pixel": 2.4, "input": 3.6, "verdict": 6.0}
-    largest = max(np.max(np.abs([generator.weights, discriminator.weights])), 1e-12)
-    for i, height in enumerate(heights):
-        for start, end, weight in (
-            ((columns["z"], middle), (columns["pixel"], height), generator.weights[i]),
-            ((columns["input"], height), (columns["verdict"], middle), discriminator.weights[i]),
-        ):
-            ax.plot(
-                *zip(start, end, strict=True),
-                color=_sign(weight),
-                linewidth=0.6 + 7 * abs(weight) / largest,
-                solid_capstyle="butt",
-                zorder=1,
-            )
-            if numbers:
-                x, y = 0.52 * np.asarray(start) + 0.48 * np.asarray(end)
-                _number(ax, x, y, weight)
-        ax.annotate(
-            "",
-            (columns["input"] - 0.2, height),
-            (columns["pixel"] + 0.2, height),
-            arrowprops={"arrowstyle": "->", "color": QUIET},
-            zorder=1,
-        )
-        bias = generator.biases[i]
-        _node(ax, columns["pixel"], height, GENERATOR, f"$x_{{{i + 1}}}$")
-        _node(ax, columns["input"], height, DISCRIMINATOR, f"$x_{{{i + 1}}}$")
-        if numbers:
-            ax.text(
-                columns["pixel"] + 0.02,
-                height + 0.27,
-                f"{bias:+.2f}",
-                ha="center",
-                fontsize=9,
-                color=_sign(bias),
-                weight="bold",
-            )
-    _node(ax, columns["z"], middle, QUIET, "z")
-    _node(ax, columns["verdict"], middle, DISCRIMINATOR, "D")
-    ax.text(
-        columns["verdict"],
-        middle + 0.27,
-        f"{float(discriminator.bias):+.2f}",
-        ha="center",
-        fontsize=9,
-        color=_sign(float(discriminator.bias)),
-        weight="bold",
+    if generator is not None:
+        _draw_generator(ax, generator, largest, latent if known > 0 else None, image if known > 1 else None)
+    if discriminator is not None:
+        seen, judged = (image if known > column else None for column in (2, 3))
+        _draw_discriminator(ax, discriminator, largest, seen, judged)
+    if len(parts) == 2:
+        for height in _heights(shapes[0][0]):
+            ends = (COLUMNS["input"] - 0.2, height), (COLUMNS["pixel"] + 0.2, height)
+            ax.annotate("", *ends, arrowprops={"arrowstyle": "->", "color": QUIET}, zorder=1)
+    left = -0.5 if generator is not None else COLUMNS["input"] - 0.5
+    right = (
+        (6.5 if image is None else 8.3) if discriminator is not None else COLUMNS["pixel"] + (1 if image is None else 2)
     )
-    ax.text(
-        (columns["z"] + columns["pixel"]) / 2,
-        3.62,
-        "generator  $x_i = \\sigma(w_i z + b_i)$",
-        ha="center",
-        color=GENERATOR,
-        fontsize=11,
-    )
-    ax.text(
-        (columns["input"] + columns["verdict"]) / 2,
-        3.62,
-        "discriminator  $D = \\sigma(u \\cdot x + c)$",
-        ha="center",
-        color=DISCRIMINATOR,
-        fontsize=11,
-    )
-    ax.text(
-        3.0,
-        -0.72,
-        "on a line: weight (wide is large)   ·   above a node: bias   ·   blue positive, red negative",
-        ha="center",
-        fontsize=9,
-        color=QUIET,
-    )
-    ax.set(xlim=(-0.5, 6.5), ylim=(-0.85, 3.9), aspect="equal")
+    note = "on a line: weight (wide is large)   ·   above a node: bias   ·   blue positive, red negative"
+    ax.text((left + right) / 2, -0.72, note, ha="center", fontsize=9 if len(parts) == 2 else 7, color=QUIET)
+    ax.set(xlim=(left, right), ylim=(-0.85, 3.9), aspect="equal")
     ax.axis("off")
     if title:
         panel.suptitle(title, fontsize=11)
+
+
+COLUMNS = {"z": 0.0, "pixel": 2.4, "input": 3.6, "verdict": 6.0}
+MIDDLE = 1.5
+"""Where the columns of a network's nodes are, and at which height z and the verdict."""
+
+MOST_NUMBERS = 9
+"""Networks of more pixels are drawn without numbers."""
+
+
+def _heights(count: int) -> np.ndarray:
+    return np.linspace(2 * MIDDLE, 0.0, count)
+
+
+def _draw_generator(ax: Axes, generator: Any, largest: float, latent: float | None, image: Any) -> None:
+    """From z to the pixels; with their scores w z + b beside them if the `image` is known."""
+    weights, biases = np.asarray(generator.weights), np.asarray(generator.biases)
+    for i, height in enumerate(_heights(len(weights))):
+        _line(ax, (COLUMNS["z"], MIDDLE), (COLUMNS["pixel"], height), weights, i, largest)
+        text = f"$x_{{{i + 1}}}$" if image is None else f"{image[i]:.2f}"
+        _node(ax, COLUMNS["pixel"], height, GENERATOR, text)
+        if len(weights) <= MOST_NUMBERS:
+            _bias(ax, COLUMNS["pixel"], height, biases[i])
+            if image is not None:
+                score = f"σ({weights[i] * latent + biases[i]:+.2f})"
+                ax.text(COLUMNS["pixel"] + 0.02, height - 0.38, score, ha="center", fontsize=8, color=GENERATOR)
+    _node(ax, COLUMNS["z"], MIDDLE, QUIET, "z" if latent is None else f"{latent:.2f}")
+    place, name = (COLUMNS["z"] + COLUMNS["pixel"]) / 2, "generator  $x_i = \\sigma(w_i z + b_i)$"
+    ax.text(place, 3.62, name, ha="center", color=GENERATOR, fontsize=11)
+
+
+def _draw_discriminator(ax: Axes, discriminator: Any, largest: float, image: Any, judged: Any) -> None:
+    """From the pixels to the verdict; with the way to it if the `judged` image is known."""
+    weights, bias = np.asarray(discriminator.weights), float(discriminator.bias)
+    for i, height in enumerate(_heights(len(weights))):
+        _line(ax, (COLUMNS["input"], height), (COLUMNS["verdict"], MIDDLE), weights, i, largest)
+        text = f"$x_{{{i + 1}}}$" if image is None else f"{image[i]:.2f}"
+        _node(ax, COLUMNS["input"], height, DISCRIMINATOR, text)
+    verdict = "D"
+    if judged is not None:
+        score = float(np.dot(weights, judged))
+        probability = float(_sigmoid(score + bias))
+        verdict = f"{probability:.2f}"
+        way = f"score $u \\cdot x$ = {score:+.2f}\nlogit = {score + bias:+.2f}\nD = σ(logit) = {verdict}"
+        says = f"{way}\n{'undecided' if verdict == '0.50' else 'a face' if probability > 0.5 else 'not a face'}"
+        ax.text(COLUMNS["verdict"] + 0.55, MIDDLE, says, va="center", fontsize=8, color=DISCRIMINATOR)
+    _node(ax, COLUMNS["verdict"], MIDDLE, DISCRIMINATOR, verdict)
+    _bias(ax, COLUMNS["verdict"], MIDDLE, bias)
+    place, name = (COLUMNS["input"] + COLUMNS["verdict"]) / 2, "discriminator  $D = \\sigma(u \\cdot x + c)$"
+    ax.text(place, 3.62, name, ha="center", color=DISCRIMINATOR, fontsize=11)
+
+
+def _sigmoid(value: Any) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.asarray(value, float)))
+
+
+def _line(ax: Axes, start: Any, end: Any, weights: np.ndarray, i: int, largest: float) -> None:
+    """The line of weight number i, with its number."""
+    color, width = _sign(weights[i]), 0.6 + 7 * abs(weights[i]) / largest
+    ax.plot(*zip(start, end, strict=True), color=color, linewidth=width, solid_capstyle="butt", zorder=1)
+    if len(weights) <= MOST_NUMBERS:
+        x, y = 0.52 * np.asarray(start) + 0.48 * np.asarray(end)
+        _number(ax, x, y, weights[i])
+
+
+def _bias(ax: Axes, x: float, y: float, value: float) -> None:
+    ax.text(x + 0.02, y + 0.27, f"{value:+.2f}", ha="center", fontsize=9, color=_sign(value), weight="bold")
 
 
 def _check_kind(what: str, value: Any, kind: Any, name: str) -> None:
@@ -195,5 +222,5 @@ def _number(ax: Axes, x: float, y: float, value: float) -> None:
 
 
 def _node(ax: Axes, x: float, y: float, color: str, text: str) -> None:
-    ax.add_patch(Circle((x, y), 0.2, facecolor="white", edgecolor=color, linewidth=1.8, zorder=3))
-    ax.text(x, y, text, ha="center", va="center", fontsize=10, zorder=4)
+    ax.add_patch(Circle((x, y), 0.22, facecolor="white", edgecolor=color, linewidth=1.8, zorder=3))
+    ax.text(x, y, text, ha="center", va="center", fontsize=8 if len(text) == 4 else 10, zorder=4)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from _experiment import Data, Figure, progress
+from _tutorial_text import DETECTOR, NON_FACE, PAINTER
 from figures.panels import gif
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,18 +13,21 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from slantgan_jax import Discriminator, Generator, plots
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUIET, Panel
 
-CURVES = {
-    "generator_error": (GENERATOR, 1),
-    "discriminator_error": (QUIET, None),
-    "discriminator_loss": (DISCRIMINATOR, 2),
-}
-"""The color of each curve, and its value in units of ln 2 where D is undecided."""
+CURVES = {"generator_error": GENERATOR, "discriminator_error": QUIET, "discriminator_loss": DISCRIMINATOR}
+"""The color of each curve."""
+
+PAINTED_LATENT = 0.7
+FLOW_LATENTS = (0.1, 0.7)
+"""Of the generator made by hand: the article's latent, and two for the animation of both networks."""
 
 PLAYERS = {"discriminator_loss": "discriminator", "generator_error": "generator"}
 LARGEST_ERROR = 1e30
 """Larger errors, of a run that diverges, are not drawn."""
 
-OF_TRAINED = ("generated.png", "network.png", "overview.png")
+STALE = ("discriminator_error.png", "generated.png", "network.png", "overview.png", "verdicts.png")
+"""The figures that not every run has."""
+
+OF_TRAINED = ("generated.png", "network.png", "overview.png", "verdicts.png")
 """The figures that there are not if the run diverged."""
 
 
@@ -32,14 +36,20 @@ def of(data: Data) -> Mapping[str, Figure]:
     figures = {
         "faces.png": Figure(real_faces, 9, 2.4),
         "noise.png": Figure(noise, 7, 6.2),
+        "detector.png": Figure(detector, 9, 6.4),
+        "painter.png": Figure(painter, 7.4, 3.8),
         "error_functions.png": Figure(error_functions, 8, 3.6),
+        "verdicts.png": Figure(verdicts, 7, 4),
         "generator_error.png": Figure(generator_error, 7, 4),
         "discriminator_error.png": Figure(discriminator_error, 10, 4.2),
         "generated.png": Figure(generated, 8, 2.7),
         "network.png": Figure(network, 9, 6),
         "overview.png": Figure(overview, 11, 6),
     }
-    return {name: figure for name, figure in figures.items() if not data["diverged"] or name not in OF_TRAINED}
+    left_out = OF_TRAINED if data["diverged"] else ()
+    if data["settings"]["objective"] != "non-saturating":
+        left_out = (*left_out, "discriminator_error.png")  # the article's mistake is one with that loss
+    return {name: figure for name, figure in figures.items() if name not in left_out}
 
 
 def real_faces(figure: Panel, data: Data, numbers: bool = True) -> None:
@@ -57,6 +67,68 @@ def generated(figure: Panel, data: Data, numbers: bool = True) -> None:
 
 def network(figure: Panel, data: Data, title: str = "The trained GAN") -> None:
     plots.network(figure, Generator(**data["generator"]), Discriminator(**data["discriminator"]), title)
+
+
+def detector(figure: Panel, data: Data) -> None:
+    """Section 6: the discriminator made by hand, on a face and on an image that is none."""
+    for row, (image, name) in zip(
+        figure.subfigures(2, 1, squeeze=False)[:, 0],
+        ((data["faces"][0], "a face"), (NON_FACE, "not a face")),
+        strict=True,
+    ):
+        left, right = row.subfigures(1, 2, width_ratios=(1, 3), squeeze=False)[0]
+        plots.faces(left, np.asarray(image)[None], 1, [name])
+        plots.network(right, discriminator=DETECTOR, image=image)
+    figure.suptitle("Add the diagonal, subtract the rest, compare with 1", fontsize=11)
+
+
+def painter(figure: Panel, data: Data) -> None:
+    """Section 7: the generator made by hand, at z = 0.7."""
+    left, right = figure.subfigures(1, 2, width_ratios=(2.6, 1))
+    plots.network(left, PAINTER, latent=PAINTED_LATENT)
+    image = 1 / (1 + np.exp(-(np.multiply(PAINTER.weights, PAINTED_LATENT) + PAINTER.biases)))
+    plots.faces(right, image[None], 1, [f"z = {PAINTED_LATENT}"])
+    figure.suptitle("Large scores on the diagonal make a face of any z from 0 to 1", fontsize=11)
+
+
+def verdicts(figure: Panel, data: Data) -> None:
+    """Section 10: what D says of the faces and of what G draws, after each epoch."""
+    ax = figure.subplots()
+    epochs = np.arange(len(data["verdicts"]["real"]))
+    for name, color, label in (
+        ("real", DISCRIMINATOR, "faces: D learns 1"),
+        ("fake", GENERATOR, "G(z): D learns 0, G 1"),
+    ):
+        ax.plot(epochs, data["verdicts"][name], color=color, label=label)
+    ax.axhline(0.5, color=QUIET, linestyle=":", linewidth=1)
+    ax.set(xlabel="epoch", ylabel="mean probability D", ylim=(0, 1), xlim=(0, epochs[-1]))
+    ax.legend(fontsize=9)
+    ax.set_title("What D says of real and of generated images (dotted: undecided)", fontsize=10)
+
+
+def flow(data: Data) -> bytes:
+    """Section 9: z, G(z), D(G(z)) and both errors, one after the other, for two latents, as a GIF."""
+    del data
+    frames = [_flow_frame(latent, known) for latent in FLOW_LATENTS for known in range(1, 6)]
+    return gif(frames, [900, 900, 900, 1200, 2800] * len(FLOW_LATENTS))
+
+
+def _flow_frame(latent: float, known: int) -> np.ndarray:
+    """A frame in which so many columns are known, as `[height, width, 3]` bytes; the fifth are the errors."""
+    figure = plots.new_figure(8.4, 4.6, dpi=80)
+    plots.network(figure, PAINTER, DETECTOR, latent=latent, known=known)
+    image = 1 / (1 + np.exp(-(np.multiply(PAINTER.weights, latent) + PAINTER.biases)))
+    probability = 1 / (1 + np.exp(-(np.dot(DETECTOR.weights, image) + DETECTOR.bias)))
+    ax = figure.axes[0]
+    ax.set_ylim(-1.9, 3.9)
+    texts = ("draw z", "G paints four pixels", "D sees the image", "D says how likely it is a face", "both learn")
+    ax.text(3.7, -1.2, texts[known - 1], ha="center", fontsize=11)
+    if known == 5:
+        errors = f"D should say 0: its error is $-\\ln(1 - {probability:.2f})$ = {-np.log(1 - probability):.2f}"
+        wish = f"G wants 1: its error is $-\\ln({probability:.2f})$ = {-np.log(probability):.2f}"
+        ax.text(3.7, -1.7, f"{errors}      {wish}", ha="center", fontsize=9)
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
 
 
 def error_functions(figure: Panel, data: Data) -> None:
@@ -77,7 +149,9 @@ def error_functions(figure: Panel, data: Data) -> None:
 
 
 def generator_error(figure: Panel, data: Data) -> None:
-    error_curve(figure.subplots(), data, "generator_error", "Generator error function", "-ln D(G(z))  (nats)")
+    objective = data["settings"]["objective"]
+    formula = "-ln D(G(z))  (nats)" if objective == "non-saturating" else f"G's {objective} loss"
+    error_curve(figure.subplots(), data, "generator_error", "Generator error function", formula)
 
 
 def discriminator_error(figure: Panel, data: Data) -> None:
@@ -110,17 +184,18 @@ def overview(figure: Panel, data: Data) -> None:
 
 def error_curve(ax: Axes, data: Data, name: str, title: str = "", formula: str = "") -> None:
     """One error curve against epochs: every step faint, the mean of each epoch on top; with a title, what it is."""
-    errors, count, (color, level) = data["curves"][name], len(data["faces"]), CURVES[name]
+    errors, count, color = data["curves"][name], len(data["faces"]), CURVES[name]
+    level = data.get("undecided", {}).get(name)
     errors = np.where(np.abs(errors) < LARGEST_ERROR, errors, np.nan)
     means = errors.reshape(-1, count).mean(1)
     ax.plot((np.arange(errors.size) + 1) / count, errors, color=color, alpha=0.25, linewidth=0.5)
     ax.plot(np.arange(means.size) + 1, means, color=color, linewidth=1.5)
     ax.set(xlabel="epoch", xlim=(0, means.size), ylabel=formula)
     ax.margins(y=0.05)
-    if level:
-        ax.axhline(level * math.log(2), color=QUIET, linestyle=":", linewidth=1)
+    if level is not None:
+        ax.axhline(level, color=QUIET, linestyle=":", linewidth=1)
     if title:
-        notes = [*(["dotted: D undecided"] if level else []), *(["diverged"] if data["diverged"] else [])]
+        notes = [*(["dotted: D undecided"] if level is not None else []), *(["diverged"] if data["diverged"] else [])]
         ax.set_title(f"{title} ({', '.join(notes)})" if notes else title, fontsize=10)
 
 
@@ -149,7 +224,7 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
     ax, lines = bottom.subplots(), []
     for curve, label in PLAYERS.items():
         loss = data["curves"][curve].reshape(-1, len(data["faces"])).mean(1)
-        epochs, color = np.arange(loss.size) + 1, CURVES[curve][0]
+        epochs, color = np.arange(loss.size) + 1, CURVES[curve]
         ax.plot(epochs, loss, color=color, alpha=0.2, linewidth=1)
         lines.append((ax.plot([], [], color=color, linewidth=1.6, label=label)[0], epochs, loss))
         ax.set(xlim=(0, loss.size), xlabel="epoch", ylabel="loss (nats)")

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import _experiment
 import pytest
+from _experiment import Experiment, Figure
 
 from slantgan_jax import folders
 
@@ -53,6 +55,21 @@ EXPERIMENT = Experiment(
 )
 EXPERIMENT.main()
 """
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Draw a line."""
+
+
+EXPERIMENT = Experiment(
+    "line",
+    Settings,
+    lambda settings, out: {},
+    lambda data: "A line.",
+    {"line.png": Figure(lambda figure, data: figure.subplots().plot([0, 1]), 2, 2)},
+    devices=0,
+)
 
 
 @pytest.fixture
@@ -255,3 +272,14 @@ def test_a_link_to_a_folder_stays_one(tmp_path):
     assert (tmp_path / "link").is_symlink()
     assert contents(tmp_path / "real") == {"a": "2"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_figures_are_written_as_svg_too_and_go_with_the_next_results(tmp_path):
+    for formats in ("svg", "png"):
+        EXPERIMENT.run(Settings(), tmp_path / "out", format=formats)
+        drawn = {path.name for path in (tmp_path / "out").iterdir() if path.suffix != ".npz"} - {"data.json"}
+        assert drawn == ({"line.png", "line.svg"} if formats == "svg" else {"line.png"})
+    EXPERIMENT.run(Settings(), tmp_path / "out", plot_only=True, format="svg")
+    first = (tmp_path / "out" / "line.svg").read_bytes()
+    EXPERIMENT.run(Settings(), tmp_path / "out", plot_only=True, format="svg")
+    assert (tmp_path / "out" / "line.svg").read_bytes() == first

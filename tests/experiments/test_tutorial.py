@@ -6,13 +6,14 @@ import numpy as np
 import numpy_gan
 import pytest
 import tutorial
-from _tutorial_text import PUBLISHED
+from _tutorial_text import PUBLISHED, what_happened
 from article_stream import article_players, article_stream
 from matplotlib.figure import Figure
 
+from slantgan_jax.faces import FACES
 from slantgan_jax.networks import to_vector
 
-FIGURES = "faces noise error_functions generator_error discriminator_error generated network overview"
+FIGURES = "faces noise detector painter verdicts error_functions generator_error discriminator_error generated"
 
 
 def test_the_replay_prints_what_the_article_prints():
@@ -55,7 +56,12 @@ def test_float32_stays_near_the_published_numbers():
 @pytest.mark.slow
 def test_the_command_writes_everything(tmp_path, capsys):
     tutorial.EXPERIMENT.parse(["--epochs", "20", "--out", str(tmp_path), "--source", "jax", "--seed", "3"])
-    files = {f"{name}.png" for name in FIGURES.split()} | {"training.gif", "run.json", "errors.npz"}
+    files = {f"{name}.png" for name in [*FIGURES.split(), "network", "overview"]} | {
+        "training.gif",
+        "flow.gif",
+        "run.json",
+        "errors.npz",
+    }
     assert {path.name for path in tmp_path.iterdir()} == files | {"data.json", "data.npz"}
     record = json.loads((tmp_path / "run.json").read_text())
     outcome = tutorial.trained(3, 0.01, 20, "jax")
@@ -67,8 +73,48 @@ def test_the_command_writes_everything(tmp_path, capsys):
     with np.load(tmp_path / "errors.npz") as errors:
         assert {name: errors[name].shape for name in errors} == dict.fromkeys(outcome["curves"], (100,))
     said = capsys.readouterr().out
-    for line in ("score", "2.0", "-0.5", "0.73", "0.38", "1.70", "0.85"):
+    for line in ("score", "2.0", "-0.5", "0.73", "0.38", "1.70", "0.85", "What to see", "To try next"):
         assert line in said
+
+
+@pytest.mark.parametrize(
+    ("mean", "slope", "said"),
+    [
+        ((0.7, 0.3, 0.3, 0.7), 1.0, "on its way"),
+        ((0.95, 0.05, 0.05, 0.95), 1.0, "has passed the mean face: its diagonals are darker"),
+        ((0.95, 0.05, 0.05, 0.95), -1.0, "D has turned"),
+        ((0.7, 0.3, 0.3, 0.7), -1.0, "on its way back"),
+        ((0.88, 0.12, 0.12, 0.88), 0.0, "at an equilibrium"),
+        ((1.0, 0.0, 0.0, 1.0), 1.0, "G is stuck"),
+    ],
+)
+def test_the_text_says_where_in_its_circle_a_run_is(mean, slope, said):
+    weights = np.array([slope, -slope, -slope, slope])
+    data = {
+        "mean_image": mean,
+        "faces": FACES,
+        "discriminator": {"weights": weights},
+        "verdicts": {"real": [0.4], "fake": [0.5]},
+    }
+    assert said in what_happened(data).replace("\n", " ")
+
+
+def test_other_losses_orders_and_penalties_train_too():
+    plain = tutorial.trained(42, 0.01, 40, "numpy")["trajectory"]
+    for options in ({"objective": "hinge"}, {"order": "alternating, G first"}, {"penalty": "R1", "strength": 1.0}):
+        other = tutorial.trained(42, 0.01, 40, "numpy", **options)["trajectory"]
+        assert other.shape == plain.shape
+        assert np.abs(other - plain).max() > 1e-3
+    without = tutorial.trained(42, 0.01, 40, "numpy", penalty="R1", strength=0.0)["trajectory"]
+    np.testing.assert_array_equal(without, plain)
+    settings = tutorial.Settings(objective="relativistic")
+    with pytest.raises(ValueError, match="add --order alternating"):
+        settings.check()
+
+
+def test_an_undecided_discriminator_has_the_losses_of_a_coin():
+    found = tutorial.undecided_losses("non-saturating")
+    assert found == pytest.approx({"generator_error": np.log(2), "discriminator_loss": 2 * np.log(2)}, rel=1e-6)
 
 
 @pytest.mark.parametrize(("rate", "reason"), [(1e6, "a parameter reached"), (1e308, "infinite or NaN")])

@@ -33,7 +33,7 @@ def test_network_draws_each_weight_with_its_size_and_sign(side):
     figure = plots.new_figure(9, 6, dpi=50)
     plots.network(figure, generator, discriminator)
     lines = figure.axes[0].lines
-    weights = np.stack([generator.weights, discriminator.weights], 1).ravel()
+    weights = np.concatenate([generator.weights, discriminator.weights])
     assert [line.get_color() for line in lines] == [plots.POSITIVE if w >= 0 else plots.NEGATIVE for w in weights]
     widths = np.array([line.get_linewidth() for line in lines])
     assert np.array_equal(np.argsort(widths), np.argsort(np.abs(weights)))
