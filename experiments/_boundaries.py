@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _experiment import Data, progress
+from _experiment import progress
+from _results import Data
 
 from slantgan_jax import sweep
 from slantgan_jax.analysis import fractals

@@ -7,8 +7,8 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _experiment import check_whole
 from _methods import METHODS, ORDERS
+from _options import check_whole
 from jax.typing import ArrayLike
 
 from slantgan_jax import distributions, faces, games, networks, slanted_land, train

@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from _experiment import Data, progress
+from _experiment import progress
 from _methods import METHODS, ORDERS
+from _results import Data
 
 from slantgan_jax import Game, Rule, distributions, faces, games, slanted_land, sweep, train
 from slantgan_jax.analysis import best_response, distances, transport

@@ -127,4 +127,4 @@ METHODS: dict[str, Method] = {
     "unrolled": Method(_PRODUCTS, field=lambda rate, ahead: fields.unrolled(UNROLLED_STEPS, ahead / UNROLLED_STEPS)),
     "cgd": Method(field=lambda rate, _: fields.cgd(rate)),
 }
-"""docs/methods.md has the formula and the source of each."""
+"""docs/methods/index.md has the formula and the source of each."""

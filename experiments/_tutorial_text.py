@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from _experiment import Data
+from _results import Data
 
 from slantgan_jax import Discriminator, Generator, faces, generate, logit
 from slantgan_jax.networks import pixel_scores

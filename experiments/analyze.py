@@ -10,7 +10,9 @@ from pathlib import Path
 import jax
 import numpy as np
 import tyro
-from _experiment import Data, atomic_folder, command_line, options_of, origin, start_jax, write
+from _experiment import start_jax
+from _options import command_line, options_of
+from _results import Data, atomic_folder, origin, write
 
 from slantgan_jax import Players, faces, fields, games, slanted_land
 from slantgan_jax.analysis import best_response, distances, quadrature, spectra, transport
@@ -46,9 +48,47 @@ def parse(arguments: list[str] | None = None) -> Data:
             analysis = analysis_of(players)
         data = analysis | {"run": settings.run} | origin()
         write(unfinished / "analysis.json", data)
-    print(*(f"{name:25} {value}" for name, value in analysis.items()), sep="\n")
+    report(analysis)
     print(f"Written to {folder / 'analysis.json'}.")
     return data
+
+
+STORY = {
+    "What G draws": {
+        "mean_image": "the mean of all images that G can draw; a face is dark on the diagonal",
+        "variance_trace": "how much its images differ from each other, as a variance; the five faces have 0.0224",
+    },
+    "How far that is from the faces": {
+        "mean_gap": "the distance of the mean image from the mean face, all that this D can see; 0 at an equilibrium",
+        "wasserstein_1": "how far ink must be moved to make the five faces of G's images, in the mean",
+        "wasserstein_2": "the same with squared distances, so that far images count more",
+        "energy_distance": "a distance of distributions by pairs of images; 0 only if they are the same",
+        "mmd_squared": "another one, squared, with Gaussian kernels of these widths",
+        "frechet_squared": "the distance of means and covariances alone, as of the FID, squared",
+    },
+    "What the players lose": {
+        "generator_loss": "G's expected loss; 0.693 if D is undecided",
+        "discriminator_loss": "D's expected loss; 1.386 if it is undecided",
+    },
+    "Is it an equilibrium?": {
+        "field_norm": "the length of both players' gradients; 0 at every equilibrium",
+        "duality_gap": "what the best D and the best G would gain in the zero-sum game; 0 only at an equilibrium",
+        "nikaido_isoda_gap": "the same with the losses of the tutorial",
+    },
+    "What the best D could do": {
+        "separable": "whether a plane separates the faces from all of G's images",
+        "best_discriminator_loss": "the least loss of D against this G, with a ridge on its weights or without",
+    },
+}
+"""The numbers in the order in which they are told, each in half a sentence."""
+
+
+def report(analysis: Data) -> None:
+    for title, numbers in STORY.items():
+        print(f"\n{title}")
+        for name, meaning in numbers.items():
+            print(f"{name:25} {analysis[name]}\n  {meaning}")
+    print()
 
 
 def players_of(path: Path) -> Players:

@@ -14,7 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from _boundaries import CELLS, MOST_ZOOMS, Plane, described, known_curves
-from _experiment import Data, Experiment, Figure, check_whole
+from _experiment import Experiment, Figure, Quick
+from _options import check_whole
+from _results import Data
 
 from slantgan_jax import Players, distributions, faces, games, rules, slanted_land, train
 from slantgan_jax.analysis import distances, fractals
@@ -106,7 +108,15 @@ PICTURES = {
 }
 
 EXPERIMENT = Experiment(
-    "basins", Settings, compute, answer, {"basins.png": Figure(figures.sheet, 18, 12.6)}, exports=PICTURES, devices=None
+    "basins",
+    Settings,
+    compute,
+    answer,
+    {"basins.png": Figure(figures.sheet, 18, 12.6)},
+    exports=PICTURES,
+    devices=None,
+    time="about 4 minutes",
+    quick=Quick({"resolution": 256, "zooms": 1, "pairs": 4096}, "20 seconds"),
 )
 
 if __name__ == "__main__":

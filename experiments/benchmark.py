@@ -22,8 +22,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpy_gan
 import optax
-from _experiment import Data, Experiment, Figure, check_whole, progress
+from _against import ratios
+from _experiment import Experiment, Figure, progress
 from _methods import METHODS, OBJECTIVES, ORDERS, Method
+from _options import check_whole
+from _results import Data
 from figures import benchmark as figures
 from peers import handwritten_gan
 
@@ -85,9 +88,18 @@ class Settings:
     """The number of runs in the largest sweep."""
     methods: bool = True
     """Time every order, transform and penalty, too, as sweeps of 4096 runs without a store."""
+    against: str | None = None
+    """Only compare this working tree with a git revision, in about a minute."""
 
 
 def compute(settings: Settings, out: Path) -> Data:
+    if settings.against is not None:
+        rows = ratios(settings.against)
+        return {
+            "against": {
+                row: dict(zip(("median", "least", "largest"), three, strict=True)) for row, three in rows.items()
+            }
+        }
     axes = {"seed": np.arange(METHOD_RUNS), "learning_rate": [0.1]}  # the rate is also the step size of the fields
     methods = [Row(name, METHOD_RUNS, METHOD_STEPS, partial(sweep, partial(method_run, name), axes)) for name in TIMED]
     with tempfile.TemporaryDirectory() as scratch:
@@ -224,6 +236,11 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def report(data: Data) -> None:
+    if "against" in data:
+        print(f"time of this working tree / of {data['settings']['against']}: median of the turns [least, largest]")
+        for row, of in data["against"].items():
+            print(f"  {row:26} {of['median']:6.3f}  [{of['least']:.3f}, {of['largest']:.3f}]")
+        return
     for table in ("ns_per_gan_and_step", "methods_ns_per_gan_and_step", "ratios", "peak_memory_mib"):
         print(f"{table} ({data['machine']['devices']} devices)")
         print(*(f"  {name:34} {value:12.4g}" for name, value in data[table].items()), sep="\n")
@@ -231,13 +248,17 @@ def report(data: Data) -> None:
 
 
 def answer(data: Data) -> str:
+    if "against" in data:
+        slowest = max(data["against"].items(), key=lambda row: row[1]["median"])
+        return f"The largest ratio is {slowest[1]['median']:.3f} ({slowest[0]}); above 1 this working tree is slower."
     costs = data["ns_per_gan_and_step"]
     factor = costs["NumPy program"] / min(costs.values())
     return f"A training step, from the NumPy program to the fastest: a factor of {factor:,.0f}"
 
 
 EXPERIMENT = Experiment(
-    "benchmark", Settings, compute, answer, {"benchmark.png": Figure(figures.draw, 8, 3.6)}, report,
+    "benchmark", Settings, compute, answer,
+    lambda data: {} if "against" in data else {"benchmark.png": Figure(figures.draw, 8, 3.6)}, report,
     x64=False, devices=None,
 )  # fmt: skip
 

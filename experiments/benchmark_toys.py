@@ -22,7 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _experiment import Data, Experiment, check_known, check_whole
+from _experiment import Experiment, Quick
+from _options import check_known, check_whole
+from _results import Data
 from _toys import Toy, perceptron
 from tqdm import trange
 
@@ -50,10 +52,13 @@ class Settings:
     """Turns; the median counts."""
     seconds: Annotated[int, partial(check_whole, least=1)] = 5
     """About how long a measurement takes."""
+    fused: bool = False
+    """Time the sweep with the flags for steps of scalars, too."""
 
 
 def compute(settings: Settings, out: Path) -> Data:
     rows = [row for row in ROWS if "PyTorch" not in row or importlib.util.find_spec("torch")]
+    rows += ["sweep, fused"] * settings.fused
     found: Data = {}
     for size in settings.sizes:
         for batch in settings.batches:
@@ -83,9 +88,15 @@ def worker(row: str, size: str, batch: int, seeds: int, seconds: float) -> None:
 
     The microseconds are the difference of a run and one of three times the steps: a call of `sweep` traces the run.
     """
-    if row == "sweep":
-        use_every_core(fused=False)
-    play = {"sweep": by_sweep, "products": products, "JAX by hand": by_hand, "PyTorch by hand": in_torch}[row]
+    if row.startswith("sweep"):
+        use_every_core(fused=row == "sweep, fused")
+    play = {
+        "sweep": by_sweep,
+        "sweep, fused": by_sweep,
+        "products": products,
+        "JAX by hand": by_hand,
+        "PyTorch by hand": in_torch,
+    }[row]
     run = play(SIZES[size], batch, seeds)
     start = time.perf_counter()
     run(4)
@@ -252,6 +263,8 @@ def report(data: Data) -> None:
         cells = "".join(f"{row[one]['µs']:17.1f}" if one in row else f"{'-':>17}" for one in ROWS)
         share, first = row["products"]["µs"] / row["sweep"]["µs"], row["sweep"]["first result, s"]
         print(f"{name:28}{cells}{share:8.0%}{first:12.1f} s")
+        if "sweep, fused" in row:
+            print(f"  with the flags for steps of scalars{row['sweep, fused']['µs']:10.1f}")
 
 
 def answer(data: Data) -> str:
@@ -265,7 +278,17 @@ def answer(data: Data) -> str:
     return text
 
 
-EXPERIMENT = Experiment("benchmark_toys", Settings, compute, answer, report=report, x64=False, devices=0)
+EXPERIMENT = Experiment(
+    "benchmark_toys",
+    Settings,
+    compute,
+    answer,
+    report=report,
+    x64=False,
+    devices=0,
+    time="about 25 minutes",
+    quick=Quick({"sizes": ("2x64",), "batches": (128,), "repeats": 1, "seconds": 2}, "20 seconds"),
+)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

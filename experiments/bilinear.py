@@ -12,8 +12,10 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
+from _experiment import Experiment, Figure, Quick, progress
 from _methods import METHODS, ORDERS
+from _options import check_known, check_whole
+from _results import Data
 from _two_numbers import play
 from closed_forms.bilinear import CLOSED_FORMS, LARGEST_STEP, SMALLEST_STEP, ClosedForm, perturbed_energy
 from figures import bilinear as figures
@@ -154,6 +156,8 @@ EXPERIMENT = Experiment(
     "bilinear", Settings, compute, answer,
     {"factors.png": Figure(figures.factors, 15, 10.5), "trajectories.png": Figure(figures.trajectories, 16, 15)},
     report,
+    time="about 1 minute",
+    quick=Quick({"steps": 3000, "methods": ("gradients, alternating", "extragradient, simultaneous")}, "20 seconds"),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
+from _experiment import Experiment, Figure, Quick, progress
 from _methods import METHODS, OBJECTIVES, ORDERS
+from _options import check_known, check_positive, check_whole
+from _results import Data
 from figures import compare_methods as figures
 
 from slantgan_jax import Game, distributions, faces, games, sweep, train
@@ -172,9 +174,11 @@ def answer(data: Data) -> str:
 
 EXPERIMENT = Experiment(
     "compare_methods", Settings, compute, answer,
-    {"compare_methods.png": Figure(figures.draw, size=figures.size)},
+    {"compare_methods.png": Figure(figures.draw, size=figures.size), "summary.png": Figure(figures.summary, 9, 8)},
     exports={"ranking.txt": ranking_txt},
     x64=False, devices=None,
+    time="about 40 minutes",
+    quick=Quick({"seeds": 20, "objectives": ("non-saturating",), "methods": ("plain", "R1")}, "20 seconds"),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ from typing import Annotated, Any, NamedTuple
 import _convergence as convergence
 import jax
 import numpy as np
-from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
+from _experiment import Experiment, Figure, Quick, progress
 from _methods import METHODS, ORDERS
+from _options import check_known, check_positive, check_whole
+from _results import Data
 from figures import does_it_converge as figures
 
 from slantgan_jax import Players, games
@@ -111,7 +113,14 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "convergence_rates", Settings, compute, answer, {"convergence_rates.png": Figure(figures.rates, 9, 5.5)}, devices=0
+    "convergence_rates",
+    Settings,
+    compute,
+    answer,
+    {"convergence_rates.png": Figure(figures.rates, 9, 5.5)},
+    devices=0,
+    time="about 2 minutes",
+    quick=Quick({"methods": ("optimistic",), "learning_rates": (0.3,), "epochs": 100_000}, "20 seconds"),
 )
 
 if __name__ == "__main__":

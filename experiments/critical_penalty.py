@@ -11,8 +11,10 @@ from typing import Annotated
 
 import jax
 import numpy as np
-from _experiment import Data, Experiment, Figure, check_within, progress
+from _experiment import Experiment, Figure, progress
 from _methods import METHODS, ORDERS
+from _options import check_within
+from _results import Data
 from _two_numbers import NEAR_RADIUS, NEAR_RUNS, RECORD_EVERY, measured_factor, play, starts
 from closed_forms import steps as closed
 from closed_forms.dirac import dirac, kappa_and_curvature

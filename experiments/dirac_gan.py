@@ -13,7 +13,9 @@ from typing import Annotated, Any
 import _two_numbers as runs
 import jax
 import numpy as np
-from _experiment import Data, Experiment, Figure, check_known, check_whole, check_within, progress
+from _experiment import Experiment, Figure, Quick, progress
+from _options import check_known, check_whole, check_within
+from _results import Data
 from closed_forms.dirac import ClosedForm, closed_forms
 from figures import dirac_gan as figures
 
@@ -138,7 +140,14 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "dirac_gan", Settings, compute, answer, {"portraits.png": Figure(figures.portraits, size=figures.size)}, report
+    "dirac_gan",
+    Settings,
+    compute,
+    answer,
+    {"portraits.png": Figure(figures.portraits, size=figures.size)},
+    report,
+    time="about 1 minute",
+    quick=Quick({"steps": 10_000, "methods": ("minimax, simultaneous", "R1", "WGAN, clipped")}, "20 seconds"),
 )
 
 if __name__ == "__main__":

@@ -19,8 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from _convergence import GAME, IMAGES, LATENT, RECORD_EVERY, STEPS_PER_EPOCH, Histories, mean_errors
-from _experiment import Data, Experiment, Figure, check_positive, check_whole, progress
+from _experiment import Experiment, Figure, Quick, progress
 from _methods import METHODS, ORDERS
+from _options import check_positive, check_whole
+from _results import Data
 from _tutorial_order import noise_left, order_bias
 from article_stream import article_stream, replayed
 from figures import does_it_converge as figures
@@ -134,7 +136,18 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "does_it_converge", Settings, compute, answer, {"does_it_converge.png": Figure(figures.draw, 15, 14)}, devices=0
+    "does_it_converge",
+    Settings,
+    compute,
+    answer,
+    {
+        "does_it_converge.png": Figure(figures.draw, 15, 14),
+        "turns.png": Figure(figures.turns_alone, 9, 4),
+        "distance.png": Figure(figures.distance_alone, 7, 5),
+    },
+    devices=0,
+    time="about 1 minute",
+    quick=Quick({"epochs": 20_000, "replicas": 4}, "20 seconds"),
 )
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _experiment import Data, Experiment, Figure, check_known, check_positive, check_whole, progress
+from _experiment import Experiment, Figure, Quick, progress
 from _flow import landing
 from _methods import METHODS, OBJECTIVES, ORDERS
+from _options import check_known, check_positive, check_whole
+from _results import Data
 from figures import which_equilibrium as figures
 
 from slantgan_jax import Players, faces, networks, slanted_land, sweep, train
@@ -173,7 +175,14 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "latent_noise", Settings, compute, answer, {"latent_noise.png": Figure(figures.noise, 11, 5.3)}, devices=None
+    "latent_noise",
+    Settings,
+    compute,
+    answer,
+    {"latent_noise.png": Figure(figures.noise, 11, 5.3)},
+    devices=None,
+    time="about 3 minutes",
+    quick=Quick({"replicas": 64, "steps": 50_000, "learning_rates": (0.1, 0.3)}, "20 seconds"),
 )
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ import figures.loss_vs_distance as figures
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _experiment import Data, Experiment, Figure, check_whole
+from _experiment import Experiment, Figure, Quick
 from _measured_runs import curves, measured, trained
+from _options import check_whole
 from _ranks import kendall, rank_correlations
+from _results import Data
 
 from slantgan_jax import faces, generate
 from slantgan_jax.networks import from_vector
@@ -146,7 +148,17 @@ def answer(data: Data) -> str:
 
 
 FIGURES = {"loss_vs_distance.png": Figure(figures.draw, 16, 10.5)}
-EXPERIMENT = Experiment("loss_vs_distance", Settings, compute, answer, FIGURES, x64=False, devices=None)
+EXPERIMENT = Experiment(
+    "loss_vs_distance",
+    Settings,
+    compute,
+    answer,
+    FIGURES,
+    x64=False,
+    devices=None,
+    time="about 3 minutes",
+    quick=Quick({"seeds": 24, "transported": 96}, "20 seconds"),
+)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

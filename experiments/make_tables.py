@@ -1,6 +1,6 @@
-"""The tables of docs/methods.md and docs/performance.md, from the data of four experiments.
+"""The tables of docs/methods/ and docs/performance.md, from the data of four experiments.
 
-docs/methods.md explains what is measured of a method. What its table says of formulas and sources stays as it is.
+docs/methods/index.md explains what is measured of a method. What the tables say of formulas and sources stays as it is.
 """
 
 import json
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from _experiment import command_line, options_of, replace_text
+from _options import command_line, options_of
+from _results import replace_text
 from benchmark import NAMES
 from figures.compare_methods import FATES
 
@@ -47,8 +48,8 @@ ROWS = {
     "spectral normalization": ("spectral norm", "no data", "no equilibrium"),
     "one-sided smoothing": (SMOOTHING, "no data", "one-sided smoothing"),
 }
-"""What docs/methods.md calls a method: its name in the catalog or in the benchmark, in the data of bilinear.py (without
-its order), and in those of dirac_gan.py."""
+"""What the pages of docs/methods/ call a method: its name in the catalog or in the benchmark, in the data of
+bilinear.py (without its order), and in those of dirac_gan.py."""
 
 TEXTS = ("no data", "as the rule", "not linear", "no derivative", "no equilibrium", "–")
 """Entries that are no names but are shown as they are."""
@@ -62,8 +63,8 @@ def make_tables(
 
     Args:
         folder: the folder with the results of bilinear.py, dirac_gan.py, compare_methods.py and benchmark.py.
-        page: pages such as docs/methods.md and docs/performance.md. What stands between <!-- lab -->, <!-- zoo --> or
-            <!-- benchmark --> and <!-- end of lab --> and so on is replaced.
+        page: pages such as docs/methods/rules.md and docs/performance.md. What stands between <!-- lab -->,
+            <!-- zoo --> or <!-- benchmark --> and <!-- end of lab --> and so on is replaced.
     """
     data = {name: load(folder, name) for name in EXPERIMENTS}
     try:

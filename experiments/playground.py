@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from _experiment import atomic_folder, command_line, options_of, start_jax
+from _experiment import start_jax
+from _options import command_line, options_of
 from _page import page_data
+from _results import atomic_folder
 
 SOURCES = Path(__file__).parent / "page"
 FILES = ("index.html", "page.css", "texts.js", "engine.js", "page.js")

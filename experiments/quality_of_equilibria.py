@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _experiment import Data, Experiment, Figure, check_whole, progress
+from _experiment import Experiment, Figure, Quick, progress
 from _flow import MEAN, FlowSettings, follow_flow, on_surface
 from _methods import METHODS, ORDERS
+from _options import check_whole
+from _results import Data
 from figures import which_equilibrium as figures
 
 from slantgan_jax import Generator, distributions, faces, networks, slanted_land, sweep, train
@@ -171,6 +173,7 @@ def answer(data: Data) -> str:
 EXPERIMENT = Experiment(
     "quality_of_equilibria", Settings, compute, answer, {"quality_of_equilibria.png": Figure(figures.quality, 8, 5.5)},
     devices=None,
+    time="about 2 minutes", quick=Quick({"starts": 32, "orders": (1,)}, "20 seconds"),
 )  # fmt: skip
 
 if __name__ == "__main__":

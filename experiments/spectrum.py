@@ -5,6 +5,7 @@ is μⁿ; an epoch has five steps. See docs/theory/stability.md for the derivati
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Annotated, Any
 import _methods
 import jax
 import numpy as np
-from _experiment import Data, Experiment, Figure, check_known, check_positive, check_within
+from _experiment import Experiment, Figure
 from _methods import METHODS, ORDERS
+from _options import check_known, check_positive, check_within
+from _results import Data
 from figures import spectrum as figures
 
 from slantgan_jax import Game, Rule, distributions, faces, games, penalties, slanted_land
@@ -221,14 +224,30 @@ def rate_in_words(rate: float) -> str:
 
 def report(data: Data) -> None:
     update = data["update"]
-    for title, pairs in (
-        ("eigenvalues of the flow, -J", data["eigenvalues"]),
-        (f"multipliers of {update['steps']} step(s) of the rule", update["multipliers"]),
-    ):
-        print(f"{title}, real and imaginary part:")
-        print(*(f"  {real:+.12e} {imaginary:+.12e}i" for real, imaginary in pairs), sep="\n")
+    print(
+        "The game in continuous time: each eigenvalue of -J is a mode, a way in which a deviation changes. A negative"
+    )
+    print("real part decays, a positive one grows, an imaginary part turns, and 0 leads along the equilibria.")
+    print_pairs("eigenvalues of the flow, -J", data["eigenvalues"])
+    print(f"  {data['zero_modes']} of them are zero; in epochs of this rate {pace(data)}.")
+    print("\nThe rule: each multiplier is the factor of a mode. It decays if the factor is inside the unit circle.")
+    print_pairs(f"multipliers of {update['steps']} step(s) of the rule", update["multipliers"])
+    print(f"  In epochs {pace(update)}.")
+    shift = np.abs(
+        [*update["fixed_point_shift"]["generator_biases"], update["fixed_point_shift"]["discriminator_bias"]]
+    )
+    print(f"  The rule stands still {np.max(shift):.2g} beside the equilibrium, the largest change of a parameter.")
+    print(f"\nHow far the rate can be raised until a multiplier leaves the circle: {stable_up_to(data)}.")
+    if data["critical_strength"]:
+        print("\nWhat the penalty does: beyond a critical strength a mode decays without turning.")
     for name, value in data["critical_strength"].items():
         print(f"critical strength, {name}: {value:.6g}")
+    print()
+
+
+def print_pairs(title: str, pairs: Sequence[tuple[float, float]]) -> None:
+    print(f"{title}, real and imaginary part:")
+    print(*(f"  {real:+.12e} {imaginary:+.12e}i" for real, imaginary in pairs), sep="\n")
 
 
 def spectrum_json(data: Data) -> Data:

@@ -12,8 +12,10 @@ from typing import Annotated, Any
 import numpy as np
 import optax
 from _edges import AMPLITUDE, CHUNK, NODES, Case, edges
-from _experiment import Data, Experiment, Figure, check_known, check_whole, check_within, progress
+from _experiment import Experiment, Figure, Quick, progress
 from _methods import METHODS, ORDERS
+from _options import check_known, check_whole, check_within
+from _results import Data
 from figures import stability_edge as figures
 
 from slantgan_jax import Players, rules
@@ -104,7 +106,21 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "stability_edge", Settings, compute, answer, {"stability_edge.png": Figure(figures.draw, 17, 9.5)}
+    "stability_edge",
+    Settings,
+    compute,
+    answer,
+    {"stability_edge.png": Figure(figures.draw, size=figures.size)},
+    time="about 6 minutes",
+    quick=Quick(
+        {
+            "methods": ("simultaneous", "alternating, D first", "tutorial"),
+            "scales": (0.0, 4.0),
+            "random": 0,
+            "strengths": (0.0,),
+        },
+        "20 seconds",
+    ),
 )
 
 if __name__ == "__main__":

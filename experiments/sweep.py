@@ -20,17 +20,9 @@ import figures.sweep as figures
 import jax
 import numpy as np
 import xarray as xr
-from _experiment import (
-    atomic_folder,
-    check_known,
-    check_positive,
-    check_whole,
-    checked,
-    command_line,
-    draw,
-    options_of,
-    start_jax,
-)
+from _experiment import draw, start_jax
+from _options import check_known, check_positive, check_whole, checked, command_line, options_of
+from _results import atomic_folder
 
 from slantgan_jax import losses, sweep, sweeps
 from slantgan_jax.runs import ATTRS, DIMS, EPOCHS, SCALARS, one_rate, two_rates

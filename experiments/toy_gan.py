@@ -13,8 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _experiment import Data, Experiment, check_known, check_positive, check_whole, check_within
+from _experiment import Experiment, Quick
 from _methods import ORDERS, Method
+from _options import check_known, check_positive, check_whole, check_within
+from _results import Data
 from _toys import ATTRS, DESCENTS, DIMS, TOY_METHODS, Toy, perceptron, shown, summary
 from figures import toy_gan as figures
 from jax.flatten_util import ravel_pytree
@@ -172,6 +174,7 @@ def answer(data: Data) -> str:
 EXPERIMENT = Experiment(
     "toy_gan", Settings, compute, answer, figures.of, exports={"training.gif": figures.animation},
     x64=False, devices=None, fused=False,
+    time="about 2 minutes", quick=Quick({"seeds": 8, "steps": 1500}, "20 seconds"),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from _experiment import Data, Experiment, check_positive, check_whole
+from _experiment import Experiment
+from _options import check_positive, check_whole
+from _results import Data
 
 from slantgan_jax import sweep
 from slantgan_jax.runs import DIMS, EPOCHS, SCALARS, one_rate

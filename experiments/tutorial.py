@@ -1,6 +1,6 @@
 """The whole tutorial, in the order of the article: its worked examples, its training run, its figures, its numbers.
 
-The run replays the random numbers of the article's NumPy program. See docs/tutorial.md.
+The run replays the random numbers of the article's NumPy program. See docs/lesson/training.md.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,8 +12,10 @@ import figures.tutorial as figures
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _experiment import Data, Experiment, check_known, check_positive, check_whole, check_within
+from _experiment import Experiment
 from _methods import METHODS, OBJECTIVES, ORDERS
+from _options import check_known, check_positive, check_whole, check_within
+from _results import Data
 from _tutorial_text import report
 from article_stream import article_players, article_stream, replayed
 
@@ -156,13 +158,19 @@ def curves(seen_after: Move | None, game: games.Game, info: StepInfo) -> dict[st
 
 
 def frames(trajectory: np.ndarray) -> Data:
-    """What the animation shows: images of fixed latents as training proceeds, densely where they change fast."""
+    """What the animation shows: images of fixed latents as training proceeds, densely where they change fast; D's
+    verdict of them and of the mean face; D's weights."""
     epochs = len(trajectory) // STEPS_PER_EPOCH
     chosen = np.unique(np.rint(np.linspace(0, np.sqrt(epochs), FRAMES) ** 2).astype(int))
     generator, discriminator = jax.vmap(partial(from_vector, stacked=True))(trajectory[chosen * STEPS_PER_EPOCH])
     images = jax.vmap(jax.vmap(generate, (None, 0)), (0, None))(generator, FRAME_LATENTS)
-    logits = jax.vmap(jax.vmap(logit, (None, 0)))(discriminator, images)
-    shown = {"images": images, "probabilities": jax.nn.sigmoid(logits)}
+    says = jax.vmap(lambda d, image: jax.nn.sigmoid(logit(d, image)))
+    shown = {
+        "images": images,
+        "probabilities": jax.vmap(says, (None, 1), 1)(discriminator, images),
+        "of the mean face": says(discriminator, np.tile(faces.FACES.mean(0), (len(chosen), 1))),
+        "slopes": discriminator.weights,
+    }
     return {"epochs": chosen, "latents": FRAME_LATENTS} | jax.tree.map(np.asarray, shown)
 
 

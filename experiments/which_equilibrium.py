@@ -13,9 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
+from _experiment import Experiment, Figure, Quick, progress
 from _flow import LATENT, LATER_TIME, MEAN, RECORD_EVERY, FlowSettings, follow_flow, landings, laws, residual
 from _methods import METHODS, OBJECTIVES, ORDERS
+from _options import check_known, check_whole
+from _results import Data
 from figures import which_equilibrium as figures
 
 from slantgan_jax import Generator, Players, Rule, games, networks, rules, train
@@ -156,6 +158,7 @@ def answer(data: Data) -> str:
 EXPERIMENT = Experiment(
     "which_equilibrium", Settings, compute, answer, {"which_equilibrium.png": Figure(figures.draw, 16, 5.3)},
     devices=None,
+    time="about 2 minutes", quick=Quick({"starts": 64, "methods": ("R1, γ = 0.1",)}, "20 seconds"),
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ players, to a field. Most transform any field, the one given as `inner`, so they
     rules.simultaneous(optimizer, extragradient(0.1, inner=consensus(0.5)))
 
 Strengths and step sizes may be traced. If one depends on the player, give `Players` of numbers. The symbols ξ, J, J_o
-and A are those of docs/methods.md#conventions; docs/methods.md#fields compares all fields.
+and A are those of docs/methods/index.md#conventions; docs/methods/adjustments.md compares all fields.
 """
 
 import functools

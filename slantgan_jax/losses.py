@@ -4,7 +4,7 @@
 gives -ln D = s(-ℓ) and -ln(1 - D) = s(ℓ), without overflow. Both players minimize. An `Objective` states the
 discriminator's loss as the *terms* it is the sum of, since the tutorial takes one gradient step for each.
 
-docs/methods.md#objectives compares all objectives.
+docs/methods/objectives.md compares all objectives.
 """
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 All functions but `wasserstein` can be jitted and vmapped, and recorded within a run with `train(record=...)`. They take
 differences before squares and multiply no matrices, so float32 is enough, on GPUs too. Distances of points are
-Euclidean. Papers call several numbers by one name: docs/methods.md#metrics-of-samples has a table of them.
+Euclidean. Papers call several numbers by one name: docs/methods/metrics.md has a table of them.
 `analysis.distances` has the distances of whole distributions, which need no samples.
 """
 

@@ -2,7 +2,7 @@
 
 A *penalty* is a function of D's logit function and of the images of a step. `games.penalized` adds it to D's loss. A
 norm is over the pixels of one image, and its gradient is finite where ∇ℓ = 0. A *constraint* is `spectral` or
-`clipped`. docs/methods.md#penalties-and-constraints compares them, and states which are the same on slanted land.
+`clipped`. docs/methods/penalties.md compares them, and states which are the same on slanted land.
 """
 
 from collections.abc import Callable

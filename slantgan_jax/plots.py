@@ -106,6 +106,14 @@ def network(
         )
     if not parts:
         raise ValueError("there is neither a generator nor a discriminator: give one of them, or both")
+    if latent is not None and (np.ndim(latent) or np.asarray(latent).dtype.kind not in "iuf"):
+        raise ValueError(f"the latent is {latent!r}: give a number, or None")
+    if image is not None and np.shape(image) != shapes[0]:
+        raise ValueError(f"the image has the shape {np.shape(image)}: give the pixels of the networks, {shapes[0]}")
+    if image is not None and generator is not None:
+        raise ValueError("an image is given beside a generator, which draws its own: give its latent instead")
+    if known not in range(5):
+        raise ValueError(f"known is {known!r}: give a number of columns from 0 to 4")
     if generator is not None and latent is not None:
         image = _sigmoid(np.multiply(generator.weights, latent) + generator.biases)
     largest = max(*(np.max(np.abs(value.weights)) for _, value, _ in parts), 1e-12)

@@ -5,7 +5,7 @@ gradient of its own loss, see `fields`) at the players as they then are. The mov
 the field into an update.
 
 `lazily`, `lookahead` and `averaged` make a rule of a rule. Everything but `tutorial` works for any number of players.
-docs/methods.md#rules compares all rules.
+docs/methods/rules.md compares all rules.
 """
 
 import math

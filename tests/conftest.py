@@ -1,8 +1,16 @@
+import atexit
+import os
+import shutil
+import tempfile
+
 import jax
 import pytest
 
 from slantgan_jax.cpu import use_every_core
 
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # JAX has looked already: it is for the processes that tests start
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="compiled-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 pytest.register_assert_rewrite("tests.answers")
 use_every_core(4)
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -3,7 +3,7 @@
 import io
 
 import numpy as np
-from _experiment import Data
+from _results import Data
 from matplotlib import colormaps, image
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle

@@ -6,8 +6,9 @@ from slantgan_jax.plots import GENERATOR, QUIET, Panel
 
 
 def draw(panel: Panel, data: dict[str, Any]) -> None:
-    """Bars of nanoseconds per GAN and step, on a logarithmic scale; the library's are colored."""
-    ax, costs = panel.subplots(), data["ns_per_gan_and_step"]
+    """Bars of nanoseconds per GAN and step, the slowest first, on a logarithmic scale; the library's are colored."""
+    ax = panel.subplots()
+    costs = dict(sorted(data["ns_per_gan_and_step"].items(), key=lambda row: -row[1]))
     colors = [GENERATOR if name.startswith("JAX") else QUIET for name in costs]
     ax.barh(list(costs), list(costs.values()), color=colors)
     for i, value in enumerate(costs.values()):

@@ -1,4 +1,4 @@
-"""The figure of compare_methods.py: median steps to equilibrium, a row for each method."""
+"""The figures of compare_methods.py: median steps to equilibrium, a row for each method; a summary, and every cell."""
 
 from typing import Any
 
@@ -17,6 +17,13 @@ FATES = {
     "diverged": ("diverges", "#3f3f46"),
 }
 """What most runs do in a word, and its gray."""
+
+
+PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#999999")
+"""Of objectives, by Okabe and Ito: they can be told apart by the color-blind."""
+
+MARKERS = {"tutorial": "o", "simultaneous": "s", "alternating": "^"}
+"""Of orders."""
 
 
 def columns_of(data: dict[str, Any]) -> list[tuple[str, str]]:
@@ -54,3 +61,30 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
     ax.set_yticks(range(len(methods)), methods, fontsize=9)
     ax.tick_params(length=0)
     ax.set_title(f"Median steps to equilibrium; below, at which rate\n{data['answer']}", fontsize=10, pad=24)
+
+
+def summary(panel: Panel, data: dict[str, Any]) -> None:
+    """A dot for each objective and order in which a method arrives, and in how many it does; most first."""
+    ax, methods = panel.subplots(), data["settings"]["methods"]
+    entries = {name: [entry for entry in data["ranking"] if entry["method"] == name] for name in methods}
+    medians = {name: [e["steps"][1] for e in own if np.isfinite(e["steps"][1])] for name, own in entries.items()}
+    order = sorted(
+        methods, key=lambda name: (-len(medians[name]) / max(len(entries[name]), 1), min(medians[name], default=0))
+    )
+    colors = dict(zip(data["settings"]["objectives"], PALETTE, strict=False))
+    for place, name in enumerate(order):
+        for entry in entries[name]:
+            if np.isfinite(entry["steps"][1]):
+                marker = MARKERS[entry["rule"]]
+                ax.plot(entry["steps"][1], place, marker, color=colors[entry["objective"]], markersize=6, alpha=0.8)
+        share = f"{len(medians[name])} of {len(entries[name])}"
+        ax.text(1.01, place, share, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
+    for objective, color in colors.items():
+        ax.plot([], [], "s", color=color, label=objective)
+    for rule, marker in MARKERS.items():
+        ax.plot([], [], marker, color="black", label=rule)
+    ax.set(xscale="log", ylim=(len(order) - 0.4, -0.6), xlabel="median steps to within 1 % of the equilibrium")
+    ax.set_yticks(range(len(order)), order)
+    ax.grid(color="#e5e7eb", linewidth=0.6)
+    ax.set_title(f"{data['answer']}\nright: in how many objectives and orders most seeds arrive", fontsize=10)
+    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, -0.1), ncols=4)

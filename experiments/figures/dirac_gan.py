@@ -9,7 +9,10 @@ from matplotlib.axes import Axes
 
 from slantgan_jax import plots
 
-COLORS = {"linear": plots.GENERATOR, "sublinear": plots.DISCRIMINATOR}
+COLORS = {"linear": plots.POSITIVE, "sublinear": "#d97706"}
+SIGNS = {"linear": "✓✓", "sublinear": "✓"}
+"""Of what converges; all else is black and has a cross."""
+
 CURVES = {"flow": plots.GENERATOR, "simultaneous": plots.POSITIVE, "alternating": plots.DISCRIMINATOR}
 COLUMNS = 6
 
@@ -26,16 +29,16 @@ def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
     limits = axis[0], axis[-1]
     for i, (ax, (name, row)) in enumerate(zip(axes, rows.items(), strict=True)):
         arrows, paths, ends = (np.asarray(arrays[part][i]) for part in ("arrows", "paths", "ends"))
-        color = COLORS.get(row["run verdict"], plots.NEGATIVE)
+        color, sign = COLORS.get(row["run verdict"], "black"), SIGNS.get(row["run verdict"], "×")
         lines = {"color": "#b4b8c2", "linewidth": 0.6, "arrowsize": 0.6, "density": 0.5}
         ax.streamplot(axis, axis, arrows[..., 0], arrows[..., 1], **lines)
         for path, end in zip(paths, ends, strict=True):
-            ax.plot(*path.T, color=plots.POSITIVE, linewidth=0.7, alpha=0.6)
-            ax.plot(*path[0], "o", color=plots.POSITIVE, markersize=3)
+            ax.plot(*path.T, color=color, linewidth=0.7, alpha=0.6)
+            ax.plot(*path[0], "o", color=color, markersize=3)
             ax.plot(*end.T, ".", color=color, markersize=3.5, zorder=3)
         ax.plot(0, 0, "+", color="black", markersize=7, zorder=4)
         ax.set(xlim=limits, ylim=limits, aspect="equal", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
-        ax.set_title(f"{name}\n{outcome(row)}", fontsize=9, color=color)
+        ax.set_title(f"{sign} {name}\n{outcome(row)}", fontsize=9, color=color)
         if i % COLUMNS == 0:
             ax.set_ylabel("ψ, discriminator", fontsize=8)
         if i + COLUMNS >= len(rows):
@@ -45,7 +48,7 @@ def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
     figure.supxlabel(
         f"+: the equilibrium. Dots and thin lines: starts and the first {data['drawn steps']['paths']} steps. "
         f"Thick: the last {data['drawn steps']['ends']}. Gray: against the field. "
-        "Titles: green, linear convergence; brown, sublinear; red, none.",
+        "✓✓, blue: converges linearly. ✓, orange: sublinearly. ×, black: does not converge.",
         fontsize=10,
     )
 

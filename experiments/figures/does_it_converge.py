@@ -1,4 +1,4 @@
-"""The figures of does_it_converge.py, in five panels, and of convergence_rates.py."""
+"""The figures of does_it_converge.py, five panels together and two of them alone, and of convergence_rates.py."""
 
 import math
 from typing import Any
@@ -23,6 +23,16 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
     bias(axes["bias"], data)
     nikaido_isoda(axes["gap"], data)
     panel.suptitle(data["answer"], fontsize=13)
+
+
+def turns_alone(panel: Panel, data: dict[str, Any]) -> None:
+    """It has not converged, in one panel."""
+    first_turns(panel.subplots(), data)
+
+
+def distance_alone(panel: Panel, data: dict[str, Any]) -> None:
+    """How the mean image comes near in a million epochs, in one panel."""
+    amplitude(panel.subplots(), data, "mean gap", "mean image", "‖mean image - mean face‖", "The mean image")
 
 
 def amplitude(ax: Axes, data: dict[str, Any], name: str, noise: str, label: str, title: str) -> None:

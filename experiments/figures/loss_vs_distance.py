@@ -3,7 +3,7 @@
 import textwrap
 
 import numpy as np
-from _experiment import Data
+from _results import Data
 from matplotlib.axes import Axes
 
 from slantgan_jax import plots

@@ -1,50 +1,46 @@
-"""The figure of stability_edge.py: the largest stable rate along the equilibria, a panel for each rule."""
+"""The figure of stability_edge.py: the largest stable rate of each rule, a row for each."""
 
-import math
 from typing import Any
 
 import numpy as np
-from figures.panels import grid
-from matplotlib.axes import Axes
 
-from slantgan_jax.plots import Panel
+from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, POSITIVE, Panel
 
-COLORS = ("#1d4ed8", "#b45309", "#6d28d9", "#0f766e")
+COLORS = (POSITIVE, DISCRIMINATOR, "#6d28d9", GENERATOR)
 """Of the strengths of R1."""
 
 
+def size(data: dict[str, Any]) -> tuple[float, float]:
+    """A row for each rule."""
+    return 9, 2 + 0.36 * len(data["rows"])
+
+
 def draw(panel: Panel, data: dict[str, Any]) -> None:
-    """Lines are predicted, dots measured; the equilibria with random weights stand on gray."""
-    rows, scales = data["rows"], np.array(data["settings"]["scales"])
-    beside = scales.max() + 0.6 * (1 + np.arange(len(data["weights"]) - len(scales)))
-    columns = math.ceil(len(rows) / 3)
-    axes = grid(panel, len(rows), columns, sharex=True, sharey=True)
-    for ax, row in zip(axes, rows, strict=True):
-        edges(ax, row, scales, beside, data["settings"]["strengths"])
-        if len(beside):
-            ax.axvspan(scales.max() + 0.3, beside.max() + 0.3, color="#f3f4f6", linewidth=0, zorder=0)
-    for ax in axes[::columns]:
-        ax.set_ylabel("largest stable rate")
-    axes[0].legend(fontsize=8, title="R1, lines predicted", title_fontsize=8)
-    panel.supxlabel(
-        "equilibrium: s of the weights s (1, -1, -1, 1); on gray, random weights. Lines: from the spectrum. "
-        "Dots: measured by runs. Crosses: above, the rule has no fixed point",
-        fontsize=10,
-    )
-    panel.suptitle(data["answer"], fontsize=12)
-
-
-def edges(ax: Axes, row: dict[str, Any], scales: np.ndarray, beside: np.ndarray, strengths: list[float]) -> None:
-    """One rule: rates against the `scales`, and those of random weights `beside` them."""
-    places, along = np.append(scales, beside), len(scales)
+    """Rings are predicted, dots measured, one of each for every equilibrium; the largest rates first."""
+    ax, strengths = panel.subplots(), data["settings"]["strengths"]
+    rows = sorted(data["rows"], key=lambda row: -np.median(row["predicted"][:, 0]))
+    offsets = 0.5 * (np.arange(len(strengths)) - (len(strengths) - 1) / 2) / len(strengths)
+    for place, row in enumerate(rows):
+        for i, offset in enumerate(offsets):
+            color, y = COLORS[i % len(COLORS)], place + offset
+            predicted, measured, lost = (row[name][:, i] for name in ("predicted", "measured", "lost"))
+            ax.plot([predicted.min(), predicted.max()], [y, y], color=color, linewidth=1, alpha=0.5)
+            ring = {"color": color, "markersize": 7, "markerfacecolor": "none", "linewidth": 0}
+            ax.plot(predicted[~lost], np.full((~lost).sum(), y), "o", **ring)
+            ax.plot(measured[~lost], np.full((~lost).sum(), y), ".", color=color, markersize=5)
+            ax.plot(predicted[lost], np.full(lost.sum(), y), "x", color=color, markersize=6)
     for i, strength in enumerate(strengths):
-        color = COLORS[i % len(COLORS)]
-        predicted, measured, lost = (row[name][:, i] for name in ("predicted", "measured", "lost"))
-        ax.plot(scales, predicted[:along], color=color, linewidth=1.3, label=f"γ = {strength:g}")
-        ax.plot(beside, predicted[along:], "_", color=color, markersize=11, markeredgewidth=1.3)
-        ax.plot(places[~lost], measured[~lost], "o", color=color, markersize=4)
-        ax.plot(places[lost], predicted[lost], "x", color=color, markersize=5)
-    known = row["difference"][~row["lost"]]
-    ax.set_title(f"{row['method']}\nmeasured within {known.max():.0e}" if known.size else row["method"], fontsize=9)
-    ax.set_yscale("log")
-    ax.grid(axis="y", color="#e5e7eb", linewidth=0.6)
+        ax.plot(
+            [], [], "o", color=COLORS[i % len(COLORS)], label="no penalty" if strength == 0 else f"R1, γ = {strength:g}"
+        )
+    ax.set(xscale="log", ylim=(len(rows) - 0.4, -0.6), xlabel="largest stable learning rate")
+    ax.set_yticks(range(len(rows)), [row["method"] for row in rows])
+    ax.grid(axis="x", color="#e5e7eb", linewidth=0.8)
+    ax.legend(fontsize=9, loc="lower left")
+    head, _, rest = data["answer"].partition("\n")
+    ax.set_title(f"{head.replace(': ', ':' + chr(10), 1)}", fontsize=10)
+    caption = (
+        f"Ring: predicted by the spectrum. Dot: measured by runs. One of each for {len(data['weights'])} equilibria, "
+        "joined by a line.\nCross: beyond it the rule has no fixed point. " + rest.replace("; ", ";\n")
+    )
+    panel.supxlabel(caption, fontsize=8.5, x=0.01, ha="left")

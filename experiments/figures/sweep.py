@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
-from _experiment import Data, Figure
+from _experiment import Figure
+from _results import Data
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm

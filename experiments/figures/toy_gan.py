@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from _experiment import Data, Figure, progress
+from _experiment import Figure, progress
+from _results import Data
 from figures.panels import gif, grid
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from _experiment import Data, Figure, progress
+from _experiment import Figure, progress
+from _results import Data
 from _tutorial_text import DETECTOR, NON_FACE, PAINTER
 from figures.panels import gif
 from matplotlib.axes import Axes
@@ -21,6 +22,9 @@ FLOW_LATENTS = (0.1, 0.7)
 """Of the generator made by hand: the article's latent, and two for the animation of both networks."""
 
 PLAYERS = {"discriminator_loss": "discriminator", "generator_error": "generator"}
+UNDECIDED = 0.02
+"""A probability that is nearer to ½ is called undecided."""
+
 LARGEST_ERROR = 1e30
 """Larger errors, of a run that diverges, are not drawn."""
 
@@ -84,7 +88,7 @@ def detector(figure: Panel, data: Data) -> None:
 
 def painter(figure: Panel, data: Data) -> None:
     """Section 7: the generator made by hand, at z = 0.7."""
-    left, right = figure.subfigures(1, 2, width_ratios=(2.6, 1))
+    left, right = figure.subfigures(1, 2, width_ratios=(2.6, 1), squeeze=False)[0]
     plots.network(left, PAINTER, latent=PAINTED_LATENT)
     image = 1 / (1 + np.exp(-(np.multiply(PAINTER.weights, PAINTED_LATENT) + PAINTER.biases)))
     plots.faces(right, image[None], 1, [f"z = {PAINTED_LATENT}"])
@@ -116,7 +120,7 @@ def flow(data: Data) -> bytes:
 def _flow_frame(latent: float, known: int) -> np.ndarray:
     """A frame in which so many columns are known, as `[height, width, 3]` bytes; the fifth are the errors."""
     figure = plots.new_figure(8.4, 4.6, dpi=80)
-    plots.network(figure, PAINTER, DETECTOR, latent=latent, known=known)
+    plots.network(figure, PAINTER, DETECTOR, latent=latent, known=min(known, 4))
     image = 1 / (1 + np.exp(-(np.multiply(PAINTER.weights, latent) + PAINTER.biases)))
     probability = 1 / (1 + np.exp(-(np.dot(DETECTOR.weights, image) + DETECTOR.bias)))
     ax = figure.axes[0]
@@ -136,12 +140,15 @@ def error_functions(figure: Panel, data: Data) -> None:
     predictions, shown = np.linspace(0.001, 0.999, 999), np.array([0.1, 0.9])
     axes = figure.subplots(1, 2, sharey=True)
     for ax, label, color, title in zip(
-        axes, (1, 0), (POSITIVE, NEGATIVE), ("label 1 (a face): -ln(p)", "label 0 (no face): -ln(1 - p)"), strict=True
+        axes, (1, 0), (POSITIVE, NEGATIVE), ("label 1: a face", "label 0: no face"), strict=True
     ):
         ax.plot(predictions, -np.log(predictions if label else 1 - predictions), color=color)
         for p, error, align in zip(shown, -np.log(shown if label else 1 - shown), ("left", "right"), strict=True):
             ax.plot([p], [error], "o", color="black", markersize=4)
             ax.annotate(f" p = {p}: {error:.2f} ", (p, error + 0.35), ha=align, fontsize=9)
+        ax.text(
+            0.5, 1.1, "-ln(p)" if label else "-ln(1 - p)", color=color, ha="left" if label else "right", fontsize=11
+        )
         ax.set_title(title, fontsize=10)
         ax.set(xlim=(0, 1), ylim=(0, 5), xlabel="prediction p, a probability")
     axes[0].set_ylabel("error (nats)")
@@ -190,7 +197,7 @@ def error_curve(ax: Axes, data: Data, name: str, title: str = "", formula: str =
     means = errors.reshape(-1, count).mean(1)
     ax.plot((np.arange(errors.size) + 1) / count, errors, color=color, alpha=0.25, linewidth=0.5)
     ax.plot(np.arange(means.size) + 1, means, color=color, linewidth=1.5)
-    ax.set(xlabel="epoch", xlim=(0, means.size), ylabel=formula)
+    ax.set(xlabel="epoch (pale: every step; line: mean of its epoch)", xlim=(0, means.size), ylabel=formula)
     ax.margins(y=0.05)
     if level is not None:
         ax.axhline(level, color=QUIET, linestyle=":", linewidth=1)
@@ -209,19 +216,22 @@ def animation(data: Data) -> bytes | None:
 
 def animation_frames(data: Data) -> Iterator[np.ndarray]:
     """The frames of the animation as `[height, width, 3]` bytes."""
-    frames = data["frames"]
+    frames, mean_face = data["frames"], np.mean(data["faces"], 0)
     side = math.isqrt(frames["images"].shape[2])
-    figure = plots.new_figure(7, 4.6, dpi=80)
+    figure = plots.new_figure(8.4, 5.4, dpi=80)
     canvas = FigureCanvasAgg(figure)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.25, 1), squeeze=False)[:, 0]
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1), squeeze=False)[:, 0]
+    columns = top.subplots(1, len(frames["latents"]) + 1)
+    titles = ["mean face, real", *(f"G(z), z = {latent:.2f}" for latent in frames["latents"])]
     pictures = []
-    for ax, latent in zip(top.subplots(1, len(frames["latents"])), frames["latents"], strict=True):
+    for ax, name in zip(columns, titles, strict=True):
         pictures.append(ax.imshow(np.zeros((side, side)), cmap="Greys", vmin=0, vmax=1))
         ax.set(xticks=[], yticks=[])
-        ax.set_xlabel(" ", fontsize=9)
-        ax.set_title(f"G(z), z = {latent:.2f}", fontsize=9)
+        ax.set_xlabel(" \n ", fontsize=9)
+        ax.set_title(name, fontsize=9)
     title = top.suptitle(" ", fontsize=12)
-    ax, lines = bottom.subplots(), []
+    left, right = bottom.subfigures(1, 2, width_ratios=(2.6, 1), squeeze=False)[0]
+    ax, lines = left.subplots(), []
     for curve, label in PLAYERS.items():
         loss = data["curves"][curve].reshape(-1, len(data["faces"])).mean(1)
         epochs, color = np.arange(loss.size) + 1, CURVES[curve]
@@ -230,16 +240,32 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
         ax.set(xlim=(0, loss.size), xlabel="epoch", ylabel="loss (nats)")
     cursor = ax.axvline(0, color=QUIET, linewidth=0.8)
     ax.legend(loc="center right", fontsize=9)
+    taste, largest = right.subplots(), float(np.max(np.abs(frames["slopes"])))
+    slopes = taste.imshow(np.zeros((side, side)), cmap="RdBu", vmin=-largest, vmax=largest)
+    taste.set(xticks=[], yticks=[])
+    taste.set_title("what D likes dark (blue)", fontsize=9)
+    texts = [taste.text(i % side, i // side, "", ha="center", va="center", fontsize=9) for i in range(side * side)]
     canvas.draw()
     figure.set_layout_engine("none")  # laid out once; laying out every frame would take most of the time
-    for epoch, images, probabilities in zip(frames["epochs"], frames["images"], frames["probabilities"], strict=True):
+    for i, epoch in enumerate(frames["epochs"]):
         title.set_text(f"epoch {epoch}")
-        for picture, image, probability in zip(pictures, images, probabilities, strict=True):
+        probabilities = [frames["of the mean face"][i], *frames["probabilities"][i]]
+        for picture, image, probability in zip(pictures, [mean_face, *frames["images"][i]], probabilities, strict=True):
             picture.set_data(image.reshape(side, side))
-            verdict, color = ("a face", POSITIVE) if probability > 0.5 else ("no face", NEGATIVE)
-            picture.axes.set_xlabel(f"D: {probability:.1%}, {verdict}", color=color)
+            verdict, color = verdict_of(probability)
+            picture.axes.set_xlabel(f"D: {probability:.2f}\n{verdict}", color=color)
+        slopes.set_data(frames["slopes"][i].reshape(side, side))
+        for text, value in zip(texts, frames["slopes"][i], strict=True):
+            text.set_text(f"{value:+.2f}")
         for line, epochs, loss in lines:
             line.set_data(epochs[:epoch], loss[:epoch])
         cursor.set_xdata([epoch, epoch])
         canvas.draw()
         yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def verdict_of(probability: float) -> tuple[str, str]:
+    """D's verdict in words, and its color."""
+    if abs(probability - 0.5) < UNDECIDED:
+        return "undecided", QUIET
+    return ("a face", POSITIVE) if probability > 0.5 else ("no face", NEGATIVE)

@@ -17,7 +17,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # where the frame of all exp
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _experiment import Data, Experiment, Figure, check_whole
+from _experiment import Experiment, Figure, Quick
+from _options import check_whole
+from _results import Data
 from _toys import ATTRS, DIMS, Toy, shown, summary
 from figures import reproductions as figures
 from jax.flatten_util import ravel_pytree
@@ -28,6 +30,10 @@ RECORDS = 50
 
 Seeds = Annotated[int, partial(check_whole, least=1, most=10**6)]
 Steps = Annotated[int, partial(check_whole, least=RECORDS, multiple=RECORDS)]
+
+
+QUICK = Quick({"seeds": 4, "steps": 1000}, "1 minute")
+"""Of every reproduction on toy data. It shows what there is to see, and settles nothing."""
 
 
 class Way(NamedTuple):

@@ -12,7 +12,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # where the frame of all exp
 
 import jax
 import jax.numpy as jnp
-from _experiment import Data, Experiment, Figure, check_known, check_whole, progress
+from _experiment import Experiment, Figure, progress
+from _options import check_known, check_whole
+from _results import Data
 
 from slantgan_jax import Game, Rule, State, train
 

@@ -21,8 +21,21 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, Figure, Seeds, Steps, ToySettings, Way, played, players_of, table
-from _experiment import check_known
+from _claims import (
+    QUICK,
+    TOY_FIGURES,
+    Data,
+    Experiment,
+    Figure,
+    Seeds,
+    Steps,
+    ToySettings,
+    Way,
+    played,
+    players_of,
+    table,
+)
+from _options import check_known
 from _toys import Toy, perceptron
 from figures import reproductions as figures
 
@@ -140,6 +153,7 @@ EXPERIMENT = Experiment(
     "reproductions/berard_2020", Settings, compute, answer,
     TOY_FIGURES | {"landscape.png": Figure(figures.landscape, size=figures.size)},
     partial(table, CLAIM), x64=False, devices=None, fused=False,
+    time="about 2 minutes", quick=QUICK,
 )  # fmt: skip
 
 if __name__ == "__main__":

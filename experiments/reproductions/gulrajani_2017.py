@@ -18,8 +18,21 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, Figure, Seeds, Steps, ToySettings, Way, played, surfaces, table
-from _experiment import check_known
+from _claims import (
+    QUICK,
+    TOY_FIGURES,
+    Data,
+    Experiment,
+    Figure,
+    Seeds,
+    Steps,
+    ToySettings,
+    Way,
+    played,
+    surfaces,
+    table,
+)
+from _options import check_known
 from _toys import Toy, perceptron, shown
 from figures import reproductions as figures
 from scipy.interpolate import RegularGridInterpolator
@@ -117,6 +130,7 @@ EXPERIMENT = Experiment(
     "reproductions/gulrajani_2017", Settings, compute, answer,
     TOY_FIGURES | {"critics.png": Figure(figures.critics, figures.CRITICS_WIDTH, 8.6)}, partial(table, CLAIM),
     x64=False, devices=None, fused=False,
+    time="about 10 minutes", quick=QUICK,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from _claims import TOY_FIGURES, Data, Experiment, Figure, ToySettings, Way, covering, played, players_of, table
+from _claims import QUICK, TOY_FIGURES, Data, Experiment, Figure, ToySettings, Way, covering, played, players_of, table
 from _toys import DESCENTS, TOY_METHODS, Toy, perceptron
 from figures import reproductions as figures
 
@@ -86,6 +86,8 @@ EXPERIMENT = Experiment(
     x64=False,
     devices=None,
     fused=False,
+    time="about 2 hours",
+    quick=QUICK,
 )
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, covering, played, table
+from _claims import QUICK, TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, covering, played, table
 from _toys import Toy, perceptron
 
 from slantgan_jax import Players, datasets, distributions, fields, losses, rules
@@ -65,6 +65,8 @@ EXPERIMENT = Experiment(
     x64=False,
     devices=None,
     fused=False,
+    time="many hours",
+    quick=QUICK,
 )
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, played, table
+from _claims import QUICK, TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, played, table
 from _toys import Toy, perceptron
 
 from slantgan_jax import datasets, distributions, rules
@@ -85,6 +85,8 @@ EXPERIMENT = Experiment(
     x64=False,
     devices=None,
     fused=False,
+    time="about 9 minutes",
+    quick=QUICK,
 )
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, covering, played, table
+from _claims import QUICK, TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, covering, played, table
 from _toys import Toy, perceptron
 
 from slantgan_jax import Players, datasets, distributions, fields, rules
@@ -67,6 +67,8 @@ EXPERIMENT = Experiment(
     x64=False,
     devices=None,
     fused=False,
+    time="about 1 hour",
+    quick=QUICK,
 )
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import optax
-from _claims import TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, compared, played, table
+from _claims import QUICK, TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, compared, played, table
 from _toys import Toy, perceptron, share
 
 from slantgan_jax import datasets, distributions, games, penalties, rules
@@ -86,6 +86,7 @@ def movement(histogram: np.ndarray) -> np.ndarray:
 EXPERIMENT = Experiment(
     "reproductions/thanh_tung_2019", Settings, compute, answer, TOY_FIGURES, partial(table, CLAIM),
     x64=False, devices=None, fused=False,
+    time="about 6 minutes", quick=QUICK,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Berard et al. 2020 (arXiv:1906.04848). With ω(α) = start + α (end - start) an
 
 A rule descends ξ. Where players are attracted to the end, the angle jumps from -1 to 1 at α = 1; where they rotate
 around it, the angle is a bump that does not change its sign. The published code takes the line from end to start, so
-that its angle has the other sign, and its norm is the square. See docs/methods.md#metrics-of-samples.
+that its angle has the other sign, and its norm is the square. See docs/methods/metrics.md.
 """
 
 from typing import Any, NamedTuple

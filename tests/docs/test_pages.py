@@ -1,9 +1,13 @@
 """The README and the pages of docs/: their Python runs as it stands, and their links lead somewhere."""
 
 import re
+import runpy
+import sys
+import textwrap
 from pathlib import Path
 
 import jax
+import matplotlib.pyplot as plt
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -13,7 +17,9 @@ CONTINUED = ["docs/faq.md"]
 
 
 def blocks_of(page):
-    return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    """Also those that are indented, in a folded solution; without those that are files of the project."""
+    found = re.findall(r"^( *)```python\n(.*?)^\1```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for _, block in found if "--8<--" not in block]
 
 
 BLOCKS = [
@@ -34,6 +40,20 @@ def test_examples_run_as_they_stand(block, capsys, tmp_path, monkeypatch):
     with jax.debug_key_reuse(False):  # read like a script, an example may use a key twice on purpose
         exec(block, {})
     assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_as_a_program(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)  # without sliders each figure is drawn once
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()) or plt.close("all"))
+    with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
+        names = runpy.run_path(str(ROOT / "examples" / "lesson.py"))
+    assert len(shown) == 6
+    assert "D should change by minus" in capsys.readouterr().out
+    # The run of the notebook is that of the library: at epoch 1000 D says more of generated images than of faces.
+    real, fake = names["says"][-1]
+    assert real < fake
 
 
 @pytest.mark.slow
@@ -68,3 +88,19 @@ def test_the_readme_fits_on_a_few_screens():
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) <= 150
     assert max(len(line) for line in lines if not line.startswith("![")) <= 120
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "theory").glob("*.md")), ids=lambda page: page.stem)
+def test_functions_and_tests_that_a_page_of_theory_names_exist(page):
+    checked = page.read_text().partition("## Computed and checked")[2]
+    tests = "".join(
+        path.read_text() for folder in ("theory", "experiments") for path in (ROOT / "tests" / folder).glob("*.py")
+    )
+    named = re.findall(r"`(test_\w+)`", checked)
+    assert named
+    for name in named:
+        assert f"def {name}(" in tests, name
+    for module, function in re.findall(r"`(\w+)\.(\w+)`", checked):
+        if function != "py":
+            places = [ROOT / "slantgan_jax" / "analysis" / f"{module}.py", ROOT / "slantgan_jax" / f"{module}.py"]
+            assert any(place.exists() and f"def {function}(" in place.read_text() for place in places), function

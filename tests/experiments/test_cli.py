@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import _experiment
+import _options
 import _page
+import _results
 import jax
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ class Script(NamedTuple):
     interrupted: str = ""  # of a script that is no `Experiment`, the function `module.name` that is interrupted
 
 
-QUICK = "sweep", "train", "tutorial", "gidel_2019"
+QUICK = "train", "tutorial"
 """The scripts whose tiny runs are short; only the complete tests make the others."""
 
 SCRIPTS = {
@@ -64,6 +65,9 @@ SCRIPTS = {
         "--epochs 2000 --methods optimistic --learning-rates 0.3", "--learning-rates 0", "--learning-rates is 0.0",
     ),
     "chavdarova_2021": Script("--passes 60 --steps 60 --sizes 16", "--sizes 5", "--sizes has '5': choose from '100', "),
+    "cost_growth": Script(
+        "--runs 2 --sides 2 --scalar-sides 2", "--sides 1", "--sides is 1: give a whole number from 2 to 100",
+    ),
     "critical_penalty": Script(
         "--learning-rate 1", "--learning-rate 2", "--learning-rate is 2.0: give a finite number from 0.001 to 1",
     ),
@@ -137,8 +141,19 @@ def status_and_complaint(monkeypatch, capsys, name, *arguments):
     """The exit status of a command line, run in this process, and what it said on stderr."""
     monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
     with pytest.raises(SystemExit) as stopped:
-        _experiment.command_line(parse_of(name))
+        _options.command_line(parse_of(name))
     return stopped.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if name not in ("analyze", "playground", "sweep")])
+def test_what_takes_more_than_a_minute_has_a_quick_run_with_settings_that_exist(name):
+    experiment = importlib.import_module(name).EXPERIMENT
+    assert ("minute" in experiment.time or "hour" in experiment.time) == (experiment.quick is not None)
+    if experiment.quick:
+        smaller, plain = experiment.settings(**experiment.quick.settings), experiment.settings()
+        _options.checked(smaller)
+        assert smaller != plain
+        assert experiment.quick.time in experiment.quick.text
 
 
 def contents(folder):
@@ -213,7 +228,7 @@ def test_a_tiny_run_says_where_it_wrote_and_its_data_what_made_them(ran):
         assert data["command"].startswith(f"python {ran.name}.py {SCRIPTS[ran.name].tiny}")
         assert {"python", "jax", "numpy", "optax", "revision"} <= set(data["versions"])
         assert data["answer"] in ran.said
-        assert _experiment.load(ran.out).keys() == data.keys()
+        assert _results.load(ran.out).keys() == data.keys()
 
 
 def test_plot_only_gives_the_same_data_and_figures_or_leaves_them_if_interrupted(ran, monkeypatch, capsys):
@@ -287,7 +302,7 @@ def test_saved_data_come_back_with_the_same_bits(tmp_path):
         "nested": [[1.0, [np.nan, {"deep": [np.inf, 2]}]], (1, 2.5)],
         "float32": np.float32([0.1, np.nan, np.inf, -0.0, 1e-45]),
         "table": np.random.default_rng(0).normal(size=(3, 4, 5)) * [[[np.nan], [1], [1e300], [-np.inf]]],
-        "long": np.arange(_experiment.LISTED + 1, dtype=np.uint8),
+        "long": np.arange(_results.LISTED + 1, dtype=np.uint8),
         "flags": np.array([True, False]),
         "empty": np.zeros((0, 3)),
         "nothing": {},
@@ -295,11 +310,11 @@ def test_saved_data_come_back_with_the_same_bits(tmp_path):
         "of jax": jax.numpy.arange(3.0),
         "a / b": {"~": np.ones(2), "c/d": np.nan, 7: np.inf},
     }
-    _experiment.save(tmp_path, data)
-    loaded = _experiment.load(tmp_path)
+    _results.save(tmp_path, data)
+    loaded = _results.load(tmp_path)
     assert_same(data, loaded)
     before = contents(tmp_path)
-    _experiment.save(tmp_path, loaded)
+    _results.save(tmp_path, loaded)
     assert contents(tmp_path) == before
     assert json.loads((tmp_path / "data.json").read_text())["numbers"][1] is None  # JSON proper, without NaN
 

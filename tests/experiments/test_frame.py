@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import _experiment
+import _results
 import pytest
 from _experiment import Experiment, Figure
 
@@ -167,7 +168,7 @@ def test_what_a_killed_script_left_is_removed_by_the_next(script):
 
 
 def in_folder(out, files, stale=(), failing=None):
-    with _experiment.atomic_folder(out, stale) as folder:
+    with _results.atomic_folder(out, stale) as folder:
         for name, text in files.items():
             (folder / name).write_text(text)
         if failing:
@@ -242,8 +243,8 @@ def test_damaged_data_are_named_when_they_are_drawn_again(tmp_path, damage):
 
     out = tmp_path / "out"
     data = {"answer": "1", "number": [1.0] * 5, "mean_gap": 0.5, "settings": {"epochs": 1}}
-    with _experiment.atomic_folder(out) as folder:
-        _experiment.save(folder, data)
+    with _results.atomic_folder(out) as folder:
+        _results.save(folder, data)
     file = out / ("data.npz" if damage in ("cut", "empty") else "data.json")
     if damage == "missing":
         (out / "data.npz").unlink()
@@ -283,3 +284,31 @@ def test_figures_are_written_as_svg_too_and_go_with_the_next_results(tmp_path):
     first = (tmp_path / "out" / "line.svg").read_bytes()
     EXPERIMENT.run(Settings(), tmp_path / "out", plot_only=True, format="svg")
     assert (tmp_path / "out" / "line.svg").read_bytes() == first
+
+
+def test_work_that_lasts_gives_signs_of_life(monkeypatch, capsys):
+    monkeypatch.setattr(_experiment, "FIRST_SIGN", 0.02)
+    with _experiment.signs_of_life("line"):
+        time.sleep(0.1)
+    said = capsys.readouterr().err
+    assert said == "line: at work for 0 s\n"  # the next one would come after five seconds
+    time.sleep(0.05)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.slow
+def test_what_was_compiled_is_kept_and_gives_the_same_numbers(tmp_path):
+    """In a folder for this processor below the user's cache; the second process finds it there."""
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": str(EXPERIMENTS.parent)}
+    results, kept = [], []
+    for number in range(2):
+        out = tmp_path / f"run{number}"
+        command = [sys.executable, EXPERIMENTS / "train.py", "--epochs", "2", "--out", out]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        results.append(
+            {name: json.loads((out / "run.json").read_text())[name] for name in ("generator", "discriminator")}
+        )
+        kept.append({path.name for path in (tmp_path / "cache" / "slantgan_jax").rglob("*-cache")})
+    assert results[0] == results[1]
+    assert kept[0] == kept[1] != set()

@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 
 import pytest
-from _experiment import checked
+from _options import checked
 
 from tests.answers import assert_answers
 

@@ -4,7 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 import spectrum
-from _experiment import checked
+from _options import checked
 from spectrum import EXPERIMENT, Settings
 
 pytestmark = [

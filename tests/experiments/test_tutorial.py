@@ -99,6 +99,7 @@ def test_the_text_says_where_in_its_circle_a_run_is(mean, slope, said):
     assert said in what_happened(data).replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_other_losses_orders_and_penalties_train_too():
     plain = tutorial.trained(42, 0.01, 40, "numpy")["trajectory"]
     for options in ({"objective": "hinge"}, {"order": "alternating, G first"}, {"penalty": "R1", "strength": 1.0}):
@@ -117,6 +118,7 @@ def test_an_undecided_discriminator_has_the_losses_of_a_coin():
     assert found == pytest.approx({"generator_error": np.log(2), "discriminator_loss": 2 * np.log(2)}, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "reason"), [(1e6, "a parameter reached"), (1e308, "infinite or NaN")])
 def test_a_run_that_diverges_is_reported_and_not_drawn_as_if_fine(tmp_path, rate, reason, capsys):
     (tmp_path / "overview.png").write_text("of an earlier run")
@@ -140,9 +142,12 @@ def test_error_curve_averages_epochs_and_leaves_out_what_diverged():
 
 def test_animation_shows_the_epochs_asked_for():
     rng = np.random.default_rng(0)
-    shown = {"images": rng.uniform(size=(3, 2, 9)), "probabilities": rng.uniform(size=(3, 2))}
+    shown = {
+        "images": rng.uniform(size=(3, 2, 9)), "probabilities": rng.uniform(size=(3, 2)),
+        "of the mean face": rng.uniform(size=3), "slopes": rng.normal(size=(3, 9)),
+    }  # fmt: skip
     curves = {"generator_error": np.ones(25), "discriminator_loss": np.ones(25)}
     data = {"frames": {"epochs": [0, 2, 5], "latents": [0.1, 0.9], **shown}, "curves": curves}
-    frames = list(figures.animation_frames(data | {"faces": np.zeros((5, 4))}))
-    assert [frame.shape for frame in frames] == [(368, 560, 3)] * 3
+    frames = list(figures.animation_frames(data | {"faces": np.zeros((5, 9))}))
+    assert [frame.shape for frame in frames] == [(432, 672, 3)] * 3
     assert not np.array_equal(frames[0], frames[1])

@@ -13,6 +13,8 @@ import zarr
 from slantgan_jax import folders, sweep, sweeps
 from slantgan_jax.sweeps import _programs
 
+pytestmark = pytest.mark.slow
+
 AXES = {"seed": range(6), "rate": [0.1, 0.2, 0.3, 0.4]}
 
 

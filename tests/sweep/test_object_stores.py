@@ -10,7 +10,7 @@ from slantgan_jax import sweeps
 from slantgan_jax.sweeps import _files, _programs, _store
 from tests.sweep.test_integrity import GROWN, assert_same, flipped, make
 
-pytestmark = pytest.mark.xdist_group("object stores")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("object stores")]
 
 
 @pytest.fixture(scope="module")

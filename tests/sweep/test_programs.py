@@ -146,6 +146,7 @@ def test_whatever_a_run_reads_is_read_anew_when_it_has_changed(name, monkeypatch
         assert sweep(READERS[name], axes).x.item() == factor
 
 
+@pytest.mark.slow
 def test_a_program_that_is_the_same_is_not_compiled_again():
     def make(optimizer):
         def run(key):
@@ -172,6 +173,7 @@ def test_programs_that_use_other_axes_are_others(tmp_path):
     assert chosen.x.sel(which="b").values.tolist() == [[10.0, 20.0, 30.0]] * 2
 
 
+@pytest.mark.slow
 def test_threads_count_where_matrices_are_multiplied(tmp_path, monkeypatch):
     def run(key):
         x = jax.random.normal(key, (4, 4))

@@ -113,6 +113,7 @@ def test_a_seed_is_the_key_of_that_number():
     assert [float(jax.random.uniform(jax.random.key(seed))) for seed in seeds] == found.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", [1, 7, 30, 1000])
 def test_any_tile_gives_the_same_bits(tmp_path, expected, tile):
     axes = AXES | {"seed": range(4)} if tile == 1 else AXES
@@ -127,6 +128,7 @@ def test_a_cell_has_the_same_bits_in_another_sweep(expected, seeds, rates):
     assert_same_bits(found, expected.sel(seed=list(seeds), learning_rate=rates))
 
 
+@pytest.mark.slow
 def test_more_lanes_than_one_batch_give_the_same_bits(expected):
     width = _programs.LANES["cpu"] * jax.local_device_count()
     many = swept(axes={"seed": range(width + 5), "learning_rate": [0.1]})
@@ -225,6 +227,7 @@ PARTS = {
 """For each array, which of its files is damaged, and what is then said."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("array", PARTS)
 def test_what_is_damaged_is_noticed_and_made_again(store, expected, damage, array, evaluations):
@@ -264,6 +267,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_store_of_another_sweep_is_refused_and_left_as_it_was(store, name):
     if name == "damaged":
@@ -291,6 +295,7 @@ def test_another_version_is_named(store, monkeypatch):
         swept(store)
 
 
+@pytest.mark.slow
 def test_something_else_at_the_path_is_refused_and_kept(tmp_path):
     (tmp_path / "file").write_text("precious")
     (tmp_path / "folder").mkdir()
@@ -519,6 +524,7 @@ def test_whole_numbers_are_signed_and_results_may_be_empty_or_counted(tmp_path):
     assert dict(sweeps.load(tmp_path / "s").none.sizes) == {"n": 3, "k": 0}
 
 
+@pytest.mark.slow
 def test_the_default_chunk_is_bounded_by_what_a_run_records(monkeypatch):
     """Runs of 4 MB each: chunks of 128 MiB at most, and as few runs at a time as 64 MiB hold."""
 

@@ -87,6 +87,7 @@ def test_the_error_of_a_quadrature_is_estimated(x64, scale):
     assert max(games.quadrature_error(plain, plain.init(jax.random.key(0)))) < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", slow_unless([(4,), (3, 5), (5, 3), (1, 4), (4, 1), (2, 3, 2)], (3, 5)))
 def test_the_spectral_norm_is_the_largest_singular_value(x64, shape):
     weights = jnp.asarray(np.random.default_rng(0).normal(size=shape))
@@ -162,6 +163,7 @@ def test_latents_do_not_depend_on_the_default_of_splitting():
         assert run(jax.random.key(5)) == expected
 
 
+@pytest.mark.slow
 def test_spectra_refuse_single_precision():
     game, place = slanted_land(), equilibria.equilibrium(tuple(jnp.ones(4)), tuple(jnp.full((1, 4), 0.4).T))
     rule = rules.simultaneous(optax.sgd(0.1))

@@ -7,6 +7,8 @@ import pytest
 
 from slantgan_jax import Discriminator, Generator, Players, games, losses, slanted_land
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 REAL, FAKE = slanted_land().losses.discriminator
 (GENERATOR,) = slanted_land().losses.generator
 

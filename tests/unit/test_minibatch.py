@@ -11,6 +11,8 @@ import pytest
 from slantgan_jax import Players, distributions, fields, games, losses, mlp, penalties, rules, slanted_land, train
 from tests.tables import slow_unless
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 BATCH, LATENT, HIDDEN, POINT = 5, 3, 4, 2
 DATA = np.random.default_rng(1).normal(size=(12, POINT))
 G, D = mlp(LATENT, HIDDEN, POINT, activation=jnp.tanh), mlp(POINT, HIDDEN, 1, activation=jnp.tanh)

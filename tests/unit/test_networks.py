@@ -8,6 +8,8 @@ from scipy import stats
 from slantgan_jax import Discriminator, Generator, faces, generate, logit, mlp, networks
 from tests.tables import slow_unless
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 @pytest.mark.parametrize("side", slow_unless([2, 3, 6], 3))
 def test_scalar_and_array_leaves_are_the_same_networks(side):
