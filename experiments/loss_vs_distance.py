@@ -157,7 +157,7 @@ EXPERIMENT = Experiment(
     x64=False,
     devices=None,
     time="about 3 minutes",
-    quick=Quick({"seeds": 24, "transported": 96}, "20 seconds"),
+    quick=Quick({"seeds": 24, "transported": 96}, "40 seconds"),
 )
 
 if __name__ == "__main__":

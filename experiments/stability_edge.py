@@ -119,7 +119,7 @@ EXPERIMENT = Experiment(
             "random": 0,
             "strengths": (0.0,),
         },
-        "20 seconds",
+        "40 seconds",
     ),
 )
 

@@ -37,6 +37,10 @@ def size(data: dict[str, Any]) -> tuple[float, float]:
     return 2.5 + 0.62 * len(columns_of(data)), 2.2 + 0.34 * len(data["settings"]["methods"])
 
 
+def size_of_summary(data: dict[str, Any]) -> tuple[float, float]:
+    return 9, 2.6 + 0.26 * len(data["settings"]["methods"])
+
+
 def draw(panel: Panel, data: dict[str, Any]) -> None:
     """In each cell the median of the steps and the best rate, or in a word what most runs do."""
     ax = panel.subplots()

@@ -19,13 +19,15 @@ COLUMNS = 6
 
 def size(data: dict[str, Any]) -> tuple[float, float]:
     """The inches of a sheet with a portrait of each method."""
-    return 16, 0.9 + 3.07 * math.ceil(len(data["methods"]) / COLUMNS)
+    count = len(data["methods"])
+    return max(8, 2.7 * min(count, COLUMNS)), 0.9 + 3.07 * math.ceil(count / COLUMNS)
 
 
 def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
     """A portrait of each method in the plane of its players: streamlines, and runs with their ends thick."""
     rows, axis, arrays = data["methods"], np.asarray(data["axis"]), data["portraits"]
-    axes = grid(figure, len(rows), COLUMNS, sharex=True, sharey=True)
+    columns = min(len(rows), COLUMNS)
+    axes = grid(figure, len(rows), columns, sharex=True, sharey=True)
     limits = axis[0], axis[-1]
     for i, (ax, (name, row)) in enumerate(zip(axes, rows.items(), strict=True)):
         arrows, paths, ends = (np.asarray(arrays[part][i]) for part in ("arrows", "paths", "ends"))
@@ -39,15 +41,15 @@ def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
         ax.plot(0, 0, "+", color="black", markersize=7, zorder=4)
         ax.set(xlim=limits, ylim=limits, aspect="equal", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
         ax.set_title(f"{sign} {name}\n{outcome(row)}", fontsize=9, color=color)
-        if i % COLUMNS == 0:
+        if i % columns == 0:
             ax.set_ylabel("ψ, discriminator", fontsize=8)
-        if i + COLUMNS >= len(rows):
+        if i + columns >= len(rows):
             ax.set_xlabel("θ, generator", fontsize=8)
             ax.tick_params(labelbottom=True)
     figure.suptitle(data["answer"].partition("\n")[0], fontsize=13)
     figure.supxlabel(
         f"+: the equilibrium. Dots and thin lines: starts and the first {data['drawn steps']['paths']} steps. "
-        f"Thick: the last {data['drawn steps']['ends']}. Gray: against the field. "
+        f"Thick: the last {data['drawn steps']['ends']}. Gray: against the field.\n"
         "✓✓, blue: converges linearly. ✓, orange: sublinearly. ×, black: does not converge.",
         fontsize=10,
     )

@@ -20,8 +20,13 @@ def grid(panel: Panel, count: int, columns: int, **options: Any) -> np.ndarray:
 
 
 def gif(frames: Sequence[np.ndarray], milliseconds: Sequence[int]) -> bytes:
-    """Frames `[height, width, 3]` of bytes as a GIF that shows each for so long, again and again."""
-    palette = Image.fromarray(np.vstack([frames[0], frames[len(frames) // 2], frames[-1]])).quantize(224)
+    """Frames `[height, width, 3]` of bytes as a GIF that shows each for so long, again and again.
+
+    The palette has 160 colors of the first, middle and last frame, and 86 grays, so that grays stay gray.
+    """
+    colors = Image.fromarray(np.vstack([frames[0], frames[len(frames) // 2], frames[-1]])).quantize(160).getpalette()
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(colors or [])[: 3 * 160], *np.repeat(np.arange(0, 256, 3), 3).tolist()])
     first, *rest = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     file = io.BytesIO()
     first.save(file, "GIF", save_all=True, append_images=rest, loop=0, duration=list(milliseconds))

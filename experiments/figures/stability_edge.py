@@ -36,7 +36,7 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
     ax.set(xscale="log", ylim=(len(rows) - 0.4, -0.6), xlabel="largest stable learning rate")
     ax.set_yticks(range(len(rows)), [row["method"] for row in rows])
     ax.grid(axis="x", color="#e5e7eb", linewidth=0.8)
-    ax.legend(fontsize=9, loc="lower left")
+    ax.legend(fontsize=9, loc="best")
     head, _, rest = data["answer"].partition("\n")
     ax.set_title(f"{head.replace(': ', ':' + chr(10), 1)}", fontsize=10)
     caption = (

@@ -240,7 +240,7 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
         ax.set(xlim=(0, loss.size), xlabel="epoch", ylabel="loss (nats)")
     cursor = ax.axvline(0, color=QUIET, linewidth=0.8)
     ax.legend(loc="center right", fontsize=9)
-    taste, largest = right.subplots(), float(np.max(np.abs(frames["slopes"])))
+    taste, largest = right.subplots(), 1.6 * float(np.max(np.abs(frames["slopes"])))  # light enough for numbers
     slopes = taste.imshow(np.zeros((side, side)), cmap="RdBu", vmin=-largest, vmax=largest)
     taste.set(xticks=[], yticks=[])
     taste.set_title("what D likes dark (blue)", fontsize=9)
