@@ -286,7 +286,7 @@ EXPERIMENT = Experiment(
     report=report,
     x64=False,
     devices=0,
-    time="about 25 minutes",
+    time="about 45 minutes",
     quick=Quick({"sizes": ("2x64",), "batches": (128,), "repeats": 1, "seconds": 2}, "20 seconds"),
 )
 

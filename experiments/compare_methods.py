@@ -174,7 +174,10 @@ def answer(data: Data) -> str:
 
 EXPERIMENT = Experiment(
     "compare_methods", Settings, compute, answer,
-    {"compare_methods.png": Figure(figures.draw, size=figures.size), "summary.png": Figure(figures.summary, size=figures.size_of_summary)},
+    {
+        "compare_methods.png": Figure(figures.draw, size=figures.size),
+        "summary.png": Figure(figures.summary, size=figures.size_of_summary),
+    },
     exports={"ranking.txt": ranking_txt},
     x64=False, devices=None,
     time="about 40 minutes",

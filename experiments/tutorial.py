@@ -22,6 +22,7 @@ from article_stream import article_players, article_stream, replayed
 from slantgan_jax import Players, faces, games, generate, logit, losses, slanted_land, train
 from slantgan_jax.analysis import distances
 from slantgan_jax.networks import from_vector, to_vector
+from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Move
 from slantgan_jax.training import DIVERGENCE_BOUND, StepInfo
 
@@ -168,7 +169,7 @@ def frames(trajectory: np.ndarray) -> Data:
     shown = {
         "images": images,
         "probabilities": jax.vmap(says, (None, 1), 1)(discriminator, images),
-        "of the mean face": says(discriminator, np.tile(faces.FACES.mean(0), (len(chosen), 1))),
+        "of the mean face": says(discriminator, as_float(np.tile(faces.FACES.mean(0), (len(chosen), 1)))),
         "slopes": discriminator.weights,
     }
     return {"epochs": chosen, "latents": FRAME_LATENTS} | jax.tree.map(np.asarray, shown)
@@ -188,7 +189,7 @@ def verdicts(trajectory: np.ndarray) -> Data:
 
     def means(generator: Any, discriminator: Any) -> tuple[jax.Array, jax.Array]:
         fakes = jax.vmap(generate, (None, 0))(generator, jnp.linspace(0, 1, 21))
-        return judged(discriminator, faces.FACES).mean(), judged(discriminator, fakes).mean()
+        return judged(discriminator, as_float(faces.FACES)).mean(), judged(discriminator, fakes).mean()
 
     real, fake = jax.jit(jax.vmap(means))(generator, discriminator)
     return {"real": np.asarray(real), "fake": np.asarray(fake)}

@@ -62,7 +62,7 @@ def rows(tmp_path_factory):
     line = [sys.executable, SCRIPT, "--learning-rate", str(RATE), "--steps", str(STEPS), "--out", out]
     done = subprocess.run(line, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert all("at work for" in line for line in done.stderr.splitlines())
     return json.loads((out / "data.json").read_text())["methods"]
 
 
