@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
 from slantgan_jax.analysis import spectra
 from slantgan_jax.analysis.spectra import Over
@@ -135,6 +134,8 @@ def _eigenpairs(
 
     Of a pair at the end of `count` ARPACK keeps either one. One more eigenvalue makes the pair whole.
     """
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs  # a tenth of the time of all imports
+
     start = np.random.default_rng(0).normal(size=size)  # any will do; this one is the same for every call
     if not np.isfinite(product(start)).all():  # neither LAPACK nor ARPACK has a defined answer then
         return np.zeros(0), np.zeros((size, 0))
