@@ -100,15 +100,15 @@ def solve(generator: Generator, images: Image, order: int, rounds: int | None = 
         raise ValueError(f"order is {shown(order)}: give 1 or 2")
     generator = quadrature.as_arrays(generator)
     images = quadrature.images_as_array(generator, images)
+    if rounds is None:  # down to 6e-12 of the greatest cost in float64, 1e-5 in float32
+        rounds = 17 if images.dtype == jnp.float64 else 7
+    check_count("rounds", rounds)
     frozen = lax.stop_gradient((generator, images))
     points = [jnp.linspace(0, 1, MIN_CELLS + 1, dtype=images.dtype)]
     if order == 1:
         points.append(quadrature.kink_edges(quadrature.nearest_latents(*frozen)))
     edges = quadrature.panel_edges(frozen[0], *points)
     first = _cells(*frozen, order, edges[:-1], jnp.diff(edges))
-    if rounds is None:  # down to 6e-12 of the greatest cost in float64, 1e-5 in float32
-        rounds = 17 if images.dtype == jnp.float64 else 7
-    check_count("rounds", rounds)
     chosen = 2 * len(images)
     cells = jax.tree.map(lambda a: jnp.pad(a, [(0, rounds * chosen * SPLIT)] + [(0, 0)] * (a.ndim - 1)), first)
     greatest = jnp.max(first.means)

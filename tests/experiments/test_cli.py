@@ -37,7 +37,7 @@ class Script(NamedTuple):
     interrupted: str = ""  # of a script that is no `Experiment`, the function `module.name` that is interrupted
 
 
-QUICK = "train", "tutorial"
+QUICK = ("train",)
 """The scripts whose tiny runs are short; only the complete tests make the others."""
 
 SCRIPTS = {
@@ -145,6 +145,7 @@ def status_and_complaint(monkeypatch, capsys, name, *arguments):
     return stopped.value.code, capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SCRIPTS if name not in ("analyze", "playground", "sweep")])
 def test_what_takes_more_than_a_minute_has_a_quick_run_with_settings_that_exist(name):
     experiment = importlib.import_module(name).EXPERIMENT

@@ -288,6 +288,7 @@ def test_the_gaps_are_quadratic_near_the_equilibria(x64):
     np.testing.assert_allclose(divergence[:10] / divergence[10:], 4, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_no_player_alone_gets_more_than_its_gap(x64):
     """Both gaps from their definition: SciPy for D; for G thousands of random generators and the corners."""
     rng = np.random.default_rng(6)

@@ -15,7 +15,6 @@ from jax.flatten_util import ravel_pytree
 
 from slantgan_jax import Players, distributions, fields, games, losses, mlp, penalties, rules, train
 from tests.oracles.gan_cases import BATCH, CASES, LATENT, RECORD_EVERY, STEPS, data, draws, sizes, start
-from tests.tables import slow_unless
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -142,10 +141,11 @@ def run(case):
     return np.asarray(jax.jit(trained)(start(case)))
 
 
-QUICK = "packing, batch norm, Adam", "fresh, D twice"
+QUICK, SLOW = "packing, batch norm, Adam", "fresh, D twice"
+MARKS = {QUICK: (), SLOW: pytest.mark.slow}
 
 
-@pytest.mark.parametrize("name", slow_unless(CASES, *QUICK, mark=pytest.mark.long))
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, pytest.mark.long)) for name in CASES])
 def test_a_run_of_the_library_is_that_of_a_pytorch_program(x64, name):
     found = run(CASES[name])
     np.testing.assert_allclose(found, RECORDED[name], rtol=ROUNDING, atol=ROUNDING)

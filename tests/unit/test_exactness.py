@@ -111,6 +111,7 @@ def test_every_layer_of_a_perceptron_is_normalized(x64):
     np.testing.assert_allclose(normalized(layers, image), network.apply(by_hand, image)[0], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_clipped_players_never_leave_the_box():
     """A million steps in float32, of all sizes, from anywhere inside."""
     random = np.random.default_rng(0)
@@ -200,6 +201,7 @@ def test_zero_modes_are_found_without_tangents(x64):
     assert stabilizing == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [1.0, 10.0, 100.0, 1000.0])
 def test_cgd_solves_its_system_to_rounding(rate):
     """x·A y with random rotations and singular values from 0.1 to 1, in float32, against a solution in float64."""

@@ -153,6 +153,7 @@ def by_hand(seed):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", slow_unless(ADJUSTMENTS, "sga aligned", "cgd", "sos", "rk4", "nested", "rk4 frozen", "opponent penalty")
 )

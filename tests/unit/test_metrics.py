@@ -101,6 +101,7 @@ def test_a_mode_that_is_missing_and_a_mode_that_has_all():
     assert np.isposinf(weighted.all.reverse_kl)  # a point where the data has none
 
 
+@pytest.mark.slow
 def test_without_high_quality_points_the_divergence_is_nan():
     """0 would call it perfect, and the code of PacGAN gives NaN, too."""
     found = metrics.mode_coverage(np.tile([0.3, 0.2], (50, 1)), RING)

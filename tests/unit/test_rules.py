@@ -325,6 +325,7 @@ def test_fresh_moves_see_samples_that_no_other_move_sees():
     chex.assert_trees_all_close(found, expected, rtol=1e-6, atol=0)  # float32 rounding
 
 
+@pytest.mark.slow
 def test_fresh_moves_need_a_longer_sequence():
     game = slanted_land(latent=distributions.sequence(np.zeros(9)))
     for rule, steps in ((FRESH, 4), (rules.unrolled(OPTIMIZERS, 1, fresh=True), 4), (ALTERNATING, 9)):
