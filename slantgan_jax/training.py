@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from slantgan_jax.checks import check_count, check_function, check_key, check_kind, check_players, is_numeric, shown
@@ -187,7 +188,8 @@ def _check_lengths(game: Game, rule: Rule, steps: int, state: State | None) -> N
         if draw is None or draw.length == math.inf:
             continue
         with jax.ensure_compile_time_eval():  # of the last steps each reads the most of its stream
-            number = int(jnp.max(rule.turn(jnp.arange(max(int(made), last - LAST_STEPS), last + 1))[1]))
+            # In NumPy, since JAX would compile four small programs for it at every sweep.
+            number = int(np.max(rule.turn(np.arange(max(int(made), last - LAST_STEPS), last + 1))[1]))
         needed = 1 + max(number * stride + offset for stride, offset in rule.reads)
         if draw.length < needed:
             raise ValueError(
