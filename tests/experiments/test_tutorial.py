@@ -99,7 +99,7 @@ def test_the_text_says_where_in_its_circle_a_run_is(mean, slope, said):
     assert said in what_happened(data).replace("\n", " ")
 
 
-@pytest.mark.slow
+@pytest.mark.brief
 def test_other_losses_orders_and_penalties_train_too():
     plain = tutorial.trained(42, 0.01, 40, "numpy")["trajectory"]
     for options in ({"objective": "hinge"}, {"order": "alternating, G first"}, {"penalty": "R1", "strength": 1.0}):
@@ -118,7 +118,7 @@ def test_an_undecided_discriminator_has_the_losses_of_a_coin():
     assert found == pytest.approx({"generator_error": np.log(2), "discriminator_loss": 2 * np.log(2)}, rel=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.brief
 @pytest.mark.parametrize(("rate", "reason"), [(1e6, "a parameter reached"), (1e308, "infinite or NaN")])
 def test_a_run_that_diverges_is_reported_and_not_drawn_as_if_fine(tmp_path, rate, reason, capsys):
     (tmp_path / "overview.png").write_text("of an earlier run")

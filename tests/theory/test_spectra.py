@@ -197,7 +197,7 @@ def test_a_spectrum_in_words_and_epochs(x64):
     np.testing.assert_allclose(many.period[jnp.array([0, 1, 3])], [2 * np.pi, 2 * np.pi, np.inf], rtol=1e-15)
 
 
-@pytest.mark.slow
+@pytest.mark.brief
 @pytest.mark.parametrize(
     "losses",
     [
@@ -327,7 +327,7 @@ def test_an_epoch_in_turn_is_the_product_of_steps_on_one_face_each(x64):
     np.testing.assert_allclose(end, stepped, atol=1e-14)
 
 
-@pytest.mark.slow
+@pytest.mark.brief
 def test_quadrature_converges_geometrically_in_its_nodes(x64):
     """Gauss-Legendre on [-1, 1] is off by ρ⁻²ⁿ for a function analytic in the ellipse with foci ±1, ρ the sum of its
     semi-axes. The nearest singularity of σ(w z + b) is at w z + b = iπ; that of the losses is near to it for small u.

@@ -141,8 +141,8 @@ def run(case):
     return np.asarray(jax.jit(trained)(start(case)))
 
 
-QUICK, SLOW = "packing, batch norm, Adam", "fresh, D twice"
-MARKS = {QUICK: (), SLOW: pytest.mark.slow}
+QUICK, BRIEF = "packing, batch norm, Adam", "fresh, D twice"
+MARKS = {QUICK: (), BRIEF: pytest.mark.brief}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, pytest.mark.long)) for name in CASES])
