@@ -103,7 +103,7 @@ def ratios(revision: str, turns: int = TURNS) -> dict[str, tuple[float, float, f
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         other = Path(folder) / "other"
         git = ["git", "-C", str(ROOT), "worktree"]
-        made = subprocess.run([*git, "add", "--detach", str(other), revision], capture_output=True, text=True)
+        made = subprocess.run([*git, "add", "--detach", "--", str(other), revision], capture_output=True, text=True)
         if made.returncode:
             raise ValueError(
                 f"--against is {revision!r}, which git does not know here: name a revision of this project"

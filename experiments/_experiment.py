@@ -105,16 +105,14 @@ class Experiment:
 
     def parse(self, arguments: list[str] | None = None) -> Data:
         """Runs the experiment on `arguments`, by default those of this process; returns the data."""
-
         given = sys.argv[1:] if arguments is None else arguments
-        smaller = self.quick is not None and "--quick" in given
         described = (self.settings.__doc__ or "").partition("\n")[0]
         described += f" It takes {self.time} on two cores." if self.time else ""
 
         @dataclass(frozen=True)
         class Options:
             settings: tyro.conf.OmitArgPrefixes[self.settings] = (  # type: ignore[name-defined]
-                self.settings(**self.quick.settings) if smaller and self.quick else dataclasses.MISSING
+                self.settings(**self.quick.settings) if self.quick and "--quick" in given else dataclasses.MISSING
             )
             """What is computed."""
             out: Path = Path("results") / self.name

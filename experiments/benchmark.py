@@ -8,9 +8,7 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +25,7 @@ from _experiment import Experiment, Figure, progress
 from _methods import METHODS, OBJECTIVES, ORDERS, Method
 from _options import check_whole
 from _results import Data
+from _timing import printed_by, seconds
 from figures import benchmark as figures
 from peers import handwritten_gan
 
@@ -111,7 +110,7 @@ def compute(settings: Settings, out: Path) -> Data:
         return medians(times) | {
             "methods_ns_per_gan_and_step": {name: float(np.median(values)) for name, values in costs.items()},
             "cold_sweep_of_20000_seconds": cold,
-            "peak_memory_mib": peak_memory(store, settings.largest),
+            "peak_memory_mib": memory(store, settings.largest),
             "machine": {"processor": processor(), "devices": jax.device_count(), "system": platform.platform()},
             "missing": [row for row in rows if isinstance(row, str)],
         }
@@ -209,30 +208,20 @@ def medians(column: dict[str, np.ndarray]) -> Data:
     }
 
 
-def peak_memory(store: Path, largest: int) -> dict[str, float]:
-    """The peak resident memory, MiB, of a process that does nothing but a sweep; one process for each size."""
+def memory(store: Path, largest: int) -> dict[str, float]:
+    """The peak memory, MiB, of a process that does nothing but a sweep; one process for each size."""
     program = (
-        "import sys, resource, pathlib; sys.path.insert(0, sys.argv[1])\n"
         "from slantgan_jax.cpu import use_every_core; use_every_core()\n"
-        "import benchmark as b; b.swept(pathlib.Path(sys.argv[2]), b.tutorial_run, int(sys.argv[3]))\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "import pathlib, _timing, benchmark as b; b.swept(pathlib.Path({!r}), b.tutorial_run, {})\n"
+        "print(_timing.peak_memory())"
     )
-    python = [sys.executable, "-c", program, str(Path(__file__).parent), str(store)]
-    return {
-        str(size): float(subprocess.run([*python, str(size)], check=True, capture_output=True, text=True).stdout)
-        for size in progress(sorted({largest // 4, largest}), "memory")
-    }
+    sizes = progress(sorted({largest // 4, largest}), "memory")
+    return {str(size): float(printed_by(program.format(str(store), size), f"a sweep of {size} runs")) for size in sizes}
 
 
 def processor() -> str:
     found = re.search(r"model name\s*: (.*\S)", handwritten_gan.processor_flags())
     return found[1] if found else platform.processor()
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def report(data: Data) -> None:

@@ -9,9 +9,6 @@ eight modes, the non-saturating loss, D and then G on one minibatch, Adam. See d
 import importlib.util
 import itertools
 import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +22,8 @@ import optax
 from _experiment import Experiment, Quick
 from _options import check_known, check_whole
 from _results import Data
+from _timing import printed_by
+from _timing import seconds as seconds_of
 from _toys import Toy, perceptron
 from tqdm import trange
 
@@ -76,10 +75,7 @@ def compute(settings: Settings, out: Path) -> Data:
 def measured(row: str, size: str, batch: int, settings: Settings) -> dict[str, float]:
     """Microseconds a GAN and step of a row, and the seconds until its first result, from a process of its own."""
     program = f"import benchmark_toys as b; b.worker({row!r}, {size!r}, {batch}, {settings.seeds}, {settings.seconds})"
-    run = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True)
-    if run.returncode:
-        raise RuntimeError(f"the row {row!r} ended with: {run.stderr.strip().splitlines()[-1]}")
-    first, each = map(float, run.stdout.split()[-2:])
+    first, each = map(float, printed_by(program, f"the row {row!r}").split()[-2:])
     return {"first result, s": first, "µs": each}
 
 
@@ -98,15 +94,11 @@ def worker(row: str, size: str, batch: int, seeds: int, seconds: float) -> None:
         "PyTorch by hand": in_torch,
     }[row]
     run = play(SIZES[size], batch, seeds)
-    start = time.perf_counter()
-    run(4)
-    first = time.perf_counter() - start
+    first = seconds_of(lambda: run(4))
 
     def timed(steps: int) -> float:
         run(steps)
-        start = time.perf_counter()
-        run(steps)
-        return time.perf_counter() - start
+        return seconds_of(lambda: run(steps))
 
     steps, short = 16, timed(16)
     while (more := timed(3 * steps) - short) < seconds / 2:
@@ -287,7 +279,7 @@ EXPERIMENT = Experiment(
     x64=False,
     devices=0,
     time="about 45 minutes",
-    quick=Quick({"sizes": ("2x64",), "batches": (128,), "repeats": 1, "seconds": 2}, "20 seconds"),
+    quick=Quick({"sizes": ("2x64",), "batches": (128,), "repeats": 1, "seconds": 2}, "2 minutes"),
 )
 
 if __name__ == "__main__":

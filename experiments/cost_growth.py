@@ -4,10 +4,6 @@ Each measurement is a process of its own, so that its peak memory is known. See 
 """
 
 import json
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +16,7 @@ import optax
 from _experiment import Experiment, Figure, Quick, progress
 from _options import check_whole
 from _results import Data
+from _timing import peak_memory, printed_by, seconds
 from figures import cost_growth as figures
 
 from slantgan_jax import faces, generate, rules, runs, slanted_land, sweep, sweeps, train
@@ -54,13 +51,8 @@ def compute(settings: Settings, out: Path) -> Data:
     cases += [("scalars", side) for side in settings.scalar_sides]
     found: Data = {"runs": {}, "array": {}, "scalars": {}}
     for kind, size in progress(cases, "processes"):
-        program = f"import cost_growth as c; c.worker({kind!r}, {size})"
-        done = subprocess.run(
-            [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise RuntimeError(f"{kind} {size} ended with: {done.stderr.strip().splitlines()[-1]}")
-        found[kind][str(size)] = json.loads(done.stdout.splitlines()[-1])
+        said = printed_by(f"import cost_growth as c; c.worker({kind!r}, {size})", f"{kind} {size}")
+        found[kind][str(size)] = json.loads(said.splitlines()[-1])
     return found
 
 
@@ -103,18 +95,6 @@ def of_pixels(side: int, as_scalars: bool) -> dict[str, float]:
     again = min(seconds(lambda: jax.block_until_ready(many(keys))) for _ in range(3))
     steps = PIXEL_RUNS * PIXEL_STEPS
     return {"first, s": first, "ns a step": again / steps * 1e9, "ns a step and pixel": again / steps / side**2 * 1e9}
-
-
-def peak_memory() -> float:
-    import resource  # not on every system
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def report(data: Data) -> None:

@@ -111,7 +111,7 @@ def trained(
         return jax.tree.map(np.asarray, run | {"latents": shown})
 
 
-@partial(jax.jit, static_argnums=(5, 6, 7))
+@partial(jax.jit, static_argnames=("objective", "order", "penalty"))
 def replay(
     start: Players,
     latents: jax.Array,

@@ -17,7 +17,7 @@ FLOOR = 3e-6
 
 def draw(panel: Panel, data: dict[str, Any]) -> None:
     axes = panel.subplot_mosaic([["mean", "slopes"], ["turns", "turns"], ["bias", "gap"]])
-    amplitude(axes["mean"], data, "mean gap", "mean image", "‖mean image - mean face‖", "The mean image")
+    distance(axes["mean"], data)
     amplitude(axes["slopes"], data, "slopes", "u", "‖u‖, the slopes of D", "The discriminator's slopes")
     first_turns(axes["turns"], data)
     bias(axes["bias"], data)
@@ -32,7 +32,11 @@ def turns_alone(panel: Panel, data: dict[str, Any]) -> None:
 
 def distance_alone(panel: Panel, data: dict[str, Any]) -> None:
     """How the mean image comes near in a million epochs, in one panel."""
-    amplitude(panel.subplots(), data, "mean gap", "mean image", "‖mean image - mean face‖", "The mean image")
+    distance(panel.subplots(), data)
+
+
+def distance(ax: Axes, data: dict[str, Any]) -> None:
+    amplitude(ax, data, "mean gap", "mean image", "‖mean image - mean face‖", "The mean image")
 
 
 def amplitude(ax: Axes, data: dict[str, Any], name: str, noise: str, label: str, title: str) -> None:

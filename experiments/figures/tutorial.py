@@ -11,7 +11,7 @@ from figures.panels import gif
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from slantgan_jax import Discriminator, Generator, plots
+from slantgan_jax import Discriminator, Generator, generate, logit, plots
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUIET, Panel
 
 CURVES = {"generator_error": GENERATOR, "discriminator_error": QUIET, "discriminator_loss": DISCRIMINATOR}
@@ -28,11 +28,11 @@ UNDECIDED = 0.02
 LARGEST_ERROR = 1e30
 """Larger errors, of a run that diverges, are not drawn."""
 
-STALE = ("discriminator_error.png", "generated.png", "network.png", "overview.png", "verdicts.png")
-"""The figures that not every run has."""
-
 OF_TRAINED = ("generated.png", "network.png", "overview.png", "verdicts.png")
 """The figures that there are not if the run diverged."""
+
+STALE = ("discriminator_error.png", *OF_TRAINED)
+"""The figures that not every run has."""
 
 
 def of(data: Data) -> Mapping[str, Figure]:
@@ -90,8 +90,7 @@ def painter(figure: Panel, data: Data) -> None:
     """Section 7: the generator made by hand, at z = 0.7."""
     left, right = figure.subfigures(1, 2, width_ratios=(2.6, 1), squeeze=False)[0]
     plots.network(left, PAINTER, latent=PAINTED_LATENT)
-    image = 1 / (1 + np.exp(-(np.multiply(PAINTER.weights, PAINTED_LATENT) + PAINTER.biases)))
-    plots.faces(right, image[None], 1, [f"z = {PAINTED_LATENT}"])
+    plots.faces(right, np.stack(generate(PAINTER, PAINTED_LATENT))[None], 1, [f"z = {PAINTED_LATENT}"])
     figure.suptitle("Large scores on the diagonal make a face of any z from 0 to 1", fontsize=11)
 
 
@@ -121,8 +120,7 @@ def _flow_frame(latent: float, known: int) -> np.ndarray:
     """A frame in which so many columns are known, as `[height, width, 3]` bytes; the fifth are the errors."""
     figure = plots.new_figure(8.4, 4.6, dpi=80)
     plots.network(figure, PAINTER, DETECTOR, latent=latent, known=min(known, 4))
-    image = 1 / (1 + np.exp(-(np.multiply(PAINTER.weights, latent) + PAINTER.biases)))
-    probability = 1 / (1 + np.exp(-(np.dot(DETECTOR.weights, image) + DETECTOR.bias)))
+    probability = 1 / (1 + np.exp(-float(logit(DETECTOR, generate(PAINTER, latent)))))
     ax = figure.axes[0]
     ax.set_ylim(-1.9, 3.9)
     texts = ("draw z", "G paints four pixels", "D sees the image", "D says how likely it is a face", "both learn")

@@ -6,7 +6,7 @@ added to them. docs/claims.md has the verdicts.
 """
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -131,10 +131,24 @@ def _run(way: Way, steps: int, key: jax.Array) -> dict[str, jax.Array]:
     return way.toy.run(key, way.game, way.rule, steps, RECORDS)
 
 
-TOY_FIGURES = {"samples.png": Figure(figures.samples, size=figures.size)}
+def toy_experiment(
+    name: str,
+    settings: type[ToySettings],
+    compute: Callable[[Any, Path], Data],
+    answer: Callable[[Data], str],
+    claim: str,
+    time: str,
+    further: Mapping[str, Figure] | None = None,
+) -> Experiment:
+    """A reproduction on toy data: its claim and table are printed, samples are drawn, and `further` figures."""
+    drawings = {"samples.png": Figure(figures.samples, size=figures.size)} | dict(further or {})
+    return Experiment(
+        f"reproductions/{name}", settings, compute, answer, drawings, partial(table, claim),
+        x64=False, devices=None, fused=False, time=time, quick=QUICK,
+    )  # fmt: skip
+
 
 __all__ = [
-    "TOY_FIGURES",
     "Data",
     "Experiment",
     "Figure",
@@ -147,5 +161,5 @@ __all__ = [
     "played",
     "players_of",
     "surfaces",
-    "table",
+    "toy_experiment",
 ]

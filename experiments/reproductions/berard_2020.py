@@ -21,20 +21,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 import optax
-from _claims import (
-    QUICK,
-    TOY_FIGURES,
-    Data,
-    Experiment,
-    Figure,
-    Seeds,
-    Steps,
-    ToySettings,
-    Way,
-    played,
-    players_of,
-    table,
-)
+from _claims import Data, Figure, Seeds, Steps, ToySettings, Way, played, players_of, toy_experiment
 from _options import check_known
 from _toys import Toy, perceptron
 from figures import reproductions as figures
@@ -149,12 +136,15 @@ def answer(data: Data) -> str:
     return "\n".join(lines)
 
 
-EXPERIMENT = Experiment(
-    "reproductions/berard_2020", Settings, compute, answer,
-    TOY_FIGURES | {"landscape.png": Figure(figures.landscape, size=figures.size)},
-    partial(table, CLAIM), x64=False, devices=None, fused=False,
-    time="about 2 minutes", quick=QUICK,
-)  # fmt: skip
+EXPERIMENT = toy_experiment(
+    "berard_2020",
+    Settings,
+    compute,
+    answer,
+    CLAIM,
+    "about 2 minutes",
+    {"landscape.png": Figure(figures.landscape, size=figures.size)},
+)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

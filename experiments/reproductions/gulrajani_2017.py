@@ -18,20 +18,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 import optax
-from _claims import (
-    QUICK,
-    TOY_FIGURES,
-    Data,
-    Experiment,
-    Figure,
-    Seeds,
-    Steps,
-    ToySettings,
-    Way,
-    played,
-    surfaces,
-    table,
-)
+from _claims import Data, Figure, Seeds, Steps, ToySettings, Way, played, surfaces, toy_experiment
 from _options import check_known
 from _toys import Toy, perceptron, shown
 from figures import reproductions as figures
@@ -126,12 +113,15 @@ def _listed(values: Mapping[str, Any], form: str) -> str:
     return "; ".join(f"{name} {form.format(value)}" for name, value in values.items())
 
 
-EXPERIMENT = Experiment(
-    "reproductions/gulrajani_2017", Settings, compute, answer,
-    TOY_FIGURES | {"critics.png": Figure(figures.critics, figures.CRITICS_WIDTH, 8.6)}, partial(table, CLAIM),
-    x64=False, devices=None, fused=False,
-    time="about 10 minutes", quick=QUICK,
-)  # fmt: skip
+EXPERIMENT = toy_experiment(
+    "gulrajani_2017",
+    Settings,
+    compute,
+    answer,
+    CLAIM,
+    "about 10 minutes",
+    {"critics.png": Figure(figures.critics, figures.CRITICS_WIDTH, 8.6)},
+)
 
 if __name__ == "__main__":
     EXPERIMENT.main()

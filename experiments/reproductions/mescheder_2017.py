@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from _claims import QUICK, TOY_FIGURES, Data, Experiment, Figure, ToySettings, Way, covering, played, players_of, table
+from _claims import Data, Figure, ToySettings, Way, covering, played, players_of, toy_experiment
 from _toys import DESCENTS, TOY_METHODS, Toy, perceptron
 from figures import reproductions as figures
 
@@ -76,18 +76,14 @@ def answer(data: Data) -> str:
     return f"{verdict}\nLargest real part of the leading eigenvalues, median of some runs: {'; '.join(largest)}."
 
 
-EXPERIMENT = Experiment(
-    "reproductions/mescheder_2017",
+EXPERIMENT = toy_experiment(
+    "mescheder_2017",
     Settings,
     compute,
     answer,
-    TOY_FIGURES | {"spectra.png": Figure(figures.spectra, size=figures.size)},
-    partial(table, CLAIM),
-    x64=False,
-    devices=None,
-    fused=False,
-    time="about 2 hours",
-    quick=QUICK,
+    CLAIM,
+    "some hours",
+    {"spectra.png": Figure(figures.spectra, size=figures.size)},
 )
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import optax
-from _claims import QUICK, TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, covering, played, table
+from _claims import Data, Seeds, Steps, ToySettings, Way, covering, played, toy_experiment
 from _toys import Toy, perceptron
 
 from slantgan_jax import Players, datasets, distributions, fields, losses, rules
@@ -55,18 +55,13 @@ def compute(settings: Settings, out: Path) -> Data:
     return played(ways(), settings, out)
 
 
-EXPERIMENT = Experiment(
-    "reproductions/metz_2017",
+EXPERIMENT = toy_experiment(
+    "metz_2017",
     Settings,
     compute,
     partial(covering, better=("unrolled 5", "unrolled 10", "penalty")),
-    TOY_FIGURES,
-    partial(table, CLAIM),
-    x64=False,
-    devices=None,
-    fused=False,
-    time="many hours",
-    quick=QUICK,
+    CLAIM,
+    "many hours",
 )
 
 if __name__ == "__main__":

@@ -11,12 +11,11 @@ whether the data are a fixed sample.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import optax
-from _claims import QUICK, TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, played, table
+from _claims import Data, Seeds, Steps, ToySettings, Way, played, toy_experiment
 from _toys import Toy, perceptron
 
 from slantgan_jax import datasets, distributions, rules
@@ -75,19 +74,7 @@ def answer(data: Data) -> str:
     )
 
 
-EXPERIMENT = Experiment(
-    "reproductions/pacgan_2018",
-    Settings,
-    compute,
-    answer,
-    TOY_FIGURES,
-    partial(table, CLAIM),
-    x64=False,
-    devices=None,
-    fused=False,
-    time="about 9 minutes",
-    quick=QUICK,
-)
+EXPERIMENT = toy_experiment("pacgan_2018", Settings, compute, answer, CLAIM, "about 9 minutes")
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import optax
-from _claims import QUICK, TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, covering, played, table
+from _claims import Data, Seeds, Steps, ToySettings, Way, covering, played, toy_experiment
 from _toys import Toy, perceptron
 
 from slantgan_jax import Players, datasets, distributions, fields, rules
@@ -57,18 +57,13 @@ def compute(settings: Settings, out: Path) -> Data:
     return played(ways(), settings, out)
 
 
-EXPERIMENT = Experiment(
-    "reproductions/qin_2020",
+EXPERIMENT = toy_experiment(
+    "qin_2020",
     Settings,
     compute,
     partial(covering, better=[name for name in SOLVERS if "RK4" in name]),
-    TOY_FIGURES,
-    partial(table, CLAIM),
-    x64=False,
-    devices=None,
-    fused=False,
-    time="about 1 hour",
-    quick=QUICK,
+    CLAIM,
+    "about 1 hour",
 )
 
 if __name__ == "__main__":

@@ -12,13 +12,12 @@ its records, less than 1 % of the points go to another mode from one record to t
 """
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 import optax
-from _claims import QUICK, TOY_FIGURES, Data, Experiment, Seeds, Steps, ToySettings, Way, compared, played, table
+from _claims import Data, Seeds, Steps, ToySettings, Way, compared, played, toy_experiment
 from _toys import Toy, perceptron, share
 
 from slantgan_jax import datasets, distributions, games, penalties, rules
@@ -83,11 +82,7 @@ def movement(histogram: np.ndarray) -> np.ndarray:
     return np.abs(np.diff(late, axis=1)).sum(-1).mean(1) / 2
 
 
-EXPERIMENT = Experiment(
-    "reproductions/thanh_tung_2019", Settings, compute, answer, TOY_FIGURES, partial(table, CLAIM),
-    x64=False, devices=None, fused=False,
-    time="about 6 minutes", quick=QUICK,
-)  # fmt: skip
+EXPERIMENT = toy_experiment("thanh_tung_2019", Settings, compute, answer, CLAIM, "about 6 minutes")
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -51,7 +51,7 @@ SCRIPTS = {
         "--repeats 1 --largest 4096 --no-methods", "--largest 4095", "--largest is 4095: give a whole number from 4096",
         constants={
             "benchmark.EPOCHS": 2, "benchmark.STEPS": 10, "benchmark.NUMPY_EPOCHS": 2, "benchmark.C_RUNS": 64,
-            "benchmark.peak_memory": lambda store, largest: {"4096": 1.0},
+            "benchmark.memory": lambda store, largest: {"4096": 1.0},
         },
     ),
     "bilinear": Script(
