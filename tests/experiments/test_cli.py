@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import io
 import json
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -207,7 +208,7 @@ def test_every_script_is_in_the_table():
     scripts = [
         path.stem
         for path in (*EXPERIMENTS.glob("*.py"), *EXPERIMENTS.glob("reproductions/*.py"))
-        if "EXPERIMENT = Experiment(" in path.read_text() or "\ndef parse(" in path.read_text()
+        if re.search(r"^(EXPERIMENT = |def parse\()", path.read_text(), re.MULTILINE)
     ]
     assert sorted(scripts) == sorted(SCRIPTS)
 
