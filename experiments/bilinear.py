@@ -154,7 +154,11 @@ def answer(data: Data) -> str:
 
 EXPERIMENT = Experiment(
     "bilinear", Settings, compute, answer,
-    {"factors.png": Figure(figures.factors, 15, 10.5), "trajectories.png": Figure(figures.trajectories, 16, 15)},
+    {
+        "contraction.png": Figure(figures.contraction, size=figures.size_of_contraction),
+        "factors.png": Figure(figures.factors, 15, 10.5),
+        "trajectories.png": Figure(figures.trajectories, 16, 15),
+    },
     report,
     time="about 1 minute",
     quick=Quick({"steps": 3000, "methods": ("gradients, alternating", "extragradient, simultaneous")}, "20 seconds"),

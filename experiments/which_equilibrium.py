@@ -156,7 +156,7 @@ def answer(data: Data) -> str:
 
 
 EXPERIMENT = Experiment(
-    "which_equilibrium", Settings, compute, answer, {"which_equilibrium.png": Figure(figures.draw, 16, 5.3)},
+    "which_equilibrium", Settings, compute, answer, {"which_equilibrium.png": Figure(figures.draw, 15, 5.6)},
     devices=None,
     time="about 2 minutes", quick=Quick({"starts": 64, "methods": ("R1, γ = 0.1",)}, "20 seconds"),
 )  # fmt: skip

@@ -16,6 +16,60 @@ NEUTRAL_FACTOR = 1e-8
 COLUMNS = 8
 PLANE = 2.0
 """How far a panel of the plane reaches from the equilibrium."""
+SIMULTANEOUS, ALTERNATING = COLORS[:2]
+ROUNDING = 1e-13
+"""A closed form that is below 1 by more contracts."""
+
+
+def size_of_contraction(data: dict[str, Any]) -> tuple[float, float]:
+    """A row for each method."""
+    return 11, 2 + 0.23 * len(data["methods"])
+
+
+def contraction(panel: plots.Panel, data: dict[str, Any]) -> None:
+    """A row for each method: its factor at the best step size, and the step sizes at which it contracts."""
+    rows = sorted(data["methods"], key=lambda row: np.min(row["curve"][1]))
+    names = [re.sub(r", (simultaneous|alternating)", "", row["method"]) for row in rows]
+    factors, sizes = panel.subplots(1, 2, sharey=True, width_ratios=(2, 3))
+    for place, row in enumerate(rows):
+        color = ALTERNATING if "alternating" in row["method"] else SIMULTANEOUS
+        face = "white" if color == ALTERNATING else color
+        (eta, factor), marks = row["curve"], {"color": color, "mfc": face, "markersize": 5}
+        best = np.argmin(factor)
+        if factor[best] > 1 - ROUNDING:
+            circles = abs(row["drawn factor"] - 1) < NEUTRAL_FACTOR
+            said = (
+                "circles the equilibrium; at large step sizes it leaves"
+                if circles
+                else "leaves the equilibrium at all step sizes"
+            )
+            sizes.text(0.02, place, said, fontsize=8, color=color, va="center")
+            continue
+        factors.plot([factor[best], 1], [place, place], color=color, linewidth=0.8, alpha=0.5)
+        factors.plot(factor[best], place, "o", **marks)
+        # A window of step sizes at which the factor is below 1, or several.
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], factor < 1 - ROUNDING, [False]])))
+        for first, last in edges.reshape(-1, 2):
+            sizes.plot(eta[[first, last - 1]], [place, place], color=color, linewidth=3, alpha=0.4)
+        sizes.plot(eta[best], place, "o", **marks)
+        if row["threshold"]["closed"] == math.inf:
+            sizes.annotate(
+                "", (eta[-1] + 0.12, place), (eta[-1], place), arrowprops={"arrowstyle": "->", "color": color}
+            )
+    factors.set(ylim=(len(rows) - 0.3, -0.7), xlim=(0, 1), xlabel="factor per step at the best step size")
+    factors.set_yticks(range(len(rows)), names, fontsize=8.5)
+    sizes.set(xlim=(0, None), xlabel="step size η; bars: where the method contracts; dots: the best")
+    for ax in (factors, sizes):
+        ax.grid(axis="x", color="#e5e7eb", linewidth=0.8)
+        ax.set_axisbelow(True)
+    for color, name in ((SIMULTANEOUS, "simultaneous"), (ALTERNATING, "alternating")):
+        face = "white" if color == ALTERNATING else color
+        sizes.plot([], [], "o", color=color, mfc=face, markersize=5, label=name)
+    sizes.legend(fontsize=9, loc="lower right")
+    contracting = sum(np.min(row["curve"][1]) < 1 - ROUNDING for row in rows)
+    panel.suptitle(
+        f"On min max x y, {contracting} of {len(rows)} ways to play contract; plain gradients never do", fontsize=12
+    )
 
 
 def factors(figure: plots.Figure, data: dict[str, Any]) -> None:

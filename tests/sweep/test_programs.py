@@ -284,8 +284,9 @@ def test_a_run_may_take_a_key_and_its_seed():
 
 
 def test_a_run_may_end_in_nan_whatever_the_caller_forbids():
+    captured = jnp.arange(3.0)
     with jax.debug_nans(True), jax.transfer_guard("disallow"):
-        found = sweep(lambda rate: {"x": jnp.log(rate)}, {"rate": [-1.0]})
+        found = sweep(lambda rate: {"x": jnp.log(rate) + captured.sum()}, {"rate": [-1.0]})
     assert np.isnan(found.x.item())
 
 
