@@ -1,5 +1,6 @@
 """What `tutorial.py` prints: the article's worked examples, its training run, and its published numbers beside ours."""
 
+import shlex
 import textwrap
 from typing import Any
 
@@ -16,14 +17,28 @@ PAINTER = Generator(weights=(1.0, -1.0, -1.0, 1.0), biases=(1.0, -1.0, -1.0, 1.0
 ARTICLE = {"seed": 42, "learning_rate": 0.01, "epochs": 1000, "source": "numpy"}
 PLAIN = {"objective": "non-saturating", "order": "tutorial", "penalty": "none"}
 LOGISTIC = ("non-saturating", "saturating")
+SCORED = ("Wasserstein", "hinge", "least squares")
+"""Objectives of which D is a score, and σ of it no probability."""
+
 EPOCHS_OF_A_TURN = 21.4
 """At the rate 1 with logistic losses; inversely proportional to the rate, see docs/results/does_it_converge.md."""
 
-EDGE = 17.6
-"""The largest rate at which the tutorial's order is stable, see docs/results/stability_edge.md."""
-
 NEAR = 0.02
-"""A mean image that is nearer to the mean face differs from it by little more than the noise of sampling."""
+"""A mean image that is nearer to the mean face differs from it by little more than the noise of sampling.
+
+At rates above 1 the noise is larger, in proportion."""
+
+FLAT = 1e-3
+"""Where no pixel has a larger slope of σ in the mean over z, G learns next to nothing."""
+
+SIMULTANEOUS_EDGE = 0.34
+"""The rate beyond which simultaneous steps spiral outwards, the median over equilibria."""
+
+CRITICAL_R1 = 0.19
+"""The strength of R1 beyond which no pair of modes turns, the largest over equilibria; see docs/faq.md."""
+
+UNDECIDED_WITHIN = 0.1
+"""Losses that are nearer to those of an undecided D are said to be near them."""
 
 PUBLISHED = {
     "generated": [
@@ -45,14 +60,14 @@ def report(data: Data) -> None:
     if data["diverged"]:
         print(f"\nThis run DIVERGED: {data['diverged']}.")
         print("Its error curves are drawn, the figures of a trained network are not.")
-        print("To try next:\n  a smaller --learning-rate")
+        print(f"To try next:\n  {command(data['settings'], learning_rate=0.01)}")
     else:
         report_result(data)
         heading("What happened, and what to try next")
         print(what_happened(data))
         print("To try next:")
-        for option, why in what_next(data):
-            print(f"  {option:40} {why}")
+        for line, why in what_next(data):
+            print(f"  {line}\n      {why}")
     print()
 
 
@@ -89,7 +104,7 @@ def report_examples() -> None:
         value = logit(DETECTOR, generate(PAINTER, z))
         errors = f"D's error {jax.nn.softplus(value):.2f}, G's error {jax.nn.softplus(-value):.2f}"
         print(f"  z = {z}: D(G(z)) = {jax.nn.sigmoid(value):.2f}, {errors}")
-    print("What to see: what one player wins, the other loses.")
+    print("What to see: both want the same number to be something else, D 0 and G 1.")
 
 
 def report_training(data: Data) -> None:
@@ -101,14 +116,27 @@ def report_training(data: Data) -> None:
     print(
         f"Losses: {settings['objective']}{penalty if settings['penalty'] != 'none' else ''}. Random numbers: {stream}."
     )
+    settled, undecided = [], data["undecided"]
     for name, curve in (("generator loss    ", "generator_error"), ("discriminator loss", "discriminator_loss")):
         with np.errstate(over="ignore"):  # of a run that diverges
             first, last = np.mean(data["curves"][curve][:5]), np.mean(data["curves"][curve][-5:])
-        undecided = f"undecided D: {data['undecided'][curve]:.3f}"
-        print(f"  {name}  {first:.4g} in the first epoch, {last:.4g} in the last ({undecided})")
-    if not data["diverged"]:
-        print("What to see: the losses come near those of an undecided D and say nothing more. The pictures do: what D")
-        print("says of real and of generated images crosses (verdicts.png), G's images change (training.gif).")
+        settled.append(curve in undecided and abs(last - undecided[curve]) < UNDECIDED_WITHIN)
+        note = f" (undecided D: {undecided[curve]:.3f})" if curve in undecided else ""
+        print(f"  {name}  {first:.4g} in the first epoch, {last:.4g} in the last{note}")
+    if data["diverged"]:
+        return
+    distance = data["distance"]
+    nearest = int(np.argmin(distance))
+    print(
+        f"  the mean image is {distance[0]:.3f} from the mean face at the start, {distance[-1]:.3f} at the end, and "
+        f"nearest in epoch {nearest}: {distance[nearest]:.3f}"
+    )
+    print("What to see: the distance tells how far G is (distance.png), and G's images change (training.gif).")
+    if all(settled):
+        print("The losses come near those of an undecided D and do not tell it.")
+    ahead = data["verdicts"]["real"] > data["verdicts"]["fake"]
+    if ahead.any() and not ahead.all():
+        print("What D says of real and of generated images crosses (verdicts.png).")
 
 
 ORDER_TEXTS = {
@@ -121,71 +149,108 @@ ORDER_TEXTS = {
 
 def what_happened(data: Data) -> str:
     """Where the run is at its end, in a few sentences."""
-    mean, target = np.asarray(data["mean_image"]), np.mean(data["faces"], 0)
+    mean, target, settings = np.asarray(data["mean_image"]), np.mean(data["faces"], 0), data["settings"]
     real, fake = data["verdicts"]["real"][-1], data["verdicts"]["fake"][-1]
     distance = np.linalg.norm(mean - target)
-    said = [
-        f"The mean generated image is {distance:.3f} from the mean face. "
-        f"D says {real:.2f} of faces and {fake:.2f} of G's images."
-    ]
-    slant = np.array([0.5, -0.5, -0.5, 0.5])
-    more, rewarded = slant @ (mean - target) > 0, slant @ data["discriminator"]["weights"] > 0
-    if stuck(mean):
-        said.append("G is stuck: all its pixels are 0 or 1, where the slope of σ is 0, so it learns nothing more.")
-    elif distance < NEAR:
+    said = [f"The mean generated image is {distance:.3f} from the mean face."]
+    if settings["objective"] in SCORED:
+        said[0] += f" D is a score, not a probability; σ of it is {real:.2f} for faces and {fake:.2f} for G's images."
+    else:
+        said[0] += f" D says {real:.2f} of faces and {fake:.2f} of G's images."
+    if stuck(data):
+        said.append(
+            "G is stuck: its pixels are so near to 0 or 1 that the slope of σ is almost 0, and it learns no more."
+        )
+    elif distance < near(settings):
         said.append(
             "The run is at an equilibrium, but for the noise of sampling: D has nothing left to tell them apart by."
         )
+        if abs(real - 0.5) > 0.05 and settings["objective"] in LOGISTIC:
+            said.append("G is right, but D is not at ½: at a large rate the order of the moves shifts D's bias.")
     else:
-        said.append(
-            {
-                (
-                    False,
-                    True,
-                ): "G's faces are too pale, and D rewards darker diagonals: G is on its way to the mean face.",
-                (True, True): "G has passed the mean face: its diagonals are darker than those of real faces. D still "
-                "rewards dark diagonals and has only begun to turn.",
-                (
-                    True,
-                    False,
-                ): "G's diagonals are darker than those of real faces, and D has turned: it rewards paler ones.",
-                (False, False): "G has passed the mean face on its way back: its diagonals are too pale, and D still "
-                "rewards paler ones.",
-            }[bool(more), bool(rewarded)]
-        )
+        slant = np.array([0.5, -0.5, -0.5, 0.5])
+        more = bool(slant @ (mean - target) > 0)
+        rewarded = bool(slant @ data["discriminator"]["weights"] > 0)
+        said.append(PLACES[more, rewarded])
         if real < fake and more == rewarded:
             said.append(
                 "That is why D takes G's images for faces rather than real faces: it learned from worse images than "
                 "G draws now."
             )
-        said.append("This has not converged. The two players circle around each other.")
+        said.append("This has not converged." + WAYS.get(course(settings), ""))
     return "\n".join(textwrap.fill(text, 110) for text in said)
 
 
+PLACES = {
+    (False, True): "G's faces are too pale, and D rewards darker diagonals: G is on its way to the mean face.",
+    (True, True): "G has passed the mean face: its diagonals are darker than those of real faces. D still rewards dark "
+    "diagonals and has only begun to turn.",
+    (True, False): "G's diagonals are darker than those of real faces, and D has turned: it rewards paler ones.",
+    (False, False): "G has passed the mean face on its way back: its diagonals are too pale, and D still rewards paler "
+    "ones.",
+}
+"""Where in the circle a run is, by whether G's diagonals are too dark, and whether D rewards dark ones."""
+
+WAYS = {
+    "circles": " The two players circle around each other.",
+    "creeps": " D is held so flat that G comes in straight, and slowly.",
+}
+
+
+def course(settings: Data) -> str:
+    """How a run goes on that is not stuck: it circles, creeps, or nothing is known."""
+    if settings["objective"] in LOGISTIC and settings["penalty"] == "none":
+        return "circles"
+    return "creeps" if settings["penalty"] == "R1" and settings["strength"] > CRITICAL_R1 else "unknown"
+
+
 def what_next(data: Data) -> list[tuple[str, str]]:
-    """Options to try, each with what there is to see."""
+    """Commands to try, each with what there is to see."""
     settings, mean = data["settings"], np.asarray(data["mean_image"])
-    rate, epochs, plain = settings["learning_rate"], settings["epochs"], settings["objective"] in LOGISTIC
-    if stuck(mean):
-        return [("a smaller --learning-rate", f"the tutorial's order is stable up to about {EDGE}")]
-    turn = EPOCHS_OF_A_TURN / rate
-    longer = min(max(round(5.6 * turn), epochs) if plain else 10 * epochs, 1_000_000)
+    rate, epochs = settings["learning_rate"], settings["epochs"]
+    if stuck(data):
+        return [(command(settings, learning_rate=0.01), "a smaller rate: G stays where σ has a slope")]
+    if np.linalg.norm(mean - np.mean(data["faces"], 0)) < near(settings):
+        return [(command(settings, seed=settings["seed"] + 1), "another start: it ends at another equilibrium")]
+    circles, turn = course(settings) == "circles", EPOCHS_OF_A_TURN / rate
+    longer = min(max(int(float(f"{5.6 * turn:.2g}")), epochs) if circles else 10 * epochs, 1_000_000)
     found = []
     if longer > epochs:
-        sight = f"it circles: one turn takes about {turn:,.0f} epochs" if plain else "ten times as long"
-        found.append((f"--epochs {longer}", sight))
+        sight = f"it circles: one turn takes about {turn:,.0f} epochs" if circles else "longer: does it come to rest?"
+        found.append((command(settings, epochs=longer), sight))
     if settings["penalty"] == "none":
-        found.append((f"--penalty R1 --epochs {longer}", "a penalty on D's slope stops the circles"))
-    if settings["order"] == "tutorial":
-        found.append(("--order simultaneous --learning-rate 1", "both move at once: the circles grow"))
-    if rate < EDGE and plain:
-        found.append(("--learning-rate 20", f"beyond the edge of stability, which is near {EDGE}"))
+        way = {"penalty": "R1", "epochs": longer}
+        found.append((command(settings, **way), "a penalty on D's slope: friction"))
+    if circles and settings["order"] == "simultaneous" and rate > SIMULTANEOUS_EDGE:
+        found.append((command(settings, learning_rate=0.1), f"below a rate of {SIMULTANEOUS_EDGE} the circles shrink"))
+    if circles and settings["order"] == "tutorial":
+        way = {"order": "simultaneous", "learning_rate": 1.0}
+        found.append((command(settings, **way), "both move at once: the circles grow"))
+        found.append((command(settings, learning_rate=20.0), "too large: G is thrown to where σ is flat"))
     return found
 
 
-def stuck(mean_image: np.ndarray) -> bool:
-    """Whether all pixels are 0 or 1."""
-    return bool(np.max(mean_image * (1 - mean_image)) < 1e-6)
+def command(settings: Data, **changed: Any) -> str:
+    """The command line of a run that differs by `changed`; what is as by default is left out."""
+    words = ["python experiments/tutorial.py"]
+    for name, default in (ARTICLE | PLAIN | {"strength": 0.1}).items():
+        value = (settings | changed)[name]
+        if value != default and (name != "strength" or (settings | changed)["penalty"] != "none"):
+            words.append(
+                f"--{name.replace('_', '-')} {shlex.quote(f'{value:g}' if isinstance(value, float) else str(value))}"
+            )
+    return " ".join(words)
+
+
+def stuck(data: Data) -> bool:
+    """Whether all pixels are nearly 0 or 1, whatever z is."""
+    w, b = (np.asarray(data["generator"][name], float) for name in ("weights", "biases"))
+    pixels = jax.nn.sigmoid(w * np.linspace(0, 1, 101)[:, None] + b)
+    return bool(np.max(np.mean(pixels * (1 - pixels), axis=0)) < FLAT)
+
+
+def near(settings: Data) -> float:
+    return NEAR * max(1, settings["learning_rate"])
 
 
 def report_result(data: Data) -> None:

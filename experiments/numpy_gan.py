@@ -79,3 +79,7 @@ def train(seed=42, rate=0.01, epochs=1000, faces=FACES, true_losses=False):
             G.learn(latent, D)
     generated = np.array([G.draw(stream.rand()) for _ in range(4)])
     return Outcome(D, G, generated, *map(np.array, (generator_errors, published_errors, discriminator_losses)))
+
+
+if __name__ == "__main__":
+    print(train(42, 0.01, 1000).generated)

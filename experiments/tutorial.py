@@ -31,6 +31,9 @@ PENALTIES = {"none": METHODS["plain"]} | {name: method for name, method in METHO
 TAUGHT_ORDERS = [name for name in ORDERS if name != "alternating, D twice"]
 """The article's program draws one latent a step, so D cannot learn from two."""
 
+BIASED = ("Wasserstein", "hinge")
+"""Objectives whose loss of G is minus D's score: any constant D is undecided, and G's loss is minus that constant."""
+
 FRAMES = 48
 FRAME_LATENTS = np.array([0.1, 0.4, 0.6, 0.9])
 
@@ -79,6 +82,7 @@ def compute(settings: Settings, out: Path) -> Data:
         "undecided": undecided_losses(settings.objective),
         "mean_image": run["generated_mean"],
         "verdicts": None if diverged else verdicts(run["trajectory"]),
+        "distance": None if diverged else distance(run["trajectory"]),
         "frames": None if diverged else frames(run["trajectory"]),
         "precision": run["generated"].dtype.name,
         "diverged": diverged,
@@ -176,10 +180,11 @@ def frames(trajectory: np.ndarray) -> Data:
 
 
 def undecided_losses(objective: str) -> dict[str, float]:
-    """Both losses where D's logit is 0 everywhere."""
+    """The losses where D's logit is 0 everywhere; not G's if it depends on D's bias wherever D is undecided."""
     sample = games.Sample(real=faces.unstack(faces.FACES[0]), latent=0.5)
     found = games.total_losses(slanted_land(objective=OBJECTIVES[objective]), from_vector(np.zeros(13)), sample)
-    return {"generator_error": float(found.generator), "discriminator_loss": float(found.discriminator)}
+    levels = {"generator_error": float(found.generator), "discriminator_loss": float(found.discriminator)}
+    return {name: levels[name] for name in levels if name != "generator_error" or objective not in BIASED}
 
 
 def verdicts(trajectory: np.ndarray) -> Data:
@@ -193,6 +198,13 @@ def verdicts(trajectory: np.ndarray) -> Data:
 
     real, fake = jax.jit(jax.vmap(means))(generator, discriminator)
     return {"real": np.asarray(real), "fake": np.asarray(fake)}
+
+
+def distance(trajectory: np.ndarray) -> np.ndarray:
+    """How far the mean generated image is from the mean face, at the start and after each epoch."""
+    generators, _ = jax.vmap(partial(from_vector, stacked=True))(trajectory[::STEPS_PER_EPOCH])
+    images = jax.jit(jax.vmap(lambda generator: faces.stack(distances.mean_image(generator))))(generators)
+    return np.linalg.norm(np.asarray(images) - faces.FACES.mean(0), axis=-1)
 
 
 def divergence(parameters: np.ndarray) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from _experiment import Figure, progress
 from _results import Data
-from _tutorial_text import DETECTOR, NON_FACE, PAINTER
+from _tutorial_text import DETECTOR, NON_FACE, PAINTER, SCORED
 from figures.panels import gif
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -28,7 +28,7 @@ UNDECIDED = 0.02
 LARGEST_ERROR = 1e30
 """Larger errors, of a run that diverges, are not drawn."""
 
-OF_TRAINED = ("generated.png", "network.png", "overview.png", "verdicts.png")
+OF_TRAINED = ("distance.png", "generated.png", "network.png", "overview.png", "verdicts.png")
 """The figures that there are not if the run diverged."""
 
 STALE = ("discriminator_error.png", *OF_TRAINED)
@@ -44,6 +44,7 @@ def of(data: Data) -> Mapping[str, Figure]:
         "painter.png": Figure(painter, 7.4, 3.8),
         "error_functions.png": Figure(error_functions, 8, 3.6),
         "verdicts.png": Figure(verdicts, 7, 4),
+        "distance.png": Figure(distance, 7, 4),
         "generator_error.png": Figure(generator_error, 7, 4),
         "discriminator_error.png": Figure(discriminator_error, 10, 4.2),
         "generated.png": Figure(generated, 8, 2.7),
@@ -104,9 +105,26 @@ def verdicts(figure: Panel, data: Data) -> None:
     ):
         ax.plot(epochs, data["verdicts"][name], color=color, label=label)
     ax.axhline(0.5, color=QUIET, linestyle=":", linewidth=1)
-    ax.set(xlabel="epoch", ylabel="mean probability D", ylim=(0, 1), xlim=(0, epochs[-1]))
+    scored = data["settings"]["objective"] in SCORED
+    ax.set(xlabel="epoch", ylim=(-0.03, 1.03), xlim=(0, epochs[-1]))
+    ax.set_ylabel("mean of σ(score); D is no probability" if scored else "mean probability D")
     ax.legend(fontsize=9)
     ax.set_title("What D says of real and of generated images (dotted: undecided)", fontsize=10)
+
+
+def distance(figure: Panel, data: Data) -> None:
+    """How far the mean generated image is from the mean face, after each epoch."""
+    ax, values = figure.subplots(), data["distance"]
+    nearest = int(np.argmin(values))
+    ax.plot(np.arange(len(values)), values, color=GENERATOR)
+    ax.plot(nearest, values[nearest], "o", color="black", markersize=4)
+    side = "right" if nearest > 0.7 * len(values) else "left"
+    text = f"{values[nearest]:.3f}, epoch {nearest:,}"
+    ax.annotate(text, (nearest, values[nearest]), (0, -16), ha=side, textcoords="offset points", fontsize=9)
+    ax.set(
+        xlabel="epoch", ylabel="‖mean image - mean face‖", xlim=(0, len(values) - 1), ylim=(-0.12 * max(values), None)
+    )
+    ax.set_title("How far G's mean image is from the mean face", fontsize=10)
 
 
 def flow(data: Data) -> bytes:
@@ -118,7 +136,7 @@ def flow(data: Data) -> bytes:
 
 def _flow_frame(latent: float, known: int) -> np.ndarray:
     """A frame in which so many columns are known, as `[height, width, 3]` bytes; the fifth are the errors."""
-    figure = plots.new_figure(8.4, 4.6, dpi=80)
+    figure = plots.new_figure(8.4, 4.6, dpi=110)
     plots.network(figure, PAINTER, DETECTOR, latent=latent, known=min(known, 4))
     probability = 1 / (1 + np.exp(-float(logit(DETECTOR, generate(PAINTER, latent)))))
     ax = figure.axes[0]
@@ -149,13 +167,13 @@ def error_functions(figure: Panel, data: Data) -> None:
         )
         ax.set_title(title, fontsize=10)
         ax.set(xlim=(0, 1), ylim=(0, 5), xlabel="prediction p, a probability")
-    axes[0].set_ylabel("error (nats)")
+    axes[0].set_ylabel("error")
     figure.suptitle("The error is small where the prediction is right", fontsize=11)
 
 
 def generator_error(figure: Panel, data: Data) -> None:
     objective = data["settings"]["objective"]
-    formula = "-ln D(G(z))  (nats)" if objective == "non-saturating" else f"G's {objective} loss"
+    formula = "-ln D(G(z))" if objective == "non-saturating" else f"G's {objective} loss"
     error_curve(figure.subplots(), data, "generator_error", "Generator error function", formula)
 
 
@@ -164,7 +182,7 @@ def discriminator_error(figure: Panel, data: Data) -> None:
     left, right = figure.subplots(1, 2)
     formula = r"$\sum_i\,[-\ln D(x) - \ln(1 - \sigma(u_i z + c))]$"
     error_curve(left, data, "discriminator_error", "as published: four broadcast values summed", formula)
-    error_curve(right, data, "discriminator_loss", "true loss", "-ln D(x) - ln(1 - D(G(z)))  (nats)")
+    error_curve(right, data, "discriminator_loss", "true loss", "-ln D(x) - ln(1 - D(G(z)))")
     figure.suptitle("Discriminator error function", fontsize=11)
     figure.supxlabel(
         "The published curve feeds the number z itself, not the image G(z), to the discriminator: it is not the loss.",
@@ -183,7 +201,7 @@ def overview(figure: Panel, data: Data) -> None:
     ax = panel.subplots()
     for name in PLAYERS:
         error_curve(ax, data, name)
-    ax.set_ylabel("loss (nats); dotted: D undecided")
+    ax.set_ylabel("loss; dotted: D undecided")
     ax.legend(ax.lines[1::3], PLAYERS.values(), fontsize=9, loc="center right")
 
 
@@ -235,7 +253,7 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
         epochs, color = np.arange(loss.size) + 1, CURVES[curve]
         ax.plot(epochs, loss, color=color, alpha=0.2, linewidth=1)
         lines.append((ax.plot([], [], color=color, linewidth=1.6, label=label)[0], epochs, loss))
-        ax.set(xlim=(0, loss.size), xlabel="epoch", ylabel="loss (nats)")
+        ax.set(xlim=(0, loss.size), xlabel="epoch", ylabel="loss")
     cursor = ax.axvline(0, color=QUIET, linewidth=0.8)
     ax.legend(loc="center right", fontsize=9)
     taste, largest = right.subplots(), 1.6 * float(np.max(np.abs(frames["slopes"])))  # light enough for numbers

@@ -21,7 +21,7 @@ let language = "en", E, data, S, other = { name: "none", value: "" }, now = null
 let painted = [1, 0, 0, 1], moves = 0, timer = null, notes = [], populated = null;
 
 const say = (key, values = {}) => TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
-const number = (value, digits = 3) => Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : !Number.isFinite(value) ? String(value) : Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(digits - 1) : value.toPrecision(digits);
+const number = (value, digits = 3) => Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : !Number.isFinite(value) ? String(value) : Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(digits - 1) : Math.abs(value) >= 1000 ? Number(value.toPrecision(digits)).toLocaleString("en") : value.toPrecision(digits);
 const sigma = x => 1 / (1 + Math.exp(-x));
 const color = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -405,6 +405,8 @@ function drawSpectrum() {
 
 const marks = {};
 function markTime() {
+  const distances = column(now, 2).filter(q => Number.isFinite(q[1])), [epoch, least] = distances.reduce((a, b) => (b[1] < a[1] ? b : a), [0, Infinity]);
+  $("here").textContent = say("here", { distance: number(now.run.to(at).measured()[2]), least: number(least), epoch });
   for (const id of ["curves", "distance"]) {
     const canvas = $(id);
     let mark = canvas.nextElementSibling;

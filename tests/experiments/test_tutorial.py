@@ -1,4 +1,6 @@
 import json
+import shlex
+from dataclasses import asdict, replace
 
 import analyze
 import figures.tutorial as figures
@@ -6,14 +8,14 @@ import numpy as np
 import numpy_gan
 import pytest
 import tutorial
-from _tutorial_text import PUBLISHED, what_happened
+from _tutorial_text import PUBLISHED, what_happened, what_next
 from article_stream import article_players, article_stream
 from matplotlib.figure import Figure
 
 from slantgan_jax.faces import FACES
 from slantgan_jax.networks import to_vector
 
-FIGURES = "faces noise detector painter verdicts error_functions generator_error discriminator_error generated"
+FIGURES = "faces noise detector painter verdicts distance error_functions generator_error discriminator_error generated"
 
 
 def test_the_replay_prints_what_the_article_prints():
@@ -77,26 +79,77 @@ def test_the_command_writes_everything(tmp_path, capsys):
         assert line in said
 
 
-@pytest.mark.parametrize(
-    ("mean", "slope", "said"),
-    [
-        ((0.7, 0.3, 0.3, 0.7), 1.0, "on its way"),
-        ((0.95, 0.05, 0.05, 0.95), 1.0, "has passed the mean face: its diagonals are darker"),
-        ((0.95, 0.05, 0.05, 0.95), -1.0, "D has turned"),
-        ((0.7, 0.3, 0.3, 0.7), -1.0, "on its way back"),
-        ((0.88, 0.12, 0.12, 0.88), 0.0, "at an equilibrium"),
-        ((1.0, 0.0, 0.0, 1.0), 1.0, "G is stuck"),
-    ],
-)
-def test_the_text_says_where_in_its_circle_a_run_is(mean, slope, said):
-    weights = np.array([slope, -slope, -slope, slope])
-    data = {
+def ended(mean, slope=1.0, says=(0.4, 0.5), weight=0.0, **options):
+    """What is known of a run whose generator draws about `mean`, and whose D has these slopes on the diagonal."""
+    mean = np.array(mean)
+    with np.errstate(divide="ignore"):
+        generator = {"weights": np.full(4, weight), "biases": np.log(mean / (1 - mean))}
+    return {
         "mean_image": mean,
         "faces": FACES,
-        "discriminator": {"weights": weights},
-        "verdicts": {"real": [0.4], "fake": [0.5]},
+        "generator": generator,
+        "discriminator": {"weights": slope * np.array([1, -1, -1, 1])},
+        "verdicts": {"real": np.array([0.9, says[0]]), "fake": np.array([0.1, says[1]])},
+        "settings": asdict(tutorial.Settings(**options)),
     }
+
+
+PALE, DARK, RIGHT, FLAT = (0.7, 0.3, 0.3, 0.7), (0.95, 0.05, 0.05, 0.95), (0.88, 0.12, 0.12, 0.88), (1.0, 0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (ended(PALE), "on its way"),
+        (ended(DARK), "has passed the mean face: its diagonals are darker"),
+        (ended(DARK, -1.0), "D has turned"),
+        (ended(PALE, -1.0), "on its way back"),
+        (ended(PALE), "The two players circle around each other"),
+        (ended(PALE, penalty="R1", strength=1.0), "D is held so flat that G comes in straight"),
+        (ended(RIGHT, 0.0), "at an equilibrium"),
+        (ended(RIGHT, 0.0, (0.28, 0.28), learning_rate=1.0), "the order of the moves shifts D's bias"),
+        (ended(FLAT), "G is stuck"),
+        (ended(PALE, objective="Wasserstein"), "D is a score, not a probability; σ of it is 0.40 for faces"),
+    ],
+)
+def test_the_text_says_where_in_its_circle_a_run_is(data, said):
     assert said in what_happened(data).replace("\n", " ")
+
+
+def test_only_runs_that_circle_are_said_to():
+    assert "circle" not in what_happened(ended(PALE, penalty="R1"))
+    assert "circle" not in what_happened(ended(PALE, objective="Wasserstein"))
+    assert "circle" not in what_happened(ended(FLAT, learning_rate=10.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments"),
+    [
+        ({}, ["--epochs 12000", "--epochs 12000 --penalty R1", "--learning-rate 1 --order simultaneous"]),
+        ({"penalty": "R1", "strength": 1.0}, ["--epochs 10000 --penalty R1 --strength 1"]),
+        ({"order": "simultaneous", "learning_rate": 1.0}, ["--learning-rate 0.1 --order simultaneous"]),
+        ({"objective": "KL-type", "epochs": 10}, ["--epochs 100 --objective KL-type"]),
+    ],
+)
+def test_what_to_try_next_are_whole_commands_that_the_script_takes(options, arguments, tmp_path):
+    lines = [line.removeprefix("python experiments/tutorial.py ") for line, _ in what_next(ended(PALE, **options))]
+    assert set(arguments) <= set(lines)
+
+    def compute(settings, out):
+        raise KeyboardInterrupt
+
+    for line in lines:
+        with pytest.raises(KeyboardInterrupt):
+            replace(tutorial.EXPERIMENT, compute=compute).parse([*shlex.split(line), "--out", str(tmp_path)])
+
+
+def test_the_distance_is_that_of_the_mean_image_and_its_least_is_known():
+    """The 12,000-epoch run of docs/teaching.md is too long here: of the first 1000 epochs the least is at 382."""
+    run = tutorial.trained(42, 0.01, 1000, "numpy")
+    found = tutorial.distance(run["trajectory"])
+    assert found.shape == (1001,)
+    np.testing.assert_allclose(found[-1], np.linalg.norm(run["generated_mean"] - FACES.mean(0)), atol=1e-6)
+    assert found.argmin() == 382
 
 
 @pytest.mark.brief
@@ -116,6 +169,7 @@ def test_other_losses_orders_and_penalties_train_too():
 def test_an_undecided_discriminator_has_the_losses_of_a_coin():
     found = tutorial.undecided_losses("non-saturating")
     assert found == pytest.approx({"generator_error": np.log(2), "discriminator_loss": 2 * np.log(2)}, rel=1e-6)
+    assert tutorial.undecided_losses("hinge") == pytest.approx({"discriminator_loss": 2})  # G's is minus D's bias
 
 
 @pytest.mark.brief
