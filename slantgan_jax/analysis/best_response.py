@@ -29,6 +29,9 @@ NODES = 200
 MAX_NEWTON_STEPS = 100
 """The largest number of Newton steps."""
 
+RESTING = 1e-3
+"""Newton's last step moves no logit by more if there is a minimum. Towards infinity a step moves one by about 1."""
+
 _STEP_SIZES = (64.0, 16.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 1e-3, 1e-4)
 _FULL_STEP = _STEP_SIZES.index(1.0)
 
@@ -40,7 +43,8 @@ class BestDiscriminator(NamedTuple):
       discriminator: a minimizer; if `separable`, a plane ℓ = 0 that separates, midway between the two sides.
       loss: the infimum of D's loss, a scalar in nats; exactly 0 if `separable` (without a ridge).
       separable: whether ℓ > 0 on all faces and ℓ < 0 on the whole curve, proven by `hull_distance_lower`.
-      attained: whether the infimum is a minimum, proven by a ridge or by `hull_distance_upper`.
+      attained: whether the infimum is a minimum: there is a ridge, or Newton's method has come to rest where the
+        hulls meet to within the tolerance of `hull_distance_upper`.
       gradient_norm: ‖∇‖₂ of the loss at `discriminator`.
       hull_distance_lower, hull_distance_upper: bounds of the distance of the hulls, in units of pixels; the lower one
         is not positive if none is known.
@@ -69,6 +73,7 @@ class _State(NamedTuple):
     low: jax.Array  # the lowest logit of a face
     high: jax.Array  # the highest on the whole curve
     step: jax.Array
+    furthest: jax.Array  # by how much the last step changed a logit, at most
     done: jax.Array
 
 
@@ -79,8 +84,9 @@ def best_discriminator(
 
         minimize over ψ = (u, c)   E s(-(u·x + c)) + E s(u·G(z) + c) + ridge/2 (|u|² + c²),   s(a) = ln(1 + eᵃ)
 
-    If the result is neither `separable` nor `attained`, the case is undecided and `loss` is a guess. Only `loss` has
-    derivatives, by generator and images. See docs/theory/separability.md#accuracy.
+    If the result is neither `separable` nor `attained`, the hulls touch or nearly touch, the infimum may be attained
+    or not, and `loss` may be too large. Only `loss` has derivatives, by generator and images. See
+    docs/theory/separability.md#accuracy.
 
     Args:
       generator: w and b, images.
@@ -95,7 +101,7 @@ def best_discriminator(
     problem = _regression(generator, images, as_float(ridge), nodes)
     still, (w, b) = jax.lax.stop_gradient((problem, quadrature.as_arrays(generator)))
     knots = jnp.pad(distributions.uniform_quadrature(nodes)[0], 1, constant_values=(0, 1))
-    psi, _, low, high, *_ = _newton(still, w, b, knots)
+    psi, _, low, high, _, furthest, _ = _newton(still, w, b, knots)
     size = jnp.linalg.norm(psi[:-1])
     lower, upper = (low - high) / jnp.where(size > 0, size, 1.0), _distance_of_means(still, psi)
     separable = lower > _tolerance(12)
@@ -104,7 +110,7 @@ def best_discriminator(
         discriminator=Discriminator(unravel(psi[:-1]), psi[-1]),
         loss=jnp.where(separable & (still.ridge == 0), 0.0, _loss(problem, psi)),
         separable=separable,
-        attained=(still.ridge > 0) | (~separable & (upper < _tolerance(20))),
+        attained=(still.ridge > 0) | (~separable & (upper < _tolerance(20)) & (furthest < RESTING)),
         gradient_norm=jnp.linalg.norm(_gradient(still, psi)),
         hull_distance_lower=lower,
         hull_distance_upper=upper,
@@ -249,10 +255,13 @@ def _newton(problem: _Regression, w: jax.Array, b: jax.Array, knots: jax.Array) 
         separated = low - high > _tolerance(12) * jnp.linalg.norm(psi[:-1])
         early = (problem.ridge == 0) & (separated | (loss < _tolerance(0)))
         # A full step that moves no logit by more than √ε leaves an error of ε, as Newton's method is quadratic.
-        return _State(psi, loss, low, high, state.step + 1, early | ~lower | (furthest <= jnp.sqrt(_tolerance(0))))
+        done = early | ~lower | (furthest <= jnp.sqrt(_tolerance(0)))
+        return _State(psi, loss, low, high, state.step + 1, furthest, done)
 
     zero = jnp.zeros_like(problem.rows[0])
-    start = _State(zero, _loss(problem, zero), zero[0], zero[0], jnp.zeros((), int), jnp.zeros((), bool))
+    start = _State(
+        zero, _loss(problem, zero), zero[0], zero[0], jnp.zeros((), int), as_float(jnp.inf), jnp.zeros((), bool)
+    )
     return jax.lax.while_loop(lambda state: ~state.done & (state.step < MAX_NEWTON_STEPS), step, start)
 
 

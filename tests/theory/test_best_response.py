@@ -194,8 +194,31 @@ def test_a_curve_inside_a_plane_has_an_infimum_that_is_not_attained(x64):
     found = best(w[None], b[None], images[[0, 1, 2, 2, 2]])
     rest = reference(w[1:], b[1:], images[:2, 1:], weights=np.full(2, 1 / 5))
     assert not found.separable[0]
+    assert not found.attained[0]
     assert found.discriminator.weights[0, 0] > 100  # 0.2 u_0 > 20: on its way
     assert found.loss[0] == pytest.approx(rest.fun, abs=1e-9)  # short of it by e^-20 at most
+
+
+def test_a_collapsed_generator_that_draws_one_of_the_faces_has_no_best_discriminator(x64):
+    """Its point is a corner of the faces' hull, so D becomes surer of the other faces for ever: the infimum is that of
+    telling the face from itself, with probabilities 1/5 and 1."""
+    found = best(np.zeros((4, 4)), np.log(faces.FACES[1:] / (1 - faces.FACES[1:])))
+    assert not found.separable.any()
+    assert not found.attained.any()
+    logit = np.log(1 / 5)  # minimizes 1/5 s(-ℓ) + s(ℓ)
+    infimum = np.logaddexp(0, -logit) / 5 + np.logaddexp(0, logit)
+    np.testing.assert_allclose(found.loss, infimum, atol=1e-7)  # short of it by e^-20 at most
+
+
+def test_a_face_on_the_curve_at_a_node_of_the_quadrature_is_not_proven_to_be_inside(x64):
+    w, b = np.array([4.0, 2.0, 0.0, 0.0]), np.array([-2.0, -0.2, 0.0, 0.0])
+    z = (np.polynomial.legendre.leggauss(best_response.NODES)[0][41] + 1) / 2
+    point, ahead = curve(w, b, np.array([z, z + 1e-4]))
+    tangent = (ahead - point) / np.linalg.norm(ahead - point)
+    normal = np.array([-tangent[1], tangent[0], 0, 0])
+    side = np.sign((curve(w, b, np.array([0.0, 1.0])) - point) @ normal).sum()
+    found = best(w[None], b[None], np.array([point, point - 0.05 * np.sign(side) * normal])[[0, 1, 1, 1, 1]])
+    assert not found.attained[0]
 
 
 def test_touching_is_separation_in_the_limit(x64):
