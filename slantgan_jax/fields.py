@@ -314,7 +314,16 @@ def direction_at(players: Any, transform: Transform, losses: Losses) -> Any:
     """What `transform` gives at `players`. Raises `ValueError` unless it has their structure."""
     field = transform(losses)
     check_function("what the transform of the field returns", field, "players")
-    return check_direction(field(players), players)
+    try:
+        direction = field(players)
+    except TypeError as error:
+        if "scalar-output" not in str(error):
+            raise
+        raise ValueError(
+            "the transform takes the gradient of all losses at once: losses(players) has one for each player, and "
+            "fields.gradients(losses) is the gradient of each by its own player"
+        ) from error
+    return check_direction(direction, players)
 
 
 def check_direction(direction: Any, players: Any) -> Any:
@@ -401,6 +410,9 @@ def _with(players: Any, index: int, parameters: Any) -> Any:
 
 
 def _check(what: str, rates: Rates, inner: Transform, least: float = 0) -> None:
+    if callable(rates):
+        name = what.split()[-1]
+        raise ValueError(f"{what} is a function: call fields.{name} first, as in fields.{name}(0.1)")
     check_rates(what, rates, least)
     check_function("inner", inner, "losses", such_as="fields.consensus(0.1)")
 

@@ -28,6 +28,7 @@ from slantgan_jax.checks import (
     check_players,
     check_scalar,
     check_weights,
+    shortened,
     shown,
 )
 from slantgan_jax.distributions import Distribution
@@ -191,6 +192,8 @@ def slanted_land(
         `gan`.
     """
     images = faces.unstack(faces.FACES) if images is None else images
+    if isinstance(images, Objective):
+        raise ValueError("the images are an Objective: give it by its name, slanted_land(objective=...)")
     data = distributions.cyclic(images)
     faces.side_length(sum(int(np.prod(np.shape(leaf)[1:])) for leaf in jax.tree.leaves(images)))
     return gan(
@@ -320,7 +323,8 @@ def expected(game: Game, over: str | Collection[str] | None = None) -> Game:
         if drawn[name].nodes is None:
             raise ValueError(
                 f"the draw {name!r} has no exact expectation: it can only be sampled. Integrate others with "
-                "expected(game, over=...), or replace it by a distribution with nodes"
+                "expected(game, over=...), replace it by a distribution with nodes, or take one large sample: "
+                "games.on_sample(game, game.sample(key, 0))"
             )
     # Data come first, so that what depends on them alone is computed outside of the loop over latents.
     integrated = tuple((name, drawn[name]) for name in reversed(list(drawn)) if name in names)
@@ -462,7 +466,17 @@ def _penalized_loss(
 ) -> jax.Array:
     total = loss(players, sample)
     for penalty in added:
-        total += check_scalar("a penalty", penalty(*discriminate(players, sample)))
+        logit, inputs = discriminate(players, sample)
+        try:
+            value = penalty(logit, inputs)
+        except (TypeError, AttributeError) as error:
+            if inputs.epsilon is not None and inputs.noise is not None:
+                raise
+            raise ValueError(
+                f"a penalty fails ({shortened(str(error))}): if it uses inputs.epsilon or inputs.noise, write "
+                'penalties.Penalty(function, draws=("epsilon", "penalty_noise"))'
+            ) from error
+        total += check_scalar("a penalty", value)
     return total
 
 

@@ -96,12 +96,15 @@ class Rule(NamedTuple):
     period: int = 1
 
     def step(self, game: Game, state: State, sample: Any) -> State:
-        """The state after one step: all moves in turn."""
+        """The state after one step: all moves in turn. Steps are counted here, whatever a move does to `step`."""
         games.check_game(game)
         check_kind("state", state, State)
-        for move in self.moves(game):
+        before = state
+        for number, move in enumerate(_as_moves(self.moves(game))):
             state = move(state, sample)
-        return state._replace(step=state.step + 1)
+            if not isinstance(state, State):
+                raise ValueError(f"move number {number} of the rule returns {shown(state)}: return a State")
+        return state._replace(step=before.step + 1)
 
     def sample(self, game: Game, key: PRNGKey, step: ArrayLike) -> Any:
         """What step number `step` sees: see `reads`."""
@@ -116,6 +119,12 @@ class Rule(NamedTuple):
         if self.reads == ((1, 0),):
             return game.sample(key, step)
         return tuple(game.sample(key, step * stride + offset) for stride, offset in self.reads)
+
+
+def _as_moves(moves: Any) -> tuple[Move, ...]:
+    if not isinstance(moves, tuple | list) or not all(map(callable, moves)):
+        raise ValueError(f"moves(game) of the rule returns {shown(moves)}: return a tuple of moves")
+    return tuple(moves)
 
 
 def tutorial(optimizer: Optimizer, field: Transform = fields.gradients) -> Rule:

@@ -144,6 +144,7 @@ def _train(
                 raise ValueError(f"players{where} has the shape {one.shape}: give {other.shape}, as game.init makes it")
     if state is None:
         state = rule.init(game.init(key_init) if players is None else players)
+        check_kind("what init of the rule returns", state, State)
     else:
         _check_state(state, jax.eval_shape(lambda key: rule.init(game.init(key)), key_init))
 
@@ -158,10 +159,18 @@ def _train(
         sample = rule.sample(game, key_latent, before.step)
         return state, _recorded(record, StepInfo(rule.players(state), state, sample, before.step, before))
 
-    if record is None:
-        state, history = jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)
-    else:
-        state, history = jax.lax.scan(chunk, state, length=steps // record_every)
+    try:
+        if record is None:
+            state, history = jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)
+        else:
+            state, history = jax.lax.scan(chunk, state, length=steps // record_every)
+    except TypeError as error:
+        if "carry" not in str(error):
+            raise
+        made, lost = (place or "nothing" for place in _difference(jax.eval_shape(advance, state), state))
+        raise ValueError(
+            f"a step of the rule makes {made} of {lost} in the state: moves keep its structure, shapes and types"
+        ) from error
     players = rule.players(state)
     finite = is_finite((players, state.players))
     for leaf in jax.tree.leaves((state.optimizer_states, state.extra)):
@@ -200,16 +209,22 @@ def _check_lengths(game: Game, rule: Rule, steps: int, state: State | None) -> N
 
 def _check_state(state: State, wanted: State) -> None:
     """Raises `ValueError` unless `state` has the structure, shapes and types of the state that the rule starts with."""
+    extra, lacking = _difference(state, wanted)
+    if extra or lacking:
+        raise ValueError(
+            f"the state is not one of this game and rule, for it has {extra or 'nothing'} where {lacking or 'nothing'} "
+            "is expected: continue with the game and rule that made it"
+        )
+
+
+def _difference(one: State, other: State) -> tuple[str, str]:
+    """The first leaf of each that the other has not, with its shape and type; empty texts if they are alike."""
     ours, theirs = (
         [(jax.tree_util.keystr(path), jnp.shape(leaf), jnp.result_type(leaf)) for path, leaf in leaves]
-        for leaves in (jax.tree_util.tree_leaves_with_path(tree) for tree in (state, wanted))
+        for leaves in (jax.tree_util.tree_leaves_with_path(tree) for tree in (one, other))
     )
-    if ours != theirs:
-        extra, lacking = (
-            " ".join(map(str, next((leaf for leaf in one if leaf not in other), ("nothing",))))
-            for one, other in ((ours, theirs), (theirs, ours))
-        )
-        raise ValueError(
-            f"the state is not one of this game and rule, for it has {extra} where {lacking} is expected: continue "
-            "with the game and rule that made it"
-        )
+    first, second = (
+        " ".join(map(str, next((leaf for leaf in some if leaf not in rest), ())))
+        for some, rest in ((ours, theirs), (theirs, ours))
+    )
+    return first, second

@@ -9,6 +9,7 @@ outside of the scope of `jax.enable_x64`. Eigenvalues of matrices that are not s
 docs/theory/stability.md.
 """
 
+import math
 from collections.abc import Callable, Collection
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from jax.typing import ArrayLike
 from slantgan_jax import fields, games
 from slantgan_jax.analysis.lyapunov import carried
 from slantgan_jax.checks import check_count, check_function, check_kind, check_number, check_players, is_numeric, shown
+from slantgan_jax.distributions import DRAWS
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game, check_game
 from slantgan_jax.numerics import as_float, as_floats, seeded_key
@@ -49,6 +51,9 @@ GROWTH_TOLERANCE = 1e-11
 
 IMAGINARY_TOLERANCE = 1e-7
 """An imaginary part of this size or less, relative to the largest |λ| or |μ - 1|, counts as 0."""
+
+LATE = 1_000_000
+"""How many steps a state has made that is made from players: corrections of a bias and warm-ups are over by then."""
 
 MAX_NEWTON_STEP = 0.5
 """The longest step of Newton's method, in units of a parameter; it saturates no sigmoid."""
@@ -95,7 +100,8 @@ def flow_eigenvalues(
 
     Args:
       game: any game that `games.expected` takes.
-      players: the point of linearization. Eigenvalues are meaningful only at an equilibrium.
+      players: the point of linearization. Eigenvalues are meaningful only at an equilibrium. Without tangents it is not
+        checked that this is one: look at `expected_field(game, transform)(players)`.
       transform: the transform of the field, see `fields`.
       tangents: directions of zero modes, `Players` with a leading axis (`equilibria.tangents`). Their eigenvalues are
         exactly 0. If the field changes along them, all others are NaN.
@@ -139,7 +145,7 @@ def update_map(
         state = players
     else:
         start = rule.init(players)
-        state = advanced(start)._replace(players=players, step=start.step)
+        state = _late(start, advanced(start), rule, full)._replace(players=players)
     floats, joined = carried(state)
     flat, unravel = ravel_pytree(floats)
 
@@ -152,6 +158,23 @@ def update_map(
     return update, flat, state_of
 
 
+def _late(start: State, after: State, rule: Rule, game: Game) -> State:
+    """`after`, with all counts as if such steps had been made about `LATE` times since `start`.
+
+    Counts that begin again, as those of lookahead, stay as they are, and draws in turn are at their first value.
+    """
+    draws = [draw for draw in game.draws if draw is not None]
+    turn = math.lcm(rule.period, *(draw.period for draw in draws))
+    step = turn * math.ceil(LATE / turn)
+    if any(draw.length < DRAWS for draw in draws):  # of a sequence that is not so long
+        step = 0
+
+    def later(first: Any, then: Any) -> Any:
+        return then + (then - first) * LATE if jnp.issubdtype(jnp.result_type(then), jnp.integer) else then
+
+    return jax.tree.map(later, start, after)._replace(step=start.step + jnp.asarray(step, start.step.dtype))
+
+
 def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int = 1, over: Over = None) -> jax.Array:
     """The Jacobian of `steps` steps of `rule` on the expected game, `[n, n]`, at `players`.
 
@@ -160,8 +183,9 @@ def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int
     Args:
       rule: its steps. Those of Adam have no derivative at an equilibrium, unless its `eps_root` is positive.
       game: any game that `games.expected` takes.
-      players: the point of linearization. The rest of the state is that after `steps` steps of standing there. A whole
-        `State`, for instance of `fixed_point`, may be given instead.
+      players: the point of linearization. The rest of the state is that after `steps` steps of standing there, but for
+        counts, which are those of a run that has gone on for long. A whole `State`, for instance of `fixed_point` or of
+        `train`, may be given instead.
       steps: how many steps make the map, a multiple of `rule.period`.
       over: the names of the draws that are integrated, as in `games.expected`; by default all. The others must not be
         random. See docs/theory/stability.md#steps-and-epochs.
@@ -181,7 +205,8 @@ def update_eigenvalues(
     """Eigenvalues of `update_jacobian`, `[n]` complex: largest modulus first, then largest imaginary part.
 
     Args:
-      rule, game, players, steps, over: as in `update_jacobian`.
+      rule, game, players, steps, over: as in `update_jacobian`. Without tangents it is not checked that nothing moves
+        there: look at the residual of `fixed_point(..., iterations=0)`.
       tangents: directions of zero modes, as in `flow_eigenvalues`; their eigenvalues are exactly 1. If the fixed points
         only lie near the equilibria, tangents of the equilibria are enough, but `players` must be a `fixed_point`.
     """

@@ -35,10 +35,14 @@ class CriticalStrength(NamedTuple):
     last: jax.Array
 
 
+MOVED = 1e-6
+"""Players that a step moves by more than this multiple of the rate are no fixed point."""
+
+
 def largest_stable_rate(
     rule_of_rate: Callable[[jax.Array], Rule],
     game: Game,
-    players: Players,
+    players: Players | State,
     tangents: Players | None = None,
     *,
     steps: int = 1,
@@ -58,26 +62,32 @@ def largest_stable_rate(
       game, players, tangents, steps: as in `spectra.update_eigenvalues`.
       fixed_point_iterations: of `spectra.fixed_point` at each rate; 0 if `players` are a fixed point at every rate. The
         tutorial's order needs about 6.
-      lowest, highest, points: the rates to look among, and how many are tried.
+      lowest, highest, points: the rates to look among, and how many are tried. Give a `lowest` below any rate that
+        could matter: 0 stands for all edges up to it.
       tolerance: the largest ln |μ| that does not count as growth.
 
     Returns:
-      The rate; 0 if some mode grows at `lowest`, infinite if none does up to `highest`. A fixed point that is lost
-      counts as growth.
+      The rate; 0 if some mode grows at `lowest`, infinite if none does up to `highest`. A fixed point that is lost at a
+      higher rate counts as growth. NaN if at `lowest` there is no spectrum, or if `players` are no fixed point there: a
+      step moves them by more than 1e-6 of the rate.
     """
     check_function("rule_of_rate", rule_of_rate, "rate")
     check_count("fixed_point_iterations", fixed_point_iterations, 0)
     check_number("tolerance", tolerance, 0)
 
-    def grows(rate: jax.Array, near: State) -> tuple[jax.Array, State]:
+    def grows(rate: jax.Array, near: State) -> tuple[jax.Array, State, jax.Array]:
         rule, state = rule_of_rate(rate), near
         if fixed_point_iterations:
             state = spectra.fixed_point(rule, game, near, steps, tangents, fixed_point_iterations).state
         values = spectra.update_eigenvalues(rule, game, state, steps, tangents)
-        return ~(spectra.summarize_map(values).growth <= tolerance), state
+        growth = spectra.summarize_map(values).growth
+        return ~(growth <= tolerance), state, jnp.isnan(growth)
 
-    _, flat, state_of = spectra.update_map(rule_of_rate(as_float(lowest)), game, players, steps)
-    return _first(grows, lowest, highest, points, state_of(flat))
+    update, flat, state_of = spectra.update_map(rule_of_rate(as_float(lowest)), game, players, steps)
+    found = _first(grows, lowest, highest, points, state_of(flat))
+    if fixed_point_iterations:
+        return found
+    return jnp.where(jnp.linalg.norm(update(flat) - flat) <= MOVED * lowest, found, jnp.nan)
 
 
 def critical_strength(
@@ -105,18 +115,22 @@ def critical_strength(
 
     at_lowest = motion(lowest)[0]
 
-    def tests(strength: jax.Array) -> jax.Array:
+    def tests(strength: jax.Array) -> tuple[jax.Array, jax.Array]:
         turning, growth = motion(strength)
-        return jnp.stack([growth < -spectra.GROWTH_TOLERANCE, turning < at_lowest, turning == 0])
+        return jnp.stack([growth < -spectra.GROWTH_TOLERANCE, turning < at_lowest, turning == 0]), jnp.isnan(growth)
 
     def strength(number: jax.Array) -> jax.Array:
-        return _first(lambda strength, _: (tests(strength)[number], None), lowest, highest, points)
+        def passes(strength: jax.Array, nothing: None) -> tuple[jax.Array, None, jax.Array]:
+            passed, undefined = tests(strength)
+            return passed[number], None, undefined
+
+        return _first(passes, lowest, highest, points)
 
     return CriticalStrength(*jax.vmap(strength)(jnp.arange(3)))
 
 
 def _first(
-    test: Callable[[jax.Array, Any], tuple[jax.Array, Any]],
+    test: Callable[[jax.Array, Any], tuple[jax.Array, Any, jax.Array]],
     lowest: float,
     highest: float,
     points: int,
@@ -124,22 +138,24 @@ def _first(
 ) -> jax.Array:
     """The first number from `lowest` to `highest` at which `test` turns true; 0 at the lowest, infinite at none.
 
-    `test(number, carry)` returns `(truth, new_carry)`. `carry` is what it returned at the largest number for which it
-    was still false, initially `start`.
+    `test(number, carry)` returns `(truth, new_carry, undefined)`. `carry` is what it returned at the largest number for
+    which it was still false, initially `start`. If it is undefined at the lowest number, the result is NaN.
     """
     check_count("points", points)
     check_number("lowest", lowest, positive=True)
     check_number("highest", highest, lowest, positive=True)
     ratio = (highest / lowest) ** (1 / points)
 
-    def closer(_: Any, bracket: tuple[jax.Array, jax.Array, Any]) -> tuple[jax.Array, jax.Array, Any]:
-        below, above, kept = bracket
+    def closer(i: jax.Array, bracket: tuple[jax.Array, jax.Array, jax.Array, Any]) -> tuple[Any, ...]:
+        below, above, lost, kept = bracket
         middle = jnp.where(jnp.isfinite(above), jnp.sqrt(below) * jnp.sqrt(above), jnp.minimum(below * ratio, highest))
-        passed, new = test(middle, kept)
+        passed, new, undefined = test(middle, kept)
         kept = jax.tree.map(lambda old, new: jnp.where(passed, old, new), kept, new)
-        return jnp.where(passed, below, middle), jnp.where(passed, middle, above), kept
+        lost |= (i == 0) & undefined
+        return jnp.where(passed, below, middle), jnp.where(passed, middle, above), lost, kept
 
     # After the last of the points 50 bisections are left, enough for the last bit.
-    bracket = as_float(lowest / ratio), as_float(jnp.inf), start
-    below, above, _ = jax.lax.fori_loop(0, points + 51, closer, bracket)
-    return jnp.where(above < lowest * ratio**0.01, 0, jnp.where(jnp.isfinite(above), (below + above) / 2, jnp.inf))
+    bracket = as_float(lowest / ratio), as_float(jnp.inf), jnp.zeros((), bool), start
+    below, above, lost, _ = jax.lax.fori_loop(0, points + 51, closer, bracket)
+    found = jnp.where(above < lowest * ratio**0.01, 0, jnp.where(jnp.isfinite(above), (below + above) / 2, jnp.inf))
+    return jnp.where(lost, jnp.nan, found)

@@ -89,7 +89,8 @@ def other_identity(theirs: Layout, ours: Layout) -> Iterator[str]:
         if theirs.about[name] != ours.about[name]:
             yield f"{name} {theirs.about[name]}, now {ours.about[name]}"
     if any(ours.programs.get(choice) != digest for choice, digest in theirs.programs.items()):
-        yield f"another program: run {theirs.about['run']}, now {ours.about['run']}"
+        named = "" if (old := theirs.about["run"]) == (new := ours.about["run"]) else f" ({old}, now {new})"
+        yield f"another program: the code of the run{named}, or a number or function that it reads"
 
 
 def description(layout: Layout) -> dict[str, Any]:

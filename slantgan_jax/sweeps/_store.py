@@ -95,15 +95,16 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
     found = [*_layout.other_identity(layout._replace(about=about, programs=theirs["programs"]), layout)]
     found += _layout.other_shapes(theirs, _layout.description(layout))
     kept = {} if found else {name: _kept_labels(where, name, theirs, layout, damaged) for name in layout.axes}
-    found += [
+    labeled = [
         f"{name} {theirs['axes'][name]['summary']}, now {_layout.summary(layout.labels[name])}"
         for name, labels in kept.items() if labels is None or not _layout.has_all(layout.labels[name], labels)
     ]  # fmt: skip
-    if found:
-        some = "; ".join(shortened(one, 150) for one in found[:SHOWN_DIFFERENCES]) + (
-            "; ..." if len(found) > SHOWN_DIFFERENCES else ""
+    if differences := found or labeled:
+        some = "; ".join(shortened(one, 150) for one in differences[:SHOWN_DIFFERENCES]) + (
+            "; ..." if len(differences) > SHOWN_DIFFERENCES else ""
         )
-        raise ValueError(f"{where} was made by another sweep ({some}): it is left as it was, name another")
+        hint = "" if found else "; a store only grows, so give all labels that it has, too, or read it with sweeps.load"
+        raise ValueError(f"{where} was made by another sweep ({some}): it is left as it was, name another{hint}")
     before = layout._replace(
         labels={**layout.labels, **kept},
         block=tuple(theirs["block"]),

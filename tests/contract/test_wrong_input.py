@@ -214,7 +214,7 @@ ROWS = [
     (lambda: slanted_land((np.zeros(3), np.zeros(4), np.zeros(3), np.zeros(3))), "leading axis"),
     (lambda: slanted_land(np.zeros((3, 5))), "5 pixels"),
     (lambda: slanted_land(np.zeros((3, 1))), "1 pixels"),
-    (lambda: slanted_land(losses.hinge), "the data set is Objective("),
+    (lambda: slanted_land(losses.hinge), "give it by its name, slanted_land(objective=...)"),
     (lambda: slanted_land(noise=-0.1), "standard deviation, is -0.1"),
     (lambda: slanted_land(independent_latents="no"), "independent_latents is 'no'"),
     (lambda: slanted_land(noise=None), "standard deviation, is None"),
@@ -339,10 +339,30 @@ ROWS = [
     (lambda: RULE.init(Players), "players is <class"),
     (lambda: RULE.step(GAME, ZERO, None), "state is Players("),
     (lambda: RULE.step(ZERO, None, None), "game is Players("),
+    (
+        lambda: trained(rule=TUTORIAL._replace(moves=lambda game: lambda state, sample: state)),
+        "return a tuple of moves",
+    ),
+    (
+        lambda: trained(rule=TUTORIAL._replace(moves=lambda game: (lambda state, sample: state.players,))),
+        "move number 0 of the rule returns Players",
+    ),
     (lambda: TUTORIAL.moves(PAIRS), "does not split"),
     (lambda: TUTORIAL.moves(penalized(PAIRS, penalties.r1(1.0))), "does not split"),
     (lambda: TUTORIAL.moves(BILINEAR), "does not split"),
-    (lambda: played(rule=rules.simultaneous(SGD, fields.sga)), "strength of sga is functools.partial"),
+    (lambda: played(rule=rules.simultaneous(SGD, fields.sga)), "call fields.sga first"),
+    (lambda: played(rule=rules.simultaneous(SGD, lambda losses: jax.grad(losses))), "fields.gradients(losses)"),
+    (lambda: trained(rule=TUTORIAL._replace(init=lambda players: players)), "what init of the rule returns is Players"),
+    (
+        lambda: trained(
+            rule=rules.simultaneous(SGD)._replace(moves=lambda game: (lambda s, x: s._replace(extra=1.0),))
+        ),
+        "makes .extra () float32 of nothing in the state",
+    ),
+    (
+        lambda: trained(game=games.penalized(slanted_land(), lambda logit, inputs: 2.0 * inputs.epsilon)),
+        'write penalties.Penalty(function, draws=("epsilon", "penalty_noise"))',
+    ),
     (
         lambda: played(rule=rules.simultaneous(SGD, fields.gradients(lambda players: 0.0))),
         "players is functools.partial",
@@ -494,7 +514,7 @@ ROWS = [
     (lambda: doubled(lambda: spectra.flow_eigenvalues(BILINEAR, REST, 0.1)), "transform is 0.1"),
     (
         lambda: doubled(lambda: spectra.flow_eigenvalues(BILINEAR, REST, fields.extragradient)),
-        "step size of extragradient is <function",
+        "call fields.extragradient first",
     ),
     (lambda: doubled(lambda: spectra.flow_eigenvalues(BILINEAR, REST, tangents=REST)), "tangents are Players("),
     (lambda: doubled(lambda: spectra.update_eigenvalues(GAME, RULE, ZERO)), "rule is Game("),

@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 from jax.flatten_util import ravel_pytree
+from scipy.optimize import brentq
 
 from slantgan_jax import Players, distributions, faces, fields, games, losses, networks, penalties, rules, slanted_land
 from slantgan_jax.analysis import distances, equilibria, spectra, thresholds
@@ -275,14 +276,74 @@ def test_the_largest_rate_is_that_of_the_closed_forms(x64, place):
         np.testing.assert_allclose(quick(functools.partial(search, points=30))(), edge, rtol=1e-9)
 
 
+ORIGIN = Players(jnp.asarray(0.0), jnp.asarray(0.0))
+
+
+def warmed(rate, state, sample):
+    """A step of descent whose rate depends on the step's number, as the rule of a user may."""
+    direction = fields.gradients(lambda players: games.total_losses(SPIRAL, players, sample))(state.players)
+    warm = jnp.minimum(1.0, (state.step + 1) / 100) * rate
+    return state._replace(players=jax.tree.map(lambda p, d: p - warm * d, state.players, direction))
+
+
+SPIRAL = games.quadratic(1.2)
+
+
+def edge_of_adam(eps_root):
+    """Where its moments have come to rest, Adam is x ← x - η m / (√ε' + 1e-8) with m ← 0.9 m + 0.1 g."""
+    slopes = np.linalg.eigvals(quick(lambda: fields.jacobian(spectra.expected_field(SPIRAL), ORIGIN))())
+
+    def growth(rate):
+        scale = rate / (np.sqrt(eps_root) + 1e-8)
+        return max(np.abs(np.roots([1, -(1.9 - 0.1 * scale * slope), 0.9])).max() for slope in slopes) - 1
+
+    return brentq(growth, 1e-3, 1)
+
+
+@pytest.mark.brief
+def test_counts_of_optimizers_and_rules_are_those_of_a_long_run(x64):
+    """Corrections of Adam's bias, schedules and warm-ups of one's own are over: the first step is not what counts."""
+    schedule = lambda rate: optax.linear_schedule(0.0, rate, 100)  # noqa: E731
+    for of_rate, game, edge in (
+        (lambda rate: rules.simultaneous(optax.adam(rate, eps_root=1e-2)), SPIRAL, edge_of_adam(1e-2)),
+        (lambda rate: rules.alternating(optax.sgd(schedule(rate))), games.bilinear(), 2),
+        (
+            lambda rate: rules.simultaneous(optax.sgd(0.0))._replace(
+                moves=lambda game: (functools.partial(warmed, rate),)
+            ),
+            SPIRAL,
+            2 * np.cos(1.2),  # |1 - η e^{iα}| = 1
+        ),
+    ):
+        search = functools.partial(thresholds.largest_stable_rate, of_rate, game, ORIGIN, lowest=1e-3, highest=10)
+        # A growth of `GROWTH_TOLERANCE` passes as 0; that of Adam rises by 0.06 per unit of rate, the others' faster.
+        np.testing.assert_allclose(quick(functools.partial(search, points=40))(), edge, rtol=1e-9, atol=1e-11 / 0.06)
+
+
+def test_a_rate_is_nan_where_there_is_no_spectrum_or_no_fixed_point(x64):
+    def edge(of_rate, players=ORIGIN, game=SPIRAL):
+        return quick(lambda: thresholds.largest_stable_rate(of_rate, game, players, points=3))()
+
+    assert np.isnan(edge(lambda rate: rules.simultaneous(optax.adam(rate))))  # it has no derivative at rest
+    assert np.isnan(edge(lambda rate: rules.simultaneous(sgd(rate)), Players(jnp.asarray(1.0), jnp.asarray(0.0))))
+
+
+@pytest.mark.slow
+def test_the_tutorials_order_needs_its_own_fixed_point(x64, place):
+    players, tangents, _ = place
+    search = functools.partial(
+        thresholds.largest_stable_rate, lambda rate: rules.tutorial(sgd(rate)), GAME, players, tangents, points=3
+    )
+    assert np.isnan(quick(search)())
+
+
 @pytest.mark.parametrize(("objective", "kappa"), [(losses.non_saturating, 0.25), (losses.wasserstein, 1.0)])
 def test_r1_damps_the_dirac_gan_critically_at_twice_the_root_of_kappa(x64, objective, kappa):
-    origin = Players(jnp.asarray(0.0), jnp.asarray(0.0))
 
     def game(strength):
         return games.penalized(games.dirac(objective), penalties.r1(strength))
 
-    found = quick(lambda: thresholds.critical_strength(game, origin, points=50))()
+    found = quick(lambda: thresholds.critical_strength(game, ORIGIN, points=50))()
     # Im λ is the root of what the strength does: IMAGINARY_TOLERANCE² = 1e-14.
     np.testing.assert_allclose(found, [0, 2 * math.sqrt(kappa), 2 * math.sqrt(kappa)], rtol=1e-12)
 

@@ -202,6 +202,16 @@ def test_a_minibatch_run_can_be_continued_and_recorded():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[steps], rtol=1e-6), players, each)
 
 
+def test_steps_are_counted_once_whatever_a_move_does():
+    counting = rules.tutorial(SGD)
+    moves = lambda game: (*counting.moves(game), lambda state, sample: state._replace(step=state.step + 1))  # noqa: E731
+    record = lambda info: (info.step, info.players)  # noqa: E731
+    key = jax.random.key(0)
+    runs = [train(key, GAME, rule, 4, record=record) for rule in (counting, counting._replace(moves=moves))]
+    jax.tree.map(np.testing.assert_array_equal, *(run.history for run in runs))
+    assert runs[1].state.step == 4
+
+
 def test_a_state_of_another_rule_or_game_is_refused():
     rule = rules.tutorial(SGD)
     state = jax.jit(lambda: train(jax.random.key(0), GAME, rule, 3).state)()
