@@ -206,8 +206,8 @@ def test_steps_are_counted_once_whatever_a_move_does():
     counting = rules.tutorial(SGD)
     moves = lambda game: (*counting.moves(game), lambda state, sample: state._replace(step=state.step + 1))  # noqa: E731
     record = lambda info: (info.step, info.players)  # noqa: E731
-    key = jax.random.key(0)
-    runs = [train(key, GAME, rule, 4, record=record) for rule in (counting, counting._replace(moves=moves))]
+    rules_of = (counting, counting._replace(moves=moves))
+    runs = [train(jax.random.key(0), GAME, rule, 4, record=record) for rule in rules_of]
     jax.tree.map(np.testing.assert_array_equal, *(run.history for run in runs))
     assert runs[1].state.step == 4
 
