@@ -48,9 +48,7 @@ try:
 except ImportError:  # without sliders, each figure is drawn once
 
     def interact(draw, **sliders):
-        draw(
-            **{name: values[0] if isinstance(values, list) else sum(values[:2]) / 2 for name, values in sliders.items()}
-        )
+        draw()
 
 
 # %% [markdown]
@@ -74,7 +72,7 @@ plt.show()
 DETECTOR = Discriminator(weights=(1.0, -1.0, -1.0, 1.0), bias=-1.0)
 
 
-def detect(top_left, top_right, bottom_left, bottom_right):
+def detect(top_left=0.25, top_right=1.0, bottom_left=0.5, bottom_right=0.75):
     image = np.array([top_left, top_right, bottom_left, bottom_right])
     left, right = plt.figure(figsize=(9, 3.2), layout="constrained").subfigures(1, 2, width_ratios=(1, 3))
     plots.faces(left, image[None], columns=1)
@@ -83,8 +81,7 @@ def detect(top_left, top_right, bottom_left, bottom_right):
 
 
 pixel = (0.0, 1.0, 0.05)
-interact(detect, top_left=pixel, top_right=pixel, bottom_left=pixel, bottom_right=pixel)
-
+_ = interact(detect, top_left=pixel, top_right=pixel, bottom_left=pixel, bottom_right=pixel)
 # %% [markdown]
 # ## 3. A painter made by hand
 #
@@ -94,13 +91,12 @@ interact(detect, top_left=pixel, top_right=pixel, bottom_left=pixel, bottom_righ
 PAINTER = Generator(weights=(1.0, -1.0, -1.0, 1.0), biases=(1.0, -1.0, -1.0, 1.0))
 
 
-def paint(z):
+def paint(z=0.7):
     plots.network(plt.figure(figsize=(9, 4.6), layout="constrained"), PAINTER, DETECTOR, latent=z)
     plt.show()
 
 
-interact(paint, z=(0.0, 1.0, 0.05))
-
+_ = interact(paint, z=(0.0, 1.0, 0.05))
 # %% [markdown]
 # ## 4. What each of them wants
 #
@@ -119,8 +115,9 @@ def loss_of_g(painter):
     return jax.nn.softplus(-logit(DETECTOR, generate(painter, z)))
 
 
-print("D should change by minus", jax.grad(loss_of_d)(DETECTOR))
-print("G should change by minus", jax.grad(loss_of_g)(PAINTER))
+of_d, of_g = jax.grad(loss_of_d)(DETECTOR), jax.grad(loss_of_g)(PAINTER)
+print("slopes of D's loss: u", faces.stack(of_d.weights).round(2), "c", of_d.bias.round(2), "(D moves the other way)")
+print("slopes of G's loss: w", faces.stack(of_g.weights).round(2), "b", faces.stack(of_g.biases).round(2))
 
 # %% [markdown]
 # ## 5. Training
@@ -176,7 +173,7 @@ plt.show()
 
 
 # %%
-def spiral(log10_rate, gamma, epochs):
+def spiral(log10_rate=-2.0, gamma=0.0, epochs=12_000):
     _, _, slants, tastes = trained(42, 10.0**log10_rate, gamma, epochs).history
     plt.figure(figsize=(5, 5))
     plt.plot(slants, tastes, linewidth=0.8)
@@ -188,8 +185,7 @@ def spiral(log10_rate, gamma, epochs):
     plt.show()
 
 
-interact(spiral, log10_rate=(-2.0, 0.0, 0.25), gamma=(0.0, 0.3, 0.02), epochs=[12_000, 1_000, 4_000])
-
+_ = interact(spiral, log10_rate=(-2.0, 0.0, 0.25), gamma=(0.0, 0.3, 0.02), epochs=[12_000, 1_000, 4_000])
 # %% [markdown]
 # ## 8. A thousand runs at once
 #

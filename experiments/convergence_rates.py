@@ -104,9 +104,9 @@ def answer(data: Data) -> str:
     others = ", ".join(f"{row['method']}: {row['predicted']:,.0f}" for row in first[:1] if row is not fastest)
     if math.isnan(fastest["predicted"]):
         return f"At rate {first[0]['learning rate']:g} none of these methods comes to rest."
+    who = f"the fastest is {fastest['method']}: its" if len(first) > 1 else f"with {fastest['method']} the"
     return (
-        f"At rate {first[0]['learning rate']:g} the fastest is {fastest['method']}: its distance falls by e in "
-        f"{fastest['predicted']:,.0f} epochs{f' ({others})' if others else ''}.\n"
+        f"At rate {first[0]['learning rate']:g} {who} distance falls by e in {fastest['predicted']:,.0f} epochs{f' ({others})' if others else ''}.\n"
         + (f"Measured times differ from predicted ones by at most {max(map(abs, errors)):.2%}."
            if errors else "No run is long enough to measure this time.")
     )  # fmt: skip
