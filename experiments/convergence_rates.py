@@ -101,15 +101,17 @@ def answer(data: Data) -> str:
     first = [row for row in data["methods"] if row["learning rate"] == data["methods"][0]["learning rate"]]
     fastest = min(first, key=lambda row: (math.isnan(row["predicted"]), row["predicted"]))
     errors = [row["measured"] / row["predicted"] - 1 for row in data["methods"] if math.isfinite(row["measured"])]
-    others = ", ".join(f"{row['method']}: {row['predicted']:,.0f}" for row in first[:1] if row is not fastest)
     if math.isnan(fastest["predicted"]):
         return f"At rate {first[0]['learning rate']:g} none of these methods comes to rest."
     who = f"the fastest is {fastest['method']}: its" if len(first) > 1 else f"with {fastest['method']} the"
-    return (
-        f"At rate {first[0]['learning rate']:g} {who} distance falls by e in {fastest['predicted']:,.0f} epochs{f' ({others})' if others else ''}.\n"
-        + (f"Measured times differ from predicted ones by at most {max(map(abs, errors)):.2%}."
-           if errors else "No run is long enough to measure this time.")
-    )  # fmt: skip
+    others = ", ".join(f"{row['method']}: {row['predicted']:,.0f}" for row in first[:1] if row is not fastest)
+    head = f"At rate {first[0]['learning rate']:g} {who} distance falls by e in {fastest['predicted']:,.0f} epochs"
+    measured = (
+        f"Measured times differ from predicted ones by at most {max(map(abs, errors)):.2%}."
+        if errors
+        else "No run is long enough to measure this time."
+    )
+    return f"{head}{f' ({others})' if others else ''}.\n{measured}"
 
 
 EXPERIMENT = Experiment(

@@ -59,7 +59,7 @@ def test_the_spectrum_predicts_how_fast_a_run_converges(tmp_path):
     np.testing.assert_allclose(row["measured"], row["predicted"], rtol=1e-4)
     np.testing.assert_allclose(row["period"]["measured"], row["period"]["predicted"], rtol=1e-2)  # few turns are seen
     assert 100 < row["epochs to 1 %"] < 300
-    assert data["answer"].startswith("At rate 0.3 the fastest is R1, γ = 0.1: its distance falls by e in 34 epochs.")
+    assert data["answer"].startswith("At rate 0.3 with R1, γ = 0.1 the distance falls by e in 34 epochs.")
 
 
 def test_decay_is_measured_on_a_spiral_that_is_not_round(x64):
