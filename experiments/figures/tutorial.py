@@ -137,9 +137,11 @@ def flow(data: Data) -> bytes:
 def _flow_frame(latent: float, known: int) -> np.ndarray:
     """A frame in which so many columns are known, as `[height, width, 3]` bytes; the fifth are the errors."""
     figure = plots.new_figure(8.4, 4.6, dpi=110)
+    figure.set_layout_engine("none")  # one panel fills the figure
     plots.network(figure, PAINTER, DETECTOR, latent=latent, known=min(known, 4))
     probability = 1 / (1 + np.exp(-float(logit(DETECTOR, generate(PAINTER, latent)))))
     ax = figure.axes[0]
+    ax.set_position((0.01, 0.01, 0.98, 0.93))
     ax.set_ylim(-1.9, 3.9)
     texts = ("draw z", "G paints four pixels", "D sees the image", "D says how likely it is a face", "both learn")
     ax.text(3.7, -1.2, texts[known - 1], ha="center", fontsize=11)
@@ -239,12 +241,13 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
     top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1), squeeze=False)[:, 0]
     columns = top.subplots(1, len(frames["latents"]) + 1)
     titles = ["mean face, real", *(f"G(z), z = {latent:.2f}" for latent in frames["latents"])]
-    pictures = []
+    pictures, verdicts = [], []
     for ax, name in zip(columns, titles, strict=True):
         pictures.append(ax.imshow(np.zeros((side, side)), cmap="Greys", vmin=0, vmax=1))
         ax.set(xticks=[], yticks=[])
-        ax.set_xlabel(" \n ", fontsize=9)
+        ax.set_xlabel(" \n ", fontsize=9)  # room for the verdict
         ax.set_title(name, fontsize=9)
+        verdicts.append(ax.text(0.5, -0.04, "", fontsize=9, ha="center", va="top", transform=ax.transAxes))
     title = top.suptitle(" ", fontsize=12)
     left, right = bottom.subfigures(1, 2, width_ratios=(2.6, 1), squeeze=False)[0]
     ax, lines = left.subplots(), []
@@ -261,22 +264,31 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
     taste.set(xticks=[], yticks=[])
     taste.set_title("what D likes dark (blue)", fontsize=9)
     texts = [taste.text(i % side, i // side, "", ha="center", va="center", fontsize=9) for i in range(side * side)]
+    # Laid out and drawn once; of each frame only what changes is drawn anew, with the frames around the images.
+    spines = [spine for ax in (*columns, taste) for spine in ax.spines.values()]
+    moving = [title, *pictures, *verdicts, slopes, *texts, *(line for line, *_ in lines), cursor]
+    for artist in moving:
+        artist.set_animated(True)
     canvas.draw()
-    figure.set_layout_engine("none")  # laid out once; laying out every frame would take most of the time
+    figure.set_layout_engine("none")
+    background = canvas.copy_from_bbox(figure.bbox)
     for i, epoch in enumerate(frames["epochs"]):
         title.set_text(f"epoch {epoch}")
         probabilities = [frames["of the mean face"][i], *frames["probabilities"][i]]
-        for picture, image, probability in zip(pictures, [mean_face, *frames["images"][i]], probabilities, strict=True):
+        for picture, image in zip(pictures, [mean_face, *frames["images"][i]], strict=True):
             picture.set_data(image.reshape(side, side))
+        for text, probability in zip(verdicts, probabilities, strict=True):
             verdict, color = verdict_of(probability)
-            picture.axes.set_xlabel(f"D: {probability:.2f}\n{verdict}", color=color)
+            text.set(text=f"D: {probability:.2f}\n{verdict}", color=color)
         slopes.set_data(frames["slopes"][i].reshape(side, side))
         for text, value in zip(texts, frames["slopes"][i], strict=True):
             text.set_text(f"{value:+.2f}")
         for line, epochs, loss in lines:
             line.set_data(epochs[:epoch], loss[:epoch])
         cursor.set_xdata([epoch, epoch])
-        canvas.draw()
+        canvas.restore_region(background)
+        for artist in (*moving, *spines):
+            figure.draw_artist(artist)
         yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
