@@ -136,9 +136,13 @@ def update_map(
     full = games.expected(game, over)
     key = seeded_key(0)  # no draw depends on it
 
+    @jax.jit  # traced once, not once for each use
+    def after_a_step(state: State) -> State:
+        return rule.step(full, state, rule.sample(full, key, state.step))
+
     def advanced(state: State) -> State:
         for _ in range(steps):
-            state = rule.step(full, state, rule.sample(full, key, state.step))
+            state = after_a_step(state)
         return state
 
     if isinstance(players, State):
@@ -210,8 +214,13 @@ def update_eigenvalues(
       tangents: directions of zero modes, as in `flow_eigenvalues`; their eigenvalues are exactly 1. If the fixed points
         only lie near the equilibria, tangents of the equilibria are enough, but `players` must be a `fixed_point`.
     """
-    jacobian = update_jacobian(rule, game, players, steps, over)
-    values = 1 + eigenvalues_modulo(jacobian - jnp.eye(len(jacobian)), tangents)
+    update, flat, _ = update_map(rule, game, players, steps, over)
+    return multipliers(update, flat, tangents)
+
+
+def multipliers(update: Callable[[jax.Array], jax.Array], place: jax.Array, tangents: Players | None) -> jax.Array:
+    """`update_eigenvalues` of a map of `update_map` at the numbers `place` `[n]`."""
+    values = 1 + eigenvalues_modulo(jax.jacfwd(update)(place) - jnp.eye(place.size), tangents)
     return values[jnp.lexsort((-values.imag, -jnp.abs(values)))]
 
 
@@ -307,17 +316,24 @@ def fixed_point(
     """
     update, flat, state_of = update_map(rule, game, players, steps, over)
     check_count("iterations", iterations, 0)
-    known = jnp.zeros((0, flat.size)) if tangents is None else _padded(tangents, flat.size)
+    found = rest(update, flat, tangents, iterations)
+    return FixedPoint(state_of(found), jnp.linalg.norm(update(found) - found))
+
+
+def rest(
+    update: Callable[[jax.Array], jax.Array], place: jax.Array, tangents: Players | None, iterations: int
+) -> jax.Array:
+    """The numbers `[n]` of `fixed_point`, of a map of `update_map`, by Newton's method from the numbers `place`."""
+    known = jnp.zeros((0, place.size)) if tangents is None else _padded(tangents, place.size)
 
     def newton(_: Any, x: jax.Array) -> jax.Array:
-        matrix = jax.jacfwd(update)(x) - jnp.eye(flat.size)
+        matrix = jax.jacfwd(update)(x) - jnp.eye(place.size)
         scale = jnp.max(jnp.abs(matrix))
         wanted = jnp.concatenate([x - update(x), jnp.zeros(len(known))])
         step = jnp.linalg.lstsq(jnp.concatenate([matrix, scale * known]), wanted)[0]
         return x + step * jnp.minimum(1, MAX_NEWTON_STEP / jnp.maximum(jnp.linalg.norm(step), MAX_NEWTON_STEP))
 
-    found = jax.lax.fori_loop(0, iterations, newton, flat)
-    return FixedPoint(state_of(found), jnp.linalg.norm(update(found) - found))
+    return jax.lax.fori_loop(0, iterations, newton, place)
 
 
 def check_precision() -> None:

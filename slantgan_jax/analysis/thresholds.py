@@ -76,12 +76,11 @@ def largest_stable_rate(
     check_number("tolerance", tolerance, 0)
 
     def grows(rate: jax.Array, near: State) -> tuple[jax.Array, State, jax.Array]:
-        rule, state = rule_of_rate(rate), near
+        update, place, state_of = spectra.update_map(rule_of_rate(rate), game, near, steps)
         if fixed_point_iterations:
-            state = spectra.fixed_point(rule, game, near, steps, tangents, fixed_point_iterations).state
-        values = spectra.update_eigenvalues(rule, game, state, steps, tangents)
-        growth = spectra.summarize_map(values).growth
-        return ~(growth <= tolerance), state, jnp.isnan(growth)
+            place = spectra.rest(update, place, tangents, fixed_point_iterations)
+        growth = spectra.summarize_map(spectra.multipliers(update, place, tangents)).growth
+        return ~(growth <= tolerance), state_of(place), jnp.isnan(growth)
 
     update, flat, state_of = spectra.update_map(rule_of_rate(as_float(lowest)), game, players, steps)
     found = _first(grows, lowest, highest, points, state_of(flat))
