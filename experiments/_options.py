@@ -28,9 +28,6 @@ from slantgan_jax.checks import check_number, shortened
 LARGEST = 10**9
 """Of an option that counts, if it names no largest number of its own."""
 
-SHOWN_NAMES = 12
-"""A message lists so many names at most, those first that are like the wrong one."""
-
 T = TypeVar("T")
 
 
@@ -104,11 +101,12 @@ def checked(settings: Any) -> None:
     """Raises `ValueError` unless the settings pass the checks in their annotations, and their method `check` if any.
 
     A check is called with the option's name and a value, as in `Annotated[int, partial(check_whole, least=1, most=9)]`.
-    It sees each entry of a tuple, which must have one, and each only once. None, for an option not given, passes.
+    It sees each entry of a tuple, which must have one, and each only once. None, for an option not given, passes. What
+    is no function, such as a `listing`, is no check.
     """
     for name, hint in get_type_hints(type(settings), include_extras=True).items():
         option, value = f"--{name.replace('_', '-')}", getattr(settings, name)
-        for check in getattr(hint, "__metadata__", ()):
+        for check in filter(callable, getattr(hint, "__metadata__", ())):
             if value == ():
                 raise ValueError(f"{option} names none: give at least one")
             if isinstance(value, tuple) and (twice := [entry for entry in value if value.count(entry) > 1]):
@@ -135,7 +133,11 @@ def check_known(name: str, given: str | Iterable[str], known: Iterable[str]) -> 
     if not given:
         raise ValueError(f"{name} names none: give at least one of {', '.join(map(repr, known))}")
     if unknown := [entry for entry in given if entry not in known]:
-        alike = difflib.get_close_matches(unknown[0], known, SHOWN_NAMES)
-        first = list(dict.fromkeys([*alike, *known]))[:SHOWN_NAMES] if len(known) > SHOWN_NAMES else known
-        more = ", ..." if len(first) < len(known) else ""
-        raise ValueError(f"{name} has {unknown[0]!r}: choose from {', '.join(map(repr, first))}{more}")
+        alike = difflib.get_close_matches(unknown[0], known)
+        names = dict.fromkeys([*alike, *known])  # all of them, those first that are like the wrong one
+        raise ValueError(f"{name} has {unknown[0]!r}: choose from {', '.join(map(repr, names))}")
+
+
+def listing(text: str, known: Iterable[str]) -> Any:
+    """The help of an option for which `check_known` has the names: `text` and all of them, with quotes for a shell."""
+    return tyro.conf.arg(help=f"{text} One of {', '.join(repr(n) if ' ' in n else n for n in known)}.")

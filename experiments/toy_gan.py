@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from _experiment import Experiment, Quick
 from _methods import ORDERS, Method
-from _options import check_known, check_positive, check_whole, check_within
+from _options import check_known, check_positive, check_whole, check_within, listing
 from _results import Data
 from _toys import ATTRS, DESCENTS, DIMS, TOY_METHODS, Toy, perceptron, shown, summary
 from figures import toy_gan as figures
@@ -26,6 +26,7 @@ from slantgan_jax import Players, datasets, distributions, losses, networks, swe
 SHORT = {"ring": "ring-metz-paper", "grid": "grid25-gulrajani", "roll": "swiss-roll-gulrajani"}
 """Short names of data sets."""
 
+DATA = (*SHORT, *datasets.DATASETS)
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid")
 AT_LEAST_ONE = partial(check_whole, least=1)
 RECORDS = 50
@@ -39,18 +40,25 @@ SURFACE_POINTS = 101
 class Settings:
     """Train two small networks on a toy data set for many seeds at once, and measure what they cover."""
 
-    data: Annotated[str, partial(check_known, known=(*SHORT, *datasets.DATASETS))] = "ring"
-    """The data set: a published variant, or ring (that of Metz' paper), grid or roll (Gulrajani's)."""
-    method: Annotated[str, partial(check_known, known=TOY_METHODS)] = "plain"
-    """How the game is played."""
+    data: Annotated[
+        str,
+        partial(check_known, known=DATA),
+        listing("The data set: a published variant, or ring (that of Metz' paper), grid or roll (Gulrajani's).", DATA),
+    ] = "ring"
+    method: Annotated[str, partial(check_known, known=TOY_METHODS), listing("How the game is played.", TOY_METHODS)] = (
+        "plain"
+    )
     strength: Annotated[float | None, partial(check_within, least=0)] = None
     """Of the method; by default the middle one of those that comparisons try."""
-    objective: Annotated[str, partial(check_known, known=losses.OBJECTIVES)] = "non-saturating"
-    """What the players minimize."""
-    order: Annotated[str, partial(check_known, known=ORDERS)] = "alternating"
-    """Who moves when."""
-    optimizer: Annotated[str | None, partial(check_known, known=DESCENTS)] = None
-    """What a method that brings no optimizer descends with; by default adam."""
+    objective: Annotated[
+        str, partial(check_known, known=losses.OBJECTIVES), listing("What the players minimize.", losses.OBJECTIVES)
+    ] = "non-saturating"
+    order: Annotated[str, partial(check_known, known=ORDERS), listing("Who moves when.", ORDERS)] = "alternating"
+    optimizer: Annotated[
+        str | None,
+        partial(check_known, known=DESCENTS),
+        listing("What a method that brings no optimizer descends with; by default adam.", DESCENTS),
+    ] = None
     learning_rate: Annotated[float, check_positive] = 1e-3
     """Of both players."""
     seeds: Annotated[int, partial(check_whole, least=1, most=10**6)] = 64
@@ -65,10 +73,12 @@ class Settings:
     """The widths of G's hidden layers."""
     discriminator: tuple[int, ...] = (64, 64)
     """The widths of D's hidden layers."""
-    activation: Annotated[str, partial(check_known, known=ACTIVATIONS)] = "relu"
-    """Of the hidden layers."""
-    init: Annotated[str, partial(check_known, known=networks.INITIALIZERS)] = "Xavier uniform"
-    """How the weights start."""
+    activation: Annotated[
+        str, partial(check_known, known=ACTIVATIONS), listing("Of the hidden layers.", ACTIVATIONS)
+    ] = "relu"
+    init: Annotated[
+        str, partial(check_known, known=networks.INITIALIZERS), listing("How the weights start.", networks.INITIALIZERS)
+    ] = "Xavier uniform"
     batch_norm: bool = False
     """Normalize G's hidden layers over the minibatch."""
     packing: Annotated[int, AT_LEAST_ONE] = 1

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-CONTINUED = ["docs/faq.md"]
+CONTINUED = ["docs/faq.md", "docs/compare_your_method.md"]
 """Pages whose blocks run one after the other, as they say; all other blocks run alone."""
 
 
@@ -58,7 +58,8 @@ def test_the_notebook_runs_as_a_program(capsys, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", CONTINUED)
-def test_blocks_of_a_page_run_one_after_the_other(page, capsys):
+def test_blocks_of_a_page_run_one_after_the_other(page, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     with jax.debug_key_reuse(False):
         for block in blocks_of(ROOT / page):

@@ -1,3 +1,5 @@
+import re
+
 import _claims
 import gulrajani_2017
 import jax
@@ -13,7 +15,7 @@ import xarray as xr
 from _methods import ORDERS
 from _toys import DESCENTS, DIMS, FATES, TOY_METHODS, fate, share, summary
 
-from slantgan_jax import datasets, losses
+from slantgan_jax import datasets, losses, networks
 
 TINY = "--seeds 3 --steps 50 --batch 8 --generator 4 --discriminator 4 --latents 2 --data"
 
@@ -82,6 +84,27 @@ def test_data_without_modes_and_on_a_line_are_drawn(tmp_path, data):
     found = toy_gan.EXPERIMENT.parse([*f"{TINY} {data} --out".split(), str(tmp_path)])
     assert np.isfinite(found["summary"]["sliced_wasserstein"]).all()
     assert (tmp_path / "modes.png").exists() == (data != "roll")
+
+
+def test_help_and_a_wrong_name_list_every_choice(capsys):
+    choices = {
+        "data": toy_gan.DATA,
+        "method": TOY_METHODS,
+        "objective": losses.OBJECTIVES,
+        "order": ORDERS,
+        "optimizer": DESCENTS,
+        "activation": toy_gan.ACTIVATIONS,
+        "init": networks.INITIALIZERS,
+    }
+    with pytest.raises(SystemExit):
+        toy_gan.EXPERIMENT.parse(["--help"])
+    said = re.sub(r"\W+", " ", capsys.readouterr().out)  # a name may be broken over two lines of the frame
+    for option, names in choices.items():
+        with pytest.raises(ValueError, match=f"--{option} has 'no such name': choose from") as caught:
+            toy_gan.EXPERIMENT.parse([f"--{option}", "no such name"])
+        for name in names:
+            assert repr(name) in str(caught.value)
+            assert re.sub(r"\W+", " ", name) in said
 
 
 def test_a_fate_is_told_from_the_second_half():
