@@ -104,7 +104,7 @@ def flow_eigenvalues(
         checked that this is one: look at `expected_field(game, transform)(players)`.
       transform: the transform of the field, see `fields`.
       tangents: directions of zero modes, `Players` with a leading axis (`equilibria.tangents`). Their eigenvalues are
-        exactly 0. If the field changes along them, all others are NaN.
+        exactly 0. If the field changes along them, all others are NaN, see `eigenvalues_modulo`.
     """
     check_precision()
     check_game(game)
@@ -225,13 +225,13 @@ def multipliers(update: Callable[[jax.Array], jax.Array], place: jax.Array, tang
 
 
 def eigenvalues_modulo(matrix: jax.Array, tangents: Players | None = None) -> jax.Array:
-    """Eigenvalues of A `[n, n]`, `[n]` complex and not sorted; first an exact 0 for each of the k `tangents`.
+    """Eigenvalues of B `[n, n]`, `[n]` complex and not sorted; first an exact 0 for each of the k `tangents`.
 
-    The tangents' coordinates are the first of the n. The other eigenvalues are those of A on what is orthogonal to V of
-    `neutral_directions`. They are NaN if A V is not 0 up to rounding.
+    The tangents' coordinates are the first of the n. The other eigenvalues are those of B on what is orthogonal to V of
+    `neutral_directions`. They are NaN if B V is not 0 up to rounding.
 
-    Without tangents, as many of the smallest eigenvalues are exactly 0 as A has singular values that are 0 up to
-    rounding: one for each direction that A itself does not move. A Jordan block of zeros has more eigenvalues than such
+    Without tangents, as many of the smallest eigenvalues are exactly 0 as B has singular values that are 0 up to
+    rounding: one for each direction that B itself does not move. A Jordan block of zeros has more eigenvalues than such
     directions, and the others keep their errors. See docs/theory/stability.md#zero-modes.
     """
     if not is_numeric(matrix) or np.ndim(matrix) != 2 or len({*np.shape(matrix)}) != 1:
@@ -250,7 +250,7 @@ def eigenvalues_modulo(matrix: jax.Array, tangents: Players | None = None) -> ja
 
 
 def neutral_directions(matrix: jax.Array, tangents: Players) -> tuple[jax.Array, jax.Array]:
-    """V `[n, k]` and F `[k, n]` with A V = 0 in the least-squares sense, F V = I, and orthonormal rows of F.
+    """V `[n, k]` and F `[k, n]` with B V = 0 in the least-squares sense, F V = I, and orthonormal rows of F.
 
     F spans the same as the `tangents`. See docs/theory/stability.md#zero-modes.
     """
