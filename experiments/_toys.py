@@ -51,7 +51,7 @@ DESCENTS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
 
 TOY_METHODS: dict[str, Method] = METHODS | {
     "unrolled optimizer": Method((5.0, 10.0), whole_rule=lambda optimizer, *_: rules.unrolled(optimizer, 5)),
-    "penalty on D's slope": Method((0.5,), field=lambda _, eta: fields.opponent_penalty(Players(eta, 0))),
+    "opponent penalty": Method((0.5,), field=lambda _, eta: fields.opponent_penalty(Players(eta, 0))),
     "penalty on G's slope": Method((0.07,), field=lambda _, lam: fields.opponent_penalty(Players(0, lam))),
 }
 
