@@ -55,10 +55,10 @@ def preferred_block(layout: Layout, programs: Mapping[str, Program]) -> tuple[tu
     largest = min(LARGEST_CHUNK, max(1, CHUNK_BYTES // max(1, _programs.bytes_of_run(program.outputs))))
     block = _checks.block_of(layout, largest)
     arguments = [part[: program.width()] for part in _arguments(layout, tuple(map(slice, block)))]
-    _programs.compiled(program)
+    _programs.compiled(program, math.prod(block))
     start = time.perf_counter()
     count = min(program.width(), math.prod(block))
-    results = _programs.evaluate(program, arguments, count, lambda _: None)
+    results = _programs.evaluate(program, arguments, count, lambda _: None, math.prod(block))
     batches = max(1, int(CHUNK_SECONDS / (time.perf_counter() - start)))
     block = _checks.block_of(layout, min(largest, batches * program.width()))
     return _checks.roomy(block, layout, min(largest, program.width())), First(program, arguments, count, results)
@@ -113,7 +113,8 @@ def computed(
     if first is not None and first.program == program and all(map(_begins_with, arguments, first.arguments)):
         ahead = first.runs
         advance(ahead)
-    found = _programs.evaluate(program, [part[ahead:] for part in arguments], int(wanted.sum()) - ahead, advance)
+    rest = [part[ahead:] for part in arguments]
+    found = _programs.evaluate(program, rest, int(wanted.sum()) - ahead, advance, math.prod(layout.block))
     values = {}
     for name, out in program.outputs.items():
         values[name] = np.empty((*shape, *out.shape), out.dtype)

@@ -110,15 +110,16 @@ class Program:
     jaxpr: core.ClosedJaxpr = field(compare=False)
     mapped: Callable[..., dict[str, jax.Array]] = field(compare=False)
 
-    def devices(self) -> tuple[Any, ...]:
-        """The devices of this process that compute it."""
+    def devices(self, runs: int | None = None) -> tuple[Any, ...]:
+        """The devices of this process that compute it: all of them, or as many as so many runs need."""
         devices = tuple(jax.local_devices())
         # jaxlib's batched LAPACK kernels wait on the thread pool that runs them: on several devices they can deadlock.
-        return devices[:1] if self.calls_lapack else devices
+        most = 1 if self.calls_lapack else len(devices) if runs is None else max(1, math.ceil(runs / self.lanes))
+        return devices[:most]
 
-    def width(self) -> int:
-        """Runs at a time on all devices."""
-        return self.lanes * len(self.devices())
+    def width(self, runs: int | None = None) -> int:
+        """Runs at a time on these devices."""
+        return self.lanes * len(self.devices(runs))
 
 
 def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
@@ -213,11 +214,13 @@ def traced_arguments(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def evaluate(
-    program: Program, arguments: list[np.ndarray], count: int, advance: Callable[[int], Any]
+    program: Program, arguments: list[np.ndarray], count: int, advance: Callable[[int], Any], most: int
 ) -> dict[str, np.ndarray]:
-    """The results `[count, ...]` for arguments `[count]` of each axis; `advance` is told of each batch that is done."""
-    width = program.width()
-    execute = compiled(program)
+    """The results `[count, ...]` for arguments `[count]` of each axis; `advance` is told of each batch that is done.
+
+    `most` is the largest count of calls like this one, which all use the devices that so many runs need.
+    """
+    width, execute = program.width(most), compiled(program, most)
     results = {name: np.empty((count, *out.shape), out.dtype) for name, out in program.outputs.items()}
     for first in range(0, count, width):
         parts = [argument[first : first + width] for argument in arguments]
@@ -259,9 +262,9 @@ def settings() -> str:
     return json.dumps({name: str(jax.config.values.get(name)) for name in SETTINGS})
 
 
-def compiled(program: Program) -> Callable[..., dict[str, jax.Array]]:
-    """The program for `width` runs, compiled for the devices of this process."""
-    return _compiled(program, program.devices(), settings())
+def compiled(program: Program, runs: int | None = None) -> Callable[..., dict[str, jax.Array]]:
+    """The program for `width` runs, compiled for the devices of this process that so many runs need."""
+    return _compiled(program, program.devices(runs), settings())
 
 
 @functools.lru_cache(maxsize=32)

@@ -52,9 +52,9 @@ def evaluated(monkeypatch):
     """A list of how many runs were computed at a time."""
     counts, evaluate = [], _programs.evaluate
 
-    def counting(program, arguments, count, advance):
+    def counting(program, arguments, count, *others):
         counts.append(count)
-        return evaluate(program, arguments, count, advance)
+        return evaluate(program, arguments, count, *others)
 
     monkeypatch.setattr(_programs, "evaluate", counting)
     return counts

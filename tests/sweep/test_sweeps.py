@@ -159,11 +159,23 @@ def finish(process, code=0):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2, 3])
-def test_any_number_of_devices_in_a_new_process_gives_the_same_bits(tmp_path, expected, devices):
-    finish(outside(devices, tmp_path / "s.zarr"))
+def test_any_number_of_devices_in_a_new_process_gives_the_same_bits(tmp_path, devices, monkeypatch):
+    """With four lanes a device, so that chunks of 12 runs need three of them."""
+    monkeypatch.setitem(_programs.LANES, "cpu", 4)
+    lanes = "from slantgan_jax.sweeps import _programs; _programs.LANES['cpu'] = 4"
+    finish(outside(devices, tmp_path / "s.zarr", program=PROGRAM.replace("import tests", f"{lanes}; import tests")))
+    expected = swept().load()  # on the four devices of this process
     assert_same_bits(sweeps.load(tmp_path / "s.zarr"), expected)
-    # ... and this process, with four devices, sees the same sweep.
     assert_same_bits(swept(tmp_path / "s.zarr"), expected)
+
+
+def test_few_runs_are_computed_on_as_few_devices_as_they_need(monkeypatch):
+    monkeypatch.setitem(_programs.LANES, "cpu", 8)
+    used, compiled = [], _programs._compiled
+    monkeypatch.setattr(_programs, "_compiled", lambda *given: used.append(len(given[1])) or compiled(*given))
+    for runs in (3, 8, 9, 1000):
+        sweep(lambda seed: {"x": seed * 2}, {"seed": range(runs)})
+    assert used == [1, 1, 2, jax.local_device_count()]
 
 
 MEASURES = """
