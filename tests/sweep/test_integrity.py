@@ -267,9 +267,9 @@ def test_a_store_grows_and_computes_only_what_is_new(store, expected):
 
     one = make(store.with_name("g.zarr"), AXES, counted)
     start = _programs.evaluate
-    _programs.evaluate = lambda program, arguments, count, advance: (
+    _programs.evaluate = lambda program, arguments, count, *others: (
         computed.append(count),
-        start(program, arguments, count, advance),
+        start(program, arguments, count, *others),
     )[1]
     try:
         grown = make(store.with_name("g.zarr"), GROWN, counted)

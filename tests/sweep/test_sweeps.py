@@ -265,7 +265,7 @@ def test_a_damaged_group_is_named_and_left(store, damage):
 
 
 OTHERS = {
-    "run": ({"run": other_run}, "run run, now other_run"),
+    "run": ({"run": other_run}, r"the code of the run \(run, now other_run\)"),
     "damaged": ({"run": other_run}, "another program"),
     "value": (
         {"axes": AXES | {"learning_rate": [0.01, 0.1, 2.0]}},
