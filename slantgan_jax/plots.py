@@ -21,6 +21,8 @@ DISCRIMINATOR = "#b45309"
 POSITIVE = "#1d4ed8"
 NEGATIVE = "#dc2626"
 QUIET = "#6b7280"
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")
+"""Eight colors that the color-blind can tell apart: Okabe & Ito 2008, https://jfly.uni-koeln.de/color/."""
 
 
 def new_figure(width: float, height: float, dpi: int = 130) -> Figure:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from slantgan_jax import plots
 
-COLORS = ("#1d4ed8", "#b45309", "#0f766e", "#be185d", "#6d28d9", "#4d7c0f", "#0ea5e9", "#525252")
+COLORS = plots.PALETTE
 NEUTRAL_FACTOR = 1e-8
 """A factor so near to 1 counts as 1."""
 COLUMNS = 8

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import LogNorm
 
-from slantgan_jax.plots import Panel
+from slantgan_jax.plots import PALETTE, Panel
 
 FATES = {
     "converged": ("some", "#cbd5e1"),
@@ -17,10 +17,6 @@ FATES = {
     "diverged": ("diverges", "#3f3f46"),
 }
 """What most runs do in a word, and its gray."""
-
-
-PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#999999")
-"""Of objectives, by Okabe and Ito: they can be told apart by the color-blind."""
 
 MARKERS = {"tutorial": "o", "simultaneous": "s", "alternating": "^"}
 """Of orders."""

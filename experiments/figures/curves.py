@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from slantgan_jax import plots
 
-COLORS = "#1d4ed8", "#60a5fa", "#6b7280", "#b45309", "#0f766e", "#dc2626", "#7c3aed", "#db2777", "#84cc16", "#111827"
+COLORS = *plots.PALETTE, "#6b7280", "#7c3aed"
 DASHES = {"code": "-", "paper": "--", "text": "--"}
 LABELS = {"code": "{}", "paper": "{}, as published", "text": "{}, as the text says"}
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, POSITIVE, Panel
+from slantgan_jax.plots import PALETTE, Panel
 
-COLORS = (POSITIVE, DISCRIMINATOR, "#6d28d9", GENERATOR)
+COLORS = PALETTE[:4]
 """Of the strengths of R1."""
 
 

@@ -1,9 +1,50 @@
+import itertools
+
 import jax
 import numpy as np
 import pytest
+from figures import does_it_converge, loss_vs_distance, which_equilibrium
+from matplotlib.colors import to_rgb
 
 from slantgan_jax import faces, networks, plots
 from tests.tables import slow_unless
+
+SEEN = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+"""What a deficiency of full severity makes of linear RGB: Machado, Oliveira & Fernandes 2009, table 1."""
+
+
+def lab(linear):
+    """CIE L*a*b* of linear sRGB, with the white D65."""
+    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    t = np.array(to_xyz) @ np.clip(linear, 0, 1) / [0.95047, 1, 1.08883]
+    f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("sight", SEEN)
+@pytest.mark.parametrize(
+    "colors",
+    [
+        plots.PALETTE,
+        (plots.GENERATOR, plots.DISCRIMINATOR),
+        (plots.POSITIVE, plots.NEGATIVE, plots.QUIET),
+        which_equilibrium.COLORS,
+        does_it_converge.RATE_COLORS,
+        loss_vs_distance.METHOD_COLORS,
+    ],
+    ids=lambda colors: f"{len(colors)} colors",
+)
+def test_colors_of_a_figure_are_apart_for_the_color_blind(colors, sight):
+    """ΔE of 1976; 2.3 is just noticeable. The palette of Okabe and Ito has at least 16."""
+    linear = [np.array([(c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4) for c in to_rgb(color)])
+              for color in colors]  # fmt: skip
+    seen = [lab(np.array(SEEN[sight]) @ color) for color in linear]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 15
 
 
 def pixels_of(figure):
