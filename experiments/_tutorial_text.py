@@ -104,7 +104,7 @@ def report_examples() -> None:
         value = logit(DETECTOR, generate(PAINTER, z))
         errors = f"D's error {jax.nn.softplus(value):.2f}, G's error {jax.nn.softplus(-value):.2f}"
         print(f"  z = {z}: D(G(z)) = {jax.nn.sigmoid(value):.2f}, {errors}")
-    print("What to see: both want the same number to be something else, D 0 and G 1.")
+    print("What to see: both look at the same number; D wants it to be 0, and G wants it to be 1.")
 
 
 def report_training(data: Data) -> None:
@@ -133,7 +133,7 @@ def report_training(data: Data) -> None:
     )
     print("What to see: the distance tells how far G is (distance.png), and G's images change (training.gif).")
     if all(settled):
-        print("The losses come near those of an undecided D and do not tell it.")
+        print("The losses come near those of an undecided D, and do not show how far G is.")
     ahead = data["verdicts"]["real"] > data["verdicts"]["fake"]
     if ahead.any() and not ahead.all():
         print("What D says of real and of generated images crosses (verdicts.png).")
@@ -211,7 +211,9 @@ def what_next(data: Data) -> list[tuple[str, str]]:
     if stuck(data):
         return [(command(settings, learning_rate=0.01), "a smaller rate: G stays where σ has a slope")]
     if np.linalg.norm(mean - np.mean(data["faces"], 0)) < near(settings):
-        return [(command(settings, seed=settings["seed"] + 1), "another start: it ends at another equilibrium")]
+        return [
+            (command(settings, seed=(settings["seed"] + 1) % 2**32), "another start: it ends at another equilibrium")
+        ]
     circles, turn = course(settings) == "circles", EPOCHS_OF_A_TURN / rate
     longer = min(max(int(float(f"{5.6 * turn:.2g}")), epochs) if circles else 10 * epochs, 1_000_000)
     found = []

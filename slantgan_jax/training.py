@@ -167,9 +167,12 @@ def _train(
     except TypeError as error:
         if "carry" not in str(error):
             raise
-        made, lost = (place or "nothing" for place in _difference(jax.eval_shape(advance, state), state))
+        made, lost = _difference(jax.eval_shape(advance, state), state)
+        if not made and not lost:  # the error is not about the state
+            raise
         raise ValueError(
-            f"a step of the rule makes {made} of {lost} in the state: moves keep its structure, shapes and types"
+            f"a step of the rule makes {made or 'nothing'} of {lost or 'nothing'} in the state: moves keep its "
+            "structure, shapes and types"
         ) from error
     players = rule.players(state)
     finite = is_finite((players, state.players))

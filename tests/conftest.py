@@ -27,15 +27,17 @@ def pytest_collection_modifyitems(config, items):
     """Leaves the tests of one part; tests of one group stay together."""
     if not config.getoption("part"):
         return
-    part, parts = map(int, config.getoption("part").split("/"))
-    chosen = []
-    for item in items:
+    part, _, parts = config.getoption("part").partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
+        raise pytest.UsageError(f"--part is {config.getoption('part')!r}: give I/N with I from 0 to N - 1, as in 0/3")
+
+    def is_chosen(item):
         group = item.get_closest_marker("xdist_group")
         name = group.args[0] if group else item.nodeid
-        if zlib.crc32(name.encode()) % parts == part:
-            chosen.append(item)
-    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-    items[:] = chosen
+        return zlib.crc32(name.encode()) % int(parts) == int(part)
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_chosen(item)])
+    items[:] = filter(is_chosen, items)
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def best_discriminator(
         minimize over ψ = (u, c)   E s(-(u·x + c)) + E s(u·G(z) + c) + ridge/2 (|u|² + c²),   s(a) = ln(1 + eᵃ)
 
     If the result is neither `separable` nor `attained`, the hulls touch or nearly touch, the infimum may be attained
-    or not, and `loss` may be too large. Only `loss` has derivatives, by generator and images. See
+    or not, and `loss` may be wrong. Only `loss` has derivatives, by generator and images. See
     docs/theory/separability.md#accuracy.
 
     Args:

@@ -20,6 +20,9 @@ from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
+MOVED = 1e-6
+"""Players that a step moves by more than this multiple of the rate are no fixed point."""
+
 
 class CriticalStrength(NamedTuple):
     """Strengths of a penalty at which the kind of motion changes. 0 means at every strength, infinite means at none.
@@ -33,10 +36,6 @@ class CriticalStrength(NamedTuple):
     stabilizing: jax.Array
     first: jax.Array
     last: jax.Array
-
-
-MOVED = 1e-6
-"""Players that a step moves by more than this multiple of the rate are no fixed point."""
 
 
 def largest_stable_rate(
