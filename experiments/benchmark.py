@@ -37,7 +37,8 @@ STEPS = EPOCHS * len(faces.FACES)
 NUMPY_EPOCHS = 200
 TORCH_RUNS, TORCH_EPOCHS = 16_384, 100
 C_RUNS = 32_768
-METHOD_RUNS, METHOD_STEPS = 4096, 1000
+METHOD_RUNS, METHOD_STEPS = 4096, (1000, 10_000)
+"""The cost of a method is the difference of two lengths: each call of `sweep` traces the run, which takes longer."""
 
 
 class Timed(NamedTuple):
@@ -100,15 +101,19 @@ def compute(settings: Settings, out: Path) -> Data:
             }
         }
     axes = {"seed": np.arange(METHOD_RUNS), "learning_rate": [0.1]}  # the rate is also the step size of the fields
-    methods = [Row(name, METHOD_RUNS, METHOD_STEPS, partial(sweep, partial(method_run, name), axes)) for name in TIMED]
+    methods = [
+        Row(f"{name}, {steps} steps", METHOD_RUNS, steps, partial(sweep, partial(method_run, name, steps), axes))
+        for name in TIMED
+        for steps in METHOD_STEPS
+    ]
     with tempfile.TemporaryDirectory() as scratch:
         store = Path(scratch) / "sweep.zarr"
         cold = seconds(partial(swept, store, tutorial_run, 20_000))
         rows = all_rows(store, settings.largest)
         times = timed([row for row in rows if isinstance(row, Row)], settings.repeats)
-        costs = timed(methods, settings.repeats) if settings.methods else {}
+        costs = method_costs(timed(methods, settings.repeats)) if settings.methods else {}
         return medians(times) | {
-            "methods_ns_per_gan_and_step": {name: float(np.median(values)) for name, values in costs.items()},
+            "methods_ns_per_gan_and_step": costs,
             "cold_sweep_of_20000_seconds": cold,
             "peak_memory_mib": memory(store, settings.largest),
             "machine": {"processor": processor(), "devices": jax.device_count(), "system": platform.platform()},
@@ -124,6 +129,15 @@ def timed(rows: list[Row], repeats: int) -> dict[str, np.ndarray]:
         [seconds(row.work) / row.runs / row.steps * 1e9 for row in rows] for _ in progress(range(repeats), "rounds")
     ]
     return dict(zip((row.name for row in rows), np.transpose(rounds), strict=True))
+
+
+def method_costs(column: dict[str, np.ndarray]) -> dict[str, float]:
+    """Nanoseconds per GAN and step of each method: the time that the longer runs take more, for their further steps."""
+    costs, (few, many) = {}, METHOD_STEPS
+    for name in TIMED:
+        short, long = (steps * column[f"{name}, {steps} steps"] for steps in METHOD_STEPS)
+        costs[name] = float(np.median(long - short) / (many - few))
+    return costs
 
 
 def all_rows(store: Path, largest: int) -> list[Row | str]:
@@ -176,11 +190,11 @@ def adam_run(key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
     return tutorial.scalars(train(key, game, rules.tutorial(optax.adam(learning_rate)), STEPS).players, game)
 
 
-def method_run(name: str, key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
+def method_run(name: str, steps: int, key: jax.Array, learning_rate: jax.Array) -> dict[str, jax.Array]:
     method, order, objective = TIMED[name]
     strength = method.strengths[len(method.strengths) // 2]
     game, rule = method.game(OBJECTIVES[objective], strength), method.rule(ORDERS[order], learning_rate, strength)
-    return {"bias": train(key, game, rule, METHOD_STEPS).players.discriminator.bias}
+    return {"bias": train(key, game, rule, steps).players.discriminator.bias}
 
 
 def swept(store: Path, run: Callable[..., dict[str, jax.Array]], count: int) -> None:

@@ -11,7 +11,8 @@ and A are those of docs/methods/index.md#conventions; docs/methods/adjustments.m
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -30,6 +31,7 @@ from slantgan_jax.checks import (
     check_scalar,
     shown,
 )
+from slantgan_jax.games import SampleLosses
 from slantgan_jax.numerics import rk4_slope, squared_norm
 from slantgan_jax.types import Rates
 
@@ -228,12 +230,12 @@ def unrolled(steps: int, step_size: ArrayLike, *, everyone: bool = False, throug
                 ahead = _with(step_along(ahead, step_size, field(ahead)), own, players[own])
             return ahead if through else _with(jax.lax.stop_gradient(ahead), own, players[own])
 
-        def surrogate(players: Any) -> Any:
-            if everyone:
-                return _like(players, (losses(seen(players, i))[i] for i in range(len(players))))
-            return _with(losses(players), 0, losses(seen(players, 0))[0])
+        def loss(own: int, players: Any) -> jax.Array:
+            return _loss(losses, own, seen(players, own) if everyone or own == 0 else players)
 
-        return gradients(surrogate)
+        return lambda players: _like(
+            check_players(players), (_gradient(partial(loss, i), players, by=i) for i in range(len(players)))
+        )
 
     return adjusted
 
@@ -310,10 +312,17 @@ def jacobian(field: Field, players: Any) -> jax.Array:
     return jax.jacfwd(lambda x: ravel_pytree(check_direction(field(unravel(x)), players))[0])(flat)
 
 
-def direction_at(players: Any, transform: Transform, losses: Losses) -> Any:
-    """What `transform` gives at `players`. Raises `ValueError` unless it has their structure."""
+def direction_at(players: Any, transform: Transform, losses: Losses, moving: Sequence[int]) -> Mapping[int, Any]:
+    """What `transform` gives at `players` for those that move, by their numbers.
+
+    Raises:
+      ValueError: it has not the structure of the players.
+    """
     field = transform(losses)
     check_function("what the transform of the field returns", field, "players")
+    if transform is gradients:  # those of the others would be traced in vain
+        check_players(players)
+        return {i: _slope(losses, players, of=i, by=i) for i in moving}
     try:
         direction = field(players)
     except TypeError as error:
@@ -323,7 +332,8 @@ def direction_at(players: Any, transform: Transform, losses: Losses) -> Any:
             "the transform takes the gradient of all losses at once: losses(players) has one for each player, and "
             "fields.gradients(losses) is the gradient of each by its own player"
         ) from error
-    return check_direction(direction, players)
+    check_direction(direction, players)
+    return {i: direction[i] for i in moving}
 
 
 def check_direction(direction: Any, players: Any) -> Any:
@@ -374,7 +384,18 @@ def _integrated(
 
 def _slope(losses: Losses, players: Any, of: int, by: int) -> Any:
     """The gradient of the loss of player number `of` by the parameters of player number `by`."""
-    return jax.grad(lambda own: check_scalar("a loss", losses(_with(players, by, own))[of]))(players[by])
+    return _gradient(partial(_loss, losses, of), players, by)
+
+
+def _gradient(loss: Callable[[Any], jax.Array], players: Any, by: int) -> Any:
+    return jax.grad(lambda own: loss(_with(players, by, own)))(players[by])
+
+
+def _loss(losses: Losses, of: int, players: Any) -> jax.Array:
+    """The loss of player number `of`, without those of the others where they can be left out."""
+    if isinstance(losses, SampleLosses):
+        return losses.of(of, players)
+    return check_scalar("a loss", losses(players)[of])
 
 
 def _shaping(losses: Losses, step_size: Rates, players: Any) -> tuple[Any, Any, Any]:

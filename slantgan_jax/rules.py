@@ -9,7 +9,7 @@ docs/methods/rules.md compares all rules.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -522,11 +522,12 @@ def _move(
 ) -> State:
     """Moves the players numbered `moving` along the field of `game`, on sample number `turn` if there are several."""
     seen = sample if turn is None else sample[turn]
-    direction = fields.direction_at(state.players, field, partial(games.total_losses, game, sample=seen))
+    direction = fields.direction_at(state.players, field, games.SampleLosses(game, seen), moving)
     return _updated(optimizer, moving, state, direction)
 
 
-def _updated(optimizer: Optimizer, moving: tuple[int, ...], state: State, direction: Any) -> State:
+def _updated(optimizer: Optimizer, moving: Sequence[int], state: State, direction: Any) -> State:
+    """`state` after an update of the players numbered `moving`; `direction` has theirs by their numbers."""
     players, optimizer_states = list(state.players), list(state.optimizer_states)
     optimizers = _each(optimizer, players)
     for i in moving:
@@ -540,34 +541,33 @@ def _updated(optimizer: Optimizer, moving: tuple[int, ...], state: State, direct
 
 
 def _unrolled_move(optimizer: Optimizer, steps: int, game: Game, turn: int | None, state: State, sample: Any) -> State:
-    others = tuple(range(1, len(state.players)))
+    losses = games.SampleLosses(game, sample if turn is None else sample[turn])
+    others = range(1, len(state.players))
+    # Traced once, not once for each update.
+    field = jax.jit(lambda players: fields.direction_at(players, fields.gradients, losses, others))
 
-    def unrolling(losses: fields.Losses) -> fields.Field:
-        field = jax.jit(lambda players: fields.gradients(losses)(players))  # traced once, not once for each update
+    def unrolled_loss(own: Any) -> jax.Array:
+        ahead = state._replace(players=type(state.players)(own, *state.players[1:]))
+        for _ in range(steps):
+            direction = _differentiable(optimizer, ahead, field(ahead.players))
+            ahead = _updated(optimizer, others, ahead, direction)
+        return losses.of(0, ahead.players)
 
-        def surrogate(players: Any) -> Any:
-            ahead = state._replace(players=players)
-            for _ in range(steps):
-                direction = field(ahead.players)
-                ahead = _updated(optimizer, others, ahead, _differentiable(optimizer, others, ahead, direction))
-            return type(players)(losses(ahead.players)[0], *losses(players)[1:])
-
-        return fields.gradients(surrogate)
-
-    return _move(optimizer, unrolling, game, (0,), turn, state, sample)
+    return _updated(optimizer, (0,), state, {0: jax.grad(unrolled_loss)(state.players[0])})
 
 
-def _differentiable(optimizer: Optimizer, moving: tuple[int, ...], state: State, direction: Any) -> Any:
+def _differentiable(optimizer: Optimizer, state: State, direction: Mapping[int, Any]) -> Mapping[int, Any]:
     """`direction`, but constant wherever the derivative of the optimizer's update is not finite."""
-    parts, optimizers = list(direction), _each(optimizer, direction)
-    for i in moving:
+    optimizers = _each(optimizer, state.players)
 
-        def update(own: Any, i: int = i) -> Any:
+    def differentiable(i: int, own: Any) -> Any:
+        def update(own: Any) -> Any:
             return _of_optimizer(optimizers[i].update, i, own, state.optimizer_states[i], state.players[i])[0]
 
-        slopes = jax.jvp(update, (parts[i],), (jax.tree.map(jnp.ones_like, parts[i]),))[1]
-        parts[i] = jax.tree.map(lambda g, s: jnp.where(jnp.isfinite(s), g, jax.lax.stop_gradient(g)), parts[i], slopes)
-    return type(direction)(*parts)
+        slopes = jax.jvp(update, (own,), (jax.tree.map(jnp.ones_like, own),))[1]
+        return jax.tree.map(lambda g, s: jnp.where(jnp.isfinite(s), g, jax.lax.stop_gradient(g)), own, slopes)
+
+    return {i: differentiable(i, own) for i, own in direction.items()}
 
 
 def _past_extragradient(
@@ -581,8 +581,9 @@ def _past_extragradient(
 ) -> State:
     ahead = fields.step_along(state.players, step_size, state.extra)
     ahead = ahead if project is None else project(ahead)
-    direction = fields.direction_at(ahead, field, partial(games.total_losses, game, sample=sample))
-    return _updated(optimizer, tuple(range(len(ahead))), state, direction)._replace(extra=direction)
+    everyone = range(len(ahead))
+    direction = fields.direction_at(ahead, field, games.SampleLosses(game, sample), everyone)
+    return _updated(optimizer, everyone, state, direction)._replace(extra=type(ahead)(*direction.values()))
 
 
 def _extrapolated(
@@ -597,7 +598,7 @@ def _extrapolated(
     seen, everyone = (sample,) if samples == 1 else sample, tuple(range(len(state.players)))
 
     def slope(place: Any, number: int) -> Any:
-        return field(partial(games.total_losses, game, sample=seen[number]))(place)
+        return field(games.SampleLosses(game, seen[number]))(place)
 
     ahead = _updated(optimizer, everyone, state, slope(state.players, 0))
     place = ahead.players if project is None else project(ahead.players)

@@ -89,8 +89,7 @@ class Spectrum(NamedTuple):
 def expected_field(game: Game, transform: Transform = fields.gradients) -> fields.Field:
     """The field of the expected losses, transformed; by default ξ itself."""
     check_function("transform", transform, "losses", such_as="fields.extragradient(0.1)")
-    full = games.expected(game)
-    return transform(lambda players: games.total_losses(full, players, ()))
+    return transform(games.SampleLosses(games.expected(game), ()))
 
 
 def flow_eigenvalues(

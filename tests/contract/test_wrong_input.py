@@ -365,7 +365,7 @@ ROWS = [
     ),
     (
         lambda: played(rule=rules.simultaneous(SGD, fields.gradients(lambda players: 0.0))),
-        "players is functools.partial",
+        "players is SampleLosses",
     ),
     (
         lambda: played(rule=rules.simultaneous(SGD, lambda losses: None)),

@@ -9,7 +9,7 @@ from benchmark import medians
 @pytest.mark.parametrize("name", ["tutorial", "Adam", "sga aligned", "DRAGAN", "smoothing"])
 def test_methods_that_are_timed_can_be_traced(name):
     (bias,) = jax.eval_shape(
-        lambda key, rate: tuple(benchmark.method_run(name, key, rate).values()), jax.random.key(0), jnp.asarray(0.1)
+        lambda key, rate: tuple(benchmark.method_run(name, 10, key, rate).values()), jax.random.key(0), jnp.asarray(0.1)
     )
     assert bias.shape == ()
 
