@@ -29,6 +29,7 @@ from jaxlib import xla_client
 
 from slantgan_jax import provenance
 from slantgan_jax.checks import shortened
+from slantgan_jax.numerics import seeded_key
 
 RunFn = Callable[..., Mapping[str, Any]]
 """A pure function of named scalars, and of a `key` if there is an axis of seeds, to a flat mapping of arrays."""
@@ -315,7 +316,7 @@ def _calling(run: RunFn, names: tuple[str, ...]) -> Callable[..., dict[str, jax.
     def call(*numbers: jax.Array) -> dict[str, jax.Array]:
         arguments: dict[str, Any] = dict(zip(names, numbers, strict=True))
         if makes_key:
-            arguments["key"] = _key(arguments["seed"] if "seed" in known else arguments.pop("seed"))
+            arguments["key"] = seeded_key(arguments["seed"] if "seed" in known else arguments.pop("seed"))
         result = run(**arguments)
         if not isinstance(result, Mapping) or not all(isinstance(name, str) for name in result):
             raise ValueError(f"the run returns a {type(result).__name__}: return a flat mapping of names to arrays")
@@ -329,11 +330,6 @@ def _calling(run: RunFn, names: tuple[str, ...]) -> Callable[..., dict[str, jax.
         return dict(result)
 
     return call
-
-
-def _key(seed: jax.Array) -> jax.Array:
-    """`jax.random.key(seed)`, whatever offset of all seeds JAX is told to add."""
-    return jax.random.wrap_key_data(jnp.stack([jnp.zeros_like(seed), seed]), impl="threefry2x32")
 
 
 def _closed_over(run: RunFn) -> list[Any]:
