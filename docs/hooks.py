@@ -31,6 +31,12 @@ def mathml(formula: str, block: bool) -> str:
     return convert(formula.strip(), display="block" if block else "inline")
 
 
+def on_page_context(context: Any, page: Any, config: Any, nav: Any) -> None:
+    """The words of the theme around a page, in the language of the page."""
+    del context, nav
+    config.theme["language"] = "zh" if page.file.src_uri.endswith(".zh.md") else "en"
+
+
 def on_post_page(output: str, page: Any, config: Any) -> str:
     """The text of a page, with our own script in the place of `WORKER`."""
     del config

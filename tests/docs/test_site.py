@@ -63,6 +63,12 @@ def test_formulas_are_typeset(pages):
         assert not re.search(r"\\\(|\\\[|\$\$|\\frac|\\sigma", text), path
 
 
+def test_the_words_around_a_page_are_in_its_language(pages):
+    for path in pages:
+        language = "zh" if path.name.endswith(".zh.html") else "en"
+        assert f'<html lang="{language}"' in path.read_text(encoding="utf-8")[:200], path
+
+
 def test_the_notebook_has_all_cells_and_names_the_package_beside_it():
     notebook = json.loads((SITE / "lesson" / "lesson.ipynb").read_text(encoding="utf-8"))
     (wheel,) = (SITE / "lesson").glob("*.whl")
