@@ -34,7 +34,7 @@ from slantgan_jax.numerics import seeded_key
 RunFn = Callable[..., Mapping[str, Any]]
 """A pure function of named scalars, and of a `key` if there is an axis of seeds, to a flat mapping of arrays."""
 
-LANES = {"cpu": 1024}
+LANES = {"cpu": 512}
 LANES_OF_ACCELERATORS = 131072
 """Runs at a time on one device. On a CPU they are few, so that their parameters stay in the cache of a core."""
 

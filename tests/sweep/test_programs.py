@@ -188,7 +188,7 @@ def test_threads_count_where_matrices_are_multiplied(tmp_path, monkeypatch):
 
 
 CHANGES = {
-    "lanes": (_programs, "LANES", {"cpu": 512}),
+    "lanes": (_programs, "LANES", {"cpu": 256}),
     "processor": (_programs, "_processor", lambda: "abacus"),
     "callbacks": None,
 }
@@ -324,7 +324,7 @@ def test_a_dataclass_may_be_a_run():
 
 @pytest.mark.parametrize(
     ("records", "size", "lanes"),
-    [(4, 1, 1024), (2**18, 1, 64), (4, 2**8, 256), (4, 2**14, 4), (4, 2**18, 1), (4, 2**20, 1)],
+    [(4, 1, 512), (2**18, 1, 64), (4, 2**8, 256), (4, 2**14, 4), (4, 2**18, 1), (4, 2**20, 1)],
 )
 def test_lanes_are_fewer_where_results_or_steps_are_large(records, size, lanes):
     """Results of 1 MiB, of which 64 MiB hold 64; or steps with arrays of `size` floats, of which 256 KiB are held."""
