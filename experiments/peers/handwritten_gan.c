@@ -1,8 +1,9 @@
 /* The tutorial GAN by hand: how fast can these processor cores train it?
  *
  * The same thirteen parameters, update order and latents (threefry-2x32, JAX's partitionable counters) as the
- * library. All of a group's parameters stay in vector registers for the whole training, and groups of LANES runs
- * are trained one after the other. Gradients are derived by hand; vectors are the compiler's vector extension.
+ * library. A group is a vector of LANES runs. A step is one long chain, in which each operation waits for the one
+ * before, so GROUPS groups are trained side by side: while one waits, another is computed. Gradients are derived by
+ * hand; vectors are the compiler's vector extension.
  *
  * cc -O3 -march=native -shared -fPIC handwritten_gan.c -o handwritten_gan.so
  */
@@ -12,6 +13,13 @@
 #ifndef LANES
 #define LANES 16 /* floats in a vector register: 16 with AVX-512, 8 with AVX2 */
 #endif
+
+#ifndef GROUPS
+#define GROUPS 4 /* with 1, 2, 3 and 4 a step took 3.2, 2.2, 2.0 and 1.8 ns on two cores with AVX-512 */
+#endif
+
+#define EACH_GROUP _Pragma("GCC unroll 8") for (int k = 0; k < GROUPS; k++)
+#define EACH_PIXEL _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++)
 
 typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
@@ -63,43 +71,58 @@ static inline vec latent(uvec k0, uvec k1, uint32_t counter) {
     return (vec)((x ^ y) >> 9 | 0x3F800000u) - 1.0f;
 }
 
-/* Trains `runs` GANs (a multiple of LANES) for `steps` steps. `keys` is [2][runs], `rates` [runs], and `players`
- * [13][runs]: w, b, u, c. Parameters are updated in place. */
+static inline vec logit(const vec u[4], const vec x[4], vec c) {
+    return u[0] * x[0] + u[1] * x[1] + u[2] * x[2] + u[3] * x[3] + c;
+}
+
+/* Trains `runs` GANs (a multiple of GROUPS * LANES) for `steps` steps. `keys` is [2][runs], `rates` [runs], and
+ * `players` [13][runs]: w, b, u, c. Parameters are updated in place. */
 void train(int runs, int steps, const uint32_t *keys, const float *rates, float *players) {
-    for (int first = 0; first < runs; first += LANES) {
-        vec w[4], b[4], u[4], c, rate;
-        uvec k0, k1;
-        for (int i = 0; i < 4; i++) {
-            memcpy(&w[i], players + i * runs + first, sizeof(vec));
-            memcpy(&b[i], players + (4 + i) * runs + first, sizeof(vec));
-            memcpy(&u[i], players + (8 + i) * runs + first, sizeof(vec));
+    for (int first = 0; first < runs; first += GROUPS * LANES) {
+        vec w[GROUPS][4], b[GROUPS][4], u[GROUPS][4], c[GROUPS], rate[GROUPS];
+        uvec k0[GROUPS], k1[GROUPS];
+        EACH_GROUP {
+            int at = first + k * LANES;
+            EACH_PIXEL {
+                memcpy(&w[k][i], players + i * runs + at, sizeof(vec));
+                memcpy(&b[k][i], players + (4 + i) * runs + at, sizeof(vec));
+                memcpy(&u[k][i], players + (8 + i) * runs + at, sizeof(vec));
+            }
+            memcpy(&c[k], players + 12 * runs + at, sizeof(vec));
+            memcpy(&rate[k], rates + at, sizeof(vec));
+            memcpy(&k0[k], keys + at, sizeof(vec));
+            memcpy(&k1[k], keys + runs + at, sizeof(vec));
         }
-        memcpy(&c, players + 12 * runs + first, sizeof(vec));
-        memcpy(&rate, rates + first, sizeof(vec));
-        memcpy(&k0, keys + first, sizeof(vec));
-        memcpy(&k1, keys + runs + first, sizeof(vec));
         for (int step = 0, face = 0; step < steps; step++, face = face == 4 ? 0 : face + 1) {
-            const float *x = FACES[face];
-            vec z = latent(k0, k1, step), g[4];
-            vec slope = rate * sigmoid(-(u[0] * x[0] + u[1] * x[1] + u[2] * x[2] + u[3] * x[3] + c));
-            for (int i = 0; i < 4; i++) u[i] += slope * x[i];
-            c += slope;
-            for (int i = 0; i < 4; i++) g[i] = sigmoid(w[i] * z + b[i]);
-            slope = rate * sigmoid(u[0] * g[0] + u[1] * g[1] + u[2] * g[2] + u[3] * g[3] + c);
-            for (int i = 0; i < 4; i++) u[i] -= slope * g[i];
-            c -= slope;
-            slope = rate * sigmoid(-(u[0] * g[0] + u[1] * g[1] + u[2] * g[2] + u[3] * g[3] + c));
-            for (int i = 0; i < 4; i++) {
-                vec pixel_slope = slope * u[i] * (g[i] - g[i] * g[i]);
-                w[i] += pixel_slope * z;
-                b[i] += pixel_slope;
+            vec x[4], z[GROUPS], g[GROUPS][4], slope[GROUPS];
+            EACH_PIXEL x[i] = (vec){} + FACES[face][i];
+            EACH_GROUP slope[k] = rate[k] * sigmoid(-logit(u[k], x, c[k]));
+            EACH_GROUP {
+                EACH_PIXEL u[k][i] += slope[k] * x[i];
+                c[k] += slope[k];
+            }
+            EACH_GROUP z[k] = latent(k0[k], k1[k], step);
+            EACH_GROUP EACH_PIXEL g[k][i] = sigmoid(w[k][i] * z[k] + b[k][i]);
+            EACH_GROUP slope[k] = rate[k] * sigmoid(logit(u[k], g[k], c[k]));
+            EACH_GROUP {
+                EACH_PIXEL u[k][i] -= slope[k] * g[k][i];
+                c[k] -= slope[k];
+            }
+            EACH_GROUP slope[k] = rate[k] * sigmoid(-logit(u[k], g[k], c[k]));
+            EACH_GROUP EACH_PIXEL {
+                vec pixel_slope = slope[k] * u[k][i] * (g[k][i] - g[k][i] * g[k][i]);
+                w[k][i] += pixel_slope * z[k];
+                b[k][i] += pixel_slope;
             }
         }
-        for (int i = 0; i < 4; i++) {
-            memcpy(players + i * runs + first, &w[i], sizeof(vec));
-            memcpy(players + (4 + i) * runs + first, &b[i], sizeof(vec));
-            memcpy(players + (8 + i) * runs + first, &u[i], sizeof(vec));
+        EACH_GROUP {
+            int at = first + k * LANES;
+            EACH_PIXEL {
+                memcpy(players + i * runs + at, &w[k][i], sizeof(vec));
+                memcpy(players + (4 + i) * runs + at, &b[k][i], sizeof(vec));
+                memcpy(players + (8 + i) * runs + at, &u[k][i], sizeof(vec));
+            }
+            memcpy(players + 12 * runs + at, &c[k], sizeof(vec));
         }
-        memcpy(players + 12 * runs + first, &c, sizeof(vec));
     }
 }

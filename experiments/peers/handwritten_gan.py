@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 SOURCE = Path(__file__).with_suffix(".c")
+GROUPS = 4
+"""Vectors that a thread trains side by side."""
 
 
 def processor_flags() -> str:
@@ -33,12 +35,19 @@ def trainer(
     """
     library = folder / "handwritten_gan.so"
     lanes = 16 if "avx512f" in processor_flags() else 8
-    flags = ["-O3", "-march=native", f"-DLANES={lanes}", *(["-mprefer-vector-width=512"] if lanes == 16 else [])]
+    flags = [
+        "-O3",
+        "-march=native",
+        f"-DLANES={lanes}",
+        f"-DGROUPS={GROUPS}",
+        *(["-mprefer-vector-width=512"] if lanes == 16 else []),
+    ]
     command = ["cc", *flags, "-shared", "-fPIC", str(SOURCE), "-o", str(library)]
     subprocess.run(command, check=True, capture_output=True)
     program = ctypes.CDLL(str(library))
-    vectors = players.shape[1] // lanes
-    ends = [i * vectors // threads * lanes for i in range(threads + 1)]
+    together = lanes * GROUPS
+    blocks = players.shape[1] // together
+    ends = [i * blocks // threads * together for i in range(threads + 1)]
     parts = list(map(slice, ends[:-1], ends[1:]))
 
     def work() -> np.ndarray:

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import benchmark
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from _timing import printed_by
 from benchmark import medians
 
 
@@ -26,3 +29,10 @@ def test_ratios_are_medians_over_rounds():
     assert found["ns_per_gan_and_step"]["NumPy program"] == 200
     assert found["ratios"]["NumPy program / one JAX run"] == 10  # of 10, 4 and 40
     assert found["ratios"]["smallest / largest sweep"] == 1.8
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux lets a program inherit the peak")
+def test_the_memory_of_a_process_is_not_that_of_the_one_that_started_it():
+    child = "import _timing; print(_timing.peak_memory())"
+    parent = f"import numpy, _timing; held = numpy.ones(2**26); print(_timing.printed_by({child!r}, 'a child'))"
+    assert float(printed_by(parent, "a parent")) < 256  # of the 512 MiB that its parent holds it has nothing
