@@ -97,28 +97,34 @@ def check_game(game: Any) -> None:
 class SampleLosses:
     """The losses of `game` on one `sample`, as a function of the players.
 
-    `losses(players)` are all of them. `losses.of(i, players)` is the loss of player number i alone: a program that
-    needs no other is traced in a fraction of the time.
+    `losses(players)` are all of them: `Players` of scalars. `losses.of(i, players)` is the loss of player number i
+    alone: a program that needs no other is traced in a fraction of the time.
+
+    Raises:
+      ValueError: `game` is none, or `sample` is not of the kind that it draws.
     """
 
     game: Game
     sample: Any
 
+    def __post_init__(self) -> None:
+        check_kind("game", self.game, Game)
+        if self.game.draws:
+            check_kind("sample", self.sample, type(self.game.draws))
+
     def __call__(self, players: Any) -> Any:
-        each = (self.of(number, players) for number in range(len(self.game.losses)))
-        return type(self.game.losses)(*each)
+        """The loss of each player: the sum of its `Game.losses`."""
+        check_players(players, len(self.game.losses))
+        return type(self.game.losses)(*(self.of(number, players) for number in range(len(players))))
 
     def of(self, number: int, players: Any) -> Any:
+        """The loss of player number `number`, a scalar."""
         check_players(players, len(self.game.losses))
         return sum(check_scalar("a loss", loss(players, self.sample)) for loss in self.game.losses[number])
 
 
 def total_losses(game: Game, players: Any, sample: Any) -> Any:
     """The loss of each player on one sample, `Players` of scalars: the sum of its `Game.losses`."""
-    check_kind("game", game, Game)
-    check_players(players, len(game.losses))
-    if game.draws:
-        check_kind("sample", sample, type(game.draws))
     return SampleLosses(game, sample)(players)
 
 

@@ -282,6 +282,7 @@ ROWS = [
     (lambda: minibatch(expected(GAME), 5), "draws nothing"),
     (lambda: minibatch(4, GAME), "game is 4"),
     (lambda: games.total_losses(GAME, ZERO, None), "sample is None: give a Sample"),
+    (lambda: games.SampleLosses(3, ()), "game is 3: give a Game"),
     (lambda: games.expected_losses(GAME, "players"), "players is 'players'"),
     (lambda: games.expected_losses(GAME, ZERO.generator), "players is Generator("),
     (lambda: games.expected_losses(GAME, STACKED), "discriminator reads images of shape (4,), got ((), (), (), ())"),
