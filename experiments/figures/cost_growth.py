@@ -4,14 +4,20 @@ from typing import Any
 
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, POSITIVE, Panel
 
+LABELS = {
+    "memory, MiB": "memory, MiB",
+    "open, s": "to open the store, s",
+    "second, s": "to compute, compiled before, s",
+}
+
 
 def draw(panel: Panel, data: dict[str, Any]) -> None:
     """Left time and storage of a run, middle memory and opening, against runs; right time of a step against pixels."""
     left, middle, right = panel.subplots(1, 3)
     sizes, rows = list(map(int, data["runs"])), list(data["runs"].values())
-    for ax, names in ((left, ("µs a run", "store, bytes a run")), (middle, ("memory, MiB", "open, s", "second, s"))):
+    for ax, names in ((left, ("µs a run", "store, bytes a run")), (middle, LABELS)):
         for name, color in zip(names, (GENERATOR, DISCRIMINATOR, POSITIVE), strict=False):
-            ax.plot(sizes, [row[name] for row in rows], "o-", color=color, label=name)
+            ax.plot(sizes, [row[name] for row in rows], "o-", color=color, label=LABELS.get(name, name))
         ax.set(xscale="log", yscale="log", xlabel="runs of the sweep")
         ax.legend(fontsize=9)
     for kind, color, label in (
@@ -24,8 +30,8 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
         right.plot(
             pixels, [1e3 * row["first, s"] for row in values], "x--", color=color, label=f"{label}: first call, ms"
         )
-    right.set(xscale="log", yscale="log", xlabel="pixels")
-    right.legend(fontsize=8)
+    right.set(xscale="log", yscale="log", xlabel="pixels", ylim=(10, 2e6))
+    right.legend(fontsize=8, loc="upper left")
     left.set_title("A run costs less in a larger sweep", fontsize=10)
     middle.set_title("The whole sweep", fontsize=10)
     right.set_title("A step of one of 64 GANs", fontsize=10)
