@@ -17,7 +17,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def peak_memory() -> float:
     """The peak resident memory of this process, MiB."""
-    try:  # getrusage tells more where the process that started this one was larger: Linux lets a new program inherit it
+    try:  # on Linux, getrusage would tell the peak of the process that started this one, if that is larger
         peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
     except OSError:
         peak = None

@@ -38,7 +38,7 @@ NUMPY_EPOCHS = 200
 TORCH_RUNS, TORCH_EPOCHS = 16_384, 100
 C_RUNS = 32_768
 METHOD_RUNS, METHOD_STEPS = 4096, (1000, 10_000)
-"""The cost of a method is the difference of two lengths: each call of `sweep` traces the run, which takes longer."""
+"""The cost of a method is the difference of two lengths: a call of `sweep` traces the run, too."""
 
 
 class Timed(NamedTuple):

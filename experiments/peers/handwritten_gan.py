@@ -27,7 +27,7 @@ def trainer(
       folder: where the program is compiled.
       keys: `[2, runs]`, the words of the keys of the latents.
       rates: `[runs]`, learning rates.
-      players: `[13, runs]`, the initial w, b, u and c.
+      players: `[13, runs]`, the initial w, b, u and c; `runs` is a multiple of 16 · `GROUPS`.
       steps, threads: how many.
 
     Raises:

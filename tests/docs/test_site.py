@@ -8,7 +8,6 @@
 import json
 import os
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -17,7 +16,6 @@ import pytest
 
 SITE = Path(os.environ.get("PLAYGROUND", "")).parent
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (SITE / "sitemap.xml").exists(), reason="no site was built")]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 
 
@@ -79,16 +77,10 @@ def test_the_notebook_has_all_cells_and_names_the_package_beside_it():
     assert kinds.count("markdown") > 7
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_the_search_works_without_a_server_in_english_and_in_chinese():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as library:
-        browser = library.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto((SITE / "index.html").as_uri())
-        for words, found in {"鉴定者": "forger.zh.html", "largest_stable_rate": "api/analysis.html"}.items():
-            page.fill("input[name=query]", words)
-            page.press("input[name=query]", "Shift")  # the page listens to keys
-            page.wait_for_selector(f".md-search-result__link[href*='{found}']", state="attached", timeout=30_000)
-        browser.close()
+def test_the_search_works_without_a_server_in_english_and_in_chinese(browser):
+    page = browser.new_page()
+    page.goto((SITE / "index.html").as_uri())
+    for words, found in {"鉴定者": "forger.zh.html", "largest_stable_rate": "api/analysis.html"}.items():
+        page.fill("input[name=query]", words)
+        page.press("input[name=query]", "Shift")  # the page listens to keys
+        page.wait_for_selector(f".md-search-result__link[href*='{found}']", state="attached", timeout=30_000)

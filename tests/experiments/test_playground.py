@@ -20,7 +20,6 @@ from slantgan_jax import Players, faces, games, losses, networks, penalties, sla
 from slantgan_jax.analysis import equilibria, spectra
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page"), pytest.mark.usefixtures("quick_compile")]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
 SETTINGS = {
     "seed": 3, "rateG": 0.01, "rateD": 0.01, "epochs": 1000, "objective": "non-saturating", "penalty": "none",
@@ -204,18 +203,6 @@ def test_every_way_plays_every_game_that_has_it(page):
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as library:
-        found = library.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture
