@@ -20,6 +20,18 @@ FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>',
 """What the Markdown extension makes of $...$ and $$...$$."""
 
 
+SECTIONS = {
+    "Play": "试一试",
+    "Learn": "学习",
+    "Experiment": "做实验",
+    "Methods": "方法",
+    "Answers": "实验结果",
+    "Theory": "理论",
+    "Reference": "参考",
+}
+"""The parts of the site, in the navigation of English and of Chinese pages."""
+
+
 def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
     """The text of a page with its formulas as MathML, which browsers typeset themselves."""
     del page, config, files
@@ -32,9 +44,14 @@ def mathml(formula: str, block: bool) -> str:
 
 
 def on_page_context(context: Any, page: Any, config: Any, nav: Any) -> None:
-    """The words of the theme around a page, in the language of the page."""
-    del context, nav
-    config.theme["language"] = "zh" if page.file.src_uri.endswith(".zh.md") else "en"
+    """The words around a page, in the language of the page."""
+    del context
+    language = "zh" if page.file.src_uri.endswith(".zh.md") else "en"
+    config.theme["language"] = language
+    for part in nav.items:
+        for names in SECTIONS.items():
+            if part.title in names:
+                part.title = names[language == "zh"]
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:

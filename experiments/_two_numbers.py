@@ -94,13 +94,11 @@ def run_verdict(places: np.ndarray, radii: np.ndarray, finite: np.ndarray) -> di
     that all circle are on a "limit cycle" if they end on the same one, and otherwise on "closed orbits".
     """
     tail = radii.shape[1] // 5
-    classify = partial(trajectories.classify, close=CONVERGED_DISTANCE, settled_records=tail)
-    classes = [WORDS[Verdict(int(verdict))] for verdict in jax.jit(jax.vmap(classify))(radii, places, finite)]
+    codes, orbits, exponents = courses(places, radii, finite, tail)
+    classes = [WORDS[Verdict(int(code))] for code in codes]
     kind = classes[0] if len(set(classes)) == 1 else "leaves" if set(classes) <= LEAVING else "mixed"
     if kind == "cycle":
-        orbits = jax.vmap(trajectories.orbit_statistics)(places[:, -tail:])
         kind = "limit cycle" if trajectories.same_cycle(orbits) else "closed orbits"
-    exponents = jax.vmap(trajectories.power_law_exponents)(radii)[1]
     ends = radii[:, -tail:]
     shares = ends.max(1) / radii[:, 0]
     return {
@@ -110,3 +108,13 @@ def run_verdict(places: np.ndarray, radii: np.ndarray, finite: np.ndarray) -> di
         "share": [float(shares.min()), float(shares.max())],
         "exponent": float(exponents.mean()) if kind == "sublinear" else None,
     }
+
+
+@partial(jax.jit, static_argnames="tail")
+def courses(
+    places: jax.Array, radii: jax.Array, finite: jax.Array, tail: int
+) -> tuple[jax.Array, trajectories.Orbit, jax.Array]:
+    """The verdict of each run, its orbit in the last `tail` records, and its exponent where it converges as a power."""
+    classify = partial(trajectories.classify, close=CONVERGED_DISTANCE, settled_records=tail)
+    orbits = jax.vmap(trajectories.orbit_statistics)(places[:, -tail:])
+    return jax.vmap(classify)(radii, places, finite), orbits, jax.vmap(trajectories.power_law_exponents)(radii)[1]

@@ -10,27 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from _combinations import COMPARED_ORDERS, CONVERGED_DISTANCE, is_playable, programs, run
 from _experiment import Experiment, Figure, Quick, progress
-from _methods import METHODS, OBJECTIVES, ORDERS
+from _methods import METHODS, OBJECTIVES
 from _options import check_known, check_positive, check_whole
 from _results import Data
 from figures import compare_methods as figures
 
-from slantgan_jax import Game, distributions, faces, games, sweep, train
-from slantgan_jax.analysis import distances, trajectories
+from slantgan_jax import sweep
 from slantgan_jax.analysis.trajectories import Verdict
-from slantgan_jax.training import StepInfo
 
-CONVERGED_DISTANCE = 0.01
-RECORD_EVERY_STEPS = 5
-"""An odd number, since rates that are too large overshoot to and fro in every other step."""
-NODES = 8
-"""Nodes of the latent: E σ(w z + b) to 1e-6 for |w| up to 5, far below `CONVERGED_DISTANCE`."""
-COMPARED_ORDERS = ("tutorial", "simultaneous", "alternating")
 VERDICTS = {
     "converged": (Verdict.CONVERGED,),
     "converging": (Verdict.CONVERGING, Verdict.SUBLINEAR),
@@ -62,68 +53,24 @@ class Settings:
 
 
 def compute(settings: Settings, out: Path) -> Data:
-    combinations = itertools.product(settings.objectives, COMPARED_ORDERS, settings.methods)
-    combinations = [combination for combination in combinations if is_playable(*combination)]
-    entries = []
-    for objective, order, method in progress(combinations, "combinations"):
-        names = {"objective": objective, "rule": order, "method": method}
-        axes = {"seed": np.arange(settings.seeds), "learning_rate": list(settings.rates)}
+    every = itertools.product(settings.objectives, COMPARED_ORDERS, settings.methods)
+    combinations = [combination for combination in every if is_playable(*combination)]
+    entries: dict[tuple[str, str, str], Data] = {}
+    for order, method, objectives in progress(programs(combinations), "programs"):
+        numbers = [list(OBJECTIVES).index(objective) for objective in objectives]
+        axes = {"objective": np.arange(len(objectives)), "seed": np.arange(settings.seeds)}
+        axes |= {"learning_rate": list(settings.rates), "strength": list(METHODS[method].strengths)}
         ds = sweep(
-            partial(run, **names, steps=settings.steps),
-            axes | {"strength": list(METHODS[method].strengths)},
-            store=out / "sweeps" / f"{objective}-{order}-{method}.zarr".replace(" ", "_"),
+            partial(run, objectives=objectives, rule=order, method=method, steps=settings.steps),
+            axes,
+            store=out / "sweeps" / f"{order}-{method}-{'-'.join(map(str, numbers))}.zarr".replace(" ", "_"),
         )
-        entries.append(names | judged(ds))
-    ranking = sorted(entries, key=lambda entry: (-entry["converged"], entry["steps"][1]))
+        for place, objective in enumerate(objectives):
+            names = {"objective": objective, "rule": order, "method": method}
+            entries[objective, order, method] = names | judged(ds.sel(objective=place))
+    found = (entries[combination] for combination in combinations)
+    ranking = sorted(found, key=lambda entry: (-entry["converged"], entry["steps"][1]))
     return {"ranking": ranking, "verdicts": list(VERDICTS), "close": CONVERGED_DISTANCE}
-
-
-def is_playable(objective: str, order: str, method: str) -> bool:
-    """Whether the combination exists.
-
-    The tutorial's order needs a loss of D that is a sum of terms. So does instance noise, because pairs of noisy images
-    are too many for an exact expectation. A method that is a rule of its own has no order.
-    """
-    terms = len(OBJECTIVES[objective].discriminator)
-    is_free = METHODS[method].whole_rule is None
-    return (terms > 1 or not (order == "tutorial" or METHODS[method].noisy)) and (is_free or order == "simultaneous")
-
-
-def run(
-    key: jax.Array, learning_rate: jax.Array, strength: jax.Array, objective: str, rule: str, method: str, steps: int
-) -> dict[str, jax.Array]:
-    """One run: its last distance to equilibrium, the steps until it stayed close, and its verdict, in `VERDICTS`."""
-    chosen = METHODS[method]
-    game = chosen.game(OBJECTIVES[objective], strength, latent=distributions.uniform(nodes=NODES))
-    game = games.expected(coarsely_noisy(game) if chosen.noisy else game)
-
-    def record(info: StepInfo) -> tuple:
-        images = faces.unstack(faces.FACES)
-        return distances.to_equilibrium(info.players, images, chosen.logit), info.players
-
-    played = chosen.rule(ORDERS[rule], learning_rate, strength)
-    result = train(key, game, played, steps, record=record, record_every=RECORD_EVERY_STEPS)
-    distance, players = result.history
-    verdict = trajectories.classify(distance, players, result.finite, close=CONVERGED_DISTANCE)
-    settled = trajectories.first_settled_record(distance, CONVERGED_DISTANCE)
-    steps_to_close = jnp.where(verdict == Verdict.CONVERGED, (settled + 1.0) * RECORD_EVERY_STEPS, jnp.inf)
-    return {
-        "distance": distance[-1],
-        "steps_to_close": steps_to_close.astype(jnp.float32),
-        "verdict": verdict,
-        "finite": result.finite,
-    }
-
-
-def coarsely_noisy(game: Game) -> Game:
-    """`game` with instance noise of 2 n values, ±√n in one of the n pixels, instead of 8ⁿ nodes of a quadrature.
-
-    It has the first three moments of normal noise; where D is nearly undecided the second is all that counts.
-    """
-    pixels = faces.FACES.shape[1]
-    corners = np.sqrt(pixels) * np.concatenate([np.eye(pixels), -np.eye(pixels)])
-    noise = distributions.resampled(faces.unstack(corners))
-    return game._replace(draws=game.draws._replace(real_noise=noise, fake_noise=noise))
 
 
 def judged(ds: xr.Dataset) -> Data:

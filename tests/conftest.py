@@ -9,8 +9,10 @@ import pytest
 
 from slantgan_jax.cpu import use_every_core
 
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # JAX has looked already: it is for the processes that tests start
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # JAX has looked already: the processes that this one starts, workers and commands, compile nothing twice.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="compiled-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 pytest.register_assert_rewrite("tests.answers")
 use_every_core(4)

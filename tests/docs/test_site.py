@@ -64,7 +64,9 @@ def test_formulas_are_typeset(pages):
 def test_the_words_around_a_page_are_in_its_language(pages):
     for path in pages:
         language = "zh" if path.name.endswith(".zh.html") else "en"
-        assert f'<html lang="{language}"' in path.read_text(encoding="utf-8")[:200], path
+        text = path.read_text(encoding="utf-8")
+        assert f'<html lang="{language}"' in text[:200], path
+        assert ("做实验" in text) == (language == "zh"), path  # a part of the navigation
 
 
 def test_the_notebook_has_all_cells_and_names_the_package_beside_it():

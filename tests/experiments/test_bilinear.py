@@ -8,7 +8,7 @@ from closed_forms.bilinear import CLOSED_FORMS, perturbed_energy
 
 from slantgan_jax import Players
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
 METHODS = {form.name: form for form in CLOSED_FORMS}
 STEPS = 4000  # waves are damped to 1e-10 by then where they are longest, with the smallest step size

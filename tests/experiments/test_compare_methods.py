@@ -1,11 +1,13 @@
 from functools import partial
 
+import _combinations
+import chex
 import compare_methods
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from compare_methods import METHODS
+from compare_methods import METHODS, OBJECTIVES
 
 from slantgan_jax.analysis.trajectories import Verdict
 
@@ -23,11 +25,12 @@ pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
     ],
 )
 def test_verdicts_of_known_cases(rate, strength, order, method, verdict):
-    run = jax.jit(partial(compare_methods.run, objective="non-saturating", rule=order, method=method, steps=1000))
-    found = run(jax.random.key(0), jnp.asarray(rate), jnp.asarray(strength))
+    fixed = {"objectives": ("saturating", "non-saturating"), "rule": order, "method": method, "steps": 1000}
+    run = jax.jit(partial(_combinations.run, **fixed))
+    found = run(jax.random.key(0), jnp.asarray(1), jnp.asarray(rate), jnp.asarray(strength))
     assert Verdict(int(found["verdict"])) in compare_methods.VERDICTS[verdict]
     assert np.isfinite(found["steps_to_close"]) == (verdict == "converged")
-    assert found["distance"] < compare_methods.CONVERGED_DISTANCE or verdict != "converged"
+    assert found["distance"] < _combinations.CONVERGED_DISTANCE or verdict != "converged"
 
 
 def test_every_method_can_be_traced():
@@ -35,10 +38,41 @@ def test_every_method_can_be_traced():
     for number, (name, method) in enumerate(METHODS.items()):
         objective = "hinge" if method.noisy else ("relativistic", "non-saturating")[number % 2]
         shape = jax.eval_shape(
-            partial(compare_methods.run, objective=objective, rule="alternating", method=name, steps=100),
-            *(jax.random.key(0), jnp.asarray(0.1), jnp.asarray(0.5)),
+            partial(_combinations.run, objectives=(objective,), rule="alternating", method=name, steps=100),
+            *(jax.random.key(0), jnp.asarray(0), jnp.asarray(0.1), jnp.asarray(0.5)),
         )
         assert set(shape) == {"distance", "steps_to_close", "verdict", "finite"}
+
+
+def test_the_selected_objective_has_the_losses_and_derivatives_of_its_own():
+    names = tuple(name for name, objective in OBJECTIVES.items() if len(objective.discriminator) == 2)
+    logits = jnp.linspace(-3, 3, 13)  # among them the kinks of the hinge
+
+    def parts(objective):
+        """Of each loss: itself, its gradient and its second derivatives."""
+        for loss in (*objective.discriminator, objective.generator):
+            for function in (loss, jax.grad(loss, (0, 1)), jax.hessian(loss, (0, 1))):
+                yield jax.vmap(function)(logits, jnp.roll(logits, 3))
+
+    for place, name in enumerate(names):
+        selected = _combinations.selected(jnp.asarray(place), names)
+        chex.assert_trees_all_close(list(parts(selected)), list(parts(OBJECTIVES[name])), rtol=1e-6, atol=1e-7)
+
+
+def test_programs_play_each_combination_once():
+    combinations = [
+        (objective, order, method)
+        for objective in OBJECTIVES
+        for order in _combinations.COMPARED_ORDERS
+        for method in METHODS
+        if _combinations.is_playable(objective, order, method)
+    ]
+    programs = _combinations.programs(combinations)
+    assert (len(combinations), len(programs)) == (489, 105)
+    played = [(objective, order, method) for order, method, objectives in programs for objective in objectives]
+    assert sorted(played) == sorted(combinations)
+    for _, _, objectives in programs:
+        assert len({len(OBJECTIVES[objective].discriminator) for objective in objectives}) == 1
 
 
 def test_every_verdict_has_one_name():
@@ -47,8 +81,8 @@ def test_every_verdict_has_one_name():
 
 
 def test_combinations_that_do_not_exist_are_left_out():
-    assert compare_methods.is_playable("hinge", "tutorial", "R1")
-    assert not compare_methods.is_playable("relativistic", "tutorial", "R1")
-    assert not compare_methods.is_playable("relativistic", "alternating", "instance noise")
-    assert not compare_methods.is_playable("hinge", "alternating", "past extragradient")
-    assert compare_methods.is_playable("hinge", "simultaneous", "past extragradient")
+    assert _combinations.is_playable("hinge", "tutorial", "R1")
+    assert not _combinations.is_playable("relativistic", "tutorial", "R1")
+    assert not _combinations.is_playable("relativistic", "alternating", "instance noise")
+    assert not _combinations.is_playable("hinge", "alternating", "past extragradient")
+    assert _combinations.is_playable("hinge", "simultaneous", "past extragradient")

@@ -22,6 +22,8 @@ from slantgan_jax import (
 from slantgan_jax.analysis import equilibria, spectra, thresholds
 from tests.tables import slow_unless
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 def squared_logit(discriminator, image):
     """A logit that is not affine: half of the square of the tutorial's."""
