@@ -22,7 +22,7 @@ INDICATORS = {
     "best_discriminator_ridge": "best D's gain, ridge 0.01",
     "mean_gap": "distance of the mean images",
 }
-METHOD_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
+METHOD_COLORS = tuple(plots.PALETTE[i] for i in (0, 4, 2, 3))
 LOOK_COLORS = ("#94a3b8", "#b45309", "#1d4ed8")
 LINE_LENGTH = 190
 MOST_POINTS = 200

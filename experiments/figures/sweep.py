@@ -48,11 +48,14 @@ def typical(gap: xr.DataArray) -> xr.DataArray:
 
 
 def heat_map(figure: Panel, data: Data) -> None:
-    """The distance of each seed and rate; over both rates the median, gray if more than half of the seeds diverged."""
+    """The distances at each rate, sorted; over both rates the median, gray if more than half of the seeds diverged."""
     gap = distance(data["ds"])
     if "learning_rate" in gap.dims:
-        shown = gap.transpose("learning_rate", "seed")[:, :DRAWN_SEEDS]
-        title = f"Distance after training: {_closest(gap)}; first {shown.sizes['seed']} of {gap.sizes['seed']} seeds"
+        ranks = np.asarray(_evenly(gap.sizes["seed"], DRAWN_SEEDS))
+        nearest_first = np.sort(gap.transpose("learning_rate", "seed").values, axis=1)[:, ranks]
+        coords = {"learning_rate": gap.learning_rate.values, "share_of_seeds": (ranks + 1) / gap.sizes["seed"]}
+        shown = xr.DataArray(nearest_first, coords, tuple(coords))
+        title = f"Distance after training: {_closest(gap)}; at each rate its {gap.sizes['seed']} seeds, nearest first"
     else:
         middle = typical(gap).transpose("generator_learning_rate", "discriminator_learning_rate")
         shown = middle.where(np.isfinite(middle))
