@@ -8,7 +8,11 @@ from pathlib import Path
 
 import jax
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+from PIL import Image
+
+from slantgan_jax import plots
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -79,6 +83,17 @@ def test_links_and_pictures_exist(page):
         assert file.exists(), target
         if anchor:
             assert anchor in anchors(file), target
+
+
+@pytest.mark.parametrize(("picture", "colors"), [("compare_methods_summary.png", plots.PALETTE)])
+def test_pictures_have_every_color_of_their_legends(picture, colors):
+    """A picture with few colors, to make its file small, may have merged two of them."""
+    pixels = np.asarray(Image.open(ROOT / "docs" / "images" / picture).convert("RGB"), int).reshape(-1, 1, 3)
+    legend = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors])
+    apart = np.abs(legend - legend[:, None]).max(axis=-1)
+    nearest = np.abs(np.unique(pixels, axis=0) - legend).max(axis=-1).min(axis=0)
+    found = nearest < np.min(apart[apart > 0]) / 2
+    assert found.all(), dict(zip(colors, found.tolist(), strict=True))
 
 
 def anchors(page):
