@@ -19,7 +19,6 @@ WORKER = "https://unpkg.com/iframe-worker/shim"
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 """What the Markdown extension makes of $...$ and $$...$$."""
 
-
 SECTIONS = {
     "Play": "试一试",
     "Learn": "学习",
@@ -29,7 +28,7 @@ SECTIONS = {
     "Theory": "理论",
     "Reference": "参考",
 }
-"""The parts of the site, in the navigation of English and of Chinese pages."""
+"""The parts of the site in the navigation: their names on English and on Chinese pages."""
 
 
 def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
@@ -48,10 +47,9 @@ def on_page_context(context: Any, page: Any, config: Any, nav: Any) -> None:
     del context
     language = "zh" if page.file.src_uri.endswith(".zh.md") else "en"
     config.theme["language"] = language
+    names = SECTIONS if language == "zh" else {chinese: english for english, chinese in SECTIONS.items()}
     for part in nav.items:
-        for names in SECTIONS.items():
-            if part.title in names:
-                part.title = names[language == "zh"]
+        part.title = names.get(part.title, part.title)
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:

@@ -51,7 +51,7 @@ def run(
     method: str,
     steps: int,
 ) -> dict[str, jax.Array]:
-    """One run: its last distance to equilibrium, the steps until it stayed close, and its verdict, in `VERDICTS`.
+    """One run: its last distance to equilibrium, the steps until it stayed close, and its verdict, a `Verdict`.
 
     `objective` is a place in `objectives`.
     """

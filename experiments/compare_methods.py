@@ -127,7 +127,7 @@ EXPERIMENT = Experiment(
     },
     exports={"ranking.txt": ranking_txt},
     x64=False, devices=None,
-    time="about half an hour",
+    time="less than an hour",
     quick=Quick({"seeds": 20, "objectives": ("non-saturating",), "methods": ("plain", "R1")}, "20 seconds"),
 )  # fmt: skip
 
