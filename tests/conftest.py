@@ -1,7 +1,10 @@
 import atexit
+import gc
+import math
 import os
 import shutil
 import tempfile
+import time
 import zlib
 
 import jax
@@ -14,6 +17,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="compiled-")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+gc.set_threshold(200_000, 20, 100)  # tracing makes much that lives: looking through it again took 6 % of the time
 pytest.register_assert_rewrite("tests.answers")
 use_every_core(4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -22,24 +26,25 @@ if "JAX_DEBUG_KEY_REUSE" not in os.environ:
 
 
 def pytest_addoption(parser):
-    parser.addoption("--part", help="I/N: the I-th of N parts, from 0, into which all selected tests fall")
+    parser.addoption("--order-by", metavar="TEXT", help="draw the order of modules and groups of tests by this text")
+    parser.addoption("--until", metavar="T", type=float, help="skip what has not begun T seconds after 1970 began")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves the tests of one part; tests of one group stay together."""
-    if not config.getoption("part"):
-        return
-    part, _, parts = config.getoption("part").partition("/")
-    if not (part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
-        raise pytest.UsageError(f"--part is {config.getoption('part')!r}: give I/N with I from 0 to N - 1, as in 0/3")
+    """Draws the order, in which the tests of a module or group stay together, since they share what they make."""
+    if text := config.getoption("order_by"):
 
-    def is_chosen(item):
-        group = item.get_closest_marker("xdist_group")
-        name = group.args[0] if group else item.nodeid
-        return zlib.crc32(name.encode()) % int(parts) == int(part)
+        def place(item):
+            group = item.get_closest_marker("xdist_group")
+            return zlib.crc32(f"{text} {group.args[0] if group else item.nodeid.partition('::')[0]}".encode())
 
-    config.hook.pytest_deselected(items=[item for item in items if not is_chosen(item)])
-    items[:] = filter(is_chosen, items)
+        items.sort(key=place)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    if time.time() > (item.config.getoption("until") or math.inf):
+        pytest.skip("the time is over")
 
 
 @pytest.fixture

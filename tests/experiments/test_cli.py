@@ -38,7 +38,7 @@ class Script(NamedTuple):
     interrupted: str = ""  # of a script that is no `Experiment`, the function `module.name` that is interrupted
 
 
-QUICK, BRIEF = ("train",), ("gidel_2019", "sweep", "tutorial")
+QUICK, BRIEF = ("train",), ("gidel_2019", "tutorial")
 """The scripts whose tiny runs are short, and those that take seconds; only the complete tests make the others."""
 
 SCRIPTS = {

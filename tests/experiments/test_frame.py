@@ -296,7 +296,7 @@ def test_work_that_lasts_gives_signs_of_life(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_what_was_compiled_is_kept_and_gives_the_same_numbers(tmp_path):
     """In a folder for this processor below the user's cache; the second process finds it there."""
     environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}

@@ -152,7 +152,7 @@ def test_the_distance_is_that_of_the_mean_image_and_its_least_is_known():
     assert found.argmin() == 382
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_other_losses_orders_and_penalties_train_too():
     plain = tutorial.trained(42, 0.01, 40, "numpy")["trajectory"]
     for options in ({"objective": "hinge"}, {"order": "alternating, G first"}, {"penalty": "R1", "strength": 1.0}):
@@ -172,7 +172,7 @@ def test_an_undecided_discriminator_has_the_losses_of_a_coin():
     assert tutorial.undecided_losses("hinge") == pytest.approx({"discriminator_loss": 2})  # G's is minus D's bias
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "reason"), [(1e6, "a parameter reached"), (1e308, "infinite or NaN")])
 def test_a_run_that_diverges_is_reported_and_not_drawn_as_if_fine(tmp_path, rate, reason, capsys):
     (tmp_path / "overview.png").write_text("of an earlier run")
