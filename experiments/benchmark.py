@@ -21,7 +21,7 @@ import numpy as np
 import numpy_gan
 import optax
 from _against import ratios
-from _experiment import Experiment, Figure, progress
+from _experiment import Experiment, Figure, Quick, progress
 from _methods import METHODS, OBJECTIVES, ORDERS, Method
 from _options import check_whole
 from _results import Data
@@ -262,7 +262,8 @@ def answer(data: Data) -> str:
 EXPERIMENT = Experiment(
     "benchmark", Settings, compute, answer,
     lambda data: {} if "against" in data else {"benchmark.png": Figure(figures.draw, 8, 3.6)}, report,
-    x64=False, devices=None,
+    x64=False, devices=None, time="about 5 minutes",
+    quick=Quick({"repeats": 1, "largest": 32_768, "methods": False}, "half a minute"),
 )  # fmt: skip
 
 if __name__ == "__main__":

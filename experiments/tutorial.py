@@ -34,7 +34,7 @@ TAUGHT_ORDERS = [name for name in ORDERS if name != "alternating, D twice"]
 BIASED = ("Wasserstein", "hinge")
 """Objectives whose loss of G is minus D's score: any constant D is undecided, and G's loss is minus that constant."""
 
-FRAMES = 48
+FRAMES = 51
 FRAME_LATENTS = np.array([0.1, 0.4, 0.6, 0.9])
 
 
@@ -163,10 +163,10 @@ def curves(seen_after: Move | None, game: games.Game, info: StepInfo) -> dict[st
 
 
 def frames(trajectory: np.ndarray) -> Data:
-    """What the animation shows: images of fixed latents as training proceeds, densely where they change fast; D's
-    verdict of them and of the mean face; D's weights."""
+    """What the animation shows: images of fixed latents at even epochs, D's verdict of them and of the mean face,
+    and the weights of both."""
     epochs = len(trajectory) // STEPS_PER_EPOCH
-    chosen = np.unique(np.rint(np.linspace(0, np.sqrt(epochs), FRAMES) ** 2).astype(int))
+    chosen = np.unique(np.rint(np.linspace(0, epochs, FRAMES)).astype(int))
     generator, discriminator = jax.vmap(partial(from_vector, stacked=True))(trajectory[chosen * STEPS_PER_EPOCH])
     images = jax.vmap(jax.vmap(generate, (None, 0)), (0, None))(generator, FRAME_LATENTS)
     says = jax.vmap(lambda d, image: jax.nn.sigmoid(logit(d, image)))
@@ -174,7 +174,8 @@ def frames(trajectory: np.ndarray) -> Data:
         "images": images,
         "probabilities": jax.vmap(says, (None, 1), 1)(discriminator, images),
         "of the mean face": says(discriminator, as_float(np.tile(faces.FACES.mean(0), (len(chosen), 1)))),
-        "slopes": discriminator.weights,
+        "generator weights": generator.weights,
+        "discriminator weights": discriminator.weights,
     }
     return {"epochs": chosen, "latents": FRAME_LATENTS} | jax.tree.map(np.asarray, shown)
 

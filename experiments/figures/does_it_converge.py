@@ -171,13 +171,14 @@ def rates(panel: Panel, data: dict[str, Any]) -> None:
 def _replicas(ax: Axes, curves: dict[str, Any], name: str, label: str = "") -> None:
     low, middle, high = curves["replicas"][name]
     ax.fill_between(curves["epochs"], low, high, color=REPLICAS, alpha=0.35, linewidth=0, label=label)
-    ax.plot(curves["epochs"], middle, color=REPLICAS, linewidth=0.8)
+    ax.plot(curves["epochs"], middle, color=REPLICAS, linewidth=0.8, label=label and "their median")
 
 
 def _epochs(ax: Axes, data: dict[str, Any], label: str, named: bool = True) -> None:
     """The axis of epochs, on which the article's end and the predicted times are marked."""
     epochs, end = data["curves"]["epochs"], data["article"][0]["epoch"]
-    ax.axvspan(epochs[0], end, color=ARTICLE, alpha=0.07, linewidth=0)
+    span = f"the article's {end:,} epochs" if named else ""
+    ax.axvspan(epochs[0], end, color=ARTICLE, alpha=0.07, linewidth=0, label=span)
     box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5}
     for name, style in (("period", (0, (1, 2))), ("e-folding time", (0, (6, 2)))):
         value = data["spectrum"][f"{name} in epochs"]["step"]

@@ -236,7 +236,7 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
     """The frames of the animation as `[height, width, 3]` bytes."""
     frames, mean_face = data["frames"], np.mean(data["faces"], 0)
     side = math.isqrt(frames["images"].shape[2])
-    figure = plots.new_figure(8.4, 5.4, dpi=80)
+    figure = plots.new_figure(9, 5.6, dpi=100)
     canvas = FigureCanvasAgg(figure)
     top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1), squeeze=False)[:, 0]
     columns = top.subplots(1, len(frames["latents"]) + 1)
@@ -249,7 +249,7 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
         ax.set_title(name, fontsize=9)
         verdicts.append(ax.text(0.5, -0.04, "", fontsize=9, ha="center", va="top", transform=ax.transAxes))
     title = top.suptitle(" ", fontsize=12)
-    left, right = bottom.subfigures(1, 2, width_ratios=(2.6, 1), squeeze=False)[0]
+    left, *others = bottom.subfigures(1, 3, width_ratios=(2.2, 1, 1), squeeze=False)[0]
     ax, lines = left.subplots(), []
     for curve, label in PLAYERS.items():
         loss = data["curves"][curve].reshape(-1, len(data["faces"])).mean(1)
@@ -259,14 +259,25 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
         ax.set(xlim=(0, loss.size), xlabel="epoch", ylabel="loss")
     cursor = ax.axvline(0, color=QUIET, linewidth=0.8)
     ax.legend(loc="center right", fontsize=9)
-    taste, largest = right.subplots(), 1.6 * float(np.max(np.abs(frames["slopes"])))  # light enough for numbers
-    slopes = taste.imshow(np.zeros((side, side)), cmap="RdBu", vmin=-largest, vmax=largest)
-    taste.set(xticks=[], yticks=[])
-    taste.set_title("what D likes dark (blue)", fontsize=9)
-    texts = [taste.text(i % side, i // side, "", ha="center", va="center", fontsize=9) for i in range(side * side)]
+    maps = {}  # by the name of the weights: the axes, the squares, and the numbers on them
+    for panel, player, name in zip(
+        others,
+        ("generator", "discriminator"),
+        ("G's weights: with z it gets\ndarker (blue) or lighter", "D's weights: it likes\ndark (blue) or light"),
+        strict=True,
+    ):
+        weights, axes = frames[f"{player} weights"], panel.subplots()
+        largest = 1.6 * float(np.max(np.abs(weights)))  # light enough for numbers
+        squares = axes.imshow(np.zeros((side, side)), cmap="RdBu", vmin=-largest, vmax=largest)
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(name, fontsize=9)
+        texts = [axes.text(i % side, i // side, "", ha="center", va="center", fontsize=9) for i in range(side * side)]
+        maps[f"{player} weights"] = axes, squares, texts
     # Laid out and drawn once; of each frame only what changes is drawn anew, with the frames around the images.
-    spines = [spine for ax in (*columns, taste) for spine in ax.spines.values()]
-    moving = [title, *pictures, *verdicts, slopes, *texts, *(line for line, *_ in lines), cursor]
+    spines = [spine for ax in (*columns, *(axes for axes, *_ in maps.values())) for spine in ax.spines.values()]
+    moving = [title, *pictures, *verdicts, *(line for line, *_ in lines), cursor]
+    for _, squares, texts in maps.values():
+        moving += [squares, *texts]
     for artist in moving:
         artist.set_animated(True)
     canvas.draw()
@@ -280,9 +291,10 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
         for text, probability in zip(verdicts, probabilities, strict=True):
             verdict, color = verdict_of(probability)
             text.set(text=f"D: {probability:.2f}\n{verdict}", color=color)
-        slopes.set_data(frames["slopes"][i].reshape(side, side))
-        for text, value in zip(texts, frames["slopes"][i], strict=True):
-            text.set_text(f"{value:+.2f}")
+        for name, (_, squares, texts) in maps.items():
+            squares.set_data(frames[name][i].reshape(side, side))
+            for text, value in zip(texts, frames[name][i], strict=True):
+                text.set_text(f"{value:+.2f}")
         for line, epochs, loss in lines:
             line.set_data(epochs[:epoch], loss[:epoch])
         cursor.set_xdata([epoch, epoch])

@@ -29,7 +29,7 @@ def steepest_lines(ax: Axes, flow: dict[str, np.ndarray]) -> None:
     ax.plot([], [], color="#94a3b8", linewidth=0.8, label="lines of steepest mean")
     for i, path in enumerate(flow["paths"]):
         color = COLORS[i % 4]
-        ax.plot(path[:, 0], path[:, 4], color=color, linewidth=1, label="" if i else "runs, a color for each")
+        ax.plot(path[:, 0], path[:, 4], color=color, linewidth=1, label="" if i else "runs, in turn in four colors")
         ax.plot(*path[0, [0, 4]], "o", color=color, markersize=7, label="" if i else "start")
         ax.plot(*flow["end"][i, [0, 4]], "s", color=color, markersize=7, label="" if i else "end")
     ax.set(xlim=(w[0], w[-1]), ylim=(b[0], b[-1]))
@@ -45,7 +45,7 @@ def ends_against_law(ax: Axes, flow: dict[str, np.ndarray]) -> None:
     ax.plot(flow["start"][:, :4], end, ".", color="#b8c4d3", markersize=4, zorder=1)
     ax.plot(flow["steepest"], end, ".", color=COLORS[0], markersize=4)
     limits = [end.min() - 0.3, end.max() + 0.3]
-    ax.plot(limits, limits, color="black", linewidth=0.8)
+    ax.plot(limits, limits, color="black", linewidth=0.8, label="as predicted")
     for color, name in ((COLORS[0], "where the line meets the equilibria"), ("#b8c4d3", "at the start of the run")):
         ax.plot([], [], ".", color=color, markersize=10, label=name)
     ax.set(xlim=limits, ylim=limits)
@@ -63,6 +63,8 @@ def ends_of_methods(ax: Axes, methods: dict[str, dict[str, Any]]) -> None:
     for place, share in enumerate(shares):
         ax.annotate(f"{share:.2g} %", (share, place), (8, 0), textcoords="offset points", va="center", fontsize=10)
     ax.axvline(100, color=QUIET, linestyle=":", linewidth=1)
+    ax.annotate("as far as\nother starts", (100, len(names) - 1), (6, 0), textcoords="offset points", va="center",
+                fontsize=9, color=QUIET)  # fmt: skip
     ax.set_yticks(range(len(names)), names, fontsize=10)
     ax.set(xscale="log", xlim=(0.2, 500))
     ax.set_xlabel("distance from the end of the flow,\nin % of the spread over starts", fontsize=11)

@@ -198,10 +198,11 @@ def test_animation_shows_the_epochs_asked_for():
     rng = np.random.default_rng(0)
     shown = {
         "images": rng.uniform(size=(3, 2, 9)), "probabilities": rng.uniform(size=(3, 2)),
-        "of the mean face": rng.uniform(size=3), "slopes": rng.normal(size=(3, 9)),
+        "of the mean face": rng.uniform(size=3), "generator weights": rng.normal(size=(3, 9)),
+        "discriminator weights": rng.normal(size=(3, 9)),
     }  # fmt: skip
     curves = {"generator_error": np.ones(25), "discriminator_loss": np.ones(25)}
     data = {"frames": {"epochs": [0, 2, 5], "latents": [0.1, 0.9], **shown}, "curves": curves}
     frames = list(figures.animation_frames(data | {"faces": np.zeros((5, 9))}))
-    assert [frame.shape for frame in frames] == [(432, 672, 3)] * 3
+    assert [frame.shape for frame in frames] == [(560, 900, 3)] * 3
     assert not np.array_equal(frames[0], frames[1])

@@ -348,6 +348,14 @@ def test_r1_damps_the_dirac_gan_critically_at_twice_the_root_of_kappa(x64, objec
     np.testing.assert_allclose(found, [0, 2 * math.sqrt(kappa), 2 * math.sqrt(kappa)], rtol=1e-12)
 
 
+@pytest.mark.brief
+def test_descent_on_the_dirac_gan_that_r1_lets_oscillate_is_stable_up_to_gamma_over_kappa(x64):
+    game = games.penalized(games.dirac(losses.non_saturating), penalties.r1(0.3))
+    found = quick(lambda: thresholds.largest_stable_rate(lambda rate: rules.simultaneous(sgd(rate)), game, ORIGIN))()
+    # A growth of `GROWTH_TOLERANCE` passes as 0; at the edge it rises by γ/2 per unit of the rate.
+    np.testing.assert_allclose(found, 0.3 / 0.25, atol=1e-11 / 0.15)
+
+
 @pytest.mark.slow
 def test_critical_strengths_of_slanted_land_are_where_the_moments_say(x64, place):
     players, tangents, _ = place
