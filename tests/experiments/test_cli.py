@@ -38,8 +38,8 @@ class Script(NamedTuple):
     interrupted: str = ""  # of a script that is no `Experiment`, the function `module.name` that is interrupted
 
 
-QUICK, BRIEF = ("train",), ("gidel_2019", "tutorial")
-"""The scripts whose tiny runs are short, and those that take seconds; only the complete tests make the others."""
+QUICK = ("train",)
+"""The scripts whose tiny runs are short."""
 
 SCRIPTS = {
     "analyze": Script(
@@ -146,7 +146,7 @@ def status_and_complaint(monkeypatch, capsys, name, *arguments):
     return stopped.value.code, capsys.readouterr().err
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SCRIPTS if name not in ("analyze", "playground", "sweep")])
 def test_what_takes_more_than_a_minute_has_a_quick_run_with_settings_that_exist(name):
     experiment = importlib.import_module(name).EXPERIMENT
@@ -183,7 +183,7 @@ def tiny(run_json):
 def cost_of(name):
     if name in QUICK:
         return []
-    return [pytest.mark.brief if name in BRIEF else pytest.mark.long if name in LONG else pytest.mark.slow]
+    return [pytest.mark.long if name in LONG else pytest.mark.slow]
 
 
 def listed(names, **marks):

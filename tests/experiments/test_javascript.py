@@ -14,7 +14,7 @@ from _methods import METHODS, OBJECTIVES, ORDERS
 from slantgan_jax import rules, slanted_land
 from tests.tables import slow_unless
 
-pytestmark = [pytest.mark.brief, pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")]
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3e-39, 1e-45, 1e30, -1e30, 88.0, -104.0, np.inf, -np.inf, np.nan]
 LATENT_KEY = np.asarray(jax.random.key_data(jax.random.wrap_key_data(np.array([0, 7], np.uint32))))

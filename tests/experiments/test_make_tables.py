@@ -12,7 +12,7 @@ PAGES = [path.read_text() for path in sorted((Path(__file__).parents[2] / "docs/
 ORDERS = ("tutorial", "simultaneous", "alternating")
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_every_row_names_what_the_experiments_measure():
     with jax.enable_x64(True):
         known = closed_forms(0.1)

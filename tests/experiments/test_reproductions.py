@@ -288,7 +288,7 @@ QUICK = "extragradient", "lookahead, α = 0.5", "both unrolled"
 BATCH = names_of(chavdarova_2021.batch_rules())
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "name"), [pytest.param(*own, marks=[] if own[1] in QUICK else pytest.mark.long) for own in BATCH]
 )
@@ -378,7 +378,7 @@ COMPLETE = [
 ]
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "source", "name", "passes"), [*QUICKLY, *COMPLETE])
 def test_chavdarova_in_minibatches(size, source, name, passes):
     rule, cost = chavdarova_2021.minibatch_rules(str(size))[source][name]

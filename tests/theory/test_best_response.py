@@ -279,7 +279,7 @@ def test_the_gaps_are_positive_elsewhere(x64):
     np.testing.assert_allclose(values[2][8:], 0, atol=2e-15)  # a property of the generator alone
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_a_ridge_is_a_price_that_d_pays_in_both_gaps(x64):
     rng = np.random.default_rng(12)
     w, b, u, c = *rng.normal(size=(3, 40, 4)), rng.normal(size=40)
@@ -297,7 +297,7 @@ def test_a_ridge_is_a_price_that_d_pays_in_both_gaps(x64):
     np.testing.assert_allclose(differences(*at.generator, *at.discriminator), 0, atol=4e-15)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_the_gaps_are_quadratic_near_the_equilibria(x64):
     """Each player's own loss is stationary there, so half as far off is a quarter of the gain."""
     rng = np.random.default_rng(11)
@@ -311,7 +311,7 @@ def test_the_gaps_are_quadratic_near_the_equilibria(x64):
     np.testing.assert_allclose(divergence[:10] / divergence[10:], 4, rtol=0.1)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_no_player_alone_gets_more_than_its_gap(x64):
     """Both gaps from their definition: SciPy for D; for G thousands of random generators and the corners."""
     rng = np.random.default_rng(6)

@@ -199,7 +199,7 @@ def test_the_cost_is_the_linear_programs(order, name):
     )
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_the_cost_with_unequal_pieces_is_the_linear_programs():
     """Three atoms against 200 midpoints, as a linear program with free potentials; 200 / 3 is no integer."""
     generator = named("gentle")

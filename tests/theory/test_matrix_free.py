@@ -92,7 +92,7 @@ RULES = {
 """Rules, and how many of their steps make the map."""
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_unless(RULES, "Adam"))
 def test_a_steps_leading_eigenvalues_are_those_of_the_matrix(x64, name, start):
     rule, steps = RULES[name]

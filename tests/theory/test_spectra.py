@@ -198,7 +198,7 @@ def test_a_spectrum_in_words_and_epochs(x64):
     np.testing.assert_allclose(many.period[jnp.array([0, 1, 3])], [2 * np.pi, 2 * np.pi, np.inf], rtol=1e-15)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "losses",
     [
@@ -300,7 +300,7 @@ def edge_of_adam(eps_root):
     return brentq(growth, 1e-3, 1)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_counts_of_optimizers_and_rules_are_those_of_a_long_run(x64):
     """Corrections of Adam's bias, schedules and warm-ups of one's own are over: the first step is not what counts."""
     schedule = lambda rate: optax.linear_schedule(0.0, rate, 100)  # noqa: E731
@@ -348,7 +348,7 @@ def test_r1_damps_the_dirac_gan_critically_at_twice_the_root_of_kappa(x64, objec
     np.testing.assert_allclose(found, [0, 2 * math.sqrt(kappa), 2 * math.sqrt(kappa)], rtol=1e-12)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_descent_on_the_dirac_gan_that_r1_lets_oscillate_is_stable_up_to_gamma_over_kappa(x64):
     game = games.penalized(games.dirac(losses.non_saturating), penalties.r1(0.3))
     found = quick(lambda: thresholds.largest_stable_rate(lambda rate: rules.simultaneous(sgd(rate)), game, ORIGIN))()
@@ -396,7 +396,7 @@ def test_an_epoch_in_turn_is_the_product_of_steps_on_one_face_each(x64):
     np.testing.assert_allclose(end, stepped, atol=1e-14)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_quadrature_converges_geometrically_in_its_nodes(x64):
     """Gauss-Legendre on [-1, 1] is off by ρ⁻²ⁿ for a function analytic in the ellipse with foci ±1, ρ the sum of its
     semi-axes. The nearest singularity of σ(w z + b) is at w z + b = iπ; that of the losses is near to it for small u.

@@ -23,7 +23,7 @@ def players_at_start():
     return jax.tree.map(as_float, Players(networks.Generator(w, b), networks.Discriminator(u, 0.1)))
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_lines_end_on_the_equilibria_as_an_adaptive_solver_finds(x64):
     start = players_at_start()
     landed = endpoint(start.generator, IMAGES)

@@ -141,8 +141,8 @@ def run(case):
     return np.asarray(jax.jit(trained)(start(case)))
 
 
-QUICK, BRIEF = "packing, batch norm, Adam", "fresh, D twice"
-MARKS = {QUICK: (), BRIEF: pytest.mark.brief}
+MARKS = {"packing, batch norm, Adam": (), "fresh, D twice": pytest.mark.slow}
+"""All other cases are long."""
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, pytest.mark.long)) for name in CASES])

@@ -89,7 +89,7 @@ def test_the_error_of_a_quadrature_is_estimated(x64, scale):
     assert max(games.quadrature_error(plain, plain.init(jax.random.key(0)))) < 1e-12
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", slow_unless([(4,), (3, 5), (5, 3), (1, 4), (4, 1), (2, 3, 2)], (3, 5)))
 def test_the_spectral_norm_is_the_largest_singular_value(x64, shape):
     weights = jnp.asarray(np.random.default_rng(0).normal(size=shape))
@@ -113,7 +113,7 @@ def test_every_layer_of_a_perceptron_is_normalized(x64):
     np.testing.assert_allclose(normalized(layers, image), network.apply(by_hand, image)[0], rtol=1e-12)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_clipped_players_never_leave_the_box():
     """A million steps in float32, of all sizes, from anywhere inside."""
     random = np.random.default_rng(0)
@@ -166,7 +166,7 @@ def test_latents_do_not_depend_on_the_default_of_splitting():
         assert run(jax.random.key(5)) == expected
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_spectra_refuse_single_precision():
     game, place = slanted_land(), equilibria.equilibrium(tuple(jnp.ones(4)), tuple(jnp.full((1, 4), 0.4).T))
     rule = rules.simultaneous(optax.sgd(0.1))
@@ -203,7 +203,7 @@ def test_zero_modes_are_found_without_tangents(x64):
     assert stabilizing == 0
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [1.0, 10.0, 100.0, 1000.0])
 def test_cgd_solves_its_system_to_rounding(rate):
     """x·A y with random rotations and singular values from 0.1 to 1, in float32, against a solution in float64."""

@@ -153,7 +153,7 @@ def by_hand(seed):
     }
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", slow_unless(ADJUSTMENTS, "sga aligned", "cgd", "sos", "rk4", "nested", "rk4 frozen", "opponent penalty")
 )
@@ -193,7 +193,7 @@ def test_unrolled_generator_differentiates_through_the_steps_of_the_discriminato
         np.testing.assert_allclose(found[D], gradient(x)[1, D], rtol=1e-14)  # rounding
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize(("through", "felt"), [(True, 2), (False, 1)])
 def test_unrolling_on_the_bilinear_game_is_its_closed_form(x64, through, felt):
     """x sees y + kηx, and y sees x - kηy, as a constant or with its slope."""

@@ -81,7 +81,7 @@ def test_the_expected_game_is_the_full_batch(x64):
     np.testing.assert_allclose(found.discriminator, paired, rtol=1e-13)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_a_game_in_turn_has_the_data_one_after_the_other_and_their_mean_is_the_expected_game(x64):
     game = games.penalized(slanted_land(objective=losses.relativistic), penalties.r1(0.5))
     turn, players = games.expected(game, over="latent"), game.init(jax.random.key(5))
@@ -100,7 +100,7 @@ def test_a_game_in_turn_has_the_data_one_after_the_other_and_their_mean_is_the_e
     np.testing.assert_allclose(games.expected_losses(turn, players), expected, rtol=1e-14)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_a_game_on_one_sample_has_its_losses_at_every_step():
     game = games.minibatch(games.penalized(GAME, penalties.wgan_gp(0.3)), 3)
     players, sample = game.init(jax.random.key(0)), jax.jit(game.sample)(jax.random.key(1), 4)

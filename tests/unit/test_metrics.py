@@ -70,7 +70,7 @@ def test_coverage_is_what_a_loop_over_points_counts():
     assert found.ball.share < found.box.share < found.all.share
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_the_mixture_itself_covers_all_of_its_modes():
     found = metrics.mode_coverage(mixture(RING, 100_000), RING)
     assert within(found.ball.share, 1 - math.exp(-4.5), 100_000)
@@ -89,7 +89,7 @@ def test_in_one_dimension_ball_and_box_are_the_same():
     assert within(found.ball.share, math.erf(3 / math.sqrt(2)), 100_000)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_a_mode_that_is_missing_and_a_mode_that_has_all():
     missing = metrics.mode_coverage(np.repeat(RING.centers[:7], 10, axis=0), RING)
     alone = metrics.mode_coverage(mixture(RING._replace(weights=np.eye(8)[3]), 100), RING)
@@ -101,7 +101,7 @@ def test_a_mode_that_is_missing_and_a_mode_that_has_all():
     assert np.isposinf(weighted.all.reverse_kl)  # a point where the data has none
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_without_high_quality_points_the_divergence_is_nan():
     """0 would call it perfect, and the code of PacGAN gives NaN, too."""
     found = metrics.mode_coverage(np.tile([0.3, 0.2], (50, 1)), RING)
@@ -258,7 +258,7 @@ def test_means_over_pairs_are_what_loops_say(x64, unbiased):
     np.testing.assert_allclose(metrics.mmd_squared(x, y, 0.7, unbiased), known, rtol=1e-12)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_unbiased_means_over_normal_points_are_the_closed_forms(x64):
     """N(0, 1) and N(m, s²) on the line for the energy distance; N(0, I) and N(m, s² I) in three dimensions for MMD."""
     shift, deviation, scale = 0.7, 1.5, 0.9

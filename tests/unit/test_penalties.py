@@ -82,7 +82,7 @@ def test_penalties_are_safe_where_the_gradient_vanishes(name):
     chex.assert_tree_all_finite(jax.jit(lambda p: (jax.grad(loss)(p), jax.hessian(loss)(p)))(players))
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_no_penalty_and_penalties_of_strength_zero_change_nothing():
     plain = slanted_land(faces.FACES)
     game = games.penalized(plain, penalties.r1(0.0), penalties.wgan_gp(0.0), penalties.dragan(0.0))

@@ -195,7 +195,7 @@ def final_players(rule):
     return jax.jit(lambda key: train(key, GAME, rule, 20).players)(jax.random.key(4))
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_unless(LIMITS, *list(LIMITS)[::3]))
 def test_limits_are_the_plain_rule_exactly(name):
     chex.assert_trees_all_equal(*map(final_players, LIMITS[name]))
@@ -332,7 +332,7 @@ def test_fresh_moves_see_samples_that_no_other_move_sees():
     chex.assert_trees_all_close(found, expected, rtol=1e-6, atol=0)  # float32 rounding
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_fresh_moves_need_a_longer_sequence():
     game = slanted_land(latent=distributions.sequence(np.zeros(9)))
     for rule, steps in ((FRESH, 4), (rules.unrolled(OPTIMIZERS, 1, fresh=True), 4), (ALTERNATING, 9)):
@@ -363,7 +363,7 @@ PENALIZED = games.penalized(slanted_land(), penalties.r1(0.8), penalties.wgan_gp
 ADAM = optax.adam(0.05, b1=0.5)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize("period", slow_unless([1, 3, 50], 3))
 def test_a_lazy_rule_plays_the_game_at_every_kth_step(x64, period):
     """Step by step. With a period beyond the run, at step 0 only. Either game has the next sample of its own."""
@@ -418,7 +418,7 @@ def test_a_lazy_rule_wraps_and_is_wrapped():
     chex.assert_trees_all_close(one, other, rtol=1e-6, atol=0)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_a_lazy_rule_branches_also_when_it_is_mapped_over_seeds():
     """A select would compute the penalty at every step, and save nothing."""
 
@@ -429,7 +429,7 @@ def test_a_lazy_rule_branches_also_when_it_is_mapped_over_seeds():
     assert mapped.count("cond[") == 2  # one for each move
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_a_lazy_rule_refuses_a_plain_game_of_other_moves():
     paired = slanted_land()._replace(losses=Players(GAME.losses.generator, (*GAME.losses.discriminator, FAKE)))
     rule = rules.lazily(rules.tutorial(OPTIMIZERS), 2, paired)
@@ -442,7 +442,7 @@ def test_a_lazy_rule_refuses_a_plain_game_of_other_moves():
 # Unrolled through the optimizer
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize("fresh", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_unrolling_gradient_descent_is_the_field_of_unrolled_games(x64, fresh):
     """θ first sees D's move, then D after three more steps, on one sample."""

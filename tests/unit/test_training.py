@@ -27,7 +27,7 @@ def leaves(tree):
     return np.stack([np.asarray(leaf) for leaf in jax.tree.leaves(tree)])
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_run_in_a_new_process_bit_for_bit():
     program = (
         "import sys; sys.path.append('experiments');"

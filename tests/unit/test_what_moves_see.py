@@ -41,7 +41,7 @@ def seen(n_discriminator, n_generator, order, steps):
     return counted(counting(5), rules.alternating(optax.sgd(1.0), order=names), steps)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["dg", "gd"])
 @pytest.mark.parametrize("counts", [(1, 1), (5, 1), (1, 5), (2, 3), (10, 7), (12, 12)])
 def test_every_player_sees_all_data_equally_often(counts, order):
@@ -75,7 +75,7 @@ def test_samples_that_no_other_move_sees_still_show_all_data_or_are_refused(name
             counted(game, rule, 4)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["discriminator", "generator"])
 def test_the_moves_of_a_player_see_one_sample_after_the_other(first):
     """For all numbers of moves from 1 to 12, in blocks and as they come: 0, 1, 2, ... without a gap."""
@@ -104,7 +104,7 @@ def test_the_moves_of_a_player_see_one_sample_after_the_other(first):
             assert seen == {first: list(range(3 * one)), second: list(range(3 * other))}
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 def test_the_mean_gradient_of_a_paired_loss_is_that_of_the_expectation():
     """G's mean step over the five faces, with five steps of a D that stands still, is its full-batch step."""
     still = Players(optax.sgd(1e-6), optax.sgd(0.0))
@@ -119,7 +119,7 @@ def test_the_mean_gradient_of_a_paired_loss_is_that_of_the_expectation():
         np.testing.assert_allclose(*(jnp.stack(jax.tree.leaves(move)) for move in moves), rtol=1e-5)
 
 
-@pytest.mark.brief
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "traced"),
     [
