@@ -98,10 +98,48 @@ def paint(z=0.7):
 
 _ = interact(paint, z=(0.0, 1.0, 0.05))
 # %% [markdown]
-# ## 4. What each of them wants
+# ## 4. How wrong is a prediction?
 #
-# D should say 1 to real faces and 0 to generated ones; its loss is -ln D(x) - ln(1 - D(G(z))). G wants D to say 1; its
-# loss is -ln D(G(z)). `jax.grad` gives the slope of both, without a formula typed in.
+# A prediction p of a probability is punished with -ln(p) if the label is 1, and with -ln(1 - p) if it is 0. A right
+# prediction that is sure costs little, a wrong one that is sure costs much. **Try:** which p costs as much with both
+# labels?
+
+
+# %%
+def errors(p=0.9):
+    predictions = np.linspace(0.005, 0.995, 199)
+    plt.figure(figsize=(6, 3))
+    plt.plot(predictions, -np.log(predictions), label=f"label 1, a face: {-np.log(p):.2f}")
+    plt.plot(predictions, -np.log(1 - predictions), label=f"label 0, no face: {-np.log(1 - p):.2f}")
+    plt.plot([p, p], [-np.log(p), -np.log(1 - p)], "ko")
+    plt.xlabel("prediction p")
+    plt.ylabel("error")
+    plt.legend()
+    plt.show()
+
+
+_ = interact(errors, p=(0.05, 0.95, 0.05))
+# %% [markdown]
+# ## 5. What each of them wants, and the derivatives
+#
+# D should say 1 to real faces and 0 to generated ones; its loss is $-\ln D(x) - \ln(1 - D(G(z)))$. G wants D to say 1;
+# its loss is $-\ln D(G(z))$. With the logit $\ell = u \cdot x + c$ and $D = \sigma(\ell)$, and since
+# $\sigma' = \sigma (1 - \sigma)$,
+#
+# $$\frac{d(-\ln D)}{d\ell} = -(1 - D), \qquad \frac{d(-\ln(1 - D))}{d\ell} = D.$$
+#
+# The chain rule does the rest. For D, $\partial \ell / \partial u_i = x_i$ and $\partial \ell / \partial c = 1$.
+# For G the way is longer: $\partial \ell / \partial x_i = u_i$, and a pixel $x_i = \sigma(w_i z + b_i)$ has
+# $\partial x_i / \partial b_i = x_i (1 - x_i)$ and $\partial x_i / \partial w_i = x_i (1 - x_i) z$. So
+#
+# | | from a face x | from a generated x = G(z) |
+# |---|---|---|
+# | $\partial L_D / \partial u_i$ | $-(1 - D) x_i$ | $D x_i$ |
+# | $\partial L_D / \partial c$ | $-(1 - D)$ | $D$ |
+# | $\partial L_G / \partial b_i$ | | $-(1 - D) u_i x_i (1 - x_i)$ |
+# | $\partial L_G / \partial w_i$ | | $-(1 - D) u_i x_i (1 - x_i) z$ |
+#
+# `jax.grad` finds the same slopes from the losses alone.
 
 # %%
 z, face = 0.7, tuple(faces.FACES[0])
@@ -119,8 +157,21 @@ of_d, of_g = jax.grad(loss_of_d)(DETECTOR), jax.grad(loss_of_g)(PAINTER)
 print("slopes of D's loss: u", faces.stack(of_d.weights).round(2), "c", of_d.bias.round(2), "(D moves the other way)")
 print("slopes of G's loss: w", faces.stack(of_g.weights).round(2), "b", faces.stack(of_g.biases).round(2))
 
+# %%
+x, fake, u = np.array(face), np.array(generate(PAINTER, z)), np.array(DETECTOR.weights)
+real_says, fake_says = (float(jax.nn.sigmoid(logit(DETECTOR, tuple(image)))) for image in (x, fake))
+by_hand = {
+    "u": -(1 - real_says) * x + fake_says * fake,
+    "c": -(1 - real_says) + fake_says,
+    "b": -(1 - fake_says) * u * fake * (1 - fake),
+    "w": -(1 - fake_says) * u * fake * (1 - fake) * z,
+}
+by_jax = {"u": faces.stack(of_d.weights), "c": of_d.bias, "b": faces.stack(of_g.biases), "w": faces.stack(of_g.weights)}
+for name, slope in by_hand.items():
+    print(f"{name}: largest difference from jax.grad {np.max(np.abs(slope - by_jax[name])):.0e}")
+
 # %% [markdown]
-# ## 5. Training
+# ## 6. Training
 #
 # In each step D learns from a face, then from a generated image, and then G learns. 5000 steps are 1000 times the five
 # faces.
@@ -151,7 +202,46 @@ for z in (0.1, 0.5, 0.9):
     print(f"z = {z}:", faces.stack(generate(run.players.generator, z)).round(2))
 
 # %% [markdown]
-# ## 6. Has it converged?
+# ## 7. The article's own run
+#
+# The key 42 is not NumPy's seed 42. With NumPy's numbers and the formulas of section 5, in the article's order, these
+# are the 29 numbers that it prints: thirteen parameters, and four images.
+
+# %%
+random, rate = np.random.RandomState(42), 0.01
+u, c, w, b = random.normal(size=4), random.normal(), random.normal(size=4), random.normal(size=4)
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+for _ in range(1000):
+    for x in faces.FACES:
+        error = sigmoid(u @ x + c) - 1  # D learns from a face
+        u, c = u - rate * error * x, c - rate * error
+        z = random.rand()
+        fake = sigmoid(w * z + b)
+        error = sigmoid(u @ fake + c)  # and from a generated image
+        u, c = u - rate * error * fake, c - rate * error
+        error = (sigmoid(u @ fake + c) - 1) * u * fake * (1 - fake)  # G learns from what D now says
+        w, b = w - rate * error * z, b - rate * error
+images = [sigmoid(w * z + b) for z in random.rand(4)]
+print("G: w", w, "b", b)
+print("D: u", u, "c", c)
+print(np.array(images))
+
+# %% [markdown]
+# Where the article is loose:
+#
+# - Its "discriminator error" feeds the number z, not the image G(z), to D. It is not D's loss.
+# - Its discriminator made by hand leaves out the bias, and calls a non-face of probability 0.38 "a face".
+# - Its generator made by hand needs the biases (1, -1, -1, 1): with 1 everywhere the light pixels are not light.
+# - It says that both players minimize the sum of both errors. D does, with the error on faces; G minimizes one of them.
+# - It ends with "the generator becomes stable". The next sections look.
+
+# %% [markdown]
+# ## 8. Has it converged?
 #
 # The images look good. **Look at the verdicts:** D takes generated images for faces rather than faces.
 
@@ -166,7 +256,7 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# ## 7. It circles
+# ## 9. It circles
 #
 # Train longer. The slant of G says how much darker its diagonals are than those of the faces; the taste of D says how
 # much it likes dark diagonals. Together they go around. **Try:** a penalty γ on D's slope. How much is best?
@@ -187,7 +277,7 @@ def spiral(log10_rate=-2.0, gamma=0.0, epochs=12_000):
 
 _ = interact(spiral, log10_rate=(-2.0, 0.0, 0.25), gamma=(0.0, 0.3, 0.02), epochs=[12_000, 1_000, 4_000])
 # %% [markdown]
-# ## 8. A thousand runs at once
+# ## 10. A thousand runs at once
 #
 # A run is a pure function of its seed, so `jax.vmap` makes a thousand of them.
 

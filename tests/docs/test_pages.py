@@ -10,6 +10,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from _tutorial_text import PUBLISHED
 from PIL import Image
 
 from slantgan_jax import plots
@@ -55,8 +56,13 @@ def test_the_notebook_runs_as_a_program(capsys, monkeypatch):
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()) or plt.close("all"))
     with jax.debug_key_reuse(False), jax.numpy_rank_promotion("allow"):
         names = runpy.run_path(str(ROOT / "examples" / "lesson.py"))
-    assert len(shown) == 6
+    assert len(shown) == 7
     assert "(D moves the other way)" in capsys.readouterr().out
+    for name, slope in names["by_hand"].items():
+        np.testing.assert_allclose(slope, names["by_jax"][name], atol=1e-6, err_msg=name)  # of float32
+    found = [names["images"], names["w"], names["b"], names["u"], names["c"]]
+    for numbers, published in zip(found, PUBLISHED.values(), strict=True):
+        np.testing.assert_allclose(numbers, published, atol=5e-9)  # half a unit of the last printed digit
     # The run of the notebook is that of the library: at epoch 1000 D says more of generated images than of faces.
     real, fake = names["says"][-1]
     assert real < fake
