@@ -72,6 +72,10 @@ def report(data: Data) -> None:
 
 
 def report_examples() -> None:
+    heading("Sections 1 to 3: a forger and an appraiser")
+    print("G draws an image of a random number, D says how likely an image is a true one, and both learn from that.")
+    print("What to see: G never sees a true picture, only what D says of its own (story.png).")
+
     heading("Sections 4 and 5: slanted land")
     print("A face is dark on its diagonal and light elsewhere; other images are dark anywhere. 1 is dark, 0 is light.")
     print("What to see: two of four pixels tell a face, so four weights will be enough (faces.png, noise.png).")

@@ -10,6 +10,7 @@ from _tutorial_text import DETECTOR, NON_FACE, PAINTER, SCORED
 from figures.panels import gif
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import Rectangle
 
 from slantgan_jax import Discriminator, Generator, generate, logit, plots
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUIET, Panel
@@ -38,6 +39,7 @@ STALE = ("discriminator_error.png", *OF_TRAINED)
 def of(data: Data) -> Mapping[str, Figure]:
     """The figures of a run."""
     figures = {
+        "story.png": Figure(story, 9, 4.2),
         "faces.png": Figure(real_faces, 9, 2.4),
         "noise.png": Figure(noise, 7, 6.2),
         "detector.png": Figure(detector, 9, 6.4),
@@ -55,6 +57,39 @@ def of(data: Data) -> Mapping[str, Figure]:
     if data["settings"]["objective"] != "non-saturating":
         left_out = (*left_out, "discriminator_error.png")  # the article's mistake is one with that loss
     return {name: figure for name, figure in figures.items() if name not in left_out}
+
+
+def story(figure: Panel, data: Data) -> None:
+    """Sections 1 to 3: who shows what to whom, and what each learns; the forgery is a scribble."""
+    ax = figure.subplots()
+    ax.set(xlim=(0, 12), ylim=(0, 5.6), aspect="equal")
+    ax.axis("off")
+    pictures = ((data["faces"][0], 3.4, "a true picture x"), (data["noise"][1], 0.6, "a forgery G(z)"))
+    for image, bottom, name in pictures:
+        side = math.isqrt(np.size(image))
+        extent = (5.1, 6.7, bottom, bottom + 1.6)
+        ax.imshow(np.reshape(image, (side, side)), cmap="Greys", vmin=0, vmax=1, extent=extent, zorder=2)
+        ax.add_patch(Rectangle((5.1, bottom), 1.6, 1.6, fill=False, edgecolor="black", zorder=3))
+        ax.text(5.9, bottom + 1.7, name, ha="center", va="bottom", fontsize=10)
+    boxes = ((3.2, 1.4, "G", "the forger", GENERATOR), (8.9, 2.8, "D", "the appraiser", DISCRIMINATOR))
+    for x, y, letter, name, color in boxes:
+        ax.add_patch(Rectangle((x - 0.9, y - 0.6), 1.8, 1.2, facecolor="white", edgecolor=color, linewidth=2))
+        ax.text(x, y + 0.12, letter, ha="center", va="center", fontsize=15, color=color)
+        ax.text(x, y - 0.36, name, ha="center", va="center", fontsize=9, color=color)
+    ax.text(0.8, 1.4, "chance z", ha="center", va="center", fontsize=10)
+    ax.text(11.2, 2.8, "verdict:\nhow likely\nis it true?", ha="center", va="center", fontsize=10)
+    for start, end in (((1.5, 1.4), (2.25, 1.4)), ((4.15, 1.4), (5.05, 1.4)), ((6.75, 1.6), (7.95, 2.5)),
+                       ((6.75, 4.1), (7.95, 3.2)), ((9.85, 2.8), (10.5, 2.8))):  # fmt: skip
+        ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "black"})
+    lessons = (
+        ((11.2, 3.5), (8.9, 3.45), "arc3,rad=0.5", 10, 4.35, "learns to be right", DISCRIMINATOR),
+        ((11.2, 2.1), (3.2, 0.75), "arc3,rad=-0.25", 10.2, 0.4, "learns to have its\nforgeries called true", GENERATOR),
+    )
+    for start, end, bend, x, y, text, color in lessons:
+        arrow = {"arrowstyle": "->", "color": color, "linestyle": "--", "connectionstyle": bend}
+        ax.annotate("", end, start, arrowprops=arrow)
+        ax.text(x, y, text, ha="center", fontsize=10, color=color)
+    ax.set_title("Both learn from the same verdict, and want opposite things of it", fontsize=11)
 
 
 def real_faces(figure: Panel, data: Data, numbers: bool = True) -> None:

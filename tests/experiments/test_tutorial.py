@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 from slantgan_jax.faces import FACES
 from slantgan_jax.networks import to_vector
 
-FIGURES = "faces noise detector painter verdicts distance error_functions generator_error discriminator_error generated"
+FIGURES = (
+    "story faces noise detector painter verdicts distance error_functions generator_error discriminator_error generated"
+)
 
 
 def test_the_replay_prints_what_the_article_prints():
