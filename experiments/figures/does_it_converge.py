@@ -185,6 +185,6 @@ def _epochs(ax: Axes, data: dict[str, Any], label: str, named: bool = True) -> N
         if np.isfinite(value) and value < epochs[-1]:
             ax.axvline(value, color="#4b5563", linestyle=style, linewidth=1)
             if named:
-                ax.text(value * 0.95, 0.47, name, transform=ax.get_xaxis_transform(), rotation=90, va="top",
+                ax.text(value * 0.95, 0.56, name, transform=ax.get_xaxis_transform(), rotation=90, va="top",
                         ha="right", fontsize=9, color="#4b5563", zorder=5, bbox=box)  # fmt: skip
     ax.set(xscale="log", xlim=(epochs[0], epochs[-1]), xlabel="epoch", ylabel=label)
