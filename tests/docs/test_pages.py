@@ -6,6 +6,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import figures.loss_vs_distance as loss_vs_distance
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
@@ -91,7 +92,13 @@ def test_links_and_pictures_exist(page):
             assert anchor in anchors(file), target
 
 
-@pytest.mark.parametrize(("picture", "colors"), [("compare_methods_summary.png", plots.PALETTE)])
+@pytest.mark.parametrize(
+    ("picture", "colors"),
+    [
+        ("compare_methods_summary.png", plots.PALETTE),
+        ("loss_vs_distance.png", loss_vs_distance.METHOD_COLORS),  # where pale dots lie upon each other
+    ],
+)
 def test_pictures_have_every_color_of_their_legends(picture, colors):
     """A picture with few colors, to make its file small, may have merged two of them."""
     pixels = np.asarray(Image.open(ROOT / "docs" / "images" / picture).convert("RGB"), int).reshape(-1, 1, 3)
