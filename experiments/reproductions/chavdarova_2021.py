@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import optax
 from _curves import Data, Experiment, Figure, check_known, check_whole, progress, verdict
+from _experiment import Quick
 from _finite_sum import adam_as_coded, batch_problems, distances, minibatch_problems
 from figures import curves as figures
 
@@ -144,6 +145,8 @@ EXPERIMENT = Experiment(
     answer,
     {"curves.png": Figure(figures.chavdarova, 17, 8)},
     report,
+    time="about 2 minutes",
+    quick=Quick({"sizes": ("64",), "steps": 10_000}, "half a minute"),
 )
 
 if __name__ == "__main__":

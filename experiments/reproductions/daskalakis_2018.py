@@ -144,6 +144,7 @@ EXPERIMENT = Experiment(
     answer,
     {"curves.png": Figure(figures.daskalakis, 15, 7)},
     report,
+    time="20 seconds",
 )
 
 if __name__ == "__main__":

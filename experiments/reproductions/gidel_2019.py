@@ -128,7 +128,13 @@ def report(data: Data) -> None:
 
 
 EXPERIMENT = Experiment(
-    "reproductions/gidel_2019", Settings, compute, answer, {"curves.png": Figure(figures.gidel, 15, 6.5)}, report
+    "reproductions/gidel_2019",
+    Settings,
+    compute,
+    answer,
+    {"curves.png": Figure(figures.gidel, 15, 6.5)},
+    report,
+    time="10 seconds",
 )
 
 if __name__ == "__main__":
