@@ -263,7 +263,7 @@ EXPERIMENT = Experiment(
     "benchmark", Settings, compute, answer,
     lambda data: {} if "against" in data else {"benchmark.png": Figure(figures.draw, 8, 3.6)}, report,
     x64=False, devices=None, time="about 5 minutes",
-    quick=Quick({"repeats": 1, "largest": 32_768, "methods": False}, "half a minute"),
+    quick=Quick({"repeats": 1, "largest": 32_768, "methods": False}, "a minute"),
 )  # fmt: skip
 
 if __name__ == "__main__":
