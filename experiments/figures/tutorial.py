@@ -22,6 +22,12 @@ PAINTED_LATENT = 0.7
 FLOW_LATENTS = (0.1, 0.7)
 """Of the generator made by hand: the article's latent, and two for the animation of both networks."""
 
+WEIGHTS = {
+    "generator weights": "G's weights: with z it gets\ndarker (blue) or lighter",
+    "discriminator weights": "D's weights: it likes\ndark (blue) or light",
+}
+"""What their colors say in the animation."""
+
 PLAYERS = {"discriminator_loss": "discriminator", "generator_error": "generator"}
 UNDECIDED = 0.02
 """A probability that is nearer to ½ is called undecided."""
@@ -294,25 +300,19 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
         ax.set(xlim=(0, loss.size), xlabel="epoch", ylabel="loss")
     cursor = ax.axvline(0, color=QUIET, linewidth=0.8)
     ax.legend(loc="center right", fontsize=9)
-    maps = {}  # by the name of the weights: the axes, the squares, and the numbers on them
-    for panel, player, name in zip(
-        others,
-        ("generator", "discriminator"),
-        ("G's weights: with z it gets\ndarker (blue) or lighter", "D's weights: it likes\ndark (blue) or light"),
-        strict=True,
-    ):
-        weights, axes = frames[f"{player} weights"], panel.subplots()
-        largest = 1.6 * float(np.max(np.abs(weights)))  # light enough for numbers
+    maps = {}  # by the name of the weights: the squares, and the numbers on them
+    for panel, (name, about) in zip(others, WEIGHTS.items(), strict=True):
+        axes, largest = panel.subplots(), 1.6 * float(np.max(np.abs(frames[name])))  # light enough for numbers
         squares = axes.imshow(np.zeros((side, side)), cmap="RdBu", vmin=-largest, vmax=largest)
         axes.set(xticks=[], yticks=[])
-        axes.set_title(name, fontsize=9)
+        axes.set_title(about, fontsize=9)
         texts = [axes.text(i % side, i // side, "", ha="center", va="center", fontsize=9) for i in range(side * side)]
-        maps[f"{player} weights"] = axes, squares, texts
+        maps[name] = squares, texts
     # Laid out and drawn once; of each frame only what changes is drawn anew, with the frames around the images.
-    spines = [spine for ax in (*columns, *(axes for axes, *_ in maps.values())) for spine in ax.spines.values()]
-    moving = [title, *pictures, *verdicts, *(line for line, *_ in lines), cursor]
-    for _, squares, texts in maps.values():
-        moving += [squares, *texts]
+    images = [*pictures, *(squares for squares, _ in maps.values())]
+    numbers = [text for _, texts in maps.values() for text in texts]
+    spines = [spine for image in images for spine in image.axes.spines.values()]
+    moving = [title, *images, *verdicts, *numbers, *(line for line, *_ in lines), cursor]
     for artist in moving:
         artist.set_animated(True)
     canvas.draw()
@@ -326,7 +326,7 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
         for text, probability in zip(verdicts, probabilities, strict=True):
             verdict, color = verdict_of(probability)
             text.set(text=f"D: {probability:.2f}\n{verdict}", color=color)
-        for name, (_, squares, texts) in maps.items():
+        for name, (squares, texts) in maps.items():
             squares.set_data(frames[name][i].reshape(side, side))
             for text, value in zip(texts, frames[name][i], strict=True):
                 text.set_text(f"{value:+.2f}")
