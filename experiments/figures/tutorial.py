@@ -82,7 +82,7 @@ def story(figure: Panel, data: Data) -> None:
         ax.add_patch(Rectangle((x - 0.9, y - 0.6), 1.8, 1.2, facecolor="white", edgecolor=color, linewidth=2))
         ax.text(x, y + 0.12, letter, ha="center", va="center", fontsize=15, color=color)
         ax.text(x, y - 0.36, name, ha="center", va="center", fontsize=9, color=color)
-    ax.text(0.8, 1.4, "chance z", ha="center", va="center", fontsize=10)
+    ax.text(0.8, 1.4, "random z", ha="center", va="center", fontsize=10)
     ax.text(11.2, 2.8, "verdict:\nhow likely\nis it true?", ha="center", va="center", fontsize=10)
     for start, end in (((1.5, 1.4), (2.25, 1.4)), ((4.15, 1.4), (5.05, 1.4)), ((6.75, 1.6), (7.95, 2.5)),
                        ((6.75, 4.1), (7.95, 3.2)), ((9.85, 2.8), (10.5, 2.8))):  # fmt: skip

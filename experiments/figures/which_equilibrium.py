@@ -29,7 +29,7 @@ def steepest_lines(ax: Axes, flow: dict[str, np.ndarray]) -> None:
     ax.plot([], [], color="#94a3b8", linewidth=0.8, label="lines of steepest mean")
     for i, path in enumerate(flow["paths"]):
         color = COLORS[i % 4]
-        ax.plot(path[:, 0], path[:, 4], color=color, linewidth=1, label="" if i else "runs, in turn in four colors")
+        ax.plot(path[:, 0], path[:, 4], color=color, linewidth=1, label="" if i else "runs, in four colors")
         ax.plot(*path[0, [0, 4]], "o", color=color, markersize=7, label="" if i else "start")
         ax.plot(*flow["end"][i, [0, 4]], "s", color=color, markersize=7, label="" if i else "end")
     ax.set(xlim=(w[0], w[-1]), ylim=(b[0], b[-1]))
