@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from figures.panels import grid
+from figures.panels import grid, title
 from matplotlib.axes import Axes
 
 from slantgan_jax import plots
@@ -34,7 +34,7 @@ def gidel(figure: plots.Figure, data: dict[str, Any]) -> None:
     right.set(xlabel="θ, generator", ylabel="φ, discriminator", aspect="equal")
     right.set_title("Paths; between the dotted lines D may move", fontsize=9)
     right.legend(fontsize=8)
-    figure.suptitle(data["answer"], fontsize=11)
+    title(figure, data["answer"])
 
 
 def daskalakis(figure: plots.Figure, data: dict[str, Any]) -> None:
@@ -53,7 +53,7 @@ def daskalakis(figure: plots.Figure, data: dict[str, Any]) -> None:
     right.set(xlabel="θ₁", ylabel="θ₂", aspect="equal")
     right.set_title("G's path: of optimism all of it, of the descents the last quarter", fontsize=9)
     right.legend(fontsize=8)
-    figure.suptitle(data["answer"], fontsize=11)
+    title(figure, data["answer"])
 
 
 def chavdarova(figure: plots.Figure, data: dict[str, Any]) -> None:
@@ -85,7 +85,7 @@ def chavdarova(figure: plots.Figure, data: dict[str, Any]) -> None:
         ax.tick_params(labelbottom=True)
     panels[0].legend(fontsize=6.5)
     right.suptitle(f"Claim: {data['claims']['minibatch']}", fontsize=9)
-    figure.suptitle(data["answer"], fontsize=11)
+    title(figure, data["answer"])
 
 
 def colors_of(curves: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

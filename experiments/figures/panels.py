@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from PIL import Image
 
 from slantgan_jax.plots import Panel
 
+LETTERS_PER_INCH = 11.5
+"""Of a title."""
+
 
 def grid(panel: Panel, count: int, columns: int, **options: Any) -> np.ndarray:
     """`count` axes, row by row; what is left of the last row stays empty."""
@@ -17,6 +21,12 @@ def grid(panel: Panel, count: int, columns: int, **options: Any) -> np.ndarray:
     for ax in axes[count:]:
         ax.set_visible(False)
     return axes[:count]
+
+
+def title(figure: Panel, text: str) -> None:
+    """An answer above a figure, in as many lines as it needs."""
+    letters = int(LETTERS_PER_INCH * figure.bbox.width / figure.dpi)
+    figure.suptitle("\n".join(textwrap.fill(line, letters) for line in text.splitlines()), fontsize=11)
 
 
 def gif(frames: Sequence[np.ndarray], milliseconds: Sequence[int]) -> bytes:

@@ -1,10 +1,9 @@
 """Figures of the reproductions."""
 
-import textwrap
 from typing import Any
 
 import numpy as np
-from figures.panels import grid
+from figures.panels import grid, title
 from figures.toy_gan import cloud
 
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUIET, Panel
@@ -12,18 +11,9 @@ from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUI
 DRAWN = 4
 """The first so many seeds are drawn one by one."""
 
-LETTERS_PER_INCH = 11.5
-CRITICS_WIDTH = 11.0
-
 
 def size(data: dict[str, Any]) -> tuple[float, float]:
     return 16, 0.8 + 3.1 * len(data["ways"])
-
-
-def title(figure: Panel, text: str, width: float) -> None:
-    """The answer above a figure of `width` inches, in as many lines as it needs."""
-    lines = [textwrap.fill(line, int(LETTERS_PER_INCH * width)) for line in text.splitlines()]
-    figure.suptitle("\n".join(lines), fontsize=11)
 
 
 def samples(figure: Panel, data: dict[str, Any]) -> None:
@@ -43,7 +33,7 @@ def samples(figure: Panel, data: dict[str, Any]) -> None:
         line[-1].plot(data["record"], middle, color=GENERATOR)
         line[-1].set(xlabel="step", ylabel=measure.replace("_", " "), ylim=(0, None))
         line[-1].set_title("median over seeds, and 10 to 90 %", fontsize=8)
-    title(figure, data["answer"], size(data)[0])
+    title(figure, data["answer"])
 
 
 def spectra(figure: Panel, data: dict[str, Any]) -> None:
@@ -58,7 +48,7 @@ def spectra(figure: Panel, data: dict[str, Any]) -> None:
             ax.set(xlabel="real part", ylabel="imaginary part", title=f"flow of {field}, after training with {name}")
             ax.set_xscale("symlog", linthresh=0.1)
             ax.set_yscale("symlog", linthresh=0.1)
-    title(figure, data["answer"], size(data)[0])
+    title(figure, data["answer"])
 
 
 def landscape(figure: Panel, data: dict[str, Any]) -> None:
@@ -75,7 +65,7 @@ def landscape(figure: Panel, data: dict[str, Any]) -> None:
         line[2].plot(*found["eigenvalues of J"].reshape(-1, 2).T, ".", color=DISCRIMINATOR)
         line[2].axvline(0, color=QUIET, linewidth=0.8)
         line[2].set(xlabel="real part", ylabel="imaginary part", title=f"{name}: leading eigenvalues of J at the end")
-    title(figure, data["answer"], size(data)[0])
+    title(figure, data["answer"])
 
 
 def critics(figure: Panel, data: dict[str, Any]) -> None:
@@ -87,4 +77,4 @@ def critics(figure: Panel, data: dict[str, Any]) -> None:
         ax.plot(*data["real"][:300].T, ".", color=QUIET, markersize=2)
         ax.set_title(name, fontsize=9)
         ax.set_aspect("equal")
-    title(figure, data["answer"], CRITICS_WIDTH)
+    title(figure, data["answer"])

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from _experiment import Figure, progress
 from _results import Data
-from figures.panels import gif, grid
+from figures.panels import gif, grid, title
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -32,7 +32,7 @@ def samples(figure: Panel, data: Data) -> None:
         cloud(ax, data, points[seed, -1])
         captured = f", {data['runs']['modes'][seed, -1]:g} modes" if data["modes"] is not None else ""
         ax.set_title(f"seed {seed}{captured}", fontsize=9)
-    figure.suptitle(data["answer"], fontsize=11)
+    title(figure, data["answer"])
     figure.supxlabel(
         "green: generated; black: centers of modes, or real points; background: D, red for real", fontsize=9
     )
@@ -79,7 +79,7 @@ def modes(figure: Panel, data: Data) -> None:
         ax.plot(data["record"], half, color=GENERATOR)
         ax.set(xlabel="step", ylabel=label, ylim=(0, 1.05 * top), xlim=(0, data["record"][-1]))
         ax.set_title("median over seeds, and 10 to 90 %", fontsize=10)
-    figure.suptitle(data["answer"], fontsize=11)
+    title(figure, data["answer"])
 
 
 def animation(data: Data) -> bytes:

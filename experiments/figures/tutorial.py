@@ -150,7 +150,8 @@ def verdicts(figure: Panel, data: Data) -> None:
     ax.set(xlabel="epoch", ylim=(-0.03, 1.03), xlim=(0, epochs[-1]))
     ax.set_ylabel("mean of σ(score); D is no probability" if scored else "mean probability D")
     ax.legend(fontsize=9)
-    ax.set_title("What D says of real and of generated images (dotted: undecided)", fontsize=10)
+    real, fake = (np.asarray(data["verdicts"][name])[-1] for name in ("real", "fake"))
+    ax.set_title(f"In the end D says {real:.2f} of faces and {fake:.2f} of G's images (dotted: undecided)", fontsize=10)
 
 
 def distance(figure: Panel, data: Data) -> None:
@@ -165,7 +166,9 @@ def distance(figure: Panel, data: Data) -> None:
     ax.set(
         xlabel="epoch", ylabel="‖mean image - mean face‖", xlim=(0, len(values) - 1), ylim=(-0.12 * max(values), None)
     )
-    ax.set_title("How far G's mean image is from the mean face", fontsize=10)
+    at_end = nearest == len(values) - 1
+    course = "nearest to the mean face at the end" if at_end else "nearer to the mean face before the end than at it"
+    ax.set_title(f"G's mean image is {course}", fontsize=10)
 
 
 def flow(data: Data) -> bytes:
@@ -224,11 +227,11 @@ def discriminator_error(figure: Panel, data: Data) -> None:
     """The discriminator's curve as the article draws it, and beside it the loss that it minimizes."""
     left, right = figure.subplots(1, 2)
     formula = r"$\sum_i\,[-\ln D(x) - \ln(1 - \sigma(u_i z + c))]$"
-    error_curve(left, data, "discriminator_error", "as published: four broadcast values summed", formula)
+    error_curve(left, data, "discriminator_error", "as published, four values summed", formula)
     error_curve(right, data, "discriminator_loss", "true loss", "-ln D(x) - ln(1 - D(G(z)))")
-    figure.suptitle("Discriminator error function", fontsize=11)
+    figure.suptitle("Discriminator error function: the published curve is not D's loss", fontsize=11)
     figure.supxlabel(
-        "The published curve feeds the number z itself, not the image G(z), to the discriminator: it is not the loss.",
+        "The published curve feeds the number z itself, not the image G(z), to the discriminator.",
         fontsize=9,
     )
 
@@ -261,6 +264,7 @@ def error_curve(ax: Axes, data: Data, name: str, title: str = "", formula: str =
     if level is not None:
         ax.axhline(level, color=QUIET, linestyle=":", linewidth=1)
     if title:
+        title += f": {means[-1]:.2f} at the end" if np.isfinite(means[-1]) else ""
         notes = [*(["dotted: D undecided"] if level is not None else []), *(["diverged"] if data["diverged"] else [])]
         ax.set_title(f"{title} ({', '.join(notes)})" if notes else title, fontsize=10)
 

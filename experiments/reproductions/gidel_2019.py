@@ -132,7 +132,7 @@ EXPERIMENT = Experiment(
     Settings,
     compute,
     answer,
-    {"curves.png": Figure(figures.gidel, 15, 6.5)},
+    {"curves.png": Figure(figures.gidel, 12, 5.6)},
     report,
     time="10 seconds",
 )

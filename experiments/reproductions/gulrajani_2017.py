@@ -120,7 +120,7 @@ EXPERIMENT = toy_experiment(
     answer,
     CLAIM,
     "about 10 minutes",
-    {"critics.png": Figure(figures.critics, figures.CRITICS_WIDTH, 8.6)},
+    {"critics.png": Figure(figures.critics, 11, 8.6)},
 )
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ def made(tmp_path_factory):
         patch.setattr(plots, "new_figure", partial(plots.new_figure, dpi=40))
         arguments = "--resolution 64 --steps 100 --zooms 1 --pairs 400 --out"
         basins.EXPERIMENT.parse([*arguments.split(), str(out)])
-    return out, json.loads((out / "data.json").read_text()), dict(np.load(out / "data.npz"))
+    with np.load(out / "data.npz") as arrays:
+        return out, json.loads((out / "data.json").read_text()), dict(arrays)
 
 
 def test_the_files_are_there_and_the_windows_shrink_around_the_boundary(made):

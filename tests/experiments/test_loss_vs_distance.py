@@ -41,7 +41,8 @@ def made(tmp_path_factory):
     patch.setattr(plots, "new_figure", partial(plots.new_figure, dpi=40))
     out = tmp_path_factory.mktemp("loss_vs_distance")
     script.EXPERIMENT.parse(["--seeds", "12", "--transported", "16", "--out", str(out)])
-    yield out, json.loads((out / "data.json").read_text()), dict(np.load(out / "data.npz"))
+    with np.load(out / "data.npz") as arrays:
+        yield out, json.loads((out / "data.json").read_text()), dict(arrays)
     patch.undo()
 
 
