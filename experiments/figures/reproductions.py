@@ -11,6 +11,9 @@ from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUI
 DRAWN = 4
 """The first so many seeds are drawn one by one."""
 
+FATES = {"covers": GENERATOR, "between": "#d1d5db", "cycles": DISCRIMINATOR, "collapsed": "#111827"}
+"""What became of runs, and its color."""
+
 
 def size(data: dict[str, Any]) -> tuple[float, float]:
     return 16, 0.8 + 3.1 * len(data["ways"])
@@ -33,6 +36,33 @@ def samples(figure: Panel, data: dict[str, Any]) -> None:
         line[-1].plot(data["record"], middle, color=GENERATOR)
         line[-1].set(xlabel="step", ylabel=measure.replace("_", " "), ylim=(0, None))
         line[-1].set_title("median over seeds, and 10 to 90 %", fontsize=8)
+    title(figure, data["answer"])
+
+
+def overview_size(data: dict[str, Any]) -> tuple[float, float]:
+    return 11, 1.9 + 0.36 * len(data["ways"])
+
+
+def overview(figure: Panel, data: dict[str, Any]) -> None:
+    """A row for each way to train: what became of its runs, and the modes captured over the steps."""
+    rows, step = data["ways"], data["record"][0]
+    left, right = figure.subplots(1, 2, sharey=True)
+    before = np.zeros(len(rows))
+    for fate, color in FATES.items():
+        shares = [way["summary"]["fates"][fate][0] for way in rows.values()]
+        left.barh(np.arange(len(rows)), shares, left=before, color=color, label=fate, height=0.8)
+        before += shares
+    left.set(xlim=(0, 1), xlabel="share of seeds", yticks=range(len(rows)), yticklabels=rows)
+    left.set_ylim(len(rows) - 0.5, -0.5)
+    left.legend(fontsize=8, ncols=len(FATES), loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+    modes = [np.median(way["runs"]["modes"], axis=0) for way in rows.values()]
+    extent = (step / 2, data["record"][-1] + step / 2, len(rows) - 0.5, -0.5)
+    image = right.imshow(
+        modes, cmap="viridis", vmin=0, vmax=len(data["modes"]), extent=extent, aspect="auto", interpolation="none"
+    )
+    right.set(xlabel="step", title="modes captured, at the median seed")
+    right.title.set_fontsize(9)
+    figure.colorbar(image, ax=right)
     title(figure, data["answer"])
 
 

@@ -140,8 +140,14 @@ def toy_experiment(
     time: str,
     further: Mapping[str, Figure] | None = None,
 ) -> Experiment:
-    """A reproduction on toy data: its claim and table are printed, samples are drawn, and `further` figures."""
-    drawings = {"samples.png": Figure(figures.samples, size=figures.size)} | dict(further or {})
+    """A reproduction on toy data: its claim and table are printed; fates, samples and `further` figures are drawn."""
+
+    def drawings(data: Data) -> dict[str, Figure]:
+        common = {"samples.png": Figure(figures.samples, size=figures.size)}
+        if data["modes"] is not None:
+            common["overview.png"] = Figure(figures.overview, size=figures.overview_size)
+        return common | dict(further or {})
+
     return Experiment(
         f"reproductions/{name}", settings, compute, answer, drawings, partial(table, claim),
         x64=False, devices=None, fused=False, time=time, quick=QUICK,

@@ -43,9 +43,9 @@ BATCH_BYTES_OF_ACCELERATORS = 2**29
 """The results of a batch on one device, and the largest array of its runs, take no more than this, unless those of one
 run do: lanes are halved for it."""
 
-STEP_BYTES = 2**18
+STEP_BYTES = 2**17
 """The typical array of a step takes no more than this for all lanes of a device, unless that of one run does. Large
-networks so get few lanes, few runs are not padded to many, and the arrays of a step stay in the cache of a core."""
+networks so get few lanes, few runs keep every device busy, and the arrays of a step stay in the cache of a core."""
 
 UNKNOWN_TRIPS = 10
 """How often a loop of unknown length is supposed to run, where the work of a run is estimated."""

@@ -324,10 +324,10 @@ def test_a_dataclass_may_be_a_run():
 
 @pytest.mark.parametrize(
     ("records", "size", "lanes"),
-    [(4, 1, 512), (2**18, 1, 64), (4, 2**8, 256), (4, 2**14, 4), (4, 2**18, 1), (4, 2**20, 1)],
+    [(4, 1, 512), (2**18, 1, 64), (4, 2**8, 128), (4, 2**14, 2), (4, 2**17, 1), (4, 2**20, 1)],
 )
 def test_lanes_are_fewer_where_results_or_steps_are_large(records, size, lanes):
-    """Results of 1 MiB, of which 64 MiB hold 64; or steps with arrays of `size` floats, of which 256 KiB are held."""
+    """Results of 1 MiB, of which 64 MiB hold 64; or steps with arrays of `size` floats, of which 128 KiB are held."""
 
     def run(rate):
         def step(values, _):
