@@ -218,9 +218,28 @@ def _coverage(chosen: jax.Array, weights: jax.Array) -> Coverage:
 
 def _line_cost(x: jax.Array, y: jax.Array, overlap: Any, order: float, direction: jax.Array) -> jax.Array:
     """W_p^p of the points' components along a direction. A matrix product would be rounded to fewer digits on GPUs."""
-    one, other = (jnp.sort(jnp.sum(points * direction[None], axis=-1)) for points in (x, y))
+    one, other = (_ascending(jnp.sum(points * direction[None], axis=-1)) for points in (x, y))
     first, second, masses = overlap
     return jnp.sum(masses * jnp.abs(one[first] - other[second]) ** order)
+
+
+@jax.custom_jvp
+def _ascending(numbers: jax.Array) -> jax.Array:
+    """`jnp.sort(numbers)` of floats `[n]`, as whole numbers of the same order: CPUs sort these 4 times as fast."""
+    bits = numbers.dtype.itemsize * 8
+    whole, largest = jnp.dtype(f"int{bits}"), np.iinfo(f"int{bits}").max
+
+    def turned(keys: jax.Array) -> jax.Array:  # of negative floats, larger bits are smaller numbers
+        return jnp.where(keys < 0, keys ^ jnp.asarray(largest, whole), keys)
+
+    numbers = jnp.where(jnp.isnan(numbers), jnp.nan, numbers)  # those with a sign would come first
+    keys = lax.sort(turned(lax.bitcast_convert_type(numbers, whole)), is_stable=False)
+    return lax.bitcast_convert_type(turned(keys), numbers.dtype)
+
+
+@_ascending.defjvp
+def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    return jax.jvp(jnp.sort, primals, tangents)
 
 
 def _discrepancy(

@@ -96,4 +96,5 @@ def frames(data: Data) -> Iterator[np.ndarray]:
         cloud(ax, data, points)
         ax.set_title(f"step {step}", fontsize=10)
         canvas.draw()
+        figure.set_layout_engine("none")  # all frames have the layout of the first
         yield np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -233,6 +233,19 @@ def test_slices_are_those_of_another_library(x64):
         np.testing.assert_allclose(metrics.sliced_wasserstein(x, y, directions, order), known, rtol=1e-12)
 
 
+@pytest.mark.parametrize("x64", [False, True])
+def test_numbers_are_sorted_as_jax_sorts_them(x64):
+    """Bit for bit, through all magnitudes and what is no number; so are their derivatives."""
+    with jax.enable_x64(x64):
+        (values, weights), rng = normals((999,), (999,)), np.random.default_rng(1)
+        numbers = jnp.asarray([*values * 10.0 ** rng.integers(-30, 30, 999), 0, -0.0, np.inf, -np.inf, np.nan, -np.nan])
+        np.testing.assert_array_equal(jax.jit(metrics._ascending)(numbers), jnp.sort(numbers))
+        slopes = [
+            jax.grad(lambda x, f=f: jnp.dot(f(x), weights))(numbers[:999]) for f in (metrics._ascending, jnp.sort)
+        ]
+        np.testing.assert_array_equal(*slopes)
+
+
 def test_directions_are_uniform():
     directions = np.array(metrics.random_directions(jax.random.key(0), 20_000, 3))
     height = scipy.stats.kstest(directions[:, 1], "uniform", (-1, 2))  # Archimedes: every height is as likely
