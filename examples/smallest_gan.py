@@ -22,7 +22,7 @@ def score(discriminator, image):
     return jnp.sum(discriminator["weights"] * image) + discriminator["bias"]
 
 
-# error(s) = ln(1 + eˢ) is large if s is high, error(-s) if s is low. JAX would find its derivative σ(s) less directly.
+# error(s) = ln(1 + eˢ) is large if s is high, error(-s) if s is low. Its derivative is σ(s); JAX's own is longer.
 error = jax.custom_jvp(lambda s: jnp.logaddexp(s, 0))
 error.defjvps(lambda tangent, value, s: jax.nn.sigmoid(s) * tangent)
 

@@ -102,7 +102,7 @@ def worker(row: str, size: str, batch: int, seeds: int, seconds: float) -> None:
 
     steps, short = 16, timed(16)
     while (more := timed(3 * steps) - short) < seconds / 2:
-        steps = int(2 + 1.2 * steps * seconds / 2 / max(more, 0.1 * seconds))  # each number of steps is compiled anew
+        steps = min(8 * steps, int(2 + 1.2 * steps * seconds / 2 / max(more, 1e-3)))
         short = timed(steps)
     print(first, more / (2 * steps) / seeds * 1e6)
 

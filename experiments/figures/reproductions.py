@@ -52,16 +52,16 @@ def overview(figure: Panel, data: dict[str, Any]) -> None:
         shares = [way["summary"]["fates"][fate][0] for way in rows.values()]
         left.barh(np.arange(len(rows)), shares, left=before, color=color, label=fate, height=0.8)
         before += shares
-    left.set(xlim=(0, 1), xlabel="share of seeds", yticks=range(len(rows)), yticklabels=rows)
-    left.set_ylim(len(rows) - 0.5, -0.5)
+    left.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), xlabel="share of seeds")
+    left.set_yticks(range(len(rows)), list(rows))
     left.legend(fontsize=8, ncols=len(FATES), loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     modes = [np.median(way["runs"]["modes"], axis=0) for way in rows.values()]
     extent = (step / 2, data["record"][-1] + step / 2, len(rows) - 0.5, -0.5)
     image = right.imshow(
         modes, cmap="viridis", vmin=0, vmax=len(data["modes"]), extent=extent, aspect="auto", interpolation="none"
     )
-    right.set(xlabel="step", title="modes captured, at the median seed")
-    right.title.set_fontsize(9)
+    right.set_xlabel("step")
+    right.set_title("modes captured, at the median seed", fontsize=9)
     figure.colorbar(image, ax=right)
     title(figure, data["answer"])
 

@@ -3,7 +3,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from figures import does_it_converge, loss_vs_distance, which_equilibrium
+from figures import does_it_converge, loss_vs_distance, reproductions, which_equilibrium
 from matplotlib.colors import to_rgb
 
 from slantgan_jax import faces, networks, plots
@@ -36,6 +36,7 @@ def lab(linear):
         which_equilibrium.COLORS,
         does_it_converge.RATE_COLORS,
         loss_vs_distance.METHOD_COLORS,
+        tuple(reproductions.FATES.values()),
     ],
     ids=lambda colors: f"{len(colors)} colors",
 )
