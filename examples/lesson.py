@@ -218,14 +218,14 @@ def sigmoid(a):
 
 for _ in range(1000):
     for x in faces.FACES:
-        error = sigmoid(u @ x + c) - 1  # D learns from a face
-        u, c = u - rate * error * x, c - rate * error
+        slope = sigmoid(u @ x + c) - 1  # D learns from a face
+        u, c = u - rate * slope * x, c - rate * slope
         z = random.rand()
         fake = sigmoid(w * z + b)
-        error = sigmoid(u @ fake + c)  # and from a generated image
-        u, c = u - rate * error * fake, c - rate * error
-        error = (sigmoid(u @ fake + c) - 1) * u * fake * (1 - fake)  # G learns from what D now says
-        w, b = w - rate * error * z, b - rate * error
+        slope = sigmoid(u @ fake + c)  # and from a generated image
+        u, c = u - rate * slope * fake, c - rate * slope
+        slope = (sigmoid(u @ fake + c) - 1) * u * fake * (1 - fake)  # G learns from what D now says
+        w, b = w - rate * slope * z, b - rate * slope
 images = [sigmoid(w * z + b) for z in random.rand(4)]
 print("G: w", w, "b", b)
 print("D: u", u, "c", c)

@@ -17,14 +17,14 @@ def generate(generator, z):
     return jax.nn.sigmoid(generator["weights"] * z + generator["biases"])
 
 
-def score(discriminator, image):
-    """The discriminator's score s = weights · image + bias. It takes the image for a face with the probability σ(s)."""
+def logit(discriminator, image):
+    """The discriminator's logit ℓ = weights · image + bias: it takes the image for a face with the probability σ(ℓ)."""
     return jnp.sum(discriminator["weights"] * image) + discriminator["bias"]
 
 
-# error(s) = ln(1 + eˢ) is large if s is high, error(-s) if s is low. Its derivative is σ(s); JAX's own is longer.
-error = jax.custom_jvp(lambda s: jnp.logaddexp(s, 0))
-error.defjvps(lambda tangent, value, s: jax.nn.sigmoid(s) * tangent)
+# softplus(ℓ) = ln(1 + exp ℓ) = -ln(1 - σ(ℓ)) and softplus(-ℓ) = -ln σ(ℓ). The derivative is σ; JAX's own is longer.
+softplus = jax.custom_jvp(lambda a: jnp.logaddexp(a, 0))
+softplus.defjvps(lambda tangent, value, a: jax.nn.sigmoid(a) * tangent)
 
 
 def learn(player, state, loss):
@@ -36,9 +36,9 @@ def learn(player, state, loss):
 def step(carry, seen):
     """The discriminator learns from a face, then from a generated image. Then the generator learns to deceive it."""
     (generator, discriminator, state_g, state_d), (face, z) = carry, seen
-    discriminator, state_d = learn(discriminator, state_d, lambda d: error(-score(d, face)))
-    discriminator, state_d = learn(discriminator, state_d, lambda d: error(score(d, generate(generator, z))))
-    generator, state_g = learn(generator, state_g, lambda g: error(-score(discriminator, generate(g, z))))
+    discriminator, state_d = learn(discriminator, state_d, lambda d: softplus(-logit(d, face)))
+    discriminator, state_d = learn(discriminator, state_d, lambda d: softplus(logit(d, generate(generator, z))))
+    generator, state_g = learn(generator, state_g, lambda g: softplus(-logit(discriminator, generate(g, z))))
     return (generator, discriminator, state_g, state_d), None
 
 
@@ -57,4 +57,4 @@ if __name__ == "__main__":
     generator, discriminator = train(jax.random.key(42), epochs=1000)
     for z in (0.1, 0.5, 0.9):
         image = generate(generator, z)
-        print(f"z = {z}:  {image.round(2)}, a face with probability {jax.nn.sigmoid(score(discriminator, image)):.2f}")
+        print(f"z = {z}:  {image.round(2)}, a face with probability {jax.nn.sigmoid(logit(discriminator, image)):.2f}")

@@ -18,7 +18,7 @@ from slantgan_jax.analysis import fractals
 CELLS = 16
 """A zoom looks at one of 16×16 cells."""
 
-FACTOR = 8
+ZOOM_FACTOR = 8
 """A zoom enlarges by this factor."""
 
 MOST_ZOOMS = 10
@@ -78,13 +78,13 @@ def zoomed(run: Run, plane: Plane, resolution: int, zooms: int) -> tuple[list[Da
 
 
 def richest(edge: np.ndarray, window: tuple[float, ...]) -> tuple[float, ...]:
-    """The window `FACTOR` times as small around the center of the cell that has most of the boundary `edge`."""
+    """The window `ZOOM_FACTOR` times as small around the center of the cell that has most of the boundary `edge`."""
     left, right, bottom, top = window
     side = (len(edge) + 1) // CELLS
     cells = np.pad(edge, ((0, 1), (0, 1))).reshape(CELLS, side, CELLS, side).sum((1, 3))
     row, column = np.unravel_index(np.argmax(cells), cells.shape)
     x, y = left + (right - left) * (column + 0.5) / CELLS, bottom + (top - bottom) * (row + 0.5) / CELLS
-    half = (right - left) / (2 * FACTOR)
+    half = (right - left) / (2 * ZOOM_FACTOR)
     return float(x - half), float(x + half), float(y - half), float(y + half)
 
 

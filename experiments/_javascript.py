@@ -29,7 +29,7 @@ const after=(x,y)=>x===y||x!==x||y!==y?x+0*y:x===0?float(y>0?1:0x80000001):float
 """What the functions need: rounding, numbers as their bits, and the next float of x towards y."""
 
 LONGEST_SCAN = 64
-"""Loops of up to so many rounds are written out."""
+"""Loops of at most this many rounds are written out."""
 
 
 class Program(NamedTuple):
@@ -254,11 +254,11 @@ class _Writer:
     def variable(self, like: _Node, region: list[Any]) -> _Node:
         return _Node("", (), like.kind, next(self.numbers), region)
 
-    def _region(self, kind: str, first: Sequence[_Node], choice: _Node | None = None) -> tuple[list[Any], list[_Node]]:
-        owner: list[Any] = []
+    def _region(self, first: Sequence[_Node]) -> tuple[list[Any], list[_Node]]:
+        """The place in the code of a region that is filled in later, and the variables that the region sets."""
+        owner: list[Any] = [None]
         variables = [self.variable(node, owner) for node in first]
         self.made.append(owner)
-        owner.append((kind, choice))
         return owner, variables
 
     def _while(self, equation: Any, given: list[np.ndarray]) -> list[np.ndarray]:
@@ -266,7 +266,7 @@ class _Writer:
         tests, bodies = params["cond_nconsts"], params["body_nconsts"]
         for_test, for_body, carried = given[:tests], given[tests : tests + bodies], given[tests + bodies :]
         first = [node for value in carried for node in np.ravel(value)]
-        owner, variables = self._region("while", first)
+        owner, variables = self._region(first)
         now = _shaped(variables, carried)
         test, body = _Writer(self), _Writer(self)
         goes_on = test.evaluate(params["cond_jaxpr"].jaxpr, params["cond_jaxpr"].consts, [*for_test, *now])
@@ -285,7 +285,7 @@ class _Writer:
             raise ValueError("a condition whose choice is known is not printed: choose before tracing")
         one = branches[0][1]
         likes = [node for value in one for node in np.ravel(value)]
-        owner, variables = self._region("cond", likes, choice)
+        owner, variables = self._region(likes)
         parts = tuple(
             (writer, tuple(node for value in found for node in np.ravel(value))) for writer, found in branches
         )

@@ -72,7 +72,8 @@ def options_of(options: Callable[..., T], arguments: list[str] | None, descripti
     """The options of the command line. Raises `ValueError`, in one line, for what is not an option or has no value."""
     given = sys.argv[1:] if arguments is None else arguments
     for before, argument in zip(["", *given], given, strict=False):
-        if not argument.partition("=")[2] if "=" in argument else not argument:
+        value = argument.partition("=")[2] if "=" in argument else argument
+        if not value:
             option = argument.rstrip("=") or before or "an argument"
             raise ValueError(f"{option} is given without a value: give one, or leave it out")
     complaint = io.StringIO()

@@ -19,8 +19,8 @@ from slantgan_jax import folders, provenance
 Data = dict[str, Any]
 """What an experiment finds: a nested dictionary of arrays, numbers and texts."""
 
-LISTED = 1000
-"""Arrays of up to so many numbers are lists in data.json, too; data.npz has all of them."""
+MAX_LISTED_NUMBERS = 1000
+"""Arrays of at most this many numbers are lists in data.json, too; data.npz has all of them."""
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ def origin() -> Data:
 def save(folder: Path, data: Data) -> None:
     """Writes `data` to data.json (for people) and data.npz (arrays, and numbers that JSON does not have)."""
     np.savez_compressed(folder / "data.npz", allow_pickle=False, **dict(_arrays("", data)))
-    write(folder / "data.json", data, LISTED)
+    write(folder / "data.json", data, MAX_LISTED_NUMBERS)
 
 
 def load(folder: Path) -> Data:

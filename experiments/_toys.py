@@ -32,11 +32,11 @@ from slantgan_jax import (
     train,
 )
 
-EVALUATED = 2500
+EVALUATED_POINTS = 2500
 """Generated points for each measurement, as in VEEGAN and PacGAN."""
 
-KEPT = 256
-"""Of these points, so many are kept for drawings."""
+KEPT_POINTS = 256
+"""The number of these points that are kept for drawings."""
 
 DIRECTIONS = 16
 EVALUATION_SEED = 1
@@ -87,26 +87,26 @@ class Toy(NamedTuple):
         )  # fmt: skip
         return games.minibatch(whole, self.batch)
 
-    def points(self, generator: Any, key: jax.Array, count: int = EVALUATED) -> jax.Array:
+    def points(self, generator: Any, key: jax.Array, count: int = EVALUATED_POINTS) -> jax.Array:
         """`[count, d]` generated points, as one batch."""
         latents = jax.vmap(lambda number: self.latent.sample(key, number, 0))(jnp.arange(count))
         return jax.vmap(partial(self.generator.apply, generator), axis_name=networks.BATCH)(latents)
 
     def measures(self, players: Players) -> dict[str, jax.Array]:
-        """The metrics of `EVALUATED` points of G, the same latents each time, and `KEPT` of the points."""
+        """The metrics of `EVALUATED_POINTS` points of G, always of the same latents, and `KEPT_POINTS` of them."""
         key = jax.random.key(EVALUATION_SEED, impl="threefry2x32")
         points = self.points(players.generator, key)
-        real = jax.vmap(lambda number: self.data.sample(key, number, 1))(jnp.arange(EVALUATED))
+        real = jax.vmap(lambda number: self.data.sample(key, number, 1))(jnp.arange(EVALUATED_POINTS))
         angles = np.pi * np.arange(DIRECTIONS) / DIRECTIONS
         directions = np.stack([np.cos(angles), np.sin(angles)], -1) if points.shape[1] == 2 else np.ones((1, 1))
         found = {
-            "points": points[:KEPT],
+            "points": points[:KEPT_POINTS],
             "sliced_wasserstein": metrics.sliced_wasserstein(points, real, directions),
         }
         if self.data.modes is not None:
             coverage = metrics.mode_coverage(points, self.data.modes())
             found |= {
-                "histogram": coverage.all.histogram / EVALUATED,
+                "histogram": coverage.all.histogram / EVALUATED_POINTS,
                 "modes": coverage.ball.modes,
                 "quality": coverage.ball.share,
                 "box_quality": coverage.box.share,

@@ -21,7 +21,7 @@ ZERO_MODES = 4
 
 @partial(jax.jit, static_argnums=0)
 @partial(jax.vmap, in_axes=(None, 0))
-def standing_in_order(rule: Rule, numbers: jax.Array) -> jax.Array:
+def fixed_point_of_epoch(rule: Rule, numbers: jax.Array) -> jax.Array:
     """Where an epoch of `rule` stands still, `[13]`, with the faces in their order and each latent's expectation taken,
     beside the equilibrium with the same weights of G as `numbers` `[13]`."""
     resting, tangents = equilibrium_of(networks.from_vector(numbers, stacked=True))
@@ -54,7 +54,7 @@ def order_bias(rule: Rule, fixed: np.ndarray, histories: Histories, rate: float)
     biased = {
         "order of moves": _with_errors(fixed),
         "full batch, measured": _with_errors(histories["full batch"][-1]),
-        "order of moves and faces": _with_errors(np.asarray(standing_in_order(rule, late[:, -1]))).mean(0),
+        "order of moves and faces": _with_errors(np.asarray(fixed_point_of_epoch(rule, late[:, -1]))).mean(0),
         "sampled, mean over time": means.mean(0),
         "its standard error": means.std(0, ddof=1) / math.sqrt(len(means)),
     }

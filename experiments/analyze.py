@@ -60,7 +60,7 @@ STORY = {
     },
     "How far that is from the faces": {
         "mean_gap": "the distance of the mean image from the mean face, all that this D can see; 0 at an equilibrium",
-        "wasserstein_1": "how far ink must be moved to make the five faces of G's images, in the mean",
+        "wasserstein_1": "the mean distance of G's images from the faces, if they are matched in the best way",
         "wasserstein_2": "the same with squared distances, so that far images count more",
         "energy_distance": "a distance of distributions by pairs of images; 0 only if they are the same",
         "mmd_squared": "another one, squared, with Gaussian kernels of these widths",

@@ -25,7 +25,7 @@ from _options import check_known, check_positive, check_whole, checked, command_
 from _results import atomic_folder
 
 from slantgan_jax import losses, sweep, sweeps
-from slantgan_jax.runs import ATTRS, DIMS, EPOCHS, SCALARS, one_rate, two_rates
+from slantgan_jax.runs import ATTRS, DIMS, MAX_EPOCHS, SCALARS, one_rate, two_rates
 
 MOST_RUNS = 10**9
 DASK_SECONDS = 10
@@ -48,10 +48,10 @@ class Settings:
     """LOW HIGH COUNT, instead of --learning-rates: COUNT rates from LOW to HIGH with evenly spaced logarithms."""
     grid: bool = False
     """Let generator and discriminator have these rates independently."""
-    epochs: Annotated[int, partial(check_whole, least=1, most=EPOCHS)] = 1000
+    epochs: Annotated[int, partial(check_whole, least=1, most=MAX_EPOCHS)] = 1000
     """Passes over the five faces."""
     record_every: int | None = None
-    """Record losses and distance after each so many epochs, too; it divides --epochs."""
+    """Also record losses and distance after every this many epochs; it must divide --epochs."""
     objective: Annotated[tuple[str, ...], partial(check_known, known=TWO_TERMS)] = ("non-saturating",)
     """What the players minimize: one objective, or several to compare."""
     out: str = "results/sweep.zarr"

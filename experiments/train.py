@@ -1,6 +1,6 @@
 """One cell of a sweep, trained alone.
 
-It is written as a run.json, the format that `analyze.py` and `spectrum.py` read.
+It is written as a run.json, the format that `analyze.py` reads.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from _options import check_positive, check_whole
 from _results import Data
 
 from slantgan_jax import sweep
-from slantgan_jax.runs import DIMS, EPOCHS, SCALARS, one_rate
+from slantgan_jax.runs import DIMS, MAX_EPOCHS, SCALARS, one_rate
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Settings:
     """S of the run's key, jax.random.key(S)."""
     learning_rate: Annotated[float, check_positive] = 0.01
     """The learning rate of both players' gradient descent."""
-    epochs: Annotated[int, partial(check_whole, least=1, most=EPOCHS)] = 1000
+    epochs: Annotated[int, partial(check_whole, least=1, most=MAX_EPOCHS)] = 1000
     """Passes over the five faces."""
 
 
@@ -40,7 +40,7 @@ def compute(settings: Settings, out: Path) -> Data:
 
 
 def run_json(data: Data) -> Data:
-    """The run as `analyze.py` and `spectrum.py` read it."""
+    """The run as `analyze.py` reads it."""
     precision = str(np.asarray(data["generator"]["weights"]).dtype)
     return data | {"settings": data["settings"] | {"command": data["command"], "source": "jax", "precision": precision}}
 

@@ -219,7 +219,7 @@ def divergence(parameters: np.ndarray) -> str | None:
 
 
 def run_json(data: Data) -> Data:
-    """The run as `analyze.py` and `spectrum.py` read it."""
+    """The run as `analyze.py` reads it."""
     settings = data["settings"] | {name: data[name] for name in ("command", "precision", "diverged")}
     parts = ("generator", "discriminator", "generated", "versions")
     return {name: data[name] for name in parts} | {"settings": settings}

@@ -24,7 +24,7 @@ from slantgan_jax import Generator, Players, Rule, games, networks, rules, train
 from slantgan_jax.analysis import equilibria, steepest_lines
 
 MOST_COMPARED = 64
-"""At so many of the starts, or at all if there are fewer, every method begins."""
+"""The largest number of starts from which every method is run."""
 
 DRAWN_RUNS, DRAWN_STEPS = 6, 600
 STEEPEST_LINE = "steepest line"

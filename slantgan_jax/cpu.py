@@ -21,6 +21,11 @@ POOLS_PER_DEVICE = 2
 """Pools of memory for each device."""
 
 
+def core_count() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def use_every_core(count: int | None = None, *, fused: bool = True) -> None:
     """Makes one JAX device of each CPU core, and lets XLA fuse a whole training step into a few vectorized loops.
 
@@ -40,8 +45,7 @@ def use_every_core(count: int | None = None, *, fused: bool = True) -> None:
     if count is not None:
         check_count("count", count)
     check_flag("fused", fused)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    devices = cores if count is None else count
+    devices = core_count() if count is None else count
     jax.config.update("jax_num_cpu_devices", devices)
     with contextlib.suppress(OSError, AttributeError):  # other systems have no such option
         # What one thread of XLA takes and another gives back is lost in many pools: a sweep of hours grew to 9 GB. With

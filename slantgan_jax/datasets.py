@@ -1,4 +1,5 @@
-"""The toy data sets of the literature: points `[d]` in the plane or on a line, with their modes and densities.
+"""The toy data sets of the literature: points `[d]` in the plane or on a line, with their modes and densities where
+these are known.
 
 The same name stands for different sets in different papers. `DATASETS` has the published variants by their sources.
 """

@@ -31,10 +31,10 @@ UNIFORM_NODES = 20
 """Gauss-Legendre nodes for z ~ U(0, 1). docs/theory/distances.md has their errors for steep generators."""
 
 FEW_NUMBERS = 4
-"""Up to so many normal numbers of an array are drawn one by one."""
+"""Arrays of at most this many normal numbers are drawn number by number."""
 
-DRAWS = 2**32
-"""Steps are counted in 32 bits: a distribution has so many draws."""
+MAX_DRAWS = 2**32
+"""The number of draws of a distribution: steps are counted in 32 bits."""
 
 NORMAL_NODES = 8, 64
 """Gauss-Hermite nodes for each of up to four normal numbers, and for a single one."""
@@ -67,13 +67,13 @@ class Distribution(NamedTuple):
       log_density: `value -> ln p(value)`, a scalar, exact, for one value of the structure and shape of a draw. None if
         it is not known.
       modes: `() -> Modes`, if it is a mixture of normal distributions.
-      period: of draws in turn, as those of `cyclic`, after how many they begin again; 1 if draws are independent.
+      period: the number of draws after which draws in turn, as those of `cyclic`, repeat; 1 if draws are independent.
     """
 
     sample: Callable[[PRNGKey, ArrayLike, ArrayLike], Any]
     nodes: Callable[[], tuple[Any, jax.Array]] | None = None
     finer: Callable[[], Any] | None = None
-    length: int = DRAWS
+    length: int = MAX_DRAWS
     log_density: Callable[[Any], jax.Array] | None = None
     modes: Callable[[], Modes] | None = None
     period: int = 1
@@ -201,6 +201,8 @@ def threefry(key: tuple[jax.Array, jax.Array], counter: tuple[ArrayLike, ArrayLi
     """Threefry-2x32 with 20 rounds: two random 32-bit words for a `key` and a `counter` of two 32-bit words each.
 
     Source: Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3.
+    It is written by hand because on CPUs XLA makes a loop of JAX's own, `jax.extend.random.threefry_2x32`, that takes
+    longer than a training step.
     """
     schedule = (*key, key[0] ^ key[1] ^ jnp.uint32(KEY_PARITY))
     x, y = jnp.asarray(counter[0]) + schedule[0], jnp.asarray(counter[1]) + schedule[1]
@@ -220,7 +222,7 @@ def _hash(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> tuple[jax.Array, 
 
 def _word(count: ArrayLike) -> jax.Array:
     whole = is_numeric(count) and jnp.issubdtype(jnp.result_type(count), jnp.integer)
-    if not whole or (isinstance(count, int) and not 0 <= count < DRAWS):
+    if not whole or (isinstance(count, int) and not 0 <= count < MAX_DRAWS):
         raise ValueError(f"the step or stream is {shown(count)}: give a whole number from 0 to 2**32 - 1")
     return jnp.asarray(count, jnp.uint32)
 

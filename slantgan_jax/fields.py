@@ -7,6 +7,9 @@ players, to a field. Most transform any field, the one given as `inner`, so they
 
 Strengths and step sizes may be traced. If one depends on the player, give `Players` of numbers. The symbols ξ, J, J_o
 and A are those of docs/methods/index.md#conventions; docs/methods/adjustments.md compares all fields.
+
+All functions raise `ValueError` for a strength or step size that is not finite, or that is negative (`sga` takes
+negative ones), and for an `inner` that is no transform.
 """
 
 import functools
@@ -36,10 +39,10 @@ from slantgan_jax.numerics import rk4_slope, squared_norm
 from slantgan_jax.types import Rates
 
 Losses = Callable[[Any], Any]
-"""`players -> Any` of each player's own loss, scalars."""
+"""`players -> losses`: for each player its own loss, a scalar."""
 
 Field = Callable[[Any], Any]
-"""`players -> Any` of directions with the structure of the parameters. A step goes against the direction."""
+"""`players -> directions`, with the structure of the parameters. A step goes against the direction."""
 
 Transform = Callable[[Losses], Field]
 """From the losses of a game to the field that a rule descends."""
@@ -455,5 +458,6 @@ def _sum(*trees: Any) -> Any:
     return jax.tree.map(lambda *leaves: functools.reduce(jnp.add, leaves), *trees)
 
 
+# Not optax.tree.vdot: a sweep whose program has a product of vectors depends on the number of threads.
 def _inner(one: Any, other: Any) -> jax.Array:
     return jax.tree.reduce(jnp.add, jax.tree.map(lambda a, b: jnp.sum(a * b), one, other))

@@ -61,6 +61,11 @@ class Game(NamedTuple):
         values = [draw and draw.sample(key, step, stream) for stream, draw in enumerate(self.draws)]
         return self.draws._make(values) if values else ()
 
+    def named_draws(self) -> dict[str, Distribution]:
+        """The distributions that a step draws from, by their names."""
+        names = self.draws._fields if self.draws else ()
+        return {name: draw for name, draw in zip(names, self.draws, strict=True) if draw is not None}
+
 
 class Sample(NamedTuple):
     """What one step of a GAN sees, and in `Game.draws` the distributions of it. What a game does not use is None.
@@ -84,7 +89,7 @@ class Sample(NamedTuple):
 
 
 def check_game(game: Any) -> None:
-    """Raises `ValueError` unless `game` is a `Game` whose fields are what its text says."""
+    """Raises `ValueError` unless `game` is a `Game` whose fields are what its docstring says."""
     check_kind("game", game, Game)
     check_function("game.init", game.init, "key")
     if not isinstance(game.draws, tuple) or not all(isinstance(draw, Distribution | None) for draw in game.draws):
@@ -181,7 +186,7 @@ def gan(
     noisy = not (isinstance(noise, int | float) and noise == 0)
     normal = _normal_image(data) if noisy else None
     if normal and len(objective.discriminator) == 1 and sum(leaf.size for leaf in jax.tree.leaves(_image(data))) > 1:
-        normal = normal._replace(nodes=None)
+        normal = normal._replace(nodes=None)  # a term of pairs would need all pairs of the nodes of both noises
     draws = Sample(latent, latent if independent_latents else None, None, data, normal, normal)
     discriminate = partial(_discriminate, generate, logit, noise if noisy else None)
     return Game(
@@ -338,7 +343,7 @@ def expected(game: Game, over: str | Collection[str] | None = None) -> Game:
       ValueError: the game draws nothing of that name, or a draw has no quadrature and can only be sampled.
     """
     check_game(game)
-    drawn = {name: draw for name, draw in zip(_names(game), game.draws, strict=True) if draw is not None}
+    drawn = game.named_draws()
     some = list(over) if isinstance(over, Collection) and not isinstance(over, str) else [over]
     names: list[Any] = list(drawn) if over is None else some
     for name in names:
@@ -428,10 +433,6 @@ def on_sample(game: Game, sample: Any) -> Game:
         losses=type(game.losses)(*(tuple(partial(_loss_on, loss, sample) for loss in own) for own in game.losses)),
         discriminate=None,
     )
-
-
-def _names(game: Game) -> tuple[str, ...]:
-    return game.draws._fields if game.draws else ()
 
 
 def _image(data: Distribution) -> Image:

@@ -151,7 +151,7 @@ class Discriminator(NamedTuple):
 
 
 def init(key: PRNGKey, image: Image) -> Players:
-    """Standard-normal parameters for images like `image` (an example; only its structure and dtype matter).
+    """Standard-normal parameters for images like `image` (an example, whose values do not matter).
 
     The numbers are `jax.random.normal(key, (3 * pixels + 1,))`, read in the tutorial's order: u, c, w, b.
     """

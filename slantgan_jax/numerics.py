@@ -12,7 +12,7 @@ from slantgan_jax.checks import is_numeric, shown
 def as_float(values: Any, what: str = "a value", *axes: str) -> jax.Array:
     """`values` in the precision of the trace: float32, or float64 where 64-bit types are enabled.
 
-    Without the name of the type, a constant kept the precision in which it was first traced.
+    The type is named, since a constant without one keeps the precision of its first trace.
 
     Raises:
       ValueError: they are no numbers or, if `axes` are named, no array with these axes, none of them empty.

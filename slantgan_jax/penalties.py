@@ -32,7 +32,7 @@ PenaltyLoss = Callable[[Callable[[Image], jax.Array], PenaltyInputs], jax.Array]
 
 
 class Penalty(NamedTuple):
-    """A penalty: its `loss`, and the names of what it `draws`, of "epsilon" and "penalty_noise"."""
+    """A penalty: its `loss`, and the names of the draws that it needs: "epsilon", "penalty_noise", both or none."""
 
     loss: PenaltyLoss
     draws: tuple[str, ...] = ()
@@ -88,9 +88,13 @@ def spectral(logit: Callable[[Any, Image], jax.Array]) -> Callable[[Any, Image],
 
         W / σ(W);   one row u: u / ‖u‖₂, so ‖∇ℓ‖ = 1
 
-    Layers are all NamedTuples with `weights` in D, and all its matrices have to be in one. A pytree of pixels is one
-    row. An array of more than two axes is the matrix `[first axis, all others]`. At W = 0 the quotient is 0, with the
-    derivative 0. Miyato et al. 2018 (arXiv:1802.05957), eq. 8. The singular value of a matrix is LAPACK's.
+    A layer is a NamedTuple in D with a field `weights`. A pytree of pixels is one row. An array of more than two axes
+    is the matrix `[first axis, all others]`. At W = 0 the quotient is 0, with the derivative 0. Miyato et al. 2018
+    (arXiv:1802.05957), eq. 8. σ(W) is exact, by LAPACK, and not by their power iteration (algorithm 1).
+
+    Raises:
+      ValueError: `logit` is no function of a discriminator and an image. When it is called, D has no layers, or a
+        matrix outside of them.
     """
     check_function("logit", logit, "discriminator", "image", such_as="networks.logit")
 

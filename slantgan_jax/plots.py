@@ -1,4 +1,4 @@
-"""Figures: arrays in, drawings out. Imports no JAX and never trains.
+"""Figures: arrays in, drawings out. The code here is NumPy and matplotlib, and never trains.
 
 Every function draws into a matplotlib `Figure` or `SubFigure` that it is given. Networks are anything with the fields
 of `networks.Generator` and `networks.Discriminator`, as arrays `[pixels]`.
@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Circle
+from scipy.special import expit
 
 Panel = Figure | SubFigure
 
@@ -117,7 +118,7 @@ def network(
     if known not in range(5):
         raise ValueError(f"known is {known!r}: give a number of columns from 0 to 4")
     if generator is not None and latent is not None:
-        image = _sigmoid(np.multiply(generator.weights, latent) + generator.biases)
+        image = expit(np.multiply(generator.weights, latent) + generator.biases)
     largest = max(*(np.max(np.abs(value.weights)) for _, value, _ in parts), 1e-12)
     ax = panel.subplots()
     if generator is not None:
@@ -180,7 +181,7 @@ def _draw_discriminator(ax: Axes, discriminator: Any, largest: float, image: Any
     verdict = "D"
     if judged is not None:
         score = float(np.dot(weights, judged))
-        probability = float(_sigmoid(score + bias))
+        probability = float(expit(score + bias))
         verdict = f"{probability:.2f}"
         way = f"score $u \\cdot x$ = {score:+.2f}\nlogit = {score + bias:+.2f}\nD = σ(logit) = {verdict}"
         says = f"{way}\n{'undecided' if verdict == '0.50' else 'a face' if probability > 0.5 else 'not a face'}"
@@ -189,10 +190,6 @@ def _draw_discriminator(ax: Axes, discriminator: Any, largest: float, image: Any
     _bias(ax, COLUMNS["verdict"], MIDDLE, bias)
     place, name = (COLUMNS["input"] + COLUMNS["verdict"]) / 2, "discriminator  $D = \\sigma(u \\cdot x + c)$"
     ax.text(place, 3.62, name, ha="center", color=DISCRIMINATOR, fontsize=11)
-
-
-def _sigmoid(value: Any) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.asarray(value, float)))
 
 
 def _line(ax: Axes, start: Any, end: Any, weights: np.ndarray, i: int, largest: float) -> None:

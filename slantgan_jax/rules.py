@@ -82,9 +82,9 @@ class Rule(NamedTuple):
       players: `state -> players`, what the rule offers as its result: the present players, or an average.
       turn: `step -> (stream, t)`: t stands for the step in `reads`. If the stream is not None, samples are drawn with
         that number folded into the key.
-      apart: a move sees only one of so many samples in turn. Data that come in turn must not have a common factor with
-        it, or the move would see only a part of them.
-      period: after so many steps the rule does the same again.
+      apart: 1 if each player sees every sample. Otherwise a move reads every `apart`-th sample only, and data that come
+        in turn must not have a period with a common factor, or the move would see only a part of them.
+      period: the number of steps after which the rule does the same again.
     """
 
     init: Callable[[Any], State]
@@ -108,8 +108,8 @@ class Rule(NamedTuple):
 
     def sample(self, game: Game, key: PRNGKey, step: ArrayLike) -> Any:
         """What step number `step` sees: see `reads`."""
-        for name, draw in zip(getattr(game.draws, "_fields", ()), game.draws, strict=True):
-            if draw is not None and math.gcd(self.apart, draw.period) > 1:
+        for name, draw in game.named_draws().items():
+            if math.gcd(self.apart, draw.period) > 1:
                 raise ValueError(
                     f"the draw {name!r} goes through {draw.period} values in turn, of which a move of this rule, which "
                     f"reads {self.apart} samples a step, would see only a part: use distributions.resampled"
@@ -372,15 +372,16 @@ def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike, *, late: 
 def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:
     """`rule`, whose result is an average of its players, for instance by `optax.ema(0.999)`. The play is unchanged.
 
-    Averaging for GANs: Yazici et al. 2019 (arXiv:1806.04498). The rounding errors of an `optax.ema(d)` add up to about
-    1 / (1 - d) of them: in float32 and for d = 0.999, a share of 5e-5 of players that stand still.
+    Averaging for GANs: Yazici et al. 2019 (arXiv:1806.04498). About 1 / (1 - d) rounding errors of an
+    `optax.ema(d)` add up: in float32, for d = 0.999, the average of players that stand still is off by 5e-5 of their
+    size.
 
     Args:
       rule: the rule whose players are averaged.
       average: an optax transformation; it receives the players in the place of updates.
 
     Raises:
-      ValueError: `average` does not average: of players that stand still it makes something beyond them.
+      ValueError: `average` is no average: given the same players again and again, it goes beyond them.
     """
     check_kind("rule", rule, Rule)
     check_kind("the average", average, optax.GradientTransformation, "optax.ema(0.999)")
@@ -414,7 +415,7 @@ def running_mean(weight: optax.Schedule | None = None) -> optax.GradientTransfor
         count, total, mean = state
         own = as_float(1.0) if weight is None else as_float(weight(count))
         total = total + own
-        ratio = count + 1 if weight is None else total / own  # a float would end to count ones at 2**24
+        ratio = count + 1 if weight is None else total / own  # a float32 count stops growing at 2**24
         mean = jax.tree.map(lambda m, x: m + (x - m) / ratio.astype(x.dtype), mean, updates)
         return mean, (count + 1, total, mean)
 

@@ -18,8 +18,8 @@ from slantgan_jax.games import Game, slanted_land
 from slantgan_jax.training import is_finite, train
 from slantgan_jax.types import Players
 
-EPOCHS = 100_000_000
-"""The most epochs whose steps can be counted in 32 bits."""
+MAX_EPOCHS = 100_000_000
+"""The largest number of epochs that is accepted; its 5e8 steps are counted in 32 bits."""
 
 IMAGES = ("generator_weights", "generator_biases", "discriminator_weights")
 DIMS: dict[str, Sequence[str]] = dict.fromkeys(IMAGES, ("pixel",))
@@ -65,7 +65,8 @@ def two_rates(
 ) -> dict[str, Any]:
     """The final parameters and `scalars` of a run in the tutorial's order with plain gradient descent.
 
-    If `record_every` is given, the scalars after each so many epochs, too, as `..._history` `[epochs // record_every]`.
+    If `record_every` is given, the scalars after every `record_every` epochs, too: `..._history`, an array
+    `[epochs // record_every]`.
 
     Args:
       key: of the run.
@@ -79,7 +80,7 @@ def two_rates(
     """
     check_number("generator_learning_rate", generator_learning_rate)
     check_number("discriminator_learning_rate", discriminator_learning_rate)
-    check_count("epochs", epochs, 1, EPOCHS)
+    check_count("epochs", epochs, 1, MAX_EPOCHS)
     if record_every is not None:
         check_count("record_every", record_every)
     if not isinstance(objective, str) or objective not in losses.OBJECTIVES:

@@ -4,7 +4,6 @@ No step depends on being alone. `jax.vmap` over keys, and over learning rates th
 into a sweep: see docs/bring_your_own.md#rates-and-seeds.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,14 +13,14 @@ import numpy as np
 from jax.core import Tracer
 
 from slantgan_jax.checks import check_count, check_function, check_key, check_kind, check_players, is_numeric, shown
-from slantgan_jax.distributions import DRAWS
+from slantgan_jax.distributions import MAX_DRAWS
 from slantgan_jax.games import Game, check_game
 from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import PRNGKey
 
 LAST_STEPS = 8
-"""How many of the last steps of a run are asked what they read: one of them reads the most of its stream."""
+"""The number of last steps whose draws are looked up: the largest draw number of a run is among them."""
 
 DIVERGENCE_BOUND = 1e4
 """A run with a parameter beyond this size counts as diverged: every sigmoid of that parameter is 0 or 1."""
@@ -33,8 +32,8 @@ class TrainResult(NamedTuple):
     Attributes:
       players: the final parameters, as the rule offers them.
       state: the final `State`. `train(..., state=result.state)` continues the run.
-      finite: a boolean scalar: `is_finite` of the final and of the present players, and whether all else that the rule
-        keeps is finite. Divergence is this value, never an exception.
+      finite: a boolean scalar: `is_finite` holds for `players` and `state.players`, and all else in `state` is finite.
+        Divergence is this value, never an exception.
       history: `record` after every `record_every` steps, stacked along a leading axis `[steps // record_every]`.
     """
 
@@ -98,7 +97,7 @@ def train(
     check_key(key)
     check_game(game)
     check_kind("rule", rule, Rule)
-    steps, record_every = check_count("steps", steps, 1, DRAWS - 1), check_count("record_every", record_every)
+    steps, record_every = check_count("steps", steps, 1, MAX_DRAWS - 1), check_count("record_every", record_every)
     if steps % record_every:
         raise ValueError(f"record_every is {record_every}: give a positive divisor of the {steps} steps")
     if record is not None:
@@ -196,9 +195,7 @@ def _check_lengths(game: Game, rule: Rule, steps: int, state: State | None) -> N
     if isinstance(made, Tracer):
         return
     last = int(made) + steps - 1
-    for name, draw in zip(getattr(game.draws, "_fields", ()), game.draws, strict=True):
-        if draw is None or draw.length == math.inf:
-            continue
+    for name, draw in game.named_draws().items():
         with jax.ensure_compile_time_eval():  # of the last steps each reads the most of its stream
             # In NumPy, since JAX would compile four small programs for it at every sweep.
             number = int(np.max(rule.turn(np.arange(max(int(made), last - LAST_STEPS), last + 1))[1]))

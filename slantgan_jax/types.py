@@ -13,9 +13,6 @@ Image = Any
 """An image as a pytree of pixels: a tuple of scalars, or one `[pixels]` array. A data set has the same structure, with
 one more, leading axis on every leaf."""
 
-Sample = Any
-"""What one step of a game sees: a NamedTuple with the fields of `Game.draws`."""
-
 
 class Players(NamedTuple):
     """One thing for each of the two players: parameters, losses, gradients, optimizers, optimizer states.
@@ -27,8 +24,8 @@ class Players(NamedTuple):
     discriminator: Any
 
 
-Loss = Callable[[Any, Sample], jax.Array]
-"""`(players, sample) -> loss`, a scalar that one player minimizes."""
+Loss = Callable[[Any, Any], jax.Array]
+"""`(players, sample) -> loss`, a scalar that one player minimizes. A sample has the fields of `Game.draws`."""
 
 Rates = ArrayLike | tuple[ArrayLike, ...]
 """One number for all players, or `Players` with one number for each."""

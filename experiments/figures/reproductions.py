@@ -9,7 +9,7 @@ from figures.toy_gan import cloud
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUIET, Panel
 
 DRAWN = 4
-"""The first so many seeds are drawn one by one."""
+"""This many seeds, the first ones, are drawn one by one."""
 
 FATES = {"covers": GENERATOR, "between": "#d1d5db", "cycles": DISCRIMINATOR, "collapsed": "#111827"}
 """What became of runs, and its color."""

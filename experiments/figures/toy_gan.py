@@ -13,7 +13,7 @@ from slantgan_jax import plots
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, QUIET, Panel
 
 DRAWN = 8
-"""The first so many seeds are drawn one by one."""
+"""This many seeds, the first ones, are drawn one by one."""
 
 VERDICT = "RdBu_r"
 

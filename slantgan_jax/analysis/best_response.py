@@ -21,7 +21,7 @@ from slantgan_jax.numerics import as_float
 from slantgan_jax.types import Image, Players
 
 LARGEST_LOGIT = 30.0
-"""On logits up to this size it is tried whether a loss of G decreases."""
+"""The largest logit at which `best_generator_loss` checks that G's loss does not increase."""
 
 NODES = 200
 """The number of latents of the quadrature in this module."""
@@ -29,8 +29,8 @@ NODES = 200
 MAX_NEWTON_STEPS = 100
 """The largest number of Newton steps."""
 
-RESTING = 1e-3
-"""Newton's last step moves no logit by more if there is a minimum. Towards infinity a step moves one by about 1."""
+MINIMUM_LOGIT_CHANGE = 1e-3
+"""If there is a minimum, Newton's last step changes no logit by more. Towards infinity a step changes one by 1."""
 
 _STEP_SIZES = (64.0, 16.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 1e-3, 1e-4)
 _FULL_STEP = _STEP_SIZES.index(1.0)
@@ -40,9 +40,10 @@ class BestDiscriminator(NamedTuple):
     """What `best_discriminator` returns. The *hulls* are the convex hulls of the faces and of the curve.
 
     Attributes:
-      discriminator: a minimizer; if `separable`, a plane ℓ = 0 that separates, midway between the two sides.
+      discriminator: a minimizer; if `separable` and without a ridge, the plane ℓ = 0 lies midway between the two sides.
       loss: the infimum of D's loss, a scalar in nats; exactly 0 if `separable` (without a ridge).
-      separable: whether ℓ > 0 on all faces and ℓ < 0 on the whole curve, proven by `hull_distance_lower`.
+      separable: whether a plane u·x = const, with the u of `discriminator`, has all faces on one side and the whole
+        curve on the other, proven by `hull_distance_lower` > 0. Without a ridge it is the plane ℓ = 0.
       attained: whether the infimum is a minimum: there is a ridge, or Newton's method has come to rest where the
         hulls meet to within the tolerance of `hull_distance_upper`.
       gradient_norm: ‖∇‖₂ of the loss at `discriminator`.
@@ -110,7 +111,7 @@ def best_discriminator(
         discriminator=Discriminator(unravel(psi[:-1]), psi[-1]),
         loss=jnp.where(separable & (still.ridge == 0), 0.0, _loss(problem, psi)),
         separable=separable,
-        attained=(still.ridge > 0) | (~separable & (upper < _tolerance(20)) & (furthest < RESTING)),
+        attained=(still.ridge > 0) | (~separable & (upper < _tolerance(20)) & (furthest < MINIMUM_LOGIT_CHANGE)),
         gradient_norm=jnp.linalg.norm(_gradient(still, psi)),
         hull_distance_lower=lower,
         hull_distance_upper=upper,

@@ -70,9 +70,9 @@ def box_counts(marked: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 
 
 def box_sizes(resolution: int) -> list[int]:
-    """The sides 4, 8, 16, ... of boxes for a picture of `resolution` pixels a side; the largest are at least 16 a side.
+    """The sides 4, 8, 16, ... of boxes for a picture of `resolution` pixels a side.
 
-    There are at least three sizes.
+    They are at least three; beyond 16 they grow only while 16 boxes or more fit along a side.
     """
     check_count("resolution", resolution)
     return [2**k for k in range(2, max(4, int(math.log2(resolution / 16))) + 1)]

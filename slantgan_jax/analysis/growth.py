@@ -30,7 +30,9 @@ def growth_rate(
 ) -> jax.Array:
     """g, the logarithm of the factor by which sizes grow from record to record, a scalar; negative if they shrink.
 
-        g = 1/(2 lag) ln (Σ_t v_t ‖x_{t + lag}‖² / Σ_t v_t ‖x_t‖²),   v the bump weights
+        g = s + 1/(2 lag) ln (Σ_t v_t ‖y_{t + lag}‖² / Σ_t v_t ‖y_t‖²),   y_t = x_t exp(-s t)
+
+    s is the slope of ln ‖x‖ from the first record to the last, and v are weights of the shape of `bump_weights`.
 
     Args:
       log_sizes: ln ‖x_t‖ `[records]`, at equal intervals of time.

@@ -25,7 +25,8 @@ class Exponents(NamedTuple):
     """What `lyapunov_exponents` returns.
 
     Attributes:
-      values: the exponents per step `[count]`, the largest first.
+      values: the exponents per step `[count]`, in the order of the Gram-Schmidt vectors. In the limit of many steps the
+        largest comes first; in a finite run neighbors may be exchanged.
       end: the state in which the run ended.
     """
 

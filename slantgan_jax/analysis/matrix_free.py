@@ -41,10 +41,10 @@ class Leading(NamedTuple):
     """Some eigenvalues, and how well each is one.
 
     Attributes:
-      eigenvalues: `[count]`, complex, in the order of `which`; of a pair first the one above. NaN for those that did
-        not converge, and for all if a product is not finite.
-      residuals: `[count]`, ‖A v - λ v‖ of the eigenvector v with ‖v‖ = 1. It bounds the error of an eigenvalue of a
-        normal matrix; otherwise times the eigenvalue's condition.
+      eigenvalues: `[count]`, complex, in the order of `which`; of a conjugate pair first the one with the positive
+        imaginary part. NaN for those that did not converge, and for all if a product is not finite.
+      residuals: `[count]`, ‖A v - λ v‖ of the eigenvector v with ‖v‖ = 1. For a normal matrix it bounds the error of
+        the eigenvalue; for others, to first order, this times the eigenvalue's condition number does.
     """
 
     eigenvalues: np.ndarray

@@ -23,7 +23,7 @@ from jax.typing import ArrayLike
 from slantgan_jax import fields, games
 from slantgan_jax.analysis.lyapunov import carried
 from slantgan_jax.checks import check_count, check_function, check_kind, check_number, check_players, is_numeric, shown
-from slantgan_jax.distributions import DRAWS
+from slantgan_jax.distributions import MAX_DRAWS
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game, check_game
 from slantgan_jax.numerics import as_float, as_floats, seeded_key
@@ -52,8 +52,8 @@ GROWTH_TOLERANCE = 1e-11
 IMAGINARY_TOLERANCE = 1e-7
 """An imaginary part of this size or less, relative to the largest |λ| or |μ - 1|, counts as 0."""
 
-LATE = 1_000_000
-"""How many steps a state has made that is made from players: corrections of a bias and warm-ups are over by then."""
+LATE_STEPS = 1_000_000
+"""The step count of a state that is made of players: bias corrections and warm-ups are over by then."""
 
 MAX_NEWTON_STEP = 0.5
 """The longest step of Newton's method, in units of a parameter; it saturates no sigmoid."""
@@ -162,18 +162,18 @@ def update_map(
 
 
 def _late(start: State, after: State, rule: Rule, game: Game) -> State:
-    """`after`, with all counts as if such steps had been made about `LATE` times since `start`.
+    """`after`, with all counts as if such steps had been made about `LATE_STEPS` times since `start`.
 
     Counts that begin again, as those of lookahead, stay as they are, and draws in turn are at their first value.
     """
     draws = [draw for draw in game.draws if draw is not None]
     turn = math.lcm(rule.period, *(draw.period for draw in draws))
-    step = turn * math.ceil(LATE / turn)
-    if any(draw.length < DRAWS for draw in draws):  # of a sequence that is not so long
+    step = turn * math.ceil(LATE_STEPS / turn)
+    if any(draw.length < MAX_DRAWS for draw in draws):  # of a sequence that is not so long
         step = 0
 
     def later(first: Any, then: Any) -> Any:
-        return then + (then - first) * LATE if jnp.issubdtype(jnp.result_type(then), jnp.integer) else then
+        return then + (then - first) * LATE_STEPS if jnp.issubdtype(jnp.result_type(then), jnp.integer) else then
 
     return jax.tree.map(later, start, after)._replace(step=start.step + jnp.asarray(step, start.step.dtype))
 
@@ -186,9 +186,9 @@ def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int
     Args:
       rule: its steps. Those of Adam have no derivative at an equilibrium, unless its `eps_root` is positive.
       game: any game that `games.expected` takes.
-      players: the point of linearization. The rest of the state is that after `steps` steps of standing there, but for
-        counts, which are those of a run that has gone on for long. A whole `State`, for instance of `fixed_point` or of
-        `train`, may be given instead.
+      players: the point of linearization. The optimizers have the states after `steps` steps that start there, and
+        step counts are those of a long run, `LATE_STEPS`. A whole `State`, for instance of `fixed_point` or of `train`,
+        may be given instead.
       steps: how many steps make the map, a multiple of `rule.period`.
       over: the names of the draws that are integrated, as in `games.expected`; by default all. The others must not be
         random. See docs/theory/stability.md#steps-and-epochs.
@@ -315,11 +315,11 @@ def fixed_point(
     """
     update, flat, state_of = update_map(rule, game, players, steps, over)
     check_count("iterations", iterations, 0)
-    found = rest(update, flat, tangents, iterations)
+    found = fixed_point_of_map(update, flat, tangents, iterations)
     return FixedPoint(state_of(found), jnp.linalg.norm(update(found) - found))
 
 
-def rest(
+def fixed_point_of_map(
     update: Callable[[jax.Array], jax.Array], place: jax.Array, tangents: Players | None, iterations: int
 ) -> jax.Array:
     """The numbers `[n]` of `fixed_point`, of a map of `update_map`, by Newton's method from the numbers `place`."""
@@ -338,7 +338,9 @@ def rest(
 def check_precision() -> None:
     """Raises `ValueError` outside of the scope of `jax.enable_x64`."""
     if jnp.result_type(float) != jnp.float64:
-        raise ValueError("spectra need float64, in which a zero mode is one: call this inside of jax.enable_x64(True)")
+        raise ValueError(
+            "spectra need float64, which tells zero modes from slow ones: call this inside of jax.enable_x64(True)"
+        )
 
 
 def _checked(eigenvalues: Any, epoch: Any = 1.0) -> jax.Array:

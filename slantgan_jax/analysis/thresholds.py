@@ -20,7 +20,7 @@ from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
-MOVED = 1e-6
+FIXED_POINT_TOLERANCE = 1e-6
 """Players that a step moves by more than this multiple of the rate are no fixed point."""
 
 
@@ -61,8 +61,8 @@ def largest_stable_rate(
       game, players, tangents, steps: as in `spectra.update_eigenvalues`.
       fixed_point_iterations: of `spectra.fixed_point` at each rate; 0 if `players` are a fixed point at every rate. The
         tutorial's order needs about 6.
-      lowest, highest, points: the rates to look among, and how many are tried. Give a `lowest` below any rate that
-        could matter: 0 stands for all edges up to it.
+      lowest, highest, points: the rates to look among, and how many are tried. Give a `lowest` below
+        every rate of interest: if a mode grows there already, the result is 0.
       tolerance: the largest ln |μ| that does not count as growth.
 
     Returns:
@@ -77,7 +77,7 @@ def largest_stable_rate(
     def grows(rate: jax.Array, near: State) -> tuple[jax.Array, State, jax.Array]:
         update, place, state_of = spectra.update_map(rule_of_rate(rate), game, near, steps)
         if fixed_point_iterations:
-            place = spectra.rest(update, place, tangents, fixed_point_iterations)
+            place = spectra.fixed_point_of_map(update, place, tangents, fixed_point_iterations)
         growth = spectra.summarize_map(spectra.multipliers(update, place, tangents)).growth
         return ~(growth <= tolerance), state_of(place), jnp.isnan(growth)
 
@@ -85,7 +85,7 @@ def largest_stable_rate(
     found = _first(grows, lowest, highest, points, state_of(flat))
     if fixed_point_iterations:
         return found
-    return jnp.where(jnp.linalg.norm(update(flat) - flat) <= MOVED * lowest, found, jnp.nan)
+    return jnp.where(jnp.linalg.norm(update(flat) - flat) <= FIXED_POINT_TOLERANCE * lowest, found, jnp.nan)
 
 
 def critical_strength(

@@ -56,9 +56,10 @@ def classify(
     still: ArrayLike = 0.001,
     settled_records: int | None = None,
 ) -> jax.Array:
-    """What became of a run: the number of the first `Verdict` whose criterion holds.
+    """What became of a run, as the number of a `Verdict`.
 
-    The criteria, in their order, are in docs/theory/trajectories.md#a-verdict. Record after an odd number of steps: an
+    The criteria, in this order: DIVERGED, CONVERGED, STALLED, SUBLINEAR, CONVERGING, SPIRALING_OUT, OSCILLATING. If
+    none holds, it is DRIFTING. See docs/theory/trajectories.md#a-verdict. Record after an odd number of steps: an
     oscillation of period 2 is invisible if every second step is recorded.
 
     Args:
@@ -137,8 +138,7 @@ def power_law_exponents(distances: ArrayLike) -> tuple[jax.Array, jax.Array]:
 def changes_of_side(positions: jax.Array) -> jax.Array:
     """How often the coordinate of `positions` `[records, n]` with the largest variance changes sides, an integer.
 
-    Sides are more than half a standard deviation above and below the mean. A place between them counts as the side
-    before.
+    It does so when it goes from more than half a standard deviation above its mean to more than that below, or back.
     """
     positions = as_float(positions, "positions", "records", "n")
     spread = positions - positions.mean(0, keepdims=True)

@@ -43,7 +43,8 @@ class Transport(NamedTuple):
     Attributes:
       cost: Σ_j ∫ π_j c_j of the plan, a scalar in units of a pixel's value to the power `order`. The least cost lies
         between `cost` - `gap` and `cost`.
-      gap: `cost` minus the dual value of `potentials`, a scalar.
+      gap: `cost` minus the dual value of `potentials`, plus the greatest cost times what the plan lacks of its
+        masses, a scalar.
       potentials: ψ `[n]`, of mean 0.
     """
 

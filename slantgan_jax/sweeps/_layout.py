@@ -12,8 +12,8 @@ import numpy as np
 SURROUNDINGS = ("platform", "processor", "xla_flags", "threads", "lapack", "settings", "versions")
 """The attributes that, beside the program, decide each bit of a result."""
 
-KEPT_TWICE = 1000
-"""Up to so many labels are attributes, too, so that a store that was killed while it grew can be mended."""
+MAX_LABELS_KEPT = 1000
+"""At most this many labels are attributes, too, so that a store that was killed while it grew can be mended."""
 
 
 class Variable(NamedTuple):
@@ -100,7 +100,7 @@ def description(layout: Layout) -> dict[str, Any]:
         values = layout.labels[name]
         described = {"summary": summary(values), "digest": digest(values)}
         dtype = "str" if values.dtype.kind == "U" else values.dtype.str  # how long its longest text is says nothing
-        return described | ({"values": values.tolist(), "dtype": dtype} if len(values) <= KEPT_TWICE else {})
+        return described | ({"values": values.tolist(), "dtype": dtype} if len(values) <= MAX_LABELS_KEPT else {})
 
     described = {
         "axes": {name: of_labels(name) for name in layout.axes},

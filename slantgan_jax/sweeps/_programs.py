@@ -29,6 +29,7 @@ from jaxlib import xla_client
 
 from slantgan_jax import provenance
 from slantgan_jax.checks import shortened
+from slantgan_jax.cpu import core_count
 from slantgan_jax.numerics import seeded_key
 
 RunFn = Callable[..., Mapping[str, Any]]
@@ -68,8 +69,8 @@ EVALUATION = 1
 """The way in which a run becomes a batch. Raise it whenever a change of this module can change the bits of a result."""
 
 _call = jax.make_user_context()
-"""The number of the trace. JAX remembers what it has traced only within one number, so nothing that a run reads, of a
-helper that it jits, too, is what it was at an earlier call."""
+"""Numbers the traces. JAX remembers a trace under its number, so each sweep traces anew and sees the present
+values of all variables that a run, or a helper that it jits, reads."""
 
 _calls = itertools.count()
 
@@ -429,7 +430,7 @@ def _threads() -> int:
     """How many threads XLA's pool has on a CPU."""
     if (told := os.environ.get("NPROC", "")).isdecimal():
         return int(told)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return core_count()
 
 
 @functools.cache

@@ -39,11 +39,11 @@ CHUNK_DIGESTS = f"{DIGESTS}/chunks"
 EVERY_CHUNK: Any = {"write_empty_chunks": True}
 """A chunk that happens to equal the fill value is written like any other."""
 
-CHECKSUM = 4
+CHECKSUM_BYTES = 4
 """The bytes at the end of each chunk by which other readers notice damage."""
 
 SHOWN_DIFFERENCES = 3
-"""Of so many differences a message tells."""
+"""The largest number of differences that a message tells."""
 
 INTERNAL = ("description", "contents", "seal")
 """The attributes by which a store is checked. They say nothing to a reader."""
@@ -203,7 +203,7 @@ def _belongs(layout: Layout, digests: np.ndarray, key: str, data: bytes) -> bool
     index, variable = tuple(map(int, numbers[: len(layout.axes)])), layout.variables[name]
     shape = (*layout.block, *variable.shape[len(layout.axes) :])
     try:
-        whole = np.frombuffer(data[:-CHECKSUM], variable.dtype).reshape(shape)
+        whole = np.frombuffer(data[:-CHECKSUM_BYTES], variable.dtype).reshape(shape)
     except ValueError:  # of another length
         return False
     place = layout.place(index)

@@ -56,7 +56,7 @@ def test_its_generator_draws_faces(page):
     generator, discriminator = page.train(jax.random.key(42), epochs=1000)
     image = page.generate(generator, 0.5)
     np.testing.assert_allclose(image, np.mean(faces.FACES, axis=0), atol=0.15)  # a face differs from their mean by 0.1
-    assert abs(jax.nn.sigmoid(page.score(discriminator, image)) - 0.5) < 0.05
+    assert abs(jax.nn.sigmoid(page.logit(discriminator, image)) - 0.5) < 0.05
 
 
 def test_it_is_one_page_that_needs_only_jax_and_optax():

@@ -37,7 +37,7 @@ def test_the_files_are_there_and_the_windows_shrink_around_the_boundary(made):
         assert len(pictures) == 2
         left, right, bottom, top = pictures[0]["window"]
         inner = pictures[1]["window"]
-        assert (inner[1] - inner[0]) * _boundaries.FACTOR == pytest.approx(right - left)
+        assert (inner[1] - inner[0]) * _boundaries.ZOOM_FACTOR == pytest.approx(right - left)
         # A cell at the rim of the picture has half of the next window beyond it, and no more.
         rim = (right - left) / 16
         assert left - rim < inner[0] < inner[1] < right + rim

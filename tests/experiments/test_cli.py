@@ -306,7 +306,7 @@ def test_saved_data_come_back_with_the_same_bits(tmp_path):
         "nested": [[1.0, [np.nan, {"deep": [np.inf, 2]}]], (1, 2.5)],
         "float32": np.float32([0.1, np.nan, np.inf, -0.0, 1e-45]),
         "table": np.random.default_rng(0).normal(size=(3, 4, 5)) * [[[np.nan], [1], [1e300], [-np.inf]]],
-        "long": np.arange(_results.LISTED + 1, dtype=np.uint8),
+        "long": np.arange(_results.MAX_LISTED_NUMBERS + 1, dtype=np.uint8),
         "flags": np.array([True, False]),
         "empty": np.zeros((0, 3)),
         "nothing": {},
