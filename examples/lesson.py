@@ -198,8 +198,8 @@ def trained(seed, rate, gamma=0.0, epochs=1000):
 
 
 run = trained(42, 0.01)
-for z in (0.1, 0.5, 0.9):
-    print(f"z = {z}:", faces.stack(generate(run.players.generator, z)).round(2))
+for latent in (0.1, 0.5, 0.9):
+    print(f"z = {latent}:", faces.stack(generate(run.players.generator, latent)).round(2))
 
 # %% [markdown]
 # ## 7. The article's own run
@@ -220,13 +220,13 @@ for _ in range(1000):
     for x in faces.FACES:
         slope = sigmoid(u @ x + c) - 1  # D learns from a face
         u, c = u - rate * slope * x, c - rate * slope
-        z = random.rand()
-        fake = sigmoid(w * z + b)
+        latent = random.rand()
+        fake = sigmoid(w * latent + b)
         slope = sigmoid(u @ fake + c)  # and from a generated image
         u, c = u - rate * slope * fake, c - rate * slope
         slope = (sigmoid(u @ fake + c) - 1) * u * fake * (1 - fake)  # G learns from what D now says
-        w, b = w - rate * slope * z, b - rate * slope
-images = [sigmoid(w * z + b) for z in random.rand(4)]
+        w, b = w - rate * slope * latent, b - rate * slope
+images = [sigmoid(w * latent + b) for latent in random.rand(4)]
 print("G: w", w, "b", b)
 print("D: u", u, "c", c)
 print(np.array(images))

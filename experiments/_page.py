@@ -65,6 +65,7 @@ class Way(NamedTuple):
       noisy: whether the strength is the deviation of instance noise.
       clips: whether D's weights are clipped to the strength.
       strength: the ends of its scale, and where it starts; None if it has none.
+      smooth: whether a step has a derivative at an equilibrium, where D is 0.
       orders: the names of orders in which it can be played.
     """
 
@@ -76,6 +77,7 @@ class Way(NamedTuple):
     noisy: bool = False
     clips: bool = False
     strength: dict[str, float] | None = None
+    smooth: bool = True
     orders: tuple[str, ...] = ("tutorial", "simultaneous", "alternating")
 
 
@@ -85,7 +87,7 @@ def _scaled(factor: Any, rates: Players) -> Players:
 
 WAYS: dict[str, Way] = {
     "plain": Way(),
-    "Adam": Way("optax.adam({r}, b1={m})", optimizer=lambda rate, beta: optax.adam(rate, b1=beta)),
+    "Adam": Way("optax.adam({r}, b1={m})", optimizer=lambda rate, beta: optax.adam(rate, b1=beta), smooth=False),
     "optimistic": Way(
         "optax.optimistic_gradient_descent({r})", optimizer=lambda rate, _: optax.optimistic_gradient_descent(rate)
     ),
@@ -123,7 +125,9 @@ WAYS: dict[str, Way] = {
         noisy=True,
         strength={"low": 0.01, "high": 3.0, "start": 0.3},
     ),
-    "spectral norm": Way("logit=penalties.spectral(networks.logit)", logit=penalties.spectral(networks.logit)),
+    "spectral norm": Way(
+        "logit=penalties.spectral(networks.logit)", logit=penalties.spectral(networks.logit), smooth=False
+    ),
     "weight clipping": Way(
         "penalties.clipped(optax.sgd({d}, momentum={m}), {s})",
         clips=True,
@@ -320,7 +324,10 @@ def page_data() -> dict[str, Any]:
         "objectives": {name: objective_code(objective, used) for name, objective in OBJECTIVES.items()},
         "one_term": [name for name, objective in OBJECTIVES.items() if len(objective.discriminator) == 1],
         "ways": {
-            name: {"text": way.text, "strength": way.strength, "orders": way.orders, "of_game": way.text[:6] in OPTIONS}
+            name: {
+                "text": way.text, "strength": way.strength, "orders": way.orders, "smooth": way.smooth,
+                "of_game": way.text[:6] in OPTIONS,
+            }
             for name, way in WAYS.items()
         },
         "faces": faces.FACES,

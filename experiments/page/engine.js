@@ -107,7 +107,11 @@ function engine(data) {
     let diverged = null;
     for (let epoch = 0; ; epoch = Math.min(epoch + every, s.epochs)) {
       run.advance(epoch * FACES);
-      if (!run.finite()) { diverged = epoch; break; }
+      if (!run.finite()) {
+        for (run.to((history.epochs.at(-1) ?? 0) * FACES); run.finite();) run.advance(run.step + 1);
+        diverged = Math.ceil(run.step / FACES);
+        break;
+      }
       history.epochs.push(epoch);
       history.values.push(run.measured());
       if (epoch === s.epochs) break;
@@ -115,10 +119,11 @@ function engine(data) {
     return { run, history, diverged, steps: diverged === null ? steps : run.step };
   }
 
-  // The mean Jacobian of a period of the rule over faces and latents, at the equilibrium with the run's weights of G, by
-  // central differences in double precision; and its eigenvalues for one step. Null if a step has no derivative there.
+  // The mean Jacobian of a period of the rule over faces, latents and noise, at the equilibrium with the run's weights of
+  // G, by central differences in double precision; and its eigenvalues for one step. Null if a step has no derivative
+  // there. Noise a of n numbers takes the 2 n values ±√n e_k, whose mean is that of every polynomial of degree 3.
   function spectrum(s, players) {
-    if (s.way === "Adam") return null;
+    if (!data.ways[s.way].smooth) return null;
     const { init, resting, moves, draw, about } = kit("faces", s, true), numbers = chosen(s);
     const place = [], first = [];
     resting(players, place);
@@ -128,16 +133,19 @@ function engine(data) {
     const n = floats.length, { state, sample, places } = about, drawn = [];
     draw([0, 0, 0, ...numbers], drawn);
     const x = new Float64Array(state + sample + numbers.length), h = 1e-4;
+    const noises = Object.keys(places).filter(name => name.includes("_noise")).map(name => state + places[name]);
+    const signs = noises.length ? noises.flatMap((_, k) => [[k, 1], [k, -1]]) : [[0, 0]];
     let product = null;
     for (let phase = 0; phase < about.period; phase++) {
       const mean = Array.from({ length: n }, () => new Float64Array(n));
-      for (let face = 0; face < FACES; face++) for (let node = 0; node < data.nodes.length; node++) {
-        const weight = data.weights[node] / FACES;
+      for (let face = 0; face < FACES; face++) for (let node = 0; node < data.nodes.length; node++) for (const [axis, noise] of signs) {
+        const weight = data.weights[node] / FACES / signs.length;
         for (let j = 0; j < n; j++) for (const sign of [1, -1]) {
           x.set(first); x.set(drawn, state); x.set(numbers, state + sample);
           x[about.step] = phase;
           x[state + places.latent] = data.nodes[node];
           for (let k = 0; k < 4; k++) x[state + places[`real[${k}]`]] = data.faces[face][k];
+          for (let k = 0; k < noises.length; k++) x[noises[k]] = k === axis ? noise * Math.sqrt(noises.length) : 0;
           x[floats[j]] += sign * h;
           for (const move of moves) move(x, x);
           for (let i = 0; i < n; i++) mean[i][j] += sign * weight * x[floats[i]] / (2 * h);

@@ -15,13 +15,14 @@ const FIELDS = [
   { name: "strength", kind: "log", low: 1e-2, high: 1000, start: 1 },
   { name: "momentum", kind: "number", low: -0.95, high: 0.95, start: 0 },
 ];
-const BY_NAME = Object.fromEntries(FIELDS.map(field => [field.name, field]));
+const BY_NAME = Object.assign(Object.create(null), Object.fromEntries(FIELDS.map(field => [field.name, field])));
+const OTHER = ["way", "penalty", "order", "objective", "rateG", "rateD", "momentum", "seed"];
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 let language = "en", E, data, S, other = { name: "none", value: "" }, now = null, second = null, at = 0, z = 0.5;
 let painted = [1, 0, 0, 1], moves = 0, timer = null, notes = [], populated = null;
 
 const say = (key, values = {}) => TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
-const number = (value, digits = 3) => Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : !Number.isFinite(value) ? String(value) : Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(digits - 1) : Math.abs(value) >= 1000 ? Number(value.toPrecision(digits)).toLocaleString("en") : value.toPrecision(digits);
+const number = (value, digits = 3) => Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : !Number.isFinite(value) ? String(value).replace("Infinity", "∞") : Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(digits - 1) : Math.abs(value) >= 1000 ? Number(value.toPrecision(digits)).toLocaleString("en") : value.toPrecision(digits);
 const sigma = x => 1 / (1 + Math.exp(-x));
 const color = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -50,6 +51,9 @@ function checked(field, text) {
   return value >= low && value <= high && (!field.whole || Number.isInteger(value)) ? value : undefined;
 }
 
+// Notes are made anew when the language changes.
+const complain = (name, value, used) => notes.push(() => say("wrong", { name: name(), value: String(value).slice(0, 30), used: used() }));
+
 function fromAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   notes = [];
@@ -61,28 +65,30 @@ function fromAddress() {
     const start = field.name === "strength" ? strengthOf(read.way) : field.name === "order" ? ordersOf(S)[0] : field.start;
     if (value === undefined) {
       value = start;
-      if (text !== null) notes.push(say("wrong", { name: label(field.name), value: text.slice(0, 30), used: value }));
+      if (text !== null) complain(() => label(field.name), text, () => shownChoice(field.name, value));
     }
     read[field.name] = value;
     S = { ...read };
   }
-  for (const name of given.keys()) if (!BY_NAME[name] && !["t", "z", "language", "change", "to"].includes(name)) notes.push(say("wrong", { name: "#", value: name.slice(0, 30), used: say("none") }));
+  for (const name of given.keys()) if (!BY_NAME[name] && !["t", "z", "language", "change", "to"].includes(name)) complain(() => "#", name, () => say("none"));
+  const asked = given.get("language");
+  if (asked !== null && !Object.hasOwn(TEXTS, asked)) complain(() => "language", asked, () => language);
   if (S.linked && !given.has("rateD")) S.rateD = S.rateG;
   if (S.linked && S.rateD !== S.rateG) S.linked = false;
   other = { name: given.get("change") || "none", value: given.get("to") || "" };
-  if (other.name !== "none" && (!BY_NAME[other.name] || checkedFor(other) === undefined)) {
-    notes.push(say("wrong", { name: say("two_what"), value: `${other.name} ${other.value}`.slice(0, 30), used: say("none") }));
+  if (other.name !== "none" && (!OTHER.includes(other.name) || checkedFor(other) === undefined)) {
+    complain(() => say("two_what"), `${other.name} ${other.value}`, () => say("none"));
     other = { name: "none", value: "" };
   }
   const t = given.get("t"), end = S.epochs * E.FACES;
-  at = t === null ? end : Number(t);
+  at = t === null ? end : t.trim() === "" ? NaN : Number(t);
   if (!(Number.isInteger(at) && at >= 0 && at <= end)) {
-    notes.push(say("wrong", { name: say("time"), value: String(t).slice(0, 30), used: end }));
+    complain(() => say("time"), t, () => end);
     at = end;
   }
   const latent = given.get("z");
   z = latent === null ? 0.5 : Number(latent);
-  if (!(z >= 0 && z <= 1) || latent === "") { notes.push(say("wrong", { name: "z", value: String(latent).slice(0, 30), used: 0.5 })); z = 0.5; }
+  if (!(z >= 0 && z <= 1) || latent === "") { complain(() => "z", latent, () => 0.5); z = 0.5; }
 }
 
 const checkedFor = ({ name, value }) => checked(BY_NAME[name], value);
@@ -102,7 +108,7 @@ function remember() { history.replaceState(null, "", address()); }
 // ---- Controls
 
 const label = name => name === "change" ? say("two_what") : say(name);
-const shownChoice = (name, value) => name === "order" || value === "none" ? say(value) : value;
+const shownChoice = (name, value) => name === "order" || value === "none" || value === "article" ? say(value) : value;
 const toSlider = (field, value) => field.kind === "log" ? Math.log10(value) : value;
 
 function control(field, value, change) {
@@ -146,6 +152,7 @@ function control(field, value, change) {
   }
   input.id = input.id || `set-${field.name}`;
   input.name = field.name;
+  box.htmlFor = input.id;  // or the label would be that of the output, which comes first
   box.append(input);
   return box;
 }
@@ -163,13 +170,14 @@ function buildControls() {
 }
 
 function set(name, value) {
-  const atEnd = at === S.epochs * E.FACES;
+  const atEnd = at === now.steps;
   S = { ...S, [name]: value };
   if (S.linked) S.rateD = S.rateG;
   if (name === "way") S.strength = strengthOf(S.way);
   if (!ordersOf(S).includes(S.order)) S.order = ordersOf(S)[0];
   at = atEnd ? S.epochs * E.FACES : Math.min(at, S.epochs * E.FACES);
   notes = [];
+  if (other.name !== "none" && checkedFor(other) === undefined) other = { name: "none", value: "" };
   if (["linked", "penalty", "way", "objective", "seed"].includes(name) || name === "order") { buildControls(); buildOther(); }
   retrain();
 }
@@ -203,7 +211,7 @@ function train() {
   const spent = performance.now() - began;
   window.spent = spent;
   const said = now.diverged === null ? say("trained", { steps: now.steps, ms: spent.toFixed(0) }) : say("diverged", { epoch: now.diverged });
-  $("status").textContent = [...notes, said].join(" ");
+  $("status").textContent = [...notes.map(note => note()), said].join(" ");
   $("status").classList.toggle("wrong", notes.length > 0 || now.diverged !== null);
   remember();
   later();
@@ -213,7 +221,7 @@ let later_timer = null;
 function later() {
   clearTimeout(later_timer);
   later_timer = setTimeout(() => {
-    now.spectrum = E.spectrum(S, now.run.to(now.steps).players());
+    now.spectrum = now.diverged === null ? E.spectrum(S, now.run.to(now.steps).players()) : null;
     drawSpectrum();
     drawField();
     populate();
@@ -237,7 +245,7 @@ function face(image, paint = null) {
     cell.style.background = `rgb(${grey},${grey},${grey})`;
     cell.style.color = value > 0.5 ? "#fff" : "#000";
     cell.textContent = value.toFixed(2);
-    if (paint) { cell.type = "button"; cell.setAttribute("aria-label", `pixel ${k + 1}: ${value.toFixed(2)}`); cell.onclick = () => paint(k); }
+    if (paint) { cell.type = "button"; cell.setAttribute("aria-label", say("pixel", { k: k + 1, value: value.toFixed(2) })); cell.onclick = () => paint(k); }
     box.append(cell);
   });
   return box;
@@ -250,14 +258,20 @@ function verdict(logit) {
   return text;
 }
 
-function drawTime() {
+// The run at the step that is shown, after the moves of it that were made alone.
+function shownRun() {
   const run = now.run.to(at);
+  for (let k = 0; k < moves; k++) { if (k === 0) run.draw(); run.move(k); }
+  return run;
+}
+
+function drawTime() {
+  const run = shownRun();
   $("step").max = now.steps;
   $("step").value = at;
   $("at").textContent = `${at} / ${now.steps}`;
   $("latent").value = z;
   $("z").textContent = z.toFixed(3);
-  for (let k = 0; k < moves; k++) { if (k === 0) run.draw(); run.move(k); }
   const faces = $("faces"), faces_were = faces.children.length;
   const logits = data.faces.map(image => run.judged(image));
   if (!faces_were) for (const image of data.faces) { const one = document.createElement("div"); one.append(face(image), document.createElement("span")); faces.append(one); }
@@ -271,6 +285,7 @@ function drawTime() {
   sayMove(run);
   sayNumbers(run);
   markTime();
+  if (!$("lines").hidden) $("lines").textContent = pythonLines();
 }
 
 function sayMove(run) {
@@ -372,7 +387,8 @@ function drawDistance() {
   if (told && points.length) {
     const from = Math.floor(points.length / 2), peak = Math.max(...points.slice(from).map(q => q[1])), [e0] = points.slice(from).find(q => q[1] === peak);
     p.line(points.map(([epoch]) => [epoch, peak * Math.exp(-(epoch - e0) * E.FACES / told.fold)]), "quiet", { dash: [4, 4] });
-    for (let e = e0; e <= lastEpoch(); e += told.turn / E.FACES / 2) p.line([[e, p.ys[0]], [e, p.ys[0] * 1.25]], "quiet", { width: 2 });
+    const half = told.turn / E.FACES / 2;
+    for (let e = e0; e <= lastEpoch() && half > lastEpoch() / 400; e += half) p.line([[e, p.ys[0]], [e, p.ys[0] * 1.25]], "quiet", { width: 2 });
   }
   p.end(); marks.distance = p;
 }
@@ -398,7 +414,8 @@ function drawSpectrum() {
   p.line(Array.from({ length: 2001 }, (_, k) => { const a = (k - 1000) / 1000 * Math.min(Math.PI, 3 * span + 0.01); return [Math.cos(a), Math.sin(a)]; }), "quiet");
   for (const [re, im] of values || []) p.dot(re, im, Math.hypot(re, im) > 1 + 1e-7 ? "minus" : "plus", 4);
   p.end();
-  if (!values) $("forecast").textContent = say("no_spectrum");
+  if (now.diverged !== null) $("forecast").textContent = "";
+  else if (!values) $("forecast").textContent = say("no_spectrum");
   else if (!told) $("forecast").textContent = say("no_forecast");
   else $("forecast").textContent = say("forecast", { turn: number(told.turn / E.FACES), fold: number(Math.abs(told.fold) / E.FACES), what: say(told.size < 1 ? "decays" : "grows"), sign: told.size < 1 ? "−" : "+", apart: number(Math.abs(told.size - 1), 2) });
 }
@@ -406,7 +423,7 @@ function drawSpectrum() {
 const marks = {};
 function markTime() {
   const distances = column(now, 2).filter(q => Number.isFinite(q[1])), [epoch, least] = distances.reduce((a, b) => (b[1] < a[1] ? b : a), [0, Infinity]);
-  $("here").textContent = say("here", { distance: number(now.run.to(at).measured()[2]), least: number(least), epoch });
+  $("here").textContent = say("here", { distance: number(shownRun().measured()[2]), least: number(least), epoch });
   for (const id of ["curves", "distance"]) {
     const canvas = $(id);
     let mark = canvas.nextElementSibling;
@@ -445,10 +462,11 @@ function drawField() {
 
 // ---- The population, in a worker
 
-const SEEDS = 200, CELLS = 24;
+const SEEDS = 200, CELLS = 24, MOST_EPOCHS = 2000, MAP_EPOCHS = 300;
+const counted = s => ({ n: SEEDS, epochs: Math.min(s.epochs, MOST_EPOCHS), map_epochs: MAP_EPOCHS, seed: s.seed === "article" ? 0 : s.seed });
 function work() {
   onmessage = async event => {
-    const { data: given, s, ticket, seeds, cells, low, high } = event.data;
+    const { data: given, s, ticket, count, cells, low, high } = event.data;
     if (given) { self.E = engine(given); return; }
     self.ticket = ticket;
     const end = (one, epochs) => {
@@ -458,8 +476,8 @@ function work() {
     let done = performance.now();
     const pause = async () => { if (performance.now() - done > 60) { await new Promise(r => setTimeout(r)); done = performance.now(); } return self.ticket === ticket; };
     const distances = [];
-    for (let seed = 0; seed < seeds; seed++) {
-      distances.push(end({ ...s, seed }, Math.min(s.epochs, 2000)));
+    for (let seed = 0; seed < count.n; seed++) {
+      distances.push(end({ ...s, seed }, count.epochs));
       if (seed % 20 === 19) postMessage({ ticket, distances: distances.slice() });
       if (!await pause()) return;
     }
@@ -467,7 +485,7 @@ function work() {
     for (const size of [8, 4, 2, 1]) for (let i = 0; i < cells; i += size) {
       const row = [];
       for (let j = 0; j < cells; j += size) {
-        row.push([i, j, size, end({ ...s, seed: s.seed === "article" ? 0 : s.seed, rateG: rate(j), rateD: rate(i) }, 300)]);
+        row.push([i, j, size, end({ ...s, seed: count.seed, rateG: rate(j), rateD: rate(i) }, count.map_epochs)]);
         if (!await pause()) return;
       }
       postMessage({ ticket, row });
@@ -476,7 +494,7 @@ function work() {
 }
 
 let worker = null, ticket = 0;
-const map = { low: 1e-3, high: 10, cells: new Map(), at: [12, 12] };
+const map = { low: 1e-3, high: 10, cells: new Map(), at: [12, 12], distances: null };
 function populate() {
   const key = JSON.stringify(S);
   if (populated === key) return;
@@ -487,13 +505,15 @@ function populate() {
     worker.postMessage({ data });
     worker.onmessage = event => {
       if (event.data.ticket !== ticket) return;
-      if (event.data.distances) drawHistogram(event.data.distances);
+      if (event.data.distances) drawHistogram(map.distances = event.data.distances);
       else { for (const [i, j, size, value] of event.data.row) map.cells.set(`${i},${j}`, [i, j, size, value]); drawMap(); }
     };
   }
   map.cells.clear();
+  map.distances = null;
+  for (const node of document.querySelectorAll("#population [data-t]")) node.textContent = say(node.dataset.t, counted(S));
   drawMap();
-  worker.postMessage({ s: S, ticket: ++ticket, seeds: SEEDS, cells: CELLS, low: map.low, high: map.high });
+  worker.postMessage({ s: S, ticket: ++ticket, count: counted(S), cells: CELLS, low: map.low, high: map.high });
 }
 
 function drawHistogram(distances) {
@@ -509,7 +529,7 @@ function drawHistogram(distances) {
   p.c.fillStyle = color("quiet"); p.c.textAlign = "center";
   for (const d of [1e-4, 1e-3, 1e-2, 0.1, 1]) p.c.fillText(String(d), Math.max(p.left + 14, p.X(Math.log10(d))), p.h + 24);
   const sorted = [...distances].sort((a, b) => a - b);
-  $("population").querySelector("figcaption").textContent = say("histogram", { n: distances.length });
+  $("population").querySelector("figcaption").textContent = say("histogram", { ...counted(S), n: distances.length });
   $("population_says").textContent = say("population_says", { median: number(sorted[Math.floor(sorted.length / 2)]), diverged: distances.length - finite.length, n: distances.length });
 }
 
@@ -528,6 +548,8 @@ function drawMap() {
   p.c.fillStyle = color("quiet"); p.c.textAlign = "left"; p.c.fillText(String(map.low), p.left, p.h + 24);
   p.c.textAlign = "right"; p.c.fillText(String(map.high), p.left + p.w, p.h + 24); p.c.fillText(String(map.low), p.left - 4, p.h + 8); p.c.fillText(String(map.high), p.left - 4, 18);
   marks.map = p;
+  const [i, j] = map.at, rate = k => number(map.low * (map.high / map.low) ** (k / (CELLS - 1))), reached = map.cells.get(`${i},${j}`);
+  $("map").setAttribute("aria-label", `${say("map", counted(S))} ${say("rateG")} ${rate(j)}, ${say("rateD")} ${rate(i)}${reached ? `: ${number(reached[3])}` : ""}`);
 }
 
 function chooseCell() {
@@ -573,11 +595,11 @@ function pythonLines() {
 }
 
 function numbers() {
-  const p = now.run.to(at).players(), m = now.run.measured();
+  const run = shownRun(), p = run.players(), m = run.measured();
   return JSON.stringify({
     generator: { weights: p.slice(0, 4), biases: p.slice(4, 8) }, discriminator: { weights: p.slice(8, 12), bias: p[12] },
-    generator_loss: m[0], discriminator_loss: m[1], mean_gap: m[2], finite: now.run.finite(),
-    settings: { ...S, step: at, source: "page", precision: "float32", address: location.href.split("#")[0].split("/").at(-1) + address() },
+    generator_loss: m[0], discriminator_loss: m[1], mean_gap: m[2], finite: run.finite(),
+    settings: { ...S, step: at, moves, source: "page", precision: "float32", address: location.href.split("#")[0].split("/").at(-1) + address() },
   }, null, 1);
 }
 
@@ -605,18 +627,20 @@ function buildOther() {
   const box = $("other"), what = document.createElement("label"), names = document.createElement("select");
   names.id = "change";
   names.append(new Option(say("two_none"), "none"));
-  for (const name of ["way", "penalty", "order", "objective", "rateG", "rateD", "momentum", "seed"]) names.append(new Option(label(name), name));
+  for (const name of OTHER) names.append(new Option(label(name), name));
   names.value = other.name;
   names.onchange = () => {
     const name = names.value, first = { way: "extragradient", penalty: "R1", order: "simultaneous", objective: "Wasserstein", seed: "1", momentum: "-0.5" };
-    other = { name, value: name === "none" ? "" : first[name] ?? String(Math.min(10, S[name] * 10)) };
+    const tried = name === "none" ? [""] : [first[name], ...(BY_NAME[name].kind === "choice" ? choices(name) : ["2", "0", S[name] * 10, S[name] / 10].slice(first[name] ? 0 : 2))].map(String);
+    other = { name, value: tried.find(value => name === "none" || (checked(BY_NAME[name], value) !== undefined && value !== String(S[name]))) };
+    if (other.value === undefined) other = { name: "none", value: "" };
     buildOther(); retrain(); $("change").focus();
   };
   what.append(say("two_what"), " ", names);
   box.replaceChildren(what);
   if (other.name !== "none") {
     const made = control(BY_NAME[other.name], checkedFor(other), value => { other.value = String(value); retrain(); });
-    made.querySelector("[name]").id = "to";
+    made.querySelector("[name]").id = made.htmlFor = "to";
     box.append(made);
   }
 }
@@ -624,7 +648,9 @@ function buildOther() {
 function words() {
   document.documentElement.lang = language;
   document.title = say("title");
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = say(node.dataset.t).replace("{n}", SEEDS);
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = say(node.dataset.t, counted(S));
+  $("play").textContent = say(timer ? "pause" : "play");
+  document.querySelector("aside").setAttribute("aria-label", say("settings"));
   $("language").textContent = say("language");
   $("language").lang = language === "en" ? "zh" : "en";
   $("questions").replaceChildren(...TEXTS[language].questions.map(([question, answer]) => {
@@ -637,9 +663,9 @@ function words() {
 }
 
 function wire() {
-  $("language").onclick = () => { language = language === "en" ? "zh" : "en"; words(); notes = []; train(); populated = null; };
+  $("language").onclick = () => { language = language === "en" ? "zh" : "en"; words(); train(); populated = null; };
   $("reset").onclick = () => { location.hash = `language=${language}`; };
-  $("link").onclick = async () => { remember(); try { await navigator.clipboard.writeText(location.href); } catch { /* the address bar has it */ } $("status").textContent = say("copied"); };
+  $("link").onclick = async () => { remember(); let copied = true; try { await navigator.clipboard.writeText(location.href); } catch { copied = false; } $("status").textContent = copied ? say("copied") : location.href; };
   $("python").onclick = () => { $("lines").hidden = !$("lines").hidden; $("lines").textContent = pythonLines(); };
   $("json").onclick = () => {
     const link = document.createElement("a");
@@ -647,7 +673,15 @@ function wire() {
     link.download = "run.json";
     link.click();
   };
+  $("controls").onsubmit = event => event.preventDefault();
+  for (const canvas of document.querySelectorAll("figure > canvas:not(#map)")) {
+    const named = canvas.parentElement.querySelector("figcaption") || document.querySelector("#plane h2");
+    named.id = `${canvas.id}-name`;
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-labelledby", named.id);
+  }
   $("play").onclick = play;
+  $("slow").onchange = () => { if (timer) { play(); play(); } };
   $("next").onclick = oneMove;
   $("first").onclick = () => { go(0); remember(); };
   $("last").onclick = () => { go(now.steps); remember(); };
@@ -673,13 +707,14 @@ function wire() {
     if (event.key === "Enter") chooseCell();
   };
   addEventListener("hashchange", load);
-  addEventListener("resize", () => { drawAll(); drawSpectrum(); drawField(); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawAll(); drawSpectrum(); drawField(); drawMap(); });
+  const again = () => { drawAll(); drawSpectrum(); drawField(); drawMap(); if (map.distances) drawHistogram(map.distances); };
+  addEventListener("resize", again);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 }
 
 function load() {
   const asked = new URLSearchParams(location.hash.slice(1)).get("language");
-  language = TEXTS[asked] ? asked : asked === null && navigator.language.startsWith("zh") ? "zh" : language;
+  language = Object.hasOwn(TEXTS, asked ?? "") ? asked : asked === null && navigator.language.startsWith("zh") ? "zh" : language;
   fromAddress();
   words();
   train();

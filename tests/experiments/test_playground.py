@@ -140,7 +140,7 @@ def test_every_state_can_be_reached_again(page):
 
 
 @needs_node
-@pytest.mark.parametrize("way", ["plain", "past extragradient", "consensus"])
+@pytest.mark.parametrize("way", ["plain", "past extragradient", "consensus", "instance noise"])
 def test_eigenvalues_are_those_of_the_library(page, x64, way):
     """Simultaneous moves of the plain field: the mean Jacobian of a step is the Jacobian of the expected step.
 
@@ -152,11 +152,12 @@ def test_eigenvalues_are_those_of_the_library(page, x64, way):
     images = faces.unstack(faces.FACES)
     rest = equilibria.project(networks.from_vector(start), images)
     rule = rule_of(WAYS[way], "simultaneous", {name: float(value) for name, value in numbers_of(settings).items()})
-    expected = np.asarray(spectra.update_eigenvalues(rule, slanted_land(), rest))
+    game = slanted_land(noise=settings["strength"] if WAYS[way].noisy else 0.0)
+    expected = np.asarray(spectra.update_eigenvalues(rule, game, rest))
     expected = expected[np.abs(expected) > 0.5]
     found = found[np.abs(found) > 0.5]
     for value in expected:
-        assert np.abs(found - value).min() < (1e-6 if way == "plain" else 2e-3)
+        assert np.abs(found - value).min() < (1e-6 if way in ("plain", "instance noise") else 2e-3)
 
 
 @needs_node
@@ -375,6 +376,10 @@ def test_the_keyboard_is_enough(opened):
         ("#objective=relativistic&order=tutorial", "tutorial"),
         ("#change=way&to=magic", "magic"),
         ("#z=two", "two"),
+        ("#t=", "5000"),
+        ("#language=constructor", "constructor"),
+        ("#constructor=1", "constructor"),
+        ("#change=strength&to=1", "strength"),
         ("#<b>=1", "<b>"),
     ],
 )
@@ -390,6 +395,81 @@ def test_a_run_that_diverges_says_so_and_leaves_the_page_usable(opened):
     tab.click("#reset")
     tab.wait_for_timeout(500)
     assert "5000 steps" in tab.text_content("#status")
+
+
+@needs_node
+@pytest.mark.parametrize(
+    "changed", [{"penalty": "R1", "penaltyStrength": 10.0}, {"objective": "Wasserstein", "momentum": 0.95}]
+)
+def test_a_run_ends_at_the_step_at_which_it_diverges(page, changed):
+    """However many epochs were asked for."""
+    settings = SETTINGS | {"seed": 1, "rateG": 10.0, "rateD": 10.0} | changed
+    script = f"""
+      const S = {json.dumps(settings)}, run = new E.Run(S);
+      while (run.finite()) run.advance(run.step + 1);
+      return [[run.step, Math.ceil(run.step / 5)], ...[300, 1000, 5000, 20000].map(epochs => {{
+        const {{ steps, diverged }} = E.trained({{ ...S, epochs }});
+        return [steps, diverged];
+      }})];
+    """
+    wanted, *found = node(page, script)
+    assert found == [wanted] * 4
+
+
+def test_what_is_shown_follows_the_settings(opened):
+    """The lines of Python, a run that no longer diverges, the captions of the population, a second run."""
+    tab = opened("#seed=1&epochs=3000")
+    tab.click("#python")
+    tab.fill("#set-seed", "77")
+    tab.press("#set-seed", "Enter")
+    assert "key(77)" in tab.text_content("#lines")
+    assert "?" not in tab.evaluate("location.href")
+    tab.wait_for_function("document.querySelector('#population_says').textContent.includes('200')", timeout=60_000)
+    assert "after 2000 epochs" in tab.text_content("#population")
+    assert "seed 77 after 300 epochs" in tab.text_content("#population")
+    for penalty, strength in (("R1", 10), ("none", 0.1)):
+        tab.evaluate(f"set('penalty', '{penalty}'); set('penaltyStrength', {strength}); set('rateG', {strength * 0.1})")
+        tab.evaluate("set('rateG', 10)" if strength == 10 else "set('rateG', 0.01)")
+        tab.wait_for_timeout(300)
+        assert ("diverged" in tab.text_content("#status")) == (penalty == "R1")
+        assert tab.evaluate("at === now.steps")
+    assert tab.text_content("#at") == "15000 / 15000"
+    for name in ("penalty", "seed", "order"):
+        tab.select_option("#change", name)
+        tab.wait_for_timeout(100)
+        assert tab.evaluate(f"String(S.{name}) !== other.value")
+
+
+def test_numbers_within_a_step_are_those_that_are_shown(opened):
+    tab = opened("#seed=1&epochs=50&t=10")
+    before = json.loads(tab.evaluate("numbers()"))
+    tab.click("#next")
+    now = json.loads(tab.evaluate("numbers()"))
+    assert now["discriminator"]["bias"] == pytest.approx(values_of(tab)[12], abs=1e-8)
+    assert now["discriminator"]["bias"] != before["discriminator"]["bias"]
+    assert now["settings"]["moves"] == 1
+
+
+def test_every_slider_and_drawing_has_a_name(opened):
+    tab = opened("#penalty=R1&way=consensus&change=rateG&to=0.1")
+    sliders = tab.evaluate(
+        "[...document.querySelectorAll('input[type=range]')].map(input => [input.id, input.labels.length])"
+    )
+    assert len(sliders) > 7
+    assert all(count == 1 for _, count in sliders)
+    assert tab.evaluate(
+        "[...document.querySelectorAll('canvas, svg')].every(one => one.getAttribute('aria-label')"
+        " || document.getElementById(one.getAttribute('aria-labelledby')).textContent)"
+    )
+
+
+def test_what_is_drawn_from_the_population_fits_the_window(opened):
+    tab = opened("#seed=1&epochs=50")
+    tab.wait_for_function("document.querySelector('#population_says').textContent.includes('200')", timeout=60_000)
+    tab.set_viewport_size({"width": 360, "height": 800})
+    tab.wait_for_timeout(300)
+    for name in ("histogram", "map"):
+        assert tab.evaluate(f"$('{name}').width === Math.round($('{name}').clientWidth * devicePixelRatio)"), name
 
 
 def test_a_second_run_and_the_population(opened):
