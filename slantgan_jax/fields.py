@@ -223,6 +223,8 @@ def unrolled(steps: int, step_size: ArrayLike, *, everyone: bool = False, throug
     """
     check_count("the number of unrolled steps", steps, 0)
     check_number("the step size of unrolled", step_size, 0)
+    check_flag("everyone", everyone)
+    check_flag("through", through)
 
     def adjusted(losses: Losses) -> Field:
         field = jax.jit(lambda players: gradients(losses)(players))  # traced once, not once for each step
@@ -367,6 +369,7 @@ def _integrated(
     step: Callable[[Field, Any, Rates], Any], step_size: Rates, inner: Transform, frozen: bool
 ) -> Transform:
     """The transform with the direction `step(field, players, step_size)`; with `frozen` each player steps alone."""
+    check_flag("frozen", frozen)
 
     def adjusted(losses: Losses) -> Field:
         field = inner(losses)

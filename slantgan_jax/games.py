@@ -92,6 +92,8 @@ def check_game(game: Any) -> None:
     """Raises `ValueError` unless `game` is a `Game` whose fields are what its docstring says."""
     check_kind("game", game, Game)
     check_function("game.init", game.init, "key")
+    if game.draws != () and not hasattr(game.draws, "_fields"):
+        raise ValueError(f"game.draws is {shown(game.draws)}: give a NamedTuple of Distributions, or ()")
     if not isinstance(game.draws, tuple) or not all(isinstance(draw, Distribution | None) for draw in game.draws):
         raise ValueError(f"game.draws is {shown(game.draws)}: give a NamedTuple of Distributions, or ()")
     if not all(isinstance(own, tuple) and all(map(callable, own)) for own in check_players(game.losses)):
@@ -125,7 +127,10 @@ class SampleLosses:
     def of(self, number: int, players: Any) -> Any:
         """The loss of player number `number`, a scalar."""
         check_players(players, len(self.game.losses))
-        return sum(check_scalar("a loss", loss(players, self.sample)) for loss in self.game.losses[number])
+        total = sum(check_scalar("a loss", loss(players, self.sample)) for loss in self.game.losses[number])
+        if not jnp.issubdtype(jnp.result_type(total), jnp.floating):
+            raise ValueError(f"the loss of player number {number} is {shown(total)}: give a loss that returns a float")
+        return total
 
 
 def total_losses(game: Game, players: Any, sample: Any) -> Any:

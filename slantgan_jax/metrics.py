@@ -19,7 +19,7 @@ from jax.core import Tracer
 from jax.scipy.special import rel_entr
 from jax.typing import ArrayLike
 
-from slantgan_jax.checks import check_count, check_kind, check_number, check_weights, shown
+from slantgan_jax.checks import check_count, check_flag, check_kind, check_number, check_weights, shown
 from slantgan_jax.distributions import Modes
 from slantgan_jax.numerics import as_float, safe_norm
 from slantgan_jax.types import PRNGKey
@@ -129,8 +129,10 @@ def sliced_wasserstein(x: ArrayLike, y: ArrayLike, directions: ArrayLike, order:
     # Mass i of n meets mass j of m wherever their intervals overlap; in units of 1 / (n m) the ends are whole numbers.
     ends = np.union1d(np.arange(len(x) + 1) * len(y), np.arange(len(y) + 1) * len(x))
     overlap = ends[:-1] // len(y), ends[:-1] // len(x), as_float(np.diff(ends) / (len(x) * len(y)))
-    costs = lax.map(partial(_line_cost, x, y, overlap, order), directions)
-    return jnp.mean(costs) ** (1 / order)
+    largest, costs = lax.map(partial(_line_cost, x, y, overlap, order), directions)
+    scale = jnp.max(largest)
+    shares = largest / jnp.where(scale > 0, scale, 1)
+    return scale * jnp.mean(shares**order * costs) ** (1 / order)
 
 
 def energy_distance(x: ArrayLike, y: ArrayLike, unbiased: bool = False) -> jax.Array:
@@ -150,6 +152,7 @@ def energy_distance(x: ArrayLike, y: ArrayLike, unbiased: bool = False) -> jax.A
     Raises:
       ValueError: points of different dimensions; fewer than two if `unbiased`.
     """
+    check_flag("unbiased", unbiased)
     return _discrepancy(_minus_root, 0.0, x, y, unbiased)
 
 
@@ -169,6 +172,7 @@ def mmd_squared(x: ArrayLike, y: ArrayLike, scale: ArrayLike, unbiased: bool = F
       ValueError: points of different dimensions; fewer than two if `unbiased`; a scale that is not positive.
     """
     check_number("scale", scale, positive=True)
+    check_flag("unbiased", unbiased)
     return _discrepancy(partial(_gaussian, as_float(scale)), 1.0, x, y, unbiased)
 
 
@@ -197,15 +201,20 @@ def wasserstein(x: Any, y: Any, order: float = 1, x_weights: Any = None, y_weigh
     rows, columns = _masses(x, x_weights), _masses(y, y_weights)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return float("nan")
+    # The network simplex takes costs below 1e-15 for 0: the points are scaled so that the largest cost is about 1.
+    scale = max(float(np.abs(x - y.mean(0)).max()), float(np.abs(y - y.mean(0)).max()))
+    if scale == 0:
+        return 0.0
     squares = np.zeros((len(x), len(y)))
     for one, other in zip(x.T, y.T, strict=True):
-        squares += (one[:, None] - other[None]) ** 2
+        squares += ((one[:, None] - other[None]) / scale) ** 2
+    scale, squares = scale * float(np.sqrt(squares.max())), squares / squares.max()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it warns of is in the log, too
         cost, log = ot.emd2(rows, columns, squares ** (order / 2), numItermax=MAX_PIVOTS, log=True)
     if log["warning"]:
         raise ValueError(f"no optimal plan of {len(x)} and {len(y)} points: {log['warning']}; give fewer points")
-    return float(cost) ** (1 / order)
+    return scale * float(cost) ** (1 / order)
 
 
 def _coverage(chosen: jax.Array, weights: jax.Array) -> Coverage:
@@ -216,11 +225,16 @@ def _coverage(chosen: jax.Array, weights: jax.Array) -> Coverage:
     return Coverage(histogram, jnp.sum(histogram > 0), count / len(chosen), jnp.where(count, divergence, jnp.nan))
 
 
-def _line_cost(x: jax.Array, y: jax.Array, overlap: Any, order: float, direction: jax.Array) -> jax.Array:
-    """W_p^p of the points' components along a direction. A matrix product would be rounded to fewer digits on GPUs."""
+def _line_cost(
+    x: jax.Array, y: jax.Array, overlap: Any, order: float, direction: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The largest distance of the points' components along a direction, and W_p^p in units of it, so that no power
+    underflows. A matrix product would be rounded to fewer digits on GPUs."""
     one, other = (_ascending(jnp.sum(points * direction[None], axis=-1)) for points in (x, y))
     first, second, masses = overlap
-    return jnp.sum(masses * jnp.abs(one[first] - other[second]) ** order)
+    apart = jnp.abs(one[first] - other[second])
+    largest = lax.stop_gradient(jnp.max(apart))
+    return largest, jnp.sum(masses * (apart / jnp.where(largest > 0, largest, 1)) ** order)
 
 
 @jax.custom_jvp

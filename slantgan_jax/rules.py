@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 from slantgan_jax import fields, games
 from slantgan_jax.checks import (
     check_count,
+    check_flag,
     check_function,
     check_key,
     check_kind,
@@ -186,6 +187,7 @@ def alternating(
     names = (order,) if isinstance(order, str) else order
     if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
         raise ValueError(f"order is {shown(order)}: give the names of the players as they move")
+    check_flag("fresh", fresh)
     order = tuple(names)
     seen = [(len(order), i) if fresh else (order.count(own), order[:i].count(own)) for i, own in enumerate(order)]
     reads = tuple(dict.fromkeys(seen))
@@ -219,6 +221,7 @@ def unrolled(optimizer: Optimizer, steps: int, *, fresh: bool = False) -> Rule:
       ValueError: `steps` is not a whole number of at least 0; an optimizer that is none.
     """
     check_count("the number of unrolled steps", steps, 0)
+    check_flag("fresh", fresh)
     _check(optimizer, fields.gradients)
 
     def moves(game: Game) -> tuple[Move, ...]:
@@ -350,6 +353,7 @@ def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike, *, late: 
     Raises:
       ValueError: `sync_period` is not a positive whole number, or `slow_step_size` not in [0, 1].
     """
+    check_flag("late", late)
     check_kind("rule", rule, Rule)
     check_count("the sync_period of lookahead", sync_period)
     check_number("the slow_step_size of lookahead", slow_step_size, 0, 1)
@@ -402,6 +406,8 @@ def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:
 def running_mean(weight: optax.Schedule | None = None) -> optax.GradientTransformation:
     """The mean of all that it received, for `averaged`: m_t = m_{t-1} + (x_t - m_{t-1}) ρ_t / (ρ_0 + … + ρ_t).
 
+    As long as all weights are 0, it is x_t.
+
     Args:
       weight: ρ as a function of how many it received before; None weighs all the same. With the schedule of the
         learning rate it is the average of Gidel et al. 2019 (arXiv:1802.10551), eq. 7 and algorithm 1.
@@ -415,7 +421,9 @@ def running_mean(weight: optax.Schedule | None = None) -> optax.GradientTransfor
         count, total, mean = state
         own = as_float(1.0) if weight is None else as_float(weight(count))
         total = total + own
-        ratio = count + 1 if weight is None else total / own  # a float32 count stops growing at 2**24
+        ratio = (
+            count + 1 if weight is None else jnp.where(total == 0, 1, total / own)
+        )  # a float32 count stops growing at 2**24
         mean = jax.tree.map(lambda m, x: m + (x - m) / ratio.astype(x.dtype), mean, updates)
         return mean, (count + 1, total, mean)
 

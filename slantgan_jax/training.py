@@ -13,11 +13,13 @@ import numpy as np
 from jax.core import Tracer
 
 from slantgan_jax.checks import check_count, check_function, check_key, check_kind, check_players, is_numeric, shown
-from slantgan_jax.distributions import MAX_DRAWS
 from slantgan_jax.games import Game, check_game
 from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import PRNGKey
+
+MAX_STEPS = 2**31 - 1
+"""The largest number of steps of one call; `lax.scan` counts them in 32 bits with a sign."""
 
 LAST_STEPS = 8
 """The number of last steps whose draws are looked up: the largest draw number of a run is among them."""
@@ -97,7 +99,7 @@ def train(
     check_key(key)
     check_game(game)
     check_kind("rule", rule, Rule)
-    steps, record_every = check_count("steps", steps, 1, MAX_DRAWS - 1), check_count("record_every", record_every)
+    steps, record_every = check_count("steps", steps, 1, MAX_STEPS), check_count("record_every", record_every)
     if steps % record_every:
         raise ValueError(f"record_every is {record_every}: give a positive divisor of the {steps} steps")
     if record is not None:
@@ -108,6 +110,8 @@ def train(
         check_kind("state", state, State)
     if players is not None and state is not None:
         raise ValueError("both players and state are given: start from players, or continue from a state")
+    if state is not None and jnp.ndim(state.step):
+        raise ValueError(f"state.step has the shape {jnp.shape(state.step)}: map train over many states with jax.vmap")
     _check_lengths(game, rule, steps, state)
     with jax.threefry_partitionable(True):  # the contract of the latents holds whatever the default is
         return _train(key, game, rule, steps, players, state, record, record_every)
@@ -136,7 +140,7 @@ def _train(
         wanted = jax.eval_shape(game.init, key_init)
         if jax.tree.structure(players) != jax.tree.structure(wanted):
             raise ValueError(f"players is {shown(players)}: give what game.init makes, {shown(wanted)}")
-        players = jax.tree.map(as_float, players)
+        players = jax.tree.map(lambda own, like: as_float(own).astype(like.dtype), players, wanted)
         for (path, one), other in zip(jax.tree.leaves_with_path(players), jax.tree.leaves(wanted), strict=True):
             if one.shape != other.shape:
                 where = jax.tree_util.keystr(path)
@@ -155,12 +159,18 @@ def _train(
         (state, before), _ = jax.lax.scan(
             lambda pair, _: ((advance(pair[0]), pair[0]), None), pair, length=record_every
         )
+        return state, seen(state, before)
+
+    def seen(state: State, before: State) -> Any:
         sample = rule.sample(game, key_latent, before.step)
-        return state, _recorded(record, StepInfo(rule.players(state), state, sample, before.step, before))
+        return _recorded(record, StepInfo(rule.players(state), state, sample, before.step, before))
 
     try:
         if record is None:
-            state, history = jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)
+            state, history = _repeated(advance, state, steps), None
+        elif steps == 1:
+            before, state = state, _repeated(advance, state, 1)
+            history = jax.tree.map(lambda value: jnp.asarray(value)[None], seen(state, before))
         else:
             state, history = jax.lax.scan(chunk, state, length=steps // record_every)
     except TypeError as error:
@@ -179,6 +189,17 @@ def _train(
         if jnp.issubdtype(leaf.dtype, jnp.inexact):
             finite &= jnp.isfinite(leaf).all()
     return TrainResult(players, state, finite, history)
+
+
+def _repeated(advance: Callable[[State], State], state: State, steps: int) -> State:
+    """The state after `steps` steps, each with the bits that it has in a long loop.
+
+    XLA would join a loop of a single trip with what comes before it, and round differently. So a single step is the
+    first of two.
+    """
+    if steps > 1:
+        return jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)[0]
+    return jax.lax.scan(lambda pair, _: ((advance(pair[0]), pair[0]), None), (state, state), length=2)[0][1]
 
 
 def _recorded(record: Callable[[StepInfo], Any] | None, info: StepInfo) -> Any:

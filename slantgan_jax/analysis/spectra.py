@@ -189,7 +189,8 @@ def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int
       players: the point of linearization. The optimizers have the states after `steps` steps that start there, and
         step counts are those of a long run, `LATE_STEPS`. A whole `State`, for instance of `fixed_point` or of `train`,
         may be given instead.
-      steps: how many steps make the map, a multiple of `rule.period`.
+      steps: how many steps make the map, a multiple of `rule.period`. An optimizer that does the same again only after
+        k steps, as `optax.MultiSteps`, has a period that is not known here: state it by `rule._replace(period=k)`.
       over: the names of the draws that are integrated, as in `games.expected`; by default all. The others must not be
         random. See docs/theory/stability.md#steps-and-epochs.
     """

@@ -397,7 +397,7 @@ ROWS = [
     (lambda: trained(steps=4.0), "steps is 4.0: give a whole number"),
     (lambda: trained(steps=0), "steps is 0"),
     (lambda: trained(steps=True), "steps is True"),
-    (lambda: trained(steps=2**33), "steps is 8589934592: give a whole number from 1 to 4294967295"),
+    (lambda: trained(steps=2**33), "steps is 8589934592: give a whole number from 1 to 2147483647"),
     (lambda: jax.jit(lambda n: trained(steps=n).finite)(3), "not traced"),
     (lambda: trained(steps=5, record_every=2.5), "record_every is 2.5"),
     (lambda: trained(steps=5, record_every=0), "record_every is 0"),

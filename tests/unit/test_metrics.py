@@ -363,3 +363,27 @@ def test_a_plan_that_is_not_found_is_said(monkeypatch):
     monkeypatch.setattr(metrics, "MAX_PIVOTS", 1)
     with pytest.raises(ValueError, match="no optimal plan of 40 and 40 points"):
         metrics.wasserstein(*normals((40, 2), (40, 2)))
+
+
+@pytest.mark.parametrize(("spread", "order"), [(0.01, 8), (1e-3, 4), (1e-6, 2), (1e-6, 3), (1e6, 8)])
+def test_distances_have_the_units_of_the_points(spread, order, x64):
+    """W_p(s x, s y) = s W_p(x, y), however small s and large p are, and on a line both distances are one."""
+    pytest.importorskip("ot")
+    x, y = np.random.default_rng(0).normal(size=(2, 60, 2))
+    expected = spread * metrics.wasserstein(x, y, order)
+    assert metrics.wasserstein(spread * x, spread * y, order) == pytest.approx(expected, rel=1e-9)
+    along = np.eye(2)[:1]
+    sliced = metrics.sliced_wasserstein(spread * x, spread * y, along, order)
+    assert float(sliced) == pytest.approx(metrics.wasserstein(spread * x[:, :1], spread * y[:, :1], order), rel=1e-9)
+
+
+def test_no_power_underflows_in_float32():
+    x, y = np.random.default_rng(0).normal(size=(2, 7, 2))
+    one, small, large = (float(metrics.sliced_wasserstein(s * x, s * y, np.eye(2), 20)) for s in (1, 1e-3, 1e3))
+    assert small == pytest.approx(1e-3 * one, rel=1e-5)
+    assert large == pytest.approx(1e3 * one, rel=1e-5)
+
+
+def test_a_flag_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="unbiased is 'no': give True or False"):
+        metrics.energy_distance(np.zeros((3, 2)), np.ones((3, 2)), "no")

@@ -230,3 +230,59 @@ def test_a_sequence_that_was_continued_too_far_is_refused():
     train(jax.random.key(0), game, rule, 2, state=first.state)
     with pytest.raises(ValueError, match="needs 6 values"):
         train(jax.random.key(0), game, rule, 3, state=first.state)
+
+
+@pytest.mark.parametrize("pieces", [(1, 7), (7, 1), (1, 6, 1), (1,) * 8])
+@pytest.mark.parametrize("record", [None, lambda info: info.players])
+def test_a_piece_may_be_a_single_step(pieces, record):
+    """XLA joins a loop of one trip with what stands before it, and rounds differently."""
+    game, rule = games.penalized(slanted_land(), penalties.r1(0.1)), rules.simultaneous(optax.sgd(0.1))
+    run = jax.jit(lambda key, state, steps: train(key, game, rule, steps, state=state, record=record), static_argnums=2)
+    for seed in range(6):
+        whole, state, parts = run(jax.random.key(seed), None, sum(pieces)), None, []
+        for steps in pieces:
+            result = run(jax.random.key(seed), state, steps)
+            state = result.state
+            parts.append(result.history)
+        jax.tree.map(np.testing.assert_array_equal, result.players, whole.players)
+        if record:
+            jax.tree.map(
+                lambda one, *rest: np.testing.assert_array_equal(one, np.concatenate(rest)), whole.history, *parts
+            )
+
+
+def test_given_players_keep_the_precision_of_the_game():
+    losses = (lambda p: p.generator * p.discriminator), (lambda p: -p.generator * p.discriminator)
+    game = games.two_player(*losses, lambda key: Players(*jnp.ones(2, jnp.bfloat16)))
+    rule = rules.simultaneous(optax.sgd(0.01))
+    first = train(jax.random.key(0), game, rule, 3, players=game.init(jax.random.key(1)))
+    assert first.players.generator.dtype == jnp.bfloat16
+    assert train(jax.random.key(0), game, rule, 3, state=first.state).state.step == 6
+
+
+def test_states_of_many_runs_and_too_many_steps_are_refused():
+    game, rule = games.bilinear(), rules.simultaneous(optax.sgd(0.1))
+    many = jax.vmap(lambda key: train(key, game, rule, 3))(jax.random.split(jax.random.key(0), 4))
+    with pytest.raises(ValueError, match=r"map train over many states with jax\.vmap"):
+        train(jax.random.key(0), game, rule, 3, state=many.state)
+    with pytest.raises(ValueError, match="from 1 to 2147483647"):
+        train(jax.random.key(0), game, rule, 2**31)
+
+
+def test_an_average_whose_first_weights_are_zero_begins_with_the_first_that_counts():
+    rule = rules.averaged(
+        rules.simultaneous(optax.sgd(0.1)), rules.running_mean(lambda count: jnp.maximum(count - 3.0, 0.0))
+    )
+    result = train(jax.random.key(0), games.bilinear(), rule, 6, record=lambda i: (i.state.players, i.players))
+    (w, _), (mean, _) = result.history
+    np.testing.assert_allclose(mean[:4], w[:4])
+    np.testing.assert_allclose(mean[5], (w[4] + 2 * w[5]) / 3, rtol=1e-6)
+
+
+def test_draws_without_names_and_losses_of_whole_numbers_are_refused():
+    game = games.bilinear()
+    with pytest.raises(ValueError, match="give a NamedTuple of Distributions"):
+        games.check_game(game._replace(draws=(distributions.uniform(),)))
+    whole = game._replace(losses=Players(game.losses.generator, (lambda players, sample: 0,)))
+    with pytest.raises(ValueError, match="give a loss that returns a float"):
+        games.total_losses(whole, Players(1.0, 2.0), ())
