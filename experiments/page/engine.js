@@ -123,7 +123,7 @@ function engine(data) {
   // G, by central differences in double precision; and its eigenvalues for one step. Null if a step has no derivative
   // there. Noise a of n numbers takes the 2 n values ±√n e_k, whose mean is that of every polynomial of degree 3.
   function spectrum(s, players) {
-    if (!data.ways[s.way].smooth) return null;
+    if (!data.ways[s.way].smooth || s.penalty === "WGAN-GP") return null;  // the latter has ‖u‖, and u is 0 there
     const { init, resting, moves, draw, about } = kit("faces", s, true), numbers = chosen(s);
     const place = [], first = [];
     resting(players, place);

@@ -16,9 +16,10 @@ const FIELDS = [
   { name: "momentum", kind: "number", low: -0.95, high: 0.95, start: 0 },
 ];
 const BY_NAME = Object.assign(Object.create(null), Object.fromEntries(FIELDS.map(field => [field.name, field])));
+const ALONE = Object.freeze({ name: "none", value: "" });
 const OTHER = ["way", "penalty", "order", "objective", "rateG", "rateD", "momentum", "seed"];
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-let language = "en", E, data, S, other = { name: "none", value: "" }, now = null, second = null, at = 0, z = 0.5;
+let language = "en", E, data, S, other = ALONE, now = null, second = null, at = 0, z = 0.5;
 let painted = [1, 0, 0, 1], moves = 0, timer = null, notes = [], populated = null;
 
 const say = (key, values = {}) => TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
@@ -42,12 +43,14 @@ const strengthOf = way => data.ways[way].strength ? data.ways[way].strength.star
 
 const limits = field => field.name === "strength" && S ? data.ways[S.way].strength || field : field;
 
+const numeric = text => text.trim() === "" ? NaN : Number(text);
+
 function checked(field, text) {
   const { low, high } = limits(field);
   if (field.kind === "seed") return text === "article" || (/^\d{1,10}$/.test(text) && Number(text) < 2 ** 32) ? (text === "article" ? text : Number(text)) : undefined;
   if (field.kind === "flag") return text === "true" || text === "false" ? text === "true" : undefined;
   if (field.kind === "choice") return choices(field.name).includes(text) ? text : undefined;
-  const value = text.trim() === "" ? NaN : Number(text);
+  const value = numeric(text);
   return value >= low && value <= high && (!field.whole || Number.isInteger(value)) ? value : undefined;
 }
 
@@ -55,8 +58,11 @@ function checked(field, text) {
 const complain = (name, value, used) => notes.push(() => say("wrong", { name: name(), value: String(value).slice(0, 30), used: used() }));
 
 function fromAddress() {
-  const given = new URLSearchParams(location.hash.slice(1));
+  const given = new URLSearchParams(location.hash.slice(1)), asked = given.get("language");
   notes = [];
+  if (asked === null) language = navigator.language.startsWith("zh") ? "zh" : language;
+  else if (Object.hasOwn(TEXTS, asked)) language = asked;
+  else complain(() => "language", asked, () => language);
   S = null;
   const read = {};
   for (const field of [...FIELDS].sort((a, b) => (b.name === "way" || b.name === "objective") - (a.name === "way" || a.name === "objective"))) {
@@ -71,24 +77,22 @@ function fromAddress() {
     S = { ...read };
   }
   for (const name of given.keys()) if (!BY_NAME[name] && !["t", "z", "language", "change", "to"].includes(name)) complain(() => "#", name, () => say("none"));
-  const asked = given.get("language");
-  if (asked !== null && !Object.hasOwn(TEXTS, asked)) complain(() => "language", asked, () => language);
   if (S.linked && !given.has("rateD")) S.rateD = S.rateG;
   if (S.linked && S.rateD !== S.rateG) S.linked = false;
   other = { name: given.get("change") || "none", value: given.get("to") || "" };
   if (other.name !== "none" && (!OTHER.includes(other.name) || checkedFor(other) === undefined)) {
     complain(() => say("two_what"), `${other.name} ${other.value}`, () => say("none"));
-    other = { name: "none", value: "" };
+    other = ALONE;
   }
   const t = given.get("t"), end = S.epochs * E.FACES;
-  at = t === null ? end : t.trim() === "" ? NaN : Number(t);
+  at = t === null ? end : numeric(t);
   if (!(Number.isInteger(at) && at >= 0 && at <= end)) {
     complain(() => say("time"), t, () => end);
     at = end;
   }
   const latent = given.get("z");
-  z = latent === null ? 0.5 : Number(latent);
-  if (!(z >= 0 && z <= 1) || latent === "") { complain(() => "z", latent, () => 0.5); z = 0.5; }
+  z = latent === null ? 0.5 : numeric(latent);
+  if (!(z >= 0 && z <= 1)) { complain(() => "z", latent, () => 0.5); z = 0.5; }
 }
 
 const checkedFor = ({ name, value }) => checked(BY_NAME[name], value);
@@ -177,7 +181,7 @@ function set(name, value) {
   if (!ordersOf(S).includes(S.order)) S.order = ordersOf(S)[0];
   at = atEnd ? S.epochs * E.FACES : Math.min(at, S.epochs * E.FACES);
   notes = [];
-  if (other.name !== "none" && checkedFor(other) === undefined) other = { name: "none", value: "" };
+  if (other.name !== "none" && checkedFor(other) === undefined) other = ALONE;
   if (["linked", "penalty", "way", "objective", "seed"].includes(name) || name === "order") { buildControls(); buildOther(); }
   retrain();
 }
@@ -463,7 +467,7 @@ function drawField() {
 // ---- The population, in a worker
 
 const SEEDS = 200, CELLS = 24, MOST_EPOCHS = 2000, MAP_EPOCHS = 300;
-const counted = s => ({ n: SEEDS, epochs: Math.min(s.epochs, MOST_EPOCHS), map_epochs: MAP_EPOCHS, seed: s.seed === "article" ? 0 : s.seed });
+const counted = s => ({ n: SEEDS, last: SEEDS - 1, most: MOST_EPOCHS, epochs: Math.min(s.epochs, MOST_EPOCHS), map_epochs: MAP_EPOCHS, seed: s.seed === "article" ? 0 : s.seed });
 function work() {
   onmessage = async event => {
     const { data: given, s, ticket, count, cells, low, high } = event.data;
@@ -511,7 +515,7 @@ function populate() {
   }
   map.cells.clear();
   map.distances = null;
-  for (const node of document.querySelectorAll("#population [data-t]")) node.textContent = say(node.dataset.t, counted(S));
+  sayWords();
   drawMap();
   worker.postMessage({ s: S, ticket: ++ticket, count: counted(S), cells: CELLS, low: map.low, high: map.high });
 }
@@ -548,13 +552,14 @@ function drawMap() {
   p.c.fillStyle = color("quiet"); p.c.textAlign = "left"; p.c.fillText(String(map.low), p.left, p.h + 24);
   p.c.textAlign = "right"; p.c.fillText(String(map.high), p.left + p.w, p.h + 24); p.c.fillText(String(map.low), p.left - 4, p.h + 8); p.c.fillText(String(map.high), p.left - 4, 18);
   marks.map = p;
-  const [i, j] = map.at, rate = k => number(map.low * (map.high / map.low) ** (k / (CELLS - 1))), reached = map.cells.get(`${i},${j}`);
-  $("map").setAttribute("aria-label", `${say("map", counted(S))} ${say("rateG")} ${rate(j)}, ${say("rateD")} ${rate(i)}${reached ? `: ${number(reached[3])}` : ""}`);
+  const [i, j] = map.at, reached = map.cells.get(`${i},${j}`);
+  $("map").setAttribute("aria-label", `${say("map", counted(S))} ${say("rateG")} ${number(rateOf(j))}, ${say("rateD")} ${number(rateOf(i))}${reached ? `: ${number(reached[3])}` : ""}`);
 }
 
+const rateOf = k => Number((map.low * (map.high / map.low) ** (k / (CELLS - 1))).toPrecision(3));
+
 function chooseCell() {
-  const rate = k => Number((map.low * (map.high / map.low) ** (k / (CELLS - 1))).toPrecision(3));
-  S = { ...S, rateG: rate(map.at[1]), rateD: rate(map.at[0]), linked: map.at[0] === map.at[1] };
+  S = { ...S, rateG: rateOf(map.at[1]), rateD: rateOf(map.at[0]), linked: map.at[0] === map.at[1] };
   at = S.epochs * E.FACES;
   const kept = new Map(map.cells);
   populated = JSON.stringify(S);
@@ -623,6 +628,13 @@ function play() {
 
 // ---- Words
 
+// Where a setting of the second run starts: another value than that of the first run.
+function otherValue(name) {
+  const usual = { way: ["extragradient"], penalty: ["R1"], order: ["simultaneous"], objective: ["Wasserstein"], seed: [1, 2], momentum: [-0.5, 0] }[name] || [S[name] * 10, S[name] / 10];
+  const values = [...usual, ...(BY_NAME[name].kind === "choice" ? choices(name) : [])].map(String);
+  return values.find(value => checked(BY_NAME[name], value) !== undefined && value !== String(S[name]));
+}
+
 function buildOther() {
   const box = $("other"), what = document.createElement("label"), names = document.createElement("select");
   names.id = "change";
@@ -630,10 +642,8 @@ function buildOther() {
   for (const name of OTHER) names.append(new Option(label(name), name));
   names.value = other.name;
   names.onchange = () => {
-    const name = names.value, first = { way: "extragradient", penalty: "R1", order: "simultaneous", objective: "Wasserstein", seed: "1", momentum: "-0.5" };
-    const tried = name === "none" ? [""] : [first[name], ...(BY_NAME[name].kind === "choice" ? choices(name) : ["2", "0", S[name] * 10, S[name] / 10].slice(first[name] ? 0 : 2))].map(String);
-    other = { name, value: tried.find(value => name === "none" || (checked(BY_NAME[name], value) !== undefined && value !== String(S[name]))) };
-    if (other.value === undefined) other = { name: "none", value: "" };
+    const name = names.value, value = name === "none" ? undefined : otherValue(name);
+    other = value === undefined ? ALONE : { name, value };
     buildOther(); retrain(); $("change").focus();
   };
   what.append(say("two_what"), " ", names);
@@ -645,11 +655,15 @@ function buildOther() {
   }
 }
 
+function sayWords() {
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = say(node.dataset.t, counted(S));
+  $("play").textContent = say(timer ? "pause" : "play");
+}
+
 function words() {
   document.documentElement.lang = language;
   document.title = say("title");
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = say(node.dataset.t, counted(S));
-  $("play").textContent = say(timer ? "pause" : "play");
+  sayWords();
   document.querySelector("aside").setAttribute("aria-label", say("settings"));
   $("language").textContent = say("language");
   $("language").lang = language === "en" ? "zh" : "en";
@@ -713,8 +727,6 @@ function wire() {
 }
 
 function load() {
-  const asked = new URLSearchParams(location.hash.slice(1)).get("language");
-  language = Object.hasOwn(TEXTS, asked ?? "") ? asked : asked === null && navigator.language.startsWith("zh") ? "zh" : language;
   fromAddress();
   words();
   train();

@@ -161,6 +161,14 @@ def test_eigenvalues_are_those_of_the_library(page, x64, way):
 
 
 @needs_node
+def test_what_has_no_derivative_at_rest_has_no_eigenvalues(page):
+    changed = [{"way": "Adam"}, {"way": "spectral norm"}, {"penalty": "WGAN-GP"}, {"penalty": "R1"}]
+    script = "return settings.map(s => E.spectrum(s, new E.Run(s).players()) === null)"
+    settings = json.dumps([SETTINGS | one for one in changed])
+    assert node(page, f"const settings = {settings}; {script}") == [True, True, True, False]
+
+
+@needs_node
 def test_eigenvalues_of_any_matrix(page):
     rng = np.random.default_rng(0)
     for size in (1, 2, 5, 13, 27):
