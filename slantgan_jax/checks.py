@@ -25,7 +25,7 @@ def shown(value: Any) -> str:
 
 
 def shortened(text: str, most: int = 60) -> str:
-    """`text` in one line of at most so many characters."""
+    """`text` in one line of at most `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 3]}..."
 

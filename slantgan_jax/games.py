@@ -92,9 +92,8 @@ def check_game(game: Any) -> None:
     """Raises `ValueError` unless `game` is a `Game` whose fields are what its docstring says."""
     check_kind("game", game, Game)
     check_function("game.init", game.init, "key")
-    if game.draws != () and not hasattr(game.draws, "_fields"):
-        raise ValueError(f"game.draws is {shown(game.draws)}: give a NamedTuple of Distributions, or ()")
-    if not isinstance(game.draws, tuple) or not all(isinstance(draw, Distribution | None) for draw in game.draws):
+    named = game.draws == () or (isinstance(game.draws, tuple) and hasattr(game.draws, "_fields"))
+    if not named or not all(isinstance(draw, Distribution | None) for draw in game.draws):
         raise ValueError(f"game.draws is {shown(game.draws)}: give a NamedTuple of Distributions, or ()")
     if not all(isinstance(own, tuple) and all(map(callable, own)) for own in check_players(game.losses)):
         raise ValueError(f"game.losses is {shown(game.losses)}: give Players of tuples of functions")

@@ -194,6 +194,7 @@ def wasserstein(x: Any, y: Any, order: float = 1, x_weights: Any = None, y_weigh
         `MAX_PIVOTS`.
     """
     import ot
+    from scipy.spatial.distance import cdist  # a third of the time that JAX takes to import
 
     check_number("order", order, 1)
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
@@ -201,20 +202,17 @@ def wasserstein(x: Any, y: Any, order: float = 1, x_weights: Any = None, y_weigh
     rows, columns = _masses(x, x_weights), _masses(y, y_weights)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return float("nan")
-    # The network simplex takes costs below 1e-15 for 0: the points are scaled so that the largest cost is about 1.
-    scale = max(float(np.abs(x - y.mean(0)).max()), float(np.abs(y - y.mean(0)).max()))
-    if scale == 0:
+    distances = cdist(x, y)
+    largest = float(distances.max())
+    if largest == 0:
         return 0.0
-    squares = np.zeros((len(x), len(y)))
-    for one, other in zip(x.T, y.T, strict=True):
-        squares += ((one[:, None] - other[None]) / scale) ** 2
-    scale, squares = scale * float(np.sqrt(squares.max())), squares / squares.max()
+    costs = (distances / largest) ** order  # the network simplex takes costs below 1e-15 for 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it warns of is in the log, too
-        cost, log = ot.emd2(rows, columns, squares ** (order / 2), numItermax=MAX_PIVOTS, log=True)
+        cost, log = ot.emd2(rows, columns, costs, numItermax=MAX_PIVOTS, log=True)
     if log["warning"]:
         raise ValueError(f"no optimal plan of {len(x)} and {len(y)} points: {log['warning']}; give fewer points")
-    return scale * float(cost) ** (1 / order)
+    return largest * float(cost) ** (1 / order)
 
 
 def _coverage(chosen: jax.Array, weights: jax.Array) -> Coverage:

@@ -83,8 +83,8 @@ class Rule(NamedTuple):
       players: `state -> players`, what the rule offers as its result: the present players, or an average.
       turn: `step -> (stream, t)`: t stands for the step in `reads`. If the stream is not None, samples are drawn with
         that number folded into the key.
-      apart: 1 if each player sees every sample. Otherwise a move reads every `apart`-th sample only, and data that come
-        in turn must not have a period with a common factor, or the move would see only a part of them.
+      apart: 1 if each player sees every sample. Otherwise a move reads every `apart`-th sample only. It would
+        see only a part of data that come in turn if their period had a common factor with this number.
       period: the number of steps after which the rule does the same again.
     """
 
@@ -421,9 +421,8 @@ def running_mean(weight: optax.Schedule | None = None) -> optax.GradientTransfor
         count, total, mean = state
         own = as_float(1.0) if weight is None else as_float(weight(count))
         total = total + own
-        ratio = (
-            count + 1 if weight is None else jnp.where(total == 0, 1, total / own)
-        )  # a float32 count stops growing at 2**24
+        # Equal weights are counted as whole numbers: a float32 stops growing at 2**24.
+        ratio = count + 1 if weight is None else jnp.where(total == 0, 1, total / own)
         mean = jax.tree.map(lambda m, x: m + (x - m) / ratio.astype(x.dtype), mean, updates)
         return mean, (count + 1, total, mean)
 

@@ -154,23 +154,27 @@ def _train(
     def advance(state: State) -> State:
         return rule.step(game, state, rule.sample(game, key_latent, state.step))
 
+    def onward(pair: tuple[State, State], _: Any) -> tuple[tuple[State, State], None]:
+        return (advance(pair[0]), pair[0]), None
+
     def chunk(state: State, _: Any) -> tuple[State, Any]:
-        pair = state, state
-        (state, before), _ = jax.lax.scan(
-            lambda pair, _: ((advance(pair[0]), pair[0]), None), pair, length=record_every
-        )
+        (state, before), _ = jax.lax.scan(onward, (state, state), length=record_every)
         return state, seen(state, before)
 
     def seen(state: State, before: State) -> Any:
+        if record is None:
+            return None
         sample = rule.sample(game, key_latent, before.step)
         return _recorded(record, StepInfo(rule.players(state), state, sample, before.step, before))
 
     try:
-        if record is None:
-            state, history = _repeated(advance, state, steps), None
-        elif steps == 1:
-            before, state = state, _repeated(advance, state, 1)
+        if steps == 1:
+            # XLA joins a loop of one trip with what comes before it, and rounds differently than in a longer loop. So
+            # a single step is the first of two.
+            before, (_, state) = state, jax.lax.scan(onward, (state, state), length=2)[0]
             history = jax.tree.map(lambda value: jnp.asarray(value)[None], seen(state, before))
+        elif record is None:
+            state, history = jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)
         else:
             state, history = jax.lax.scan(chunk, state, length=steps // record_every)
     except TypeError as error:
@@ -191,19 +195,8 @@ def _train(
     return TrainResult(players, state, finite, history)
 
 
-def _repeated(advance: Callable[[State], State], state: State, steps: int) -> State:
-    """The state after `steps` steps, each with the bits that it has in a long loop.
-
-    XLA would join a loop of a single trip with what comes before it, and round differently. So a single step is the
-    first of two.
-    """
-    if steps > 1:
-        return jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)[0]
-    return jax.lax.scan(lambda pair, _: ((advance(pair[0]), pair[0]), None), (state, state), length=2)[0][1]
-
-
-def _recorded(record: Callable[[StepInfo], Any] | None, info: StepInfo) -> Any:
-    found = record(info) if record else None
+def _recorded(record: Callable[[StepInfo], Any], info: StepInfo) -> Any:
+    found = record(info)
     for leaf in jax.tree.leaves(found):
         if not hasattr(leaf, "dtype") and not is_numeric(leaf):
             raise ValueError(f"record returns {shown(leaf)}: return arrays, or a pytree of them")

@@ -29,7 +29,7 @@ NODES = 200
 MAX_NEWTON_STEPS = 100
 """The largest number of Newton steps."""
 
-MINIMUM_LOGIT_CHANGE = 1e-3
+SETTLED_LOGIT_CHANGE = 1e-3
 """If there is a minimum, Newton's last step changes no logit by more. Towards infinity a step changes one by 1."""
 
 _STEP_SIZES = (64.0, 16.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 1e-3, 1e-4)
@@ -111,7 +111,7 @@ def best_discriminator(
         discriminator=Discriminator(unravel(psi[:-1]), psi[-1]),
         loss=jnp.where(separable & (still.ridge == 0), 0.0, _loss(problem, psi)),
         separable=separable,
-        attained=(still.ridge > 0) | (~separable & (upper < _tolerance(20)) & (furthest < MINIMUM_LOGIT_CHANGE)),
+        attained=(still.ridge > 0) | (~separable & (upper < _tolerance(20)) & (furthest < SETTLED_LOGIT_CHANGE)),
         gradient_norm=jnp.linalg.norm(_gradient(still, psi)),
         hull_distance_lower=lower,
         hull_distance_upper=upper,

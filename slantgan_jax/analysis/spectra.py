@@ -166,7 +166,7 @@ def _late(start: State, after: State, rule: Rule, game: Game) -> State:
 
     Counts that begin again, as those of lookahead, stay as they are, and draws in turn are at their first value.
     """
-    draws = [draw for draw in game.draws if draw is not None]
+    draws = game.named_draws().values()
     turn = math.lcm(rule.period, *(draw.period for draw in draws))
     step = turn * math.ceil(LATE_STEPS / turn)
     if any(draw.length < MAX_DRAWS for draw in draws):  # of a sequence that is not so long

@@ -61,8 +61,8 @@ def largest_stable_rate(
       game, players, tangents, steps: as in `spectra.update_eigenvalues`.
       fixed_point_iterations: of `spectra.fixed_point` at each rate; 0 if `players` are a fixed point at every rate. The
         tutorial's order needs about 6.
-      lowest, highest, points: the rates to look among, and how many are tried. Give a `lowest` below
-        every rate of interest: if a mode grows there already, the result is 0.
+      lowest, highest, points: the rates to look among, and how many are tried. Give a `lowest` below every
+        rate of interest: if a mode grows there already, the result is 0.
       tolerance: the largest ln |μ| that does not count as growth.
 
     Returns:

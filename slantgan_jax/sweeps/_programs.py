@@ -69,8 +69,8 @@ EVALUATION = 1
 """The way in which a run becomes a batch. Raise it whenever a change of this module can change the bits of a result."""
 
 _call = jax.make_user_context()
-"""Numbers the traces. JAX remembers a trace under its number, so each sweep traces anew and sees the present
-values of all variables that a run, or a helper that it jits, reads."""
+"""Numbers the traces. JAX remembers a trace under its number, so each sweep traces anew and sees the present values of
+all variables that a run, or a helper that it jits, reads."""
 
 _calls = itertools.count()
 
