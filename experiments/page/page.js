@@ -412,7 +412,7 @@ function drawSpectrum() {
   drawDistance(); markTime();
   const values = now.spectrum, told = E.forecast(values);
   const near = (values || []).filter(([re, im]) => Math.hypot(re, im) > 0.5), turning = near.filter(([, im]) => Math.abs(im) > 1e-9);
-  const reach = Math.max(...(turning.length ? turning : near).map(([re, im]) => Math.hypot(re - 1, im)), 1e-6) * 1.6;
+  const reach = Math.max(...(turning.length ? turning : near).map(([re, im]) => Math.hypot(re - 1, im)), values ? 1e-6 : 0.7) * 1.6;
   const span = Math.min(1.2, reach), mid = span > 0.9 ? 0 : 1;
   const p = plane("circle", [mid - span, mid + span], [-span, span], { square: true });
   p.line(Array.from({ length: 2001 }, (_, k) => { const a = (k - 1000) / 1000 * Math.min(Math.PI, 3 * span + 0.01); return [Math.cos(a), Math.sin(a)]; }), "quiet");
