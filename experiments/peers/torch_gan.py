@@ -1,7 +1,9 @@
-"""The tutorial GAN in PyTorch, many at once, with gradients by hand: a row of the benchmark."""
+"""The tutorial GAN in PyTorch, many at once, with gradients by hand: a row of the benchmark. A GPU is used, if any."""
 
 import torch  # pyright: ignore[reportMissingImports]  # not a dependency: the benchmark uses it where it is there
 from numpy_gan import FACES
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def epoch(w, b, u, c, rate, faces, latents):
@@ -21,13 +23,17 @@ def epoch(w, b, u, c, rate, faces, latents):
 def trainer(runs, epochs):
     """A function that trains `runs` GANs for `epochs` epochs at rate 0.01, compiled."""
     compiled = torch.compile(epoch)
-    rate, faces = torch.full((runs,), 0.01), torch.tensor(FACES, dtype=torch.float32)
+    rate = torch.full((runs,), 0.01, device=DEVICE)
+    faces = torch.tensor(FACES, dtype=torch.float32, device=DEVICE)
 
     @torch.no_grad()
     def work():
-        w, b, u, c = torch.randn(4, runs), torch.randn(4, runs), torch.randn(4, runs), torch.randn(runs)
+        w, b, u = torch.randn(3, 4, runs, device=DEVICE)
+        c = torch.randn(runs, device=DEVICE)
         for _ in range(epochs):
-            w, b, u, c = compiled(w, b, u, c, rate, faces, torch.rand(len(FACES), runs))
+            w, b, u, c = compiled(w, b, u, c, rate, faces, torch.rand(len(FACES), runs, device=DEVICE))
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()
         return w, b, u, c
 
     return work

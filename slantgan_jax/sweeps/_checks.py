@@ -92,8 +92,9 @@ def _arguments(task: Task) -> dict[str, np.ndarray]:
     """The values of the axes that are traced. Two that become one would make two cells of one run."""
     traced = _programs.traced_arguments({name: value for name, value in task.axes.items() if name not in task.static})
     for name, values in traced.items():
-        _, first = np.unique(values, return_index=True)
-        if len(first) < len(values):
+        ordered = np.sort(values)
+        if np.any(ordered[1:] == ordered[:-1]):
+            _, first = np.unique(values, return_index=True)
             same = task.axes[name][np.setdiff1d(np.arange(len(values)), first)[0]]
             raise ValueError(f"axis {name!r} has {same}, which equals another value in {values.dtype}: give others")
     return traced
@@ -150,16 +151,20 @@ def block_of(layout: Layout, chunk_size: int) -> tuple[int, ...]:
     static = [name in layout.static for name in layout.axes]
     best: tuple[float, tuple[int, ...]] = (math.inf, ())
     # Only lengths that cut an axis into another number of pieces matter; the last axis takes what room is left.
-    lengths = [
-        [1] if fixed else np.unique(-(-size // np.arange(1, size + 1)))[::-1].tolist()
-        for fixed, size in zip(static[:-1], layout.shape, strict=False)
-    ]
+    lengths = [[1] if fixed else _lengths(size) for fixed, size in zip(static[:-1], layout.shape, strict=False)]
     for head in itertools.product(*lengths):
         if (room := chunk_size // math.prod(head)) >= 1:
             shape = (*head, 1 if static[-1] else min(layout.shape[-1], room))
             count = math.prod(math.ceil(size / length) for size, length in zip(layout.shape, shape, strict=True))
             best = min(best, (count, shape))
     return best[1]
+
+
+def _lengths(size: int) -> list[int]:
+    """⌈size / k⌉ for all counts k of pieces, the largest first; each length once."""
+    few = np.arange(1, math.isqrt(size) + 2)  # pieces, or numbers in a piece: one of the two is small
+    long, pieces = -(-size // few), -(-size // few)
+    return np.unique([*long, *few[-(-size // pieces) == few]])[::-1].tolist()
 
 
 def roomy(block: tuple[int, ...], layout: Layout, runs: int) -> tuple[int, ...]:

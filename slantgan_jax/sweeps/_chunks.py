@@ -104,24 +104,27 @@ def computed(
     """The results of the runs in a place on the grid, but for those that are `known`."""
     program = programs[layout.choice(place)]
     shape = tuple(part.stop - part.start for part in place)
-    wanted = np.ones(shape, bool)
+    arguments, wanted = _arguments(layout, place), np.True_
     if known is not None:
+        wanted = np.ones(shape, bool)
         wanted[tuple(slice(part.stop - part.start) for part in known[0])] = False
         advance(int((~wanted).sum()))
-    arguments = [argument[wanted.ravel()] for argument in _arguments(layout, place)]
-    ahead = 0
+        arguments = [argument[wanted.ravel()] for argument in arguments]
+    count, ahead = int(np.broadcast_to(wanted, shape).sum()), 0
     if first is not None and first.program == program and all(map(_begins_with, arguments, first.arguments)):
         ahead = first.runs
         advance(ahead)
     rest = [part[ahead:] for part in arguments]
-    found = _programs.evaluate(program, rest, int(wanted.sum()) - ahead, advance, math.prod(layout.block))
-    values = {}
+    values = _programs.evaluate(program, rest, count - ahead, advance, math.prod(layout.block))
     for name, out in program.outputs.items():
-        values[name] = np.empty((*shape, *out.shape), out.dtype)
-        parts = [first.results[name]] if first is not None and ahead else []
-        values[name][wanted] = np.concatenate([*parts, found[name]])
-        if known is not None:
-            values[name][~wanted] = known[1][name].reshape(-1, *out.shape)
+        if first is not None and ahead:
+            values[name] = np.concatenate([first.results[name], values[name]])
+        if known is None:
+            values[name] = values[name].reshape(*shape, *out.shape)
+        else:
+            whole = np.empty((*shape, *out.shape), out.dtype)
+            whole[wanted], whole[~wanted] = values[name], known[1][name].reshape(-1, *out.shape)
+            values[name] = whole
     return values
 
 

@@ -14,6 +14,7 @@ import math
 import os
 import platform
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from slantgan_jax import provenance
 from slantgan_jax.checks import shortened
 from slantgan_jax.cpu import core_count
 from slantgan_jax.numerics import seeded_key
+from slantgan_jax.sweeps import _kernels
 
 RunFn = Callable[..., Mapping[str, Any]]
 """A pure function of named scalars, and of a `key` if there is an axis of seeds, to a flat mapping of arrays."""
@@ -100,6 +102,7 @@ class Program:
       calls_lapack: whether it must not run on several CPU devices at once.
       jaxpr: the run as JAX traced it.
       mapped: from one array `[lanes]` for each axis to the results of so many runs.
+      kernels: the same with loops as kernels of a GPU, or None if there are none.
     """
 
     digest: str
@@ -111,6 +114,7 @@ class Program:
     calls_lapack: bool = field(compare=False)
     jaxpr: core.ClosedJaxpr = field(compare=False)
     mapped: Callable[..., dict[str, jax.Array]] = field(compare=False)
+    kernels: Callable[..., dict[str, jax.Array]] | None = field(compare=False)
 
     def devices(self, runs: int | None = None) -> tuple[Any, ...]:
         """The devices of this process that compute it: all of them, or as many as so many runs need."""
@@ -136,23 +140,28 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
         outputs, closed, text = traced.out_info, traced.jaxpr, traced.lower().as_text()
         structure, lanes = jax.tree.structure(outputs), _lanes(traced)
 
-        def mapped(*numbers: jax.Array) -> dict[str, jax.Array]:
-            return structure.unflatten(jax.vmap(core.jaxpr_as_fun(closed), axis_size=lanes)(*numbers))
+        def mapped(run: Callable[..., list[Any]], *numbers: jax.Array) -> dict[str, jax.Array]:
+            return structure.unflatten(jax.vmap(run, axis_size=lanes)(*numbers))
 
+        plain, kernels = functools.partial(mapped, core.jaxpr_as_fun(closed)), None
+        if _has_gpu() and _kernels.has_kernels(closed):
+            kernels = functools.partial(mapped, _kernels.with_kernels(closed))
         constants = list(_constants(closed))
         if _uses(closed, "custom_vmap_call"):  # what such a function does for a batch is not in the run itself
-            batch = jax.jit(mapped).trace(*(jax.ShapeDtypeStruct((lanes,), dtype) for dtype in types))
+            batch = jax.jit(plain).trace(*(jax.ShapeDtypeStruct((lanes,), dtype) for dtype in types))
             text, constants = batch.lower().as_text(), [*constants, *_constants(batch.jaxpr)]
     if found := [word for word in UNSTABLE_BITS if word in text]:
         raise ValueError(
             f"the run draws bits that depend on the runs beside it ({found[0].strip()}): use keys of threefry2x32"
         )
-    digest = hashlib.sha256(f"{EVALUATION} {lanes} {text}".encode())
+    form = "" if kernels is None else "kernels "
+    digest = hashlib.sha256(f"{EVALUATION} {lanes} {form}{text}".encode())
     for constant in constants:
         digest.update(constant)
     work, _ = _work(closed.jaxpr)
     multiplies = any(f"stablehlo.{name}" in text for name in ("dot", "convolution"))
-    return Program(digest.hexdigest(), lanes, types, outputs, work, multiplies, "lapack_" in text, closed, mapped)
+    calls_lapack = "lapack_" in text
+    return Program(digest.hexdigest(), lanes, types, outputs, work, multiplies, calls_lapack, closed, plain, kernels)
 
 
 def source(run: RunFn, arguments: Mapping[str, np.ndarray]) -> str:
@@ -224,14 +233,23 @@ def evaluate(
     """
     width, execute = program.width(most), compiled(program, most)
     results = {name: np.empty((count, *out.shape), out.dtype) for name, out in program.outputs.items()}
-    for first in range(0, count, width):
-        parts = [argument[first : first + width] for argument in arguments]
+
+    def keep(first: int, batch: Mapping[str, jax.Array]) -> None:
         size = min(width, count - first)
-        with _own_settings():
-            batch = execute(*(np.pad(part, (0, width - size), mode="edge") for part in parts))
-            for name, value in batch.items():
-                results[name][first : first + size] = np.asarray(value)[:size]
+        for name, value in batch.items():
+            results[name][first : first + size] = np.asarray(value)[:size]
         advance(size)
+
+    computing = None
+    with _own_settings():
+        for first in range(0, count, width):
+            parts = [argument[first : first + width] for argument in arguments]
+            batch = execute(*(np.pad(part, (0, width - len(part)), mode="edge") for part in parts))
+            if computing is not None:
+                keep(*computing)
+            computing = first, batch
+        if computing is not None:
+            keep(*computing)
     return results
 
 
@@ -273,11 +291,26 @@ def compiled(program: Program, runs: int | None = None) -> Callable[..., dict[st
 def _compiled(program: Program, devices: tuple[Any, ...], _settings: str) -> Callable[..., dict[str, jax.Array]]:
     mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
     spec = PartitionSpec(AXIS)
-    # The check of what varies would refuse a run with a loop that starts at a constant, and here all results vary.
-    sharded = jax.shard_map(program.mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
     whole = [jax.ShapeDtypeStruct((program.lanes * len(devices),), dtype) for dtype in program.types]
-    with _own_settings():
-        return jax.jit(sharded, in_shardings=NamedSharding(mesh, spec)).lower(*whole).compile()
+
+    def built(run: Callable[..., dict[str, jax.Array]]) -> Callable[..., dict[str, jax.Array]]:
+        # The check of what varies would refuse a run with a loop that starts at a constant, and here all results vary.
+        sharded = jax.shard_map(run, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+        with _own_settings():
+            return jax.jit(sharded, in_shardings=NamedSharding(mesh, spec)).lower(*whole).compile()
+
+    if program.kernels is not None:
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The Pallas Triton backend is deprecated", DeprecationWarning)
+                return built(program.kernels)
+        except Exception as error:  # what a GPU, or a version of JAX, cannot do shows in many ways
+            warnings.warn(
+                f"the steps of this run are computed one by one, which takes longer, since this GPU or version of JAX "
+                f"makes no kernel of them ({shortened(str(error), 100)})",
+                stacklevel=2,
+            )
+    return built(program.mapped)
 
 
 @contextlib.contextmanager
@@ -433,9 +466,15 @@ def _threads() -> int:
     return core_count()
 
 
+def _has_gpu() -> bool:
+    return jax.default_backend() == "gpu"
+
+
 @functools.cache
 def _processor() -> str:
-    """The machine's kind and its vector units, as far as they are known."""
+    """The kind of the accelerator, or else that of the machine and its vector units, as far as they are known."""
+    if jax.default_backend() != "cpu":
+        return jax.local_devices()[0].device_kind
     try:
         info = Path("/proc/cpuinfo").read_text()
     except OSError:
