@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
+from jax.extend import core
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
@@ -54,6 +56,9 @@ IMAGINARY_TOLERANCE = 1e-7
 
 LATE_STEPS = 1_000_000
 """The step count of a state that is made of players: bias corrections and warm-ups are over by then."""
+
+COUNTED_STEPS = 1024
+"""The number of steps in which an optimizer that does not always do the same is noticed."""
 
 MAX_NEWTON_STEP = 0.5
 """The longest step of Newton's method, in units of a parameter; it saturates no sigmoid."""
@@ -133,17 +138,17 @@ def update_map(
         )
     players = as_floats(players)
     full = games.expected(game, over)
-    key = seeded_key(0)  # no draw depends on it
 
     @jax.jit  # traced once, not once for each use
     def after_a_step(state: State) -> State:
-        return rule.step(full, state, rule.sample(full, key, state.step))
+        return rule.step(full, state, rule.sample(full, seeded_key(0), state.step))  # no draw depends on the key
 
     def advanced(state: State) -> State:
         for _ in range(steps):
             state = after_a_step(state)
         return state
 
+    _check_counts(rule, after_a_step, players.players if isinstance(players, State) else players, steps)
     if isinstance(players, State):
         state = players
     else:
@@ -159,6 +164,43 @@ def update_map(
         return ravel_pytree(carried(advanced(state_of(numbers)))[0])[0]
 
     return update, flat, state_of
+
+
+def _check_counts(rule: Rule, after_a_step: Callable[[State], State], players: Any, steps: int) -> None:
+    """Raises `ValueError` if the counts in a state tell that an optimizer does not do the same in every `steps` steps.
+
+    Such counts begin again, as that of `optax.MultiSteps`. All others grow by the same number each time.
+    """
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), players)
+
+    def counts(state: State) -> list[Any]:
+        leaves = jax.tree.leaves((state.optimizer_states, state.extra))
+        return [one for one in leaves if jnp.issubdtype(one.dtype, jnp.integer) and one.ndim == 0]
+
+    if not counts(jax.eval_shape(rule.init, shapes)):
+        return
+
+    def counted() -> list[jax.Array]:
+        def onward(state: State, _: None) -> tuple[State, list[jax.Array]]:
+            return after_a_step(state), counts(state)
+
+        start = rule.init(jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes))
+        return jax.lax.scan(onward, start, length=COUNTED_STEPS + 2 * steps)[1]
+
+    # Counts depend neither on the players nor on a rate. So they are numbers even where those are traced.
+    closed = jax.make_jaxpr(counted)()
+    numbers = [np.zeros(one.shape, one.dtype) if isinstance(one, Tracer) else one for one in closed.consts]
+    program = jax.jit(core.jaxpr_as_fun(core.ClosedJaxpr(closed.jaxpr, numbers))).lower().compile()
+    table = np.stack(program(), -1).astype(np.int64)
+
+    def repeats(period: int) -> bool:
+        growth = table[period:] - table[:-period]
+        return bool((growth == growth[0]).all())
+
+    if not repeats(steps):
+        own = [period for period in range(rule.period, COUNTED_STEPS, rule.period) if repeats(period)]
+        what = f"only after {own[0]}: give a multiple of that" if own else f"not within {COUNTED_STEPS}: give more"
+        raise ValueError(f"steps is {steps}, but the optimizer's counts tell that it does the same again {what}")
 
 
 def _late(start: State, after: State, rule: Rule, game: Game) -> State:
@@ -189,8 +231,8 @@ def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int
       players: the point of linearization. The optimizers have the states after `steps` steps that start there, and
         step counts are those of a long run, `LATE_STEPS`. A whole `State`, for instance of `fixed_point` or of `train`,
         may be given instead.
-      steps: how many steps make the map, a multiple of `rule.period`. An optimizer that does the same again only after
-        k steps, as `optax.MultiSteps`, has a period that is not known here: state it by `rule._replace(period=k)`.
+      steps: how many steps make the map, a multiple of `rule.period`, and of the number of steps after which the
+        optimizer does the same again, as `optax.MultiSteps` has one.
       over: the names of the draws that are integrated, as in `games.expected`; by default all. The others must not be
         random. See docs/theory/stability.md#steps-and-epochs.
     """

@@ -320,6 +320,29 @@ def test_counts_of_optimizers_and_rules_are_those_of_a_long_run(x64):
         np.testing.assert_allclose(quick(functools.partial(search, points=40))(), edge, rtol=1e-9, atol=1e-11 / 0.06)
 
 
+@pytest.mark.parametrize(
+    "of_rate, share",
+    [
+        (lambda rate: optax.MultiSteps(optax.sgd(rate), 4, accumulator_dtype=float).gradient_transformation(), 1),
+        (lambda rate: optax.chain(optax.sgd(rate), optax.apply_every(4)), 4),
+    ],
+    ids=["mean", "sum"],
+)
+def test_an_optimizer_that_collects_gradients_repeats_itself_only_after_all_of_them(x64, of_rate, share):
+    """The mean of four gradients at one place makes the step of one, μ = 1 ± iη, and their sum the step of four."""
+
+    def eigenvalues(rate, steps):
+        return spectra.update_eigenvalues(rules.simultaneous(of_rate(rate)), games.bilinear(), ORIGIN, steps)
+
+    for steps in (1, 3, 6):
+        with pytest.raises(ValueError, match="again only after 4: give a multiple"):
+            eigenvalues(0.1, steps)
+    rates = jnp.array([0.1, 0.3])
+    found = jax.vmap(functools.partial(eigenvalues, steps=4))(rates)
+    np.testing.assert_allclose(found[:, 0], 1 + 1j * share * rates, rtol=1e-12)
+    np.testing.assert_allclose(eigenvalues(0.1, 8)[0], (1 + 1j * share * 0.1) ** 2, rtol=1e-12)
+
+
 def test_a_rate_is_nan_where_there_is_no_spectrum_or_no_fixed_point(x64):
     def edge(of_rate, players=ORIGIN, game=SPIRAL):
         return quick(lambda: thresholds.largest_stable_rate(of_rate, game, players, points=3))()
