@@ -163,8 +163,9 @@ def digest_of(layout: Layout, place: tuple[slice, ...], name: str, values: np.nd
 
 
 def has_all(labels: np.ndarray, others: np.ndarray) -> bool:
-    """Whether all `others` are among the labels of an axis, and are of the same kind."""
-    return labels is others or (labels.dtype.kind == others.dtype.kind and _exactly(others) <= _exactly(labels))
+    """Whether all `others` are among the labels of an axis, and are of the same kind: whole numbers are of one."""
+    kinds = {"i" if one.dtype.kind == "u" else one.dtype.kind for one in (labels, others)}
+    return labels is others or (len(kinds) == 1 and _exactly(others) <= _exactly(labels))
 
 
 def grown(before: Layout, layout: Layout) -> Layout:
@@ -183,6 +184,8 @@ def _joined(kept: np.ndarray, asked: np.ndarray) -> np.ndarray:
         return kept
     known = _exactly(kept)
     more = asked[[repr(label) not in known for label in asked.tolist()]]
+    if kept.dtype.kind != asked.dtype.kind:  # whole numbers with and without a sign; none has more than 32 bits
+        return np.concatenate([kept, more], dtype=np.int64, casting="unsafe")
     return np.concatenate([kept if kept.dtype.kind == "U" else kept.astype(asked.dtype), more])
 
 

@@ -209,14 +209,16 @@ def traced_arguments(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The values as they are traced: floats in the default precision, whole numbers in 32 bits.
 
     Raises:
-      ValueError: a finite number that is too large for the precision, or a small one that would become 0.
+      ValueError: a finite number that is too large for the precision, or so small that XLA would take it for 0.
     """
     kinds = {"f": jnp.result_type(float), "i": np.int32, "u": np.int32, "b": np.bool_}
     traced = {}
     for name, value in values.items():
         with np.errstate(over="ignore", under="ignore"):
             traced[name] = value.astype(np.uint32 if name == "seed" else kinds[value.dtype.kind])
-        lost = np.isfinite(value) & (~np.isfinite(traced[name]) | ((traced[name] == 0) & (value != 0)))
+        least = np.finfo(traced[name].dtype).tiny if traced[name].dtype.kind == "f" else 0
+        small = (abs(traced[name]) < least) & (value != 0)
+        lost = np.isfinite(value) & (~np.isfinite(traced[name]) | small)
         if lost.any():
             raise ValueError(
                 f"axis {name!r} has {value[lost][0]}, which {traced[name].dtype} does not have: give another"

@@ -341,7 +341,11 @@ def test_a_call_with_other_attributes_at_the_same_time_does_no_harm(store, expec
 
 @pytest.mark.parametrize(
     "first, then, dtype",
-    [([0.0, np.nan], [1.0, np.nan, 0.0], np.float32), (np.array([0, 1], np.int32), np.array([1, 0, 2]), np.int64)],
+    [
+        ([0.0, np.nan], [1.0, np.nan, 0.0], np.float32),
+        (np.array([0, 1], np.int32), np.array([1, 0, 2]), np.int64),
+        (np.array([0, 1], np.uint64), np.array([1, 0, 2]), np.uint32),
+    ],
 )
 def test_a_store_grows_by_what_its_labels_are(tmp_path, monkeypatch, first, then, dtype):
     """Whatever their type and their order; 0.0 is not -0.0, and NaN is NaN."""

@@ -393,6 +393,7 @@ MISUSE = {
         {"axes": AXES | {"learning_rate": [0.1, 1e300]}},
         "has 1e+300, which float32",
     ),
+    "a number that XLA takes for 0": ({"axes": AXES | {"learning_rate": [0.1, 1e-40]}}, "has 1e-40, which float32"),
     "a number that is 0 in float32": ({"axes": AXES | {"learning_rate": [0.1, 1e-300]}}, "has 1e-300, which float32"),
     "things": ({"axes": AXES | {"learning_rate": [None]}}, "give numbers, or texts"),
     "half a character": ({"axes": AXES | {"learning_rate": ["\ud800"]}}, "which is half a character"),
