@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.interpreters import partial_eval
 from jax.typing import ArrayLike
 
 from slantgan_jax import distributions, faces, losses, networks
@@ -522,7 +523,8 @@ def _expected_loss(
     function, sample = partial(loss, players), sample if nothing is None else nothing
     nodes = {name: draw.nodes() for name, draw in integrated if draw.nodes is not None}
     example = sample and sample._replace(**{name: _item(values, 0) for name, (values, _) in nodes.items()})
-    felt = {name: node for name, node in nodes.items() if _depends(function, example, name, node[0])}
+    used = _used(function, example)
+    felt = {name: node for name, node in nodes.items() if any(jax.tree.leaves(getattr(used, name)))}
     return _expectation(function, felt, sample and sample._replace(**{name: getattr(example, name) for name in nodes}))
 
 
@@ -542,16 +544,11 @@ def _expectation(
     return jnp.sum(weights * jax.vmap(given)(values))
 
 
-def _depends(function: Callable[[Any], jax.Array], sample: Any, name: str, values: Any) -> bool:
-    """Whether the program of `function` uses the draw `name`: only then does `vmap` over it give a mapped result."""
-    given = jax.vmap(lambda value: function(sample._replace(**{name: value})), out_axes=None)
-    try:
-        jax.eval_shape(given, values)
-    except ValueError as error:
-        if "out_axes" not in str(error):
-            raise
-        return True
-    return False
+def _used(function: Callable[[Any], jax.Array], sample: Any) -> Any:
+    """For each leaf of `sample`, whether the program of `function` uses it."""
+    program = jax.make_jaxpr(function)(sample).jaxpr
+    _, used = partial_eval.dce_jaxpr(program, [True] * len(program.outvars))
+    return jax.tree.unflatten(jax.tree.structure(sample), used)
 
 
 def _item(values: Any, index: int) -> Any:
