@@ -2,6 +2,7 @@
 these are known.
 
 The same name stands for different sets in different papers. `DATASETS` has the published variants by their sources.
+Lengths, such as a radius or a deviation, may be traced, so that they can be axes of a sweep.
 """
 
 import math
@@ -12,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from slantgan_jax import distributions
@@ -31,7 +33,7 @@ def mixture(
 
     Args:
       centers: c, `[k, d]`.
-      deviation: σ.
+      deviation: σ, positive.
       weights: w, one positive number for each center, of any sum. By default all are equal.
       stratified: whether draw t is from mode t mod k, so that a minibatch of a multiple of k shows all modes equally
         often. Otherwise modes are drawn at random.
@@ -40,8 +42,9 @@ def mixture(
       ValueError: centers that are no `[k, d]` array of finite numbers; a deviation or a weight that is not positive;
         weights and `stratified`.
     """
-    places = _numbers("centers", centers)
-    if places.ndim != 2 or not places.size or not np.isfinite(places).all():
+    traced = isinstance(centers, Tracer)
+    places = as_float(centers) if traced else _numbers("centers", centers)
+    if places.ndim != 2 or not places.size or not (traced or np.isfinite(places).all()):
         raise ValueError(f"centers is {shown(centers)}: give finite numbers [modes, dimensions]")
     shares = np.ones(len(places)) if weights is None else _numbers("weights", weights)
     if shares.shape != places.shape[:1] or not np.all((shares > 0) & np.isfinite(shares)):
@@ -51,7 +54,7 @@ def mixture(
             "weights and stratified are given, but stratified draws show all modes equally often: drop one"
         )
     check_number("the deviation", deviation, 0)
-    if deviation == 0:
+    if _is_zero(deviation):
         raise ValueError("the deviation is 0: give a positive one, or the centers to distributions.resampled")
     shares = shares / shares.sum()
     return Distribution(
@@ -78,10 +81,10 @@ def ring(
 
 def grid(side: int = 5, spacing: float = 2.0, deviation: float = 0.05, *, stratified: bool = False) -> Distribution:
     """The `mixture` of `side` × `side` centers on a square grid around 0."""
-    places = spacing * (np.arange(check_count("the side of the grid", side)) - (side - 1) / 2)
+    places = np.arange(check_count("the side of the grid", side)) - (side - 1) / 2
     check_number("the spacing", spacing, 0)
     centers = np.stack(np.meshgrid(places, places, indexing="ij"), -1).reshape(-1, 2)
-    return mixture(centers, deviation, stratified=stratified)
+    return mixture(spacing * centers, deviation, stratified=stratified)
 
 
 def swiss_roll(noise: float = 0.25, scale: float = 7.5) -> Distribution:
@@ -94,7 +97,7 @@ def swiss_roll(noise: float = 0.25, scale: float = 7.5) -> Distribution:
     """
     check_number("the noise", noise, 0)
     check_number("the scale", scale, 0)
-    if scale == 0:
+    if _is_zero(scale):
         raise ValueError("the scale is 0, by which points are divided: give a positive one")
 
     def point(key: PRNGKey) -> jax.Array:
@@ -104,6 +107,10 @@ def swiss_roll(noise: float = 0.25, scale: float = 7.5) -> Distribution:
         return (place + noise * jax.random.normal(key_noise, (2,))) / scale
 
     return distributions.from_sampler(point)
+
+
+def _is_zero(number: Any) -> bool:
+    return not isinstance(number, Tracer) and number == 0
 
 
 def _numbers(what: str, given: Any) -> np.ndarray:
@@ -136,7 +143,7 @@ DATASETS: dict[str, Callable[[], Distribution]] = {
 
 
 def _mixture_draw(
-    centers: np.ndarray, deviation: float, shares: np.ndarray | None, key: PRNGKey, step: ArrayLike, stream: ArrayLike
+    centers: Any, deviation: float, shares: np.ndarray | None, key: PRNGKey, step: ArrayLike, stream: ArrayLike
 ) -> jax.Array:
     reached: jax.Array
     if shares is None:
@@ -151,7 +158,7 @@ def _mixture_draw(
     return place + deviation * noise
 
 
-def _mixture_log_density(centers: np.ndarray, deviation: float, shares: np.ndarray, point: Any) -> jax.Array:
+def _mixture_log_density(centers: Any, deviation: float, shares: np.ndarray, point: Any) -> jax.Array:
     """ln Σ_k w_k exp(-‖x - c_k‖² / 2σ²) - d ln(σ √2π)."""
     if jnp.shape(point) != centers.shape[1:]:
         raise ValueError(
@@ -159,5 +166,6 @@ def _mixture_log_density(centers: np.ndarray, deviation: float, shares: np.ndarr
             "jax.vmap"
         )
     squares = jnp.sum((jnp.asarray(point)[None] - as_float(centers)) ** 2, axis=-1) / deviation**2
-    constant = centers.shape[1] * math.log(deviation * math.sqrt(2 * math.pi))
+    log = jnp.log if isinstance(deviation, Tracer) else math.log
+    constant = centers.shape[1] * log(deviation * math.sqrt(2 * math.pi))
     return jax.nn.logsumexp(as_float(np.log(shares)) - squares / 2) - constant

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
@@ -222,7 +223,8 @@ def _hash(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> tuple[jax.Array, 
 
 def _word(count: ArrayLike) -> jax.Array:
     whole = is_numeric(count) and jnp.issubdtype(jnp.result_type(count), jnp.integer)
-    if not whole or (isinstance(count, int) and not 0 <= count < MAX_DRAWS):
+    known = whole and not isinstance(count, Tracer)
+    if not whole or (known and not np.all((np.asarray(count) >= 0) & (np.asarray(count) < MAX_DRAWS))):
         raise ValueError(f"the step or stream is {shown(count)}: give a whole number from 0 to 2**32 - 1")
     return jnp.asarray(count, jnp.uint32)
 

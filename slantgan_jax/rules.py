@@ -34,7 +34,7 @@ from slantgan_jax.checks import (
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
 from slantgan_jax.numerics import as_float
-from slantgan_jax.types import PRNGKey, Rates
+from slantgan_jax.types import Players, PRNGKey, Rates
 
 Optimizer = optax.GradientTransformation | tuple[optax.GradientTransformation, ...]
 """One optax transformation for all players, or `Players` with one for each."""
@@ -141,7 +141,8 @@ def tutorial(optimizer: Optimizer, field: Transform = fields.gradients) -> Rule:
       field: the transform of the field, see `fields`.
 
     Raises:
-      ValueError: an optimizer that is none; in a step, if D's loss is not a sum of at least two terms.
+      ValueError: an optimizer that is none; in a step, a game of other players, or D's loss is not a sum of at least
+        two terms.
     """
     _check(optimizer, field)
     return Rule(partial(_init, optimizer), partial(_tutorial_moves, optimizer, field))
@@ -494,6 +495,11 @@ def _of_optimizer(function: Callable[..., Any], number: int, *arguments: Any) ->
 
 
 def _tutorial_moves(optimizer: Optimizer, field: Transform, game: Game) -> tuple[Move, ...]:
+    if (names := getattr(game.losses, "_fields", ())) != Players._fields:
+        raise ValueError(
+            f"the tutorial's order needs a generator and a discriminator, but the players of the game are {names}: use "
+            "rules.alternating or rules.simultaneous"
+        )
     if len(game.losses.discriminator) < 2:
         raise ValueError(
             f"D's loss has {len(game.losses.discriminator)} term and does not split into one for the real and one for "

@@ -631,6 +631,8 @@ ROWS += [
     (lambda: datasets.mixture([[0.0], [1.0, 2.0]], 1.0), "centers is [[0.0], [1.0, 2.0]]: give an array of numbers"),
     (lambda: distributions.cyclic(np.ones(2)).sample(jax.random.key(0), 2**33, 0), "the step or stream is 8589934592"),
     (lambda: distributions.cyclic(np.ones(2)).sample(jax.random.key(0), 1.5, 0), "the step or stream is 1.5"),
+    (lambda: distributions.cyclic(np.ones(5)).sample(jax.random.key(0), np.int32(-1), 0), "is np.int32(-1)"),
+    (lambda: distributions.uniform().sample(jax.random.key(0), jnp.int32(-3), 0), "the step or stream is Array(-3"),
     (lambda: rules.lazily(rules.lazily(RULE, 2, GAME), 2, GAME), "the rule plays two games lazily already"),
     (
         lambda: train(

@@ -38,6 +38,29 @@ def nearest(points, centers):
     return np.argmin(((points[:, None] - centers) ** 2).sum(-1), axis=1)
 
 
+@pytest.mark.parametrize(
+    "of_length",
+    [
+        lambda length: datasets.ring(5, length, length),
+        lambda length: datasets.grid(2, length, length),
+        lambda length: datasets.swiss_roll(length, length),
+    ],
+    ids=["ring", "grid", "swiss roll"],
+)
+def test_a_length_may_be_an_axis_of_a_sweep(of_length):
+    def known(length):
+        data = of_length(length)
+        point = data.sample(jax.random.key(0), 3, 0)
+        return point, data.log_density(point) if data.log_density else 0.0, data.modes() if data.modes else 0.0
+
+    lengths = np.array([0.3, 2.0], np.float32)
+    together = jax.vmap(known)(lengths)
+    for number, length in enumerate(lengths.tolist()):
+        alone = known(length)
+        for one, other in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(one[number], other, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", slow_unless(PUBLISHED, "ring-metz-notebook", "ring-mescheder", "grid25-veegan"))
 def test_published_mixtures_have_their_modes_and_samples_their_moments(name):
     count, distance, deviation, weights, stratified = PUBLISHED[name]

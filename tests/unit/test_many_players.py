@@ -151,3 +151,8 @@ def test_two_optimizers_for_three_players_are_refused():
     rule = rules.simultaneous((optax.sgd(0.1), optax.sgd(0.1)))
     with pytest.raises(ValueError, match="2 optimizers for 3 players"):
         train(jax.random.key(0), game(), rule, 1)
+
+
+def test_the_tutorials_order_is_for_a_generator_and_a_discriminator():
+    with pytest.raises(ValueError, match=r"players of the game are \('leader', 'second', 'third'\)"):
+        train(jax.random.key(0), game(), rules.tutorial(optax.sgd(RATE)), 1)
