@@ -246,7 +246,12 @@ def evaluate(
     with _own_settings():
         for first in range(0, count, width):
             parts = [argument[first : first + width] for argument in arguments]
-            batch = execute(*(np.pad(part, (0, width - len(part)), mode="edge") for part in parts))
+            parts = [np.pad(part, (0, width - len(part)), mode="edge") for part in parts]
+            if computing is not None and jax.default_backend() == "cpu":
+                jax.block_until_ready(
+                    computing[1]
+                )  # on CPUs nothing keeps two batches apart, and LAPACK could deadlock
+            batch = execute(*parts)
             if computing is not None:
                 keep(*computing)
             computing = first, batch

@@ -26,6 +26,8 @@ from slantgan_jax import (
 from slantgan_jax.numerics import seeded_key
 from slantgan_jax.sweeps import _kernels, _programs
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 HAS_GPU = jax.default_backend() == "gpu"
 RUNS = 256
 LAND = slanted_land()
@@ -64,8 +66,7 @@ GAMES_AND_RULES = {
     "symplectic": (LAND, rules.simultaneous(SGD, fields.sga(0.5))),
 }
 EVERY = [
-    pytest.param(name, marks=[] if name in ("tutorial", "optimistic", "averaged") else pytest.mark.slow)
-    for name in GAMES_AND_RULES
+    pytest.param(name, marks=[] if name in ("tutorial", "optimistic") else pytest.mark.slow) for name in GAMES_AND_RULES
 ]
 
 
@@ -77,6 +78,7 @@ def test_a_kernel_trains_as_the_loop_does(name):
         np.testing.assert_allclose(own, plain, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_a_kernel_has_the_precision_of_its_loop():
     for plain, own in zip(*both(partial(player_leaves, *GAMES_AND_RULES["R1"], 7), seeds()), strict=True):
@@ -99,6 +101,7 @@ def test_the_latents_of_a_kernel_are_those_of_the_contract(draw):
     assert np.unique(own[1]).size == RUNS
 
 
+@pytest.mark.slow
 def test_records_and_continued_runs_have_kernels_too():
     def run(seed, rate):
         return jax.tree.leaves(runs.one_rate(seeded_key(seed), rate, 4, record_every=2))
@@ -156,7 +159,7 @@ def networks():
 @pytest.mark.parametrize(
     "run",
     [
-        lambda seed: player_leaves(networks(), rules.simultaneous(SGD), 3, seed),
+        pytest.param(lambda seed: player_leaves(networks(), rules.simultaneous(SGD), 3, seed), marks=pytest.mark.slow),
         lambda seed: jax.lax.while_loop(lambda one: one < 9, lambda one: 2 * one + 1, seed),
         lambda seed: jax.lax.scan(lambda one, x: (one + x, one), 1.0 * seed, jnp.arange(3.0))[1],
         lambda seed: jax.lax.scan(lambda one, x: (one + x, None), 1.0 * seed, jnp.arange(3.0), reverse=True)[0],
@@ -202,7 +205,7 @@ def test_a_gpu_that_makes_no_kernels_computes_step_by_step_and_says_so(monkeypat
 
 @pytest.mark.filterwarnings("ignore:The Pallas Triton backend is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("wide", [False, True], ids=["float32", "float64"])
+@pytest.mark.parametrize("wide", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["float32", "float64"])
 def test_gpus_have_all_operations_of_a_kernel(name, wide):
     with jax.enable_x64(wide):
         closed = traced(partial(player_leaves, *GAMES_AND_RULES[name], 7), seeds())
