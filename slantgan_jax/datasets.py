@@ -33,7 +33,7 @@ def mixture(
 
     Args:
       centers: c, `[k, d]`.
-      deviation: σ, positive.
+      deviation: σ, positive. Points without noise are `distributions.resampled(centers)`.
       weights: w, one positive number for each center, of any sum. By default all are equal.
       stratified: whether draw t is from mode t mod k, so that a minibatch of a multiple of k shows all modes equally
         often. Otherwise modes are drawn at random.
@@ -53,9 +53,7 @@ def mixture(
         raise ValueError(
             "weights and stratified are given, but stratified draws show all modes equally often: drop one"
         )
-    check_number("the deviation", deviation, 0)
-    if _is_zero(deviation):
-        raise ValueError("the deviation is 0: give a positive one, or the centers to distributions.resampled")
+    check_number("the deviation", deviation, positive=True)
     shares = shares / shares.sum()
     return Distribution(
         partial(_mixture_draw, places, deviation, None if stratified else shares),
@@ -96,9 +94,7 @@ def swiss_roll(noise: float = 0.25, scale: float = 7.5) -> Distribution:
       ValueError: a negative noise; a scale that is not positive.
     """
     check_number("the noise", noise, 0)
-    check_number("the scale", scale, 0)
-    if _is_zero(scale):
-        raise ValueError("the scale is 0, by which points are divided: give a positive one")
+    check_number("the scale", scale, positive=True)
 
     def point(key: PRNGKey) -> jax.Array:
         key_angle, key_noise = jax.random.split(key)
@@ -107,10 +103,6 @@ def swiss_roll(noise: float = 0.25, scale: float = 7.5) -> Distribution:
         return (place + noise * jax.random.normal(key_noise, (2,))) / scale
 
     return distributions.from_sampler(point)
-
-
-def _is_zero(number: Any) -> bool:
-    return not isinstance(number, Tracer) and number == 0
 
 
 def _numbers(what: str, given: Any) -> np.ndarray:

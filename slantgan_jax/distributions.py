@@ -223,8 +223,8 @@ def _hash(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> tuple[jax.Array, 
 
 def _word(count: ArrayLike) -> jax.Array:
     whole = is_numeric(count) and jnp.issubdtype(jnp.result_type(count), jnp.integer)
-    known = whole and not isinstance(count, Tracer)
-    if not whole or (known and not np.all((np.asarray(count) >= 0) & (np.asarray(count) < MAX_DRAWS))):
+    known = np.asarray(count) if whole and not isinstance(count, Tracer) else np.zeros(())
+    if not whole or np.any((known < 0) | (known >= MAX_DRAWS)):
         raise ValueError(f"the step or stream is {shown(count)}: give a whole number from 0 to 2**32 - 1")
     return jnp.asarray(count, jnp.uint32)
 

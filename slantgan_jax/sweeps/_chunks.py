@@ -104,13 +104,13 @@ def computed(
     """The results of the runs in a place on the grid, but for those that are `known`."""
     program = programs[layout.choice(place)]
     shape = tuple(part.stop - part.start for part in place)
-    arguments, wanted = _arguments(layout, place), np.True_
+    arguments, count, ahead = _arguments(layout, place), math.prod(shape), 0
+    wanted = np.ones(shape, bool)
     if known is not None:
-        wanted = np.ones(shape, bool)
         wanted[tuple(slice(part.stop - part.start) for part in known[0])] = False
-        advance(int((~wanted).sum()))
         arguments = [argument[wanted.ravel()] for argument in arguments]
-    count, ahead = int(np.broadcast_to(wanted, shape).sum()), 0
+        count = int(wanted.sum())
+        advance(wanted.size - count)
     if first is not None and first.program == program and all(map(_begins_with, arguments, first.arguments)):
         ahead = first.runs
         advance(ahead)

@@ -1,7 +1,7 @@
 """Training loops as kernels of a GPU: a thread makes all steps of a run, with the numbers of the run in registers.
 
-XLA makes several kernels of each step, and each reads and writes the parameters of all runs. A loop over scalars, such
-as the training of images of a few pixels, needs no memory at all. This module finds such loops in a traced run and
+XLA runs every step as kernels of its own, which read and write the parameters of all runs. A loop over scalars, such as
+the training of images of a few pixels, needs no memory at all. This module finds such loops in a traced run and
 replaces them by calls of Pallas. See docs/performance.md#on-a-gpu.
 """
 
@@ -19,7 +19,7 @@ BLOCK, WARPS = 128, 4
 """The runs that a group of threads computes together, and its warps of 32 threads."""
 
 TYPES = ("bool", "float32", "float64", "int32", "uint32")
-"""Of the numbers that a kernel reads and writes."""
+"""The types of the numbers that a kernel reads and writes."""
 
 # fmt: off
 ELEMENTWISE = {
@@ -42,7 +42,13 @@ LOOKUP = "dynamic_slice"
 """The operation that reads one number of an array, such as a pixel of the face whose turn it is."""
 
 CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr"}
-"""Where the calls of functions have what they call. How it is differentiated no longer matters."""
+"""The parameter in which the call of a function has its program. How that is differentiated no longer matters."""
+
+Values = dict[Any, Any]
+"""From the variables of a program to their values."""
+
+Applied = Callable[[Any, Sequence[Any]], Sequence[Any]]
+"""From an equation, and its inputs, to its results."""
 
 Repeated = Callable[[Any, Sequence[Any]], Sequence[Any]]
 """From an equation with a `scan`, and its inputs, to its results."""
@@ -87,6 +93,7 @@ class _Loop:
       tables: the arrays of which these read one number.
       numbers: whatever else they read that is the same in every step.
       state: what they get from the step before.
+      inputs: tables, numbers and state.
     """
 
     def __init__(self, equation: Any) -> None:
@@ -109,6 +116,7 @@ class _Loop:
         own = {*self.tables, *self.state, *(out for part in self.step for out in part.outvars)}
         read = [*(one for part in self.step for one in part.invars), *jaxpr.outvars]
         self.numbers = [one for one in dict.fromkeys(_variables(read)) if one not in own]
+        self.inputs = [*self.tables, *self.numbers, *self.state]
 
     @property
     def fits(self) -> bool:
@@ -139,11 +147,7 @@ class _Loop:
 
     def as_kernel(self, inputs: Sequence[Any], interpret: bool) -> list[Any]:
         """The loop as a function whose batch is one kernel."""
-        values = dict(zip(self.body.jaxpr.constvars, self.body.consts, strict=True))
-        values |= zip(self.body.jaxpr.invars, inputs, strict=True)
-        for part in self.invariant:
-            values |= zip(part.outvars, _applied(part, [_value(values, one) for one in part.invars]), strict=True)
-        read = [*self.tables, *self.numbers, *self.state]
+        values = _computed(self.invariant, _given(self.body, inputs), _applied)
 
         def scanned(*inputs: Any) -> list[Any]:
             return self._repeated(self._after, *self._sorted(inputs))
@@ -152,21 +156,20 @@ class _Loop:
 
         @alone.def_vmap
         def together(size: int, mapped: Sequence[bool], *inputs: Any) -> tuple[list[Any], list[bool]]:
-            varies = self._varying(dict(zip(read, mapped, strict=True)))
+            varies = self._varying(dict(zip(self.inputs, mapped, strict=True)))
             if any(varies[one] for one in self.tables):
                 axes = [0 if own else None for own in mapped]
                 made = jax.vmap(scanned, axes)(*inputs)
                 return made, [True] * len(made)
             arrays = [
                 jnp.broadcast_to(value, (size,)) if varies[one] else jnp.reshape(value, (-1,))
-                for one, value in zip(read, inputs, strict=True)
+                for one, value in zip(self.inputs, inputs, strict=True)
             ]
             of_state = [varies[one] for one in self.state]
             made = self._kernel(size, varies, interpret)(*arrays)
             return [value if own else value[0] for own, value in zip(of_state, made, strict=True)], of_state
 
-        shapes = [one.aval.shape if one in self.tables else () for one in read]
-        return alone(*(jnp.reshape(values[one], shape) for one, shape in zip(read, shapes, strict=True)))
+        return alone(*(values[one] if one in self.tables else jnp.reshape(values[one], ()) for one in self.inputs))
 
     def _kernel(self, size: int, varies: Mapping[Any, bool], interpret: bool) -> Callable[..., list[Any]]:
         """All steps of so many runs. What does not vary from run to run is one number for all of them."""
@@ -179,7 +182,7 @@ class _Loop:
         def spec(one: Any) -> pallas.BlockSpec:
             if varies[one]:
                 return pallas.BlockSpec((block,), lambda number: (number,))
-            return pallas.BlockSpec((max(1, one.aval.size),), lambda number: (0,))
+            return pallas.BlockSpec((one.aval.size,), lambda number: (0,))
 
         def kernel(*refs: Any) -> None:
             tables, *loaded = self._sorted(refs[: -len(self.state)])
@@ -197,14 +200,14 @@ class _Loop:
             kernel,
             [jax.ShapeDtypeStruct((size if varies[one] else 1,), one.aval.dtype) for one in self.state],
             grid=(size // block,),
-            in_specs=[spec(one) for one in (*self.tables, *self.numbers, *self.state)],
-            out_specs=[spec(one) for one in self.state],
+            in_specs=list(map(spec, self.inputs)),
+            out_specs=list(map(spec, self.state)),
             interpret=interpret,
             compiler_params=params,
         )
 
     def _sorted(self, inputs: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
-        """Tables, numbers and state, of inputs in this order."""
+        """Tables, numbers and state, each by itself."""
         first, last = len(self.tables), len(self.tables) + len(self.numbers)
         return inputs[:first], inputs[first:last], inputs[last:]
 
@@ -220,20 +223,8 @@ class _Loop:
 
     def _after(self, tables: Sequence[Any], numbers: Sequence[Any], state: Sequence[Any]) -> list[Any]:
         """The state after a step."""
-        values = dict(zip([*self.tables, *self.numbers, *self.state], [*tables, *numbers, *state], strict=True))
-        for part in self.step:
-            inputs = [_value(values, one) for one in part.invars]
-            if part.primitive.name == LOOKUP:
-                last = part.invars[0].aval.size - 1
-                made = [inputs[0][jnp.clip(inputs[1], 0, last).astype(jnp.int32)]]
-            elif part.primitive.name in IDENTITIES:
-                made = inputs
-            elif part.primitive.name == "pow":  # to a whole number, too, as XLA does it
-                base, exponent = inputs
-                made = [jax.lax.pow(base, jnp.asarray(exponent, part.outvars[0].aval.dtype))]
-            else:
-                made = _applied(part, inputs)
-            values |= zip(part.outvars, made, strict=True)
+        values = dict(zip(self.inputs, [*tables, *numbers, *state], strict=True))
+        values = _computed(self.step, values, _applied_in_kernel)
         return [_value(values, one) for one in self.body.jaxpr.outvars]
 
     def _varying(self, varies: dict[Any, bool]) -> dict[Any, bool]:
@@ -262,18 +253,29 @@ def _is_of_scalars(part: Any) -> bool:
 
 def _evaluated(closed: core.ClosedJaxpr, inputs: Sequence[Any], repeated: Repeated | None) -> list[Any]:
     """The results of a program; each `scan` in it is evaluated by `repeated`, if it is given."""
-    values = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
-    values |= zip(closed.jaxpr.invars, inputs, strict=True)
-    for part in closed.jaxpr.eqns:
-        own = [_value(values, one) for one in part.invars]
+
+    def applied(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
         if (called := _called(part)) is not None:
-            made = _evaluated(called, own, repeated)
-        elif repeated is not None and part.primitive.name == "scan":
-            made = repeated(part, own)
-        else:
-            made = _applied(part, own)
-        values |= zip(part.outvars, made, strict=True)
+            return _evaluated(called, inputs, repeated)
+        return repeated(part, inputs) if repeated and part.primitive.name == "scan" else _applied(part, inputs)
+
+    values = _computed(closed.jaxpr.eqns, _given(closed, inputs), applied)
     return [_value(values, one) for one in closed.jaxpr.outvars]
+
+
+def _given(closed: core.ClosedJaxpr, inputs: Sequence[Any]) -> Values:
+    """The values of a program's constants and inputs."""
+    own = [*closed.jaxpr.constvars, *closed.jaxpr.invars]
+    return dict(zip(own, [*closed.consts, *inputs], strict=True))
+
+
+def _computed(parts: Iterable[Any], values: Values, applied: Applied) -> Values:
+    """`values` and those of the results of some equations."""
+    values = dict(values)
+    for part in parts:
+        made = applied(part, [_value(values, one) for one in part.invars])
+        values |= zip(part.outvars, made, strict=True)
+    return values
 
 
 def _without_calls(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
@@ -287,10 +289,21 @@ def _called(part: Any) -> core.ClosedJaxpr | None:
     return part.params.get(CALLS.get(part.primitive.name, ""))
 
 
-def _applied(part: Any, inputs: Sequence[Any]) -> list[Any]:
+def _applied(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
     """The results of one equation."""
     made = part.primitive.bind(*inputs, **part.params)
     return made if part.primitive.multiple_results else [made]
+
+
+def _applied_in_kernel(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
+    """The results of one equation of scalars and tables."""
+    if part.primitive.name == LOOKUP:
+        table, place = inputs
+        return [table[jnp.clip(place, 0, part.invars[0].aval.size - 1).astype(jnp.int32)]]
+    if part.primitive.name == "pow":  # to a whole number, too, as XLA does it
+        base, exponent = inputs
+        return [jax.lax.pow(base, jnp.asarray(exponent, part.outvars[0].aval.dtype))]
+    return inputs if part.primitive.name in IDENTITIES else _applied(part, inputs)
 
 
 def _variables(inputs: Iterable[Any]) -> list[Any]:

@@ -248,9 +248,8 @@ def evaluate(
             parts = [argument[first : first + width] for argument in arguments]
             parts = [np.pad(part, (0, width - len(part)), mode="edge") for part in parts]
             if computing is not None and jax.default_backend() == "cpu":
-                jax.block_until_ready(
-                    computing[1]
-                )  # on CPUs nothing keeps two batches apart, and LAPACK could deadlock
+                # A CPU device may compute two programs at once, and LAPACK's kernels in both could deadlock.
+                jax.block_until_ready(computing[1])
             batch = execute(*parts)
             if computing is not None:
                 keep(*computing)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.custom_batching import custom_vmap
 from jax.extend import core
 
 from slantgan_jax import (
@@ -25,6 +26,7 @@ from slantgan_jax import (
 )
 from slantgan_jax.numerics import seeded_key
 from slantgan_jax.sweeps import _kernels, _programs
+from tests.tables import slow_unless
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -65,9 +67,7 @@ GAMES_AND_RULES = {
     "extragradient": (LAND, rules.simultaneous(SGD, fields.extragradient(0.1))),
     "symplectic": (LAND, rules.simultaneous(SGD, fields.sga(0.5))),
 }
-EVERY = [
-    pytest.param(name, marks=[] if name in ("tutorial", "optimistic") else pytest.mark.slow) for name in GAMES_AND_RULES
-]
+EVERY = slow_unless(GAMES_AND_RULES, "tutorial", "optimistic")
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -173,6 +173,46 @@ def test_other_loops_stay_as_they_are(run):
     assert not _kernels.has_kernels(traced(leaves, seeds(8)))
     for plain, own in zip(*both(leaves, seeds(8)), strict=True):
         assert np.array_equal(plain, own)
+
+
+@jax.custom_vjp
+def with_a_rule_of_its_own(x):
+    return jnp.sin(x)
+
+
+with_a_rule_of_its_own.defvjp(lambda x: (jnp.sin(x), x), lambda x, slope: (slope * jnp.cos(x),))
+
+
+@custom_vmap
+def with_a_batch_of_its_own(x):
+    return 2 * x
+
+
+@with_a_batch_of_its_own.def_vmap
+def _(size, mapped, x):
+    return 2 * x, mapped[0]
+
+
+STEPS = {
+    "custom_vjp": with_a_rule_of_its_own,
+    "custom_vmap": with_a_batch_of_its_own,
+    "checkpoint": jax.checkpoint(jnp.sin),
+    "cond": lambda x: jax.lax.cond(x > 0.5, jnp.sin, jnp.cos, x),
+    "while": lambda x: jax.lax.while_loop(lambda y: y < 5, lambda y: 2 * y + 1, x),
+    "inner loop": lambda x: jax.lax.fori_loop(0, 3, lambda i, y: y + i, x),
+    "linear solver": lambda x: jax.scipy.sparse.linalg.cg(lambda v: (2 + x) * v, x)[0],
+    "key": lambda x: x + jax.random.uniform(jax.random.fold_in(jax.random.key(0), x.astype(int))),
+    "matrix": lambda x: jnp.linalg.det(jnp.eye(2) + x),
+}
+
+
+@pytest.mark.parametrize("name", slow_unless(STEPS, "cond"))
+def test_a_step_of_any_kind_keeps_its_results(name):
+    def run(x):
+        return [jax.lax.scan(lambda carry, _: (STEPS[name](carry), None), x, length=4)[0]]
+
+    (plain,), (own,) = both(run, jnp.linspace(0.0, 1.0, 16))
+    np.testing.assert_allclose(own, plain, rtol=1e-6)
 
 
 def one_rate(key, learning_rate, epochs=3):
