@@ -110,6 +110,14 @@ def check_players(players: Any, count: int | None = None) -> Any:
     return players
 
 
+def check_moving(players: Any) -> Any:
+    """`players` themselves, of which every number is one that a gradient can move."""
+    check_players(players)
+    if whole := [leaf for leaf in jax.tree.leaves(players) if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]:
+        raise ValueError(f"players have {shown(whole[0])}, which no gradient can move: give floats")
+    return players
+
+
 def check_function(what: str, value: Any, *arguments: str, such_as: str = "") -> None:
     """`value` is a function that can be called with so many arguments."""
     try:

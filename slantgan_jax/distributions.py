@@ -230,6 +230,7 @@ def _word(count: ArrayLike) -> jax.Array:
 
 
 def _block(distribution: Distribution, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
+    _word(step)  # it names the step that is refused, before it is one of many
     numbers = jnp.asarray(step) * count + jnp.arange(count, dtype=jnp.asarray(step).dtype)
     return jax.vmap(lambda number: distribution.sample(key, number, stream))(numbers)
 

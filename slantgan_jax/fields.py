@@ -28,6 +28,7 @@ from slantgan_jax.checks import (
     check_count,
     check_flag,
     check_function,
+    check_moving,
     check_number,
     check_players,
     check_rates,
@@ -52,7 +53,7 @@ def gradients(losses: Losses) -> Field:
     """ξ = (∇_i L_i): each player's gradient of its own loss."""
     check_function("losses", losses, "players")
     return lambda players: _like(
-        check_players(players), (_slope(losses, players, of=i, by=i) for i in range(len(players)))
+        check_moving(players), (_slope(losses, players, of=i, by=i) for i in range(len(players)))
     )
 
 

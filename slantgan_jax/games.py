@@ -383,9 +383,11 @@ def quadrature_error(game: Game, players: Any, over: str | Collection[str] | Non
 
     An estimate of the error at these players. It is 0 for data sets, at rounding for the tutorial's networks, and not
     small if a network is too steep for its nodes, or has kinks; then give draws with more nodes. Arguments and errors
-    are those of `expected`, which has to integrate all draws that the game samples.
+    are those of `expected`, which has to integrate all draws of the game.
     """
     check_game(game)
+    if left := list(expected(game, over).named_draws()):
+        raise ValueError(f"over is {shown(over)}, which leaves the draw {left[0]!r}: name all draws, or leave it out")
     finer = [draw.finer() if draw is not None and draw.finer is not None else draw for draw in game.draws]
     refined = game._replace(draws=game.draws._make(finer) if finer else ())
     coarse, fine = (total_losses(expected(one, over), players, ()) for one in (game, refined))

@@ -25,8 +25,8 @@ from slantgan_jax.checks import (
     check_function,
     check_key,
     check_kind,
+    check_moving,
     check_number,
-    check_players,
     check_rates,
     shortened,
     shown,
@@ -361,7 +361,7 @@ def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike, *, late: 
 
     def init(players: Any) -> State:
         state = rule.init(players)
-        return state._replace(extra=(state.extra, players))
+        return state._replace(extra=(state.extra, state.players))
 
     def returning(state: State, sample: Any) -> State:
         inner, slow = state.extra
@@ -394,7 +394,7 @@ def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:
     def init(players: Any) -> State:
         _check_average(average)
         state = rule.init(players)
-        return state._replace(extra=(state.extra, average.init(players), players))
+        return state._replace(extra=(state.extra, average.init(state.players), state.players))
 
     def observe(state: State, sample: Any) -> State:
         inner, moments, _ = state.extra
@@ -474,9 +474,7 @@ def _check_average(average: Any) -> None:
 
 
 def _init(optimizer: Optimizer, players: Any) -> State:
-    check_players(players)
-    if whole := [leaf for leaf in jax.tree.leaves(players) if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]:
-        raise ValueError(f"players have {shown(whole[0])}, which no gradient can move: give floats")
+    players = jax.tree.map(jnp.asarray, check_moving(players))
     each = zip(_each(optimizer, players), players, strict=True)
     states = [_of_optimizer(own.init, number, parameters) for number, (own, parameters) in enumerate(each)]
     return State(players, type(players)(*states), jnp.zeros((), jnp.uint32))

@@ -28,6 +28,10 @@ LONGEST_NAME = 100
 """The most bytes of a name; a folder has this name, and its files longer ones."""
 
 
+MAX_AXES = 64
+"""The most axes of an array of NumPy 2."""
+
+
 class Task(NamedTuple):
     """A sweep as it was asked for; it travels to the processes that compute it. The fields are those of `sweep`."""
 
@@ -128,6 +132,10 @@ def layout_of(task: Task) -> tuple[Layout, dict[str, Program]]:
     for name, out in one.outputs.items():
         _check_dims(name, out, task, labels)
         shape, own = (*sizes, *out.shape), tuple(task.dims.get(name, ()))
+        if len(shape) > MAX_AXES:
+            raise ValueError(
+                f"{name!r} would have {len(shape)} axes, but NumPy's arrays {MAX_AXES} at most: give fewer"
+            )
         variables[name] = Variable((*axes, *own), shape, np.dtype(out.dtype), dict(task.attrs.get(name, {})))
     used = {dim for variable in variables.values() for dim in variable.dims}
     _check_names(task, variables, used)

@@ -395,6 +395,14 @@ MISUSE = {
     ),
     "a number that XLA takes for 0": ({"axes": AXES | {"learning_rate": [0.1, 1e-40]}}, "has 1e-40, which float32"),
     "a number that is 0 in float32": ({"axes": AXES | {"learning_rate": [0.1, 1e-300]}}, "has 1e-300, which float32"),
+    "more axes than arrays have": (
+        {
+            "axes": {f"a{i}": [1.0] for i in range(65)},
+            "run": lambda **numbers: {"x": sum(numbers.values())},
+            "dims": {},
+        },
+        "'x' would have 65 axes",
+    ),
     "things": ({"axes": AXES | {"learning_rate": [None]}}, "give numbers, or texts"),
     "half a character": ({"axes": AXES | {"learning_rate": ["\ud800"]}}, "which is half a character"),
     "a table": ({"axes": AXES | {"learning_rate": [[0.1]]}}, "'learning_rate' has shape"),

@@ -254,7 +254,7 @@ def test_lookahead_and_averages_are_their_recursions(x64):
     sgd = optax.sgd(rate)
     looking = rules.lookahead(rules.simultaneous(sgd), period, fraction)
     smooth = rules.averaged(looking, optax.ema(decay))
-    state = smooth.init(Players(jnp.array(1.0), jnp.array(-0.5)))
+    state = smooth.init(Players(1.0, -0.5))
     point, slow, moment = np.array([1.0, -0.5]), np.array([1.0, -0.5]), np.zeros(2)
     for step in range(1, 11):
         state = smooth.step(games.bilinear(), state, ())
@@ -264,6 +264,14 @@ def test_lookahead_and_averages_are_their_recursions(x64):
         moment = decay * moment + (1 - decay) * point
         np.testing.assert_allclose(state.players, point, rtol=1e-13)
         np.testing.assert_allclose(smooth.players(state), moment / (1 - decay**step), rtol=1e-13)
+
+
+def test_a_late_return_can_be_made_by_hand_from_plain_numbers():
+    rule = rules.lookahead(SIMULTANEOUS, 3, 0.25, late=True)
+    found, expected = (
+        rule.step(games.bilinear(), rule.init(Players(*map(kind, (1.0, -0.5)))), ()) for kind in (float, jnp.array)
+    )
+    chex.assert_trees_all_equal(found, expected)
 
 
 def test_a_late_return_is_the_same_play_recorded_before_it(x64):
