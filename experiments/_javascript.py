@@ -38,11 +38,13 @@ class Program(NamedTuple):
     Attributes:
       code: its definition; it needs `PRELUDE` once.
       inputs, outputs: the paths of the numbers in the arguments and in the result, as `jax.tree_util.keystr` has them.
+      result: the shapes and types of the result.
     """
 
     code: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    result: Any
 
 
 def printed(name: str, function: Callable[..., Any], *arguments: Any) -> Program:
@@ -61,7 +63,7 @@ def printed(name: str, function: Callable[..., Any], *arguments: Any) -> Program
     found = writer.evaluate(closed.jaxpr, closed.consts, given)
     numbers = [node for value in found for node in np.ravel(value)]
     lines = [*writer.lines(numbers), *(f"o[{place}]={node.text()};" for place, node in enumerate(numbers))]
-    return Program(f"function {name}(i,o){{\n{chr(10).join(lines)}\n}}", _paths(arguments), _paths(made))
+    return Program(f"function {name}(i,o){{\n{chr(10).join(lines)}\n}}", _paths(arguments), _paths(made), made)
 
 
 def outside(name: str, x: Any, y: Any) -> jax.Array:

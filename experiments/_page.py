@@ -231,8 +231,9 @@ def programs_of(place: str, way: Way, order: str) -> tuple[list[Program], dict[s
         key = jax.random.wrap_key_data(words, impl="threefry2x32")
         return rule_of(way, order, chosen_of(chosen)).sample(game_of(place, way, chosen_of(chosen)), key, step)
 
-    state = jax.eval_shape(state_of, players, numbers)
-    sample = jax.eval_shape(sample_of, np.zeros(2, np.uint32), jnp.uint32(0), numbers)
+    init = printed("init", state_of, players, numbers)
+    draw = printed("draw", sample_of, np.zeros(2, np.uint32), np.uint32(0), numbers)
+    state, sample = init.result, draw.result
     count = len(rule_of(way, order, chosen_of(numbers)).moves(game_of(place, way, chosen_of(numbers))))
 
     def moved(number: int, state: Any, sample: Any, chosen: Any) -> Any:
@@ -240,11 +241,6 @@ def programs_of(place: str, way: Way, order: str) -> tuple[list[Program], dict[s
         return rule.moves(game_of(place, way, chosen_of(chosen)))[number](state, sample)
 
     moves = [printed(f"m{number}", partial(moved, number), state, sample, numbers) for number in range(count)]
-    programs = [
-        *moves,
-        printed("init", state_of, players, numbers),
-        printed("draw", sample_of, np.zeros(2, np.uint32), np.uint32(0), numbers),
-    ]
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(state)]
     about = {
         "players": len(jax.tree.leaves(players)),
@@ -261,7 +257,7 @@ def programs_of(place: str, way: Way, order: str) -> tuple[list[Program], dict[s
         "moves": count,
         "period": rule_of(way, order, chosen_of(numbers)).period,
     }
-    return programs, about
+    return [*moves, init, draw], about
 
 
 def objective_code(objective: Objective, used: set[str]) -> str:
