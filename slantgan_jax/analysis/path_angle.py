@@ -19,6 +19,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from slantgan_jax.checks import shown
 from slantgan_jax.fields import Field
 from slantgan_jax.numerics import as_float
 
@@ -51,6 +52,8 @@ def path_angle(field: Field, start: Any, end: Any, shares: ArrayLike = SHARES) -
     Raises:
       ValueError: `start` and `end` have different structures.
     """
+    if jax.tree.structure(start) != jax.tree.structure(end):
+        raise ValueError(f"end is {shown(end)}: give players of the same structure as the start, {shown(start)}")
     first, unravel = ravel_pytree(jax.tree.map(as_float, start))
     line, _ = ravel_pytree(jax.tree.map(lambda a, b: as_float(b) - as_float(a), start, end))
 
