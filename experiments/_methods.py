@@ -54,7 +54,8 @@ class Method(NamedTuple):
       penalty: `strength -> Penalty`, added to D's loss; None for none.
       constrain: from D's logit function to that of the method.
       noisy: whether the strength is the deviation of instance noise.
-      whole_rule: `(optimizer, rate, field) -> Rule` if the method is a rule of its own, which has no order of moves.
+      whole_rule: `(optimizer, rate, strength, field) -> Rule` if the method is a rule of its own, without an order of
+        moves.
     """
 
     strengths: tuple[float, ...] = (0.0,)
@@ -64,12 +65,12 @@ class Method(NamedTuple):
     penalty: Callable[[Any], Penalty] | None = None
     constrain: Callable[[Logit], Logit] = lambda logit: logit
     noisy: bool = False
-    whole_rule: Callable[[Optimizer, Any, Transform], Rule] | None = None
+    whole_rule: Callable[[Optimizer, Any, Any, Transform], Rule] | None = None
 
     def rule(self, order: Order, rate: Any, strength: Any = 0.0, descent: Descent = optax.sgd) -> Rule:
         """The rule of this method that moves the players in this order."""
         optimizer, field = self.optimizer(rate, strength, descent), self.field(rate, strength)
-        rule = self.whole_rule(optimizer, rate, field) if self.whole_rule else order(optimizer, field)
+        rule = self.whole_rule(optimizer, rate, strength, field) if self.whole_rule else order(optimizer, field)
         return self.wrap(rule, strength)
 
     @property
@@ -114,7 +115,9 @@ METHODS: dict[str, Method] = {
     "momentum": Method((0.5, 0.9), lambda rate, beta, _: optax.sgd(rate, momentum=beta)),
     "Adam": Method((0.0, 0.5, 0.9), lambda rate, b1, _: optax.adam(rate / 10, b1=b1)),
     "optimistic": Method(optimizer=lambda rate, *_: optax.optimistic_gradient_descent(rate)),
-    "past extragradient": Method(whole_rule=rules.past_extragradient),
+    "past extragradient": Method(
+        whole_rule=lambda optimizer, rate, _, field: rules.past_extragradient(optimizer, rate, field)
+    ),
     "lookahead": Method((0.2, 0.5, 0.8), wrap=lambda rule, fraction: rules.lookahead(rule, SYNC_PERIOD, fraction)),
     "averaging": Method((0.99, 0.999), wrap=lambda rule, decay: rules.averaged(rule, optax.ema(decay))),
     "extragradient": Method((1.0, 3.0), field=lambda rate, multiple: fields.extragradient(multiple * rate)),

@@ -23,6 +23,11 @@ MAX_LISTED_NUMBERS = 1000
 """Arrays of at most this many numbers are lists in data.json, too; data.npz has all of them."""
 
 
+def counted(number: float, noun: str) -> str:
+    """`number` with its noun, such as "1 run" and "2 runs"."""
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"
+
+
 @contextlib.contextmanager
 def atomic_folder(out: Path, stale: Iterable[str] = ()) -> Iterator[Path]:
     """A new folder that takes the place of `out` in one step when the block ends well; until then `out` is as it was.

@@ -3,7 +3,8 @@
 `toy_gan.py` and the scripts in `reproductions/` share it.
 """
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 import optax
 import xarray as xr
 from _methods import METHODS, Method
+from _results import counted
 from jax.flatten_util import ravel_pytree
 from scipy.stats import binomtest
 
@@ -49,8 +51,16 @@ DESCENTS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
 }
 """Optimizers of the plain method. RMSProp is TensorFlow's: ε is inside the root, the second moment starts at 1."""
 
+
+def whole(number: float) -> Any:
+    """A whole number as an int, so that it counts; others as they are, so that they are refused."""
+    return int(number) if number == int(number) else number
+
+
 TOY_METHODS: dict[str, Method] = METHODS | {
-    "unrolled optimizer": Method((5.0, 10.0), whole_rule=lambda optimizer, *_: rules.unrolled(optimizer, 5)),
+    "unrolled optimizer": Method(
+        (5.0,), whole_rule=lambda optimizer, _, steps, __: rules.unrolled(optimizer, whole(steps))
+    ),
     "opponent penalty": Method((0.5,), field=lambda _, eta: fields.opponent_penalty(Players(eta, 0))),
     "penalty on G's slope": Method((0.07,), field=lambda _, lam: fields.opponent_penalty(Players(0, lam))),
 }
@@ -154,29 +164,31 @@ def perceptron(
     return networks.mlp(*sizes, activation=getattr(jax.nn, activation), init=networks.INITIALIZERS[init], **options)
 
 
-FATES = ("covers", "collapsed", "cycles", "between")
+FATES = ("covers", "collapsed", "cycles", "between", "diverged")
 """What can become of a run, see `fate`."""
 
 COVERING_SHARE, FEW_MODES, DOMINANT_SHARE = 0.9, 0.5, 0.5
 
 
-def fate(modes: np.ndarray, histogram: np.ndarray) -> np.ndarray:
+def fate(modes: np.ndarray, histogram: np.ndarray, finite: np.ndarray) -> np.ndarray:
     """What became of each run in the second half of its records: an index of `FATES`.
 
-    A run covers if at least nine of ten records have captured all modes. Otherwise it has collapsed if at most half of
-    the modes are captured at the median record, and cycles if, besides, the mode with most points changes in at least a
-    quarter of the records. The rest is in between.
+    A run that ends with parameters that are not finite has diverged. Of the others, one covers if at least nine of ten
+    records have captured all modes. Otherwise it has collapsed if at most half of the modes are captured at the median
+    record, and cycles if, besides, the mode with most points changes in at least a quarter of the records. The rest is
+    in between.
 
     Args:
       modes: modes captured, `[runs, records]`.
       histogram: the share of points at each mode, `[runs, records, k]`.
+      finite: as in `TrainResult`, `[runs]`.
     """
     count, half = histogram.shape[-1], modes.shape[1] // 2
     late, dominant = modes[:, half:], histogram[:, half:].argmax(-1)
     covers = (late == count).mean(1) >= COVERING_SHARE
     few = np.median(late, axis=1) <= FEW_MODES * count
     moving = (np.diff(dominant, axis=1) != 0).mean(1) >= 0.25
-    return np.select([covers, few & moving, few], [0, 2, 1], 3)
+    return np.select([~finite, covers, few & moving, few], [4, 0, 2, 1], 3)
 
 
 def share(hits: np.ndarray) -> tuple[float, float, float]:
@@ -185,16 +197,23 @@ def share(hits: np.ndarray) -> tuple[float, float, float]:
     return float(hits.mean()), float(interval.low), float(interval.high)
 
 
+def quantiles(values: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """Quantiles over the first axis, of the values that are numbers; NaN where none is."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
+        return np.nanquantile(values, shares, axis=0)
+
+
 def summary(ds: xr.Dataset) -> dict[str, Any]:
     """Quartiles over seeds of each measure at the last record; shares of seeds of each fate and of finite runs."""
     last = ds.isel(record=-1)
     found: dict[str, Any] = {
-        name: np.nanquantile(last[name], [0.25, 0.5, 0.75], axis=0).tolist()
+        name: quantiles(last[name].values, (0.25, 0.5, 0.75)).tolist()
         for name in ATTRS
         if name in ds and name != "histogram"
     }
     if "modes" in ds:
-        became = fate(ds["modes"].values, ds["histogram"].values)
+        became = fate(ds["modes"].values, ds["histogram"].values, ds["finite"].values)
         found |= {"fates": {name: share(became == i) for i, name in enumerate(FATES)}}
         found |= {"all modes at the end": share(last["modes"].values == ds.sizes["mode"])}
     return found | {"finite": share(ds["finite"].values), "seeds": int(ds.sizes["seed"])}
@@ -202,13 +221,18 @@ def summary(ds: xr.Dataset) -> dict[str, Any]:
 
 def shown(found: Mapping[str, Any]) -> str:
     """A summary in a line: modes, quality and fates."""
+    seeds = found["seeds"]
+    diverged = seeds - round(found["finite"][0] * seeds)
+    if diverged == seeds:
+        return f"all {seeds} runs diverged" if seeds > 1 else "the run diverged"
+    also = f"; {diverged} of {seeds} runs diverged" if diverged else ""
     if "modes" not in found:
         low, middle, high = found["sliced_wasserstein"]
-        return f"sliced Wasserstein distance {middle:.3g} (quartiles {low:.3g} to {high:.3g})"
+        return f"sliced Wasserstein distance {middle:.3g} (quartiles {low:.3g} to {high:.3g}){also}"
     (low, middle, high), (least, quality, most) = found["modes"], found["quality"]
     all_modes, below, above = found["all modes at the end"]
     return (
-        f"{middle:g} modes at the median seed (quartiles {low:g} to {high:g}), all of them for {all_modes:.0%} of "
-        f"{found['seeds']} seeds ({below:.0%} to {above:.0%}); {quality:.0%} of points within 3 σ "
-        f"(quartiles {least:.0%} to {most:.0%})"
+        f"{counted(middle, 'mode')} at the median seed (quartiles {low:g} to {high:g}), all of them for "
+        f"{all_modes:.0%} of {counted(seeds, 'seed')} ({below:.0%} to {above:.0%}); {quality:.0%} of points within 3 σ "
+        f"(quartiles {least:.0%} to {most:.0%}){also}"
     )

@@ -62,6 +62,7 @@ def summary(data: Data) -> Data:
     return {
         "finite_share": float(data["finite"].mean()),
         "runs": int(data["finite"][..., 0].size),
+        "transported": int(known[..., -1].sum()),
         "mean_face_wasserstein_1": mean_face,
         "spearman": {epochs: ranked(data, i, known[..., i]) for epochs, i in looks},
         "undecided": {epochs: undecided(data, i, mean_face) for epochs, i in looks},
@@ -130,12 +131,14 @@ def answer(data: Data) -> str:
         for ranks in (found, alike["spearman"])
     )
     first = (
-        f"Final losses of {data['runs']} runs say little of W1: rank correlation {rho['generator_loss']:.2f} for G's, "
-        f"{rho['discriminator_loss']:.2f} for D's, {rho['off_undecided']:.2f} for how far both are from equilibrium's, "
-        f"{rho['duality_gap_ridge']:.2f} for the duality gap with a ridge.\n"
+        f"Rank correlation with W1, over the {data['transported']} of {data['runs']} runs at the end of which it was "
+        f"found: {rho['generator_loss']:.2f} for G's final loss, {rho['discriminator_loss']:.2f} for D's, "
+        f"{rho['off_undecided']:.2f} for how far both are from equilibrium's, {rho['duality_gap_ridge']:.2f} for the "
+        "duality gap with a ridge.\n"
     )
     if alike["wasserstein_1_quantiles"] is None:
-        return first + "None of them ends with the losses of an equilibrium."
+        those = ", and the W1 of none of these was found" if alike["share"] else ""
+        return first + f"{alike['share']:.0%} end with equilibrium's losses to 1 %{those}."
     of_losses = max(abs(r) for name, r in within.items() if name.endswith("_loss") or name == "off_undecided")
     of_gaps = max(abs(r) for name, r in within.items() if name.startswith(("duality_gap", "nikaido_isoda_gap")))
     nearest, *_, farthest = alike["wasserstein_1_quantiles"]

@@ -91,6 +91,8 @@ class Settings:
         if self.strength is not None and method.strengths == Method().strengths:
             raise ValueError(f"--strength is {self.strength}, but --method {self.method} has none: leave it out")
         method.optimizer(self.learning_rate, method.strengths[0], lambda rate: asked.append(rate) or optax.sgd(rate))
+        if self.order != Settings.order and method.whole_rule:
+            raise ValueError(f"--order is {self.order}, but --method {self.method} brings one: leave it out")
         if self.optimizer is not None and not asked:
             raise ValueError(f"--optimizer is {self.optimizer}, but --method {self.method} brings one: leave it out")
         for option, widths in (("--generator", self.generator), ("--discriminator", self.discriminator)):

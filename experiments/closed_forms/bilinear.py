@@ -138,7 +138,7 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
         "gradients, alternating 3 D, 2 G", PLAIN, "1 up to η*; λ²-(2-mnη²)λ+1=0", "2/√(mn)",
         2 / math.sqrt(D_STEPS * G_STEPS), partial(steps.alternating, kappa=D_STEPS * G_STEPS),
         family="3 D-steps, 2 G-steps",
-        whole_rule=lambda optimizer, rate, field: rules.alternating(optimizer, order=THREE_AND_TWO),
+        whole_rule=lambda optimizer, *_: rules.alternating(optimizer, order=THREE_AND_TWO),
     ),
     form(
         "rates η and 4η, simultaneous", PLAIN, "√(1+cη²)", "", 0.0, lambda sizes: 1 - 2 * sizes * ROTATION,

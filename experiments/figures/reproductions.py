@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from _toys import quantiles
 from figures.panels import grid, title
 from figures.toy_gan import cloud
 
@@ -11,7 +12,13 @@ from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUI
 DRAWN = 4
 """This many seeds, the first ones, are drawn one by one."""
 
-FATES = {"covers": GENERATOR, "between": "#d1d5db", "cycles": DISCRIMINATOR, "collapsed": "#111827"}
+FATES = {
+    "covers": GENERATOR,
+    "between": "#d1d5db",
+    "cycles": DISCRIMINATOR,
+    "collapsed": "#111827",
+    "diverged": "white",
+}
 """What became of runs, and its color."""
 
 
@@ -31,7 +38,7 @@ def samples(figure: Panel, data: dict[str, Any]) -> None:
         for ax in line[len(way["points"]) : -1]:
             ax.set_visible(False)
         measure = "modes" if "modes" in way["runs"] else "sliced_wasserstein"
-        low, middle, high = np.nanquantile(way["runs"][measure], [0.1, 0.5, 0.9], axis=0)
+        low, middle, high = quantiles(way["runs"][measure], [0.1, 0.5, 0.9])
         line[-1].fill_between(data["record"], low, high, color=GENERATOR, alpha=0.25, linewidth=0)
         line[-1].plot(data["record"], middle, color=GENERATOR)
         line[-1].set(xlabel="step", ylabel=measure.replace("_", " "), ylim=(0, None))
@@ -50,7 +57,16 @@ def overview(figure: Panel, data: dict[str, Any]) -> None:
     before = np.zeros(len(rows))
     for fate, color in FATES.items():
         shares = [way["summary"]["fates"][fate][0] for way in rows.values()]
-        left.barh(np.arange(len(rows)), shares, left=before, color=color, label=fate, height=0.8)
+        left.barh(
+            np.arange(len(rows)),
+            shares,
+            left=before,
+            color=color,
+            label=fate,
+            height=0.8,
+            edgecolor="#6b7280",
+            linewidth=0.5,
+        )
         before += shares
     left.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), xlabel="share of seeds")
     left.set_yticks(range(len(rows)), list(rows))

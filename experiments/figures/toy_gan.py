@@ -8,6 +8,7 @@ from _results import Data
 from figures.panels import gif, grid, title
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.ticker import MaxNLocator
 
 from slantgan_jax import plots
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, QUIET, Panel
@@ -31,7 +32,8 @@ def samples(figure: Panel, data: Data) -> None:
         verdict(ax, data, seed)
         cloud(ax, data, points[seed, -1])
         captured = f", {data['runs']['modes'][seed, -1]:g} modes" if data["modes"] is not None else ""
-        ax.set_title(f"seed {seed}{captured}", fontsize=9)
+        drawn = np.isfinite(points[seed, -1]).any()
+        ax.set_title(f"seed {seed}{captured}" if drawn else f"seed {seed}: diverged", fontsize=9)
     title(figure, data["answer"])
     figure.supxlabel(
         "green: generated; black: centers of modes, or real points; background: D, red for real", fontsize=9
@@ -65,7 +67,10 @@ def modes(figure: Panel, data: Data) -> None:
     left, middle, right = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
     histogram, captured = data["runs"]["histogram"], data["runs"]["modes"]
     order = np.lexsort((histogram[:, -1].max(1), captured[:, -1]))
-    picture = left.imshow(histogram[order, -1], aspect="auto", cmap="Greys", vmin=0, interpolation="nearest")
+    shares = histogram[order, -1]
+    darkest = shares.max() or 1
+    picture = left.imshow(shares, aspect="auto", cmap="Greys", vmin=0, vmax=darkest, interpolation="nearest")
+    left.yaxis.set_major_locator(MaxNLocator(integer=True))
     left.set(xlabel="mode", ylabel="seeds, by modes captured")
     left.set_title("share of points nearest to each mode, at the end", fontsize=10)
     figure.colorbar(picture, ax=left)

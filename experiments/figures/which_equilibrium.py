@@ -95,7 +95,9 @@ def drift_of_noise(ax: Axes, noise: dict[str, Any], rates: list[float], steps: i
             ax.plot(rate**2 * times[few], size[few], color=color, **marker)
     for i, rate in enumerate(rates):
         ax.plot([], [], MARKERS[i % 6], color="black", markersize=3.5, markerfacecolor="none", label=f"η = {rate:g}")
-    ax.set(xscale="log", xlim=(1, None), ylim=(-0.05, 2), xlabel="η² n, the rate squared times the steps")
+    last = max(rates) ** 2 * steps
+    ax.set(xscale="log", xlim=(min(1, last / 100), 1.2 * last), ylim=(-0.05, 2))
+    ax.set_xlabel("η² n, the rate squared times the steps")
     ax.set_ylabel("mean |w|, relative to the start")
     ax.legend(fontsize=7.5, loc="upper left")
     ax.set_title("A latent that D has just seen makes G collapse (lines: theory)", fontsize=10)
@@ -115,7 +117,8 @@ def spread_by_noise(ax: Axes, noise: dict[str, Any], rates: list[float], steps: 
         ax.plot([], [], style, color="black", linewidth=1, label=name, **legend)
     for color, rate in zip(COLORS, rates, strict=False):
         ax.plot([], [], color=color, label=f"η = {rate:g}")
-    ax.set(xscale="log", yscale="log", ylim=(1e-4, 3), xlabel="steps n", ylabel="standard deviation of w over replicas")
+    ax.set(xscale="log", yscale="log", xlabel="steps n", ylabel="standard deviation of w over replicas")
+    ax.set_ylim(min(1e-4, ax.get_ylim()[0]), 3)
     ax.legend(fontsize=7.5, loc="upper left", ncol=2)
     ax.set_title("Around that mean runs diffuse, as √(2 η³ D n) (lines: theory)", fontsize=10)
 

@@ -53,6 +53,11 @@ class ToySettings:
     steps: Steps = 50_000
     """Steps of a run."""
 
+    @property
+    def part(self) -> str:
+        """What the names of stores have to tell apart, besides the way to train and the steps."""
+        return ""
+
 
 def played(ways: Mapping[str, Way], settings: ToySettings, out: Path) -> Data:
     """Plays every way over all seeds. Returns for each its summary, the measures of all runs, and some runs to draw."""
@@ -66,7 +71,7 @@ def played(ways: Mapping[str, Way], settings: ToySettings, out: Path) -> Data:
             dims={measure: DIMS[measure] for measure in known},
             coords={"record": records},
             attrs={measure: ATTRS[measure] for measure in known if measure in ATTRS},
-            store=out / "runs" / f"{name}-{settings.steps}.zarr".replace(" ", "_").replace("/", "_"),
+            store=out / "runs" / f"{name}-{settings.part}{settings.steps}.zarr".replace(" ", "_").replace("/", "_"),
         )
         found[name] = {
             "summary": summary(ds),

@@ -13,7 +13,7 @@ By default this runs at a reduced size, 1,000 pairs and 10,000 steps. `--full` h
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,10 +33,10 @@ CLAIM = "Training rotates around the point that it reaches, where G is at a sadd
 RATES = Players(0.01, 0.1)
 DESCENT = Players(optax.sgd(0.01), optax.sgd(0.1))
 OBJECTIVES = {"nsgan": losses.non_saturating, "gan": losses.saturating, "wgan": losses.wasserstein}
-RULES: dict[str, Rule] = {
-    "extra": rules.simultaneous(DESCENT, fields.extragradient(RATES)),
-    "alt": rules.alternating(DESCENT),
-    "sim": rules.simultaneous(DESCENT),
+RULES: dict[str, Callable[[Players], Rule]] = {
+    "extra": lambda optimizers: rules.simultaneous(optimizers, fields.extragradient(RATES)),
+    "alt": rules.alternating,
+    "sim": rules.simultaneous,
 }
 FULL_PAIRS, REDUCED_PAIRS, FULL_STEPS = 10_000, 1_000, 100_000
 EIGENVALUES = 20
@@ -62,7 +62,15 @@ class Settings(ToySettings):
     steps: Steps = 10_000
     """Steps of a run."""
     full: bool = False
-    """The published size."""
+    """The published size, with 100,000 steps."""
+
+    def __post_init__(self) -> None:
+        if self.full:
+            object.__setattr__(self, "steps", FULL_STEPS)
+
+    @property
+    def part(self) -> str:
+        return "full-" if self.full else ""
 
 
 def ways(settings: Settings) -> dict[str, Way]:
@@ -72,16 +80,14 @@ def ways(settings: Settings) -> dict[str, Way]:
         toy = TOY._replace(objective=OBJECTIVES[loss], batch=pairs)
         game = games.on_sample(toy.game(), toy.game().sample(jax.random.key(1234), 0))
         for method in settings.methods:
-            rule = RULES[method]
+            optimizers = DESCENT
             if loss == "wgan":
-                clipped = Players(DESCENT.generator, penalties.clipped(DESCENT.discriminator, 1.0))
-                rule = rules.simultaneous(clipped, fields.extragradient(RATES))
-            found[f"{loss}, {method}"] = Way(toy, game, rule)
+                optimizers = Players(DESCENT.generator, penalties.clipped(DESCENT.discriminator, 1.0))
+            found[f"{loss}, {method}"] = Way(toy, game, RULES[method](optimizers))
     return found
 
 
 def compute(settings: Settings, out: Path) -> Data:
-    settings = replace(settings, steps=FULL_STEPS) if settings.full else settings
     data = played(ways(settings), settings, out)
     for name, way in ways(settings).items():
         ahead = RATES if name.endswith("extra") else Players(0.0, 0.0)

@@ -10,7 +10,7 @@ By default this runs at a reduced size: networks of 64, 3,000 steps. `--full` ha
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,6 +47,14 @@ class Settings(ToySettings):
     full: bool = False
     """The published size, with 100,000 steps."""
 
+    def __post_init__(self) -> None:
+        if self.full:
+            object.__setattr__(self, "steps", FULL_STEPS)
+
+    @property
+    def part(self) -> str:
+        return f"{self.data}-{'full-' if self.full else ''}"
+
 
 def toy_of(data: str, width: int, fixed: bool) -> Toy:
     points, hidden = datasets.DATASETS[DATA[data]](), (width,) * 3
@@ -74,7 +82,6 @@ def ways(settings: Settings) -> dict[str, Way]:
 
 
 def compute(settings: Settings, out: Path) -> Data:
-    settings = replace(settings, steps=FULL_STEPS) if settings.full else settings
     data = played(ways(settings), settings, out)
     return data | surfaces(ways(settings), data)
 

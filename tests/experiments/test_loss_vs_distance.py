@@ -124,7 +124,13 @@ def test_a_penalty_is_no_part_of_a_curve(made):
 
 
 def test_few_known_distances_make_an_answer_too():
-    few = {"wasserstein_1_quantiles": None, "spearman": None}
     twins = [{"wasserstein_1": 0.1}, {"wasserstein_1": 0.2}]
-    data = {"epochs": [5], "spearman": {"5": None}, "undecided": {"5": few}, "runs": 12, "same_loss": twins}
-    assert "rank correlation nan" in script.answer(data)
+    data = {"epochs": [5], "spearman": {"5": None}, "runs": 12, "transported": 4, "same_loss": twins}
+    for share, last in (
+        (0.25, "25% end with equilibrium's losses to 1 %, and the W1 of none of these was found."),
+        (0.0, "0% end with equilibrium's losses to 1 %."),
+    ):
+        few = {"share": share, "wasserstein_1_quantiles": None, "spearman": None}
+        said = script.answer(data | {"undecided": {"5": few}})
+        assert said.startswith("Rank correlation with W1, over the 4 of 12 runs at the end of which it was found: nan")
+        assert said.endswith(last)

@@ -13,9 +13,10 @@ import thanh_tung_2019
 import toy_gan
 import xarray as xr
 from _methods import ORDERS
-from _toys import DESCENTS, DIMS, FATES, TOY_METHODS, fate, share, summary
+from _toys import DESCENTS, DIMS, FATES, TOY_METHODS, fate, share, shown, summary
 
-from slantgan_jax import datasets, losses, networks
+from slantgan_jax import datasets, losses, networks, train
+from slantgan_jax.networks import to_vector
 
 TINY = "--seeds 3 --steps 50 --batch 8 --generator 4 --discriminator 4 --latents 2 --data"
 
@@ -107,14 +108,39 @@ def test_help_and_a_wrong_name_list_every_choice(capsys):
             assert re.sub(r"\W+", " ", name) in said
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [name for name, method in TOY_METHODS.items() if method.strengths != (0.0,)])
+def test_every_strength_counts(method):
+    """Six steps on slanted land, from one start."""
+
+    def end(strength):
+        rule = TOY_METHODS[method].rule(ORDERS["alternating"], 0.1, strength)
+        return train(jax.random.key(0), TOY_METHODS[method].game(strength=strength), rule, 6).players
+
+    first, *_, last = TOY_METHODS[method].strengths * 2
+    last = last if last != first else 2 * first
+    one, other = to_vector(end(first)), to_vector(end(last))
+    assert np.abs(one - other).max() > 1e-6
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["past extragradient|--order|tutorial", "negative momentum|--optimizer|sgd", "plain|--strength|2"],
+)
+def test_what_a_method_does_not_read_is_refused(arguments):
+    method, option, value = arguments.split("|")
+    with pytest.raises(ValueError, match=f"{option} is .*, but --method {method} (brings one|has none): leave it out"):
+        toy_gan.EXPERIMENT.parse(["--method", method, option, value])
+
+
 def test_a_fate_is_told_from_the_second_half():
     """Eight modes, 40 records: one run of each fate."""
-    captured = np.full((4, 40), 8)
+    captured = np.full((5, 40), 8)
     captured[1:3, 20:], captured[3, 20:] = 1, 6
-    histogram = np.zeros((4, 40, 8))
+    histogram = np.zeros((5, 40, 8))
     histogram[..., 0] = 1
     histogram[2, 20:] = np.eye(8)[np.arange(20) % 2]
-    assert [FATES[i] for i in fate(captured, histogram)] == ["covers", "collapsed", "cycles", "between"]
+    assert [FATES[i] for i in fate(captured, histogram, np.arange(5) < 4)] == list(FATES)
 
 
 def test_shares_have_wilson_intervals():
@@ -138,3 +164,8 @@ def test_a_summary_is_of_the_last_record():
     assert found["modes"] == [1, 1, 1]
     assert found["all modes at the end"][0] == 0
     assert found["finite"][0] == 0.75
+    assert found["fates"]["diverged"][0] == 0.25
+    assert shown(found).startswith("1 mode at the median seed")
+    assert shown(found).endswith("; 1 of 4 runs diverged")
+    nothing = ds.assign(modes=0 * ds.modes, quality=np.nan * ds.quality, finite=("seed", [False] * 4))
+    assert shown(summary(nothing)) == "all 4 runs diverged"
