@@ -110,10 +110,19 @@ def check_players(players: Any, count: int | None = None) -> Any:
     return players
 
 
+def check_names(what: str, each: Any, players: Any) -> None:
+    """`each`, one thing for each player, has the names of the players, in their order, if it has names."""
+    named, names = getattr(each, "_fields", None), getattr(players, "_fields", None)
+    if named and names and named != names:
+        raise ValueError(
+            f"the {what} are for {named}, but the players are {names}: give them by the same names, in order"
+        )
+
+
 def check_moving(players: Any) -> Any:
     """`players` themselves, of which every number is one that a gradient can move."""
     check_players(players)
-    if whole := [leaf for leaf in jax.tree.leaves(players) if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]:
+    if whole := [leaf for leaf in jax.tree.leaves(players) if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating)]:
         raise ValueError(f"players have {shown(whole[0])}, which no gradient can move: give floats")
     return players
 

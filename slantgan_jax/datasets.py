@@ -139,7 +139,7 @@ def _mixture_draw(
 ) -> jax.Array:
     reached: jax.Array
     if shares is None:
-        reached, bounds = jnp.asarray(step) % len(centers), np.arange(1, len(centers))
+        reached, bounds = distributions.counter(step) % len(centers), np.arange(1, len(centers))
     else:
         reached = distributions.uniform().sample(distributions.draw_key(key, step, stream), 0, 1)
         bounds = np.cumsum(shares)[:-1]
@@ -157,7 +157,8 @@ def _mixture_log_density(centers: Any, deviation: float, shares: np.ndarray, poi
             f"the point has shape {jnp.shape(point)}: give one of shape {centers.shape[1:]}, and map over more with "
             "jax.vmap"
         )
-    squares = jnp.sum((jnp.asarray(point)[None] - as_float(centers)) ** 2, axis=-1) / deviation**2
+    offsets = (jnp.asarray(point)[None] - as_float(centers)) / as_float(deviation)
+    squares = jnp.sum(offsets**2, axis=-1)
     log = jnp.log if isinstance(deviation, Tracer) else math.log
     constant = centers.shape[1] * log(deviation * math.sqrt(2 * math.pi))
     return jax.nn.logsumexp(as_float(np.log(shares)) - squares / 2) - constant

@@ -221,6 +221,16 @@ def _hash(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> tuple[jax.Array, 
     return threefry((words[0], words[1]), (_word(stream), _word(step)))
 
 
+def counter(count: ArrayLike) -> jax.Array:
+    """`count` with at least 32 bits, so that multiples of it do not wrap before 2³².
+
+    Raises `ValueError` unless it is a whole number from 0 to 2³² - 1, as far as it is known when traced.
+    """
+    word = _word(count)
+    large = isinstance(count, int) and count >= 2**31
+    return word if large or jnp.result_type(count).itemsize < 4 else jnp.asarray(count)
+
+
 def _word(count: ArrayLike) -> jax.Array:
     whole = is_numeric(count) and jnp.issubdtype(jnp.result_type(count), jnp.integer)
     known = np.asarray(count) if whole and not isinstance(count, Tracer) else np.zeros(())
@@ -230,8 +240,8 @@ def _word(count: ArrayLike) -> jax.Array:
 
 
 def _block(distribution: Distribution, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
-    _word(step)  # it names the step that is refused, before it is one of many
-    numbers = jnp.asarray(step) * count + jnp.arange(count, dtype=jnp.asarray(step).dtype)
+    step = counter(step)
+    numbers = step * count + jnp.arange(count, dtype=step.dtype)
     return jax.vmap(lambda number: distribution.sample(key, number, stream))(numbers)
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.interpreters import partial_eval
 from jax.typing import ArrayLike
 
@@ -362,9 +363,7 @@ def expected(game: Game, over: str | Collection[str] | None = None) -> Game:
                 "games.on_sample(game, game.sample(key, 0))"
             )
     # Data come first, so that what depends on them alone is computed outside of the loop over latents.
-    integrated = tuple((name, drawn[name]) for name in reversed(list(drawn)) if name in names)
-    for name, draw in integrated:
-        _check_quadrature(name, draw)
+    integrated = tuple((name, _weighed(name, drawn[name])) for name in reversed(list(drawn)) if name in names)
     rest = game.draws._replace(**dict.fromkeys(names)) if names else game.draws
     nothing = rest if not any(rest) else None
     return game._replace(
@@ -447,10 +446,13 @@ def _image(data: Distribution) -> Image:
     return jax.eval_shape(data.sample, seeded_key(0), 0, 0)
 
 
-def _check_quadrature(name: str, draw: Distribution) -> None:
-    """Raises `ValueError` unless the nodes of a draw fit their weights, which are those of a mean."""
-    assert draw.nodes is not None
-    values, weights = draw.nodes()
+def _weighed(name: str, draw: Distribution) -> Distribution:
+    """`draw` without the nodes of which it is known that their weight is 0: the loss there may be infinite or NaN.
+
+    Raises `ValueError` unless the nodes fit their weights, which are those of a mean."""
+    nodes = draw.nodes
+    assert nodes is not None
+    values, weights = nodes()
     sizes = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(values)}
     if sizes != {np.shape(weights)}:
         raise ValueError(
@@ -458,6 +460,10 @@ def _check_quadrature(name: str, draw: Distribution) -> None:
             f"{np.shape(weights)}: give one weight for each node"
         )
     check_weights(f"the weights of the draw {name!r}", weights)
+    if isinstance(weights, Tracer) or np.all(np.asarray(weights) > 0):
+        return draw
+    kept = np.flatnonzero(np.asarray(weights))
+    return draw._replace(nodes=lambda: jax.tree.map(lambda leaf: jnp.asarray(leaf)[kept], nodes()))
 
 
 def _normal_image(data: Distribution) -> Distribution:

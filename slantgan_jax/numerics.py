@@ -18,6 +18,8 @@ def as_float(values: Any, what: str = "a value", *axes: str) -> jax.Array:
       ValueError: they are no numbers or, if `axes` are named, no array with these axes, none of them empty.
     """
     try:
+        if isinstance(values, str | bytes | complex) or getattr(getattr(values, "dtype", None), "kind", "f") in "USc":
+            raise TypeError
         array = jnp.asarray(values, jnp.result_type(float))
     except (TypeError, ValueError) as error:
         if isinstance(error, jax.errors.JAXTypeError):

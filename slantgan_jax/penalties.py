@@ -90,11 +90,13 @@ def spectral(logit: Callable[[Any, Image], jax.Array]) -> Callable[[Any, Image],
 
     A layer is a NamedTuple in D with a field `weights`. A pytree of pixels is one row. An array of more than two axes
     is the matrix `[first axis, all others]`. At W = 0 the quotient is 0, with the derivative 0. Miyato et al. 2018
-    (arXiv:1802.05957), eq. 8. σ(W) is exact, by LAPACK, and not by their power iteration (algorithm 1).
+    (arXiv:1802.05957), eq. 8. σ(W) is exact, by LAPACK, and not by their power iteration (algorithm 1). Where a
+    singular value comes twice, as in an orthogonal W, second derivatives are NaN, and with them fields such as
+    `fields.consensus`.
 
     Raises:
-      ValueError: `logit` is no function of a discriminator and an image. When it is called, D has no layers, or a
-        matrix outside of them.
+      ValueError: `logit` is no function of a discriminator and an image. When it is called, D has no layers, a
+        matrix outside of them, or several in one.
     """
     check_function("logit", logit, "discriminator", "image", such_as="networks.logit")
 
@@ -153,6 +155,10 @@ def _step_to(start: jax.Array, end: jax.Array) -> jax.Array:
 def _largest_singular_value(weights: Any) -> jax.Array:
     """σ of a matrix of weights; a pytree of more leaves, or of a vector, is one row."""
     leaves = jax.tree.leaves(weights)
+    if len(leaves) > 1 and any(jnp.ndim(leaf) > 1 for leaf in leaves):
+        raise ValueError(
+            f"spectral finds several matrices in one layer, {shown(weights)}: give each a layer of its own"
+        )
     if len(leaves) > 1 or jnp.ndim(leaves[0]) < 2:
         return safe_norm(weights)
     matrix = leaves[0].reshape(leaves[0].shape[0], -1)

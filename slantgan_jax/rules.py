@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from slantgan_jax import fields, games
+from slantgan_jax import distributions, fields, games
 from slantgan_jax.checks import (
     check_count,
     check_flag,
@@ -26,6 +26,7 @@ from slantgan_jax.checks import (
     check_key,
     check_kind,
     check_moving,
+    check_names,
     check_number,
     check_rates,
     shortened,
@@ -33,7 +34,7 @@ from slantgan_jax.checks import (
 )
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, seeded_key
 from slantgan_jax.types import Players, PRNGKey, Rates
 
 Optimizer = optax.GradientTransformation | tuple[optax.GradientTransformation, ...]
@@ -115,7 +116,7 @@ class Rule(NamedTuple):
                     f"the draw {name!r} goes through {draw.period} values in turn, of which a move of this rule, which "
                     f"reads {self.apart} samples a step, would see only a part: use distributions.resampled"
                 )
-        stream, step = self.turn(step)
+        stream, step = self.turn(distributions.counter(step))
         key = key if stream is None else jax.random.fold_in(check_key(key), stream)
         if self.reads == ((1, 0),):
             return game.sample(key, step)
@@ -249,7 +250,7 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
 
     Raises:
       ValueError: `period` is not a positive whole number; the rule is one of `lazily`; in a step, if the two games
-        have another number of moves.
+        have another number of moves, or `plain` needs other samples than the game draws.
     """
     check_count("the period of lazily", period)
     check_kind("rule", rule, Rule)
@@ -263,6 +264,7 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
         return jax.lax.cond(state.step % period == 0, full, light, state, sample)
 
     def moves(game: Game) -> tuple[Move, ...]:
+        _check_plain(plain, game)
         full, light = rule.moves(game), rule.moves(plain)
         if len(full) != len(light):
             raise ValueError(
@@ -438,7 +440,23 @@ def _each(optimizer: Optimizer, players: Any) -> Sequence[optax.GradientTransfor
         raise ValueError(
             f"there are {len(optimizer)} optimizers for {len(players)} players: give one for all, or one for each"
         )
+    check_names("optimizers", optimizer, players)
     return optimizer
+
+
+def _check_plain(plain: Game, game: Game) -> None:
+    """Raises `ValueError` unless a sample of `game` has what `plain` draws, in the same shapes."""
+    here, there = (
+        {name: jax.eval_shape(draw.sample, seeded_key(0), 0, 0) for name, draw in one.named_draws().items()}
+        for one in (game, plain)
+    )
+    for name, shapes in there.items():
+        if here.get(name) != shapes:
+            has = f"{shown(here[name])} as that" if name in here else "none"
+            raise ValueError(
+                f"the plain game draws {shown(shapes)} as {name!r}, but the game {has}: give the same game without its "
+                "penalty as `plain`, as minibatch or expected if the game is"
+            )
 
 
 def _check(optimizer: Any, field: Any) -> None:

@@ -12,7 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from slantgan_jax.checks import check_count, check_function, check_key, check_kind, check_players, is_numeric, shown
+from slantgan_jax.checks import (
+    check_count,
+    check_function,
+    check_key,
+    check_kind,
+    check_names,
+    check_players,
+    is_numeric,
+    shown,
+)
 from slantgan_jax.games import Game, check_game
 from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
@@ -148,6 +157,7 @@ def _train(
     if state is None:
         state = rule.init(game.init(key_init) if players is None else players)
         check_kind("what init of the rule returns", state, State)
+        check_names("losses of the game", game.losses, state.players)
     else:
         _check_state(state, jax.eval_shape(lambda key: rule.init(game.init(key)), key_init))
 

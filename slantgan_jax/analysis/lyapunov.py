@@ -85,8 +85,9 @@ def lyapunov_exponents(
         flat, unravel = ravel_pytree(carried(state)[0])
         if count > flat.size:
             raise ValueError(f"count is {count}, but the rule carries {flat.size} numbers: give 1 to {flat.size}")
-        # Any directions will do; these are the same for every run.
-        tangents = jax.vmap(unravel)(as_float(np.random.default_rng(0).normal(size=(count, flat.size))))
+        # Any orthonormal directions will do; these are the same for every run.
+        first, _ = orthonormalized(as_float(np.random.default_rng(0).normal(size=(count, flat.size))))
+        tangents = jax.vmap(unravel)(first.astype(flat.dtype))
 
         def advance(carry: tuple[State, Any], _: Any) -> tuple[tuple[State, Any], None]:
             state, tangents = carry
@@ -100,7 +101,7 @@ def lyapunov_exponents(
         def chunk(carry: tuple[State, Any], _: Any) -> tuple[tuple[State, Any], jax.Array]:
             (state, tangents), _ = jax.lax.scan(advance, carry, length=every)
             rows, lengths = orthonormalized(jax.vmap(lambda tangent: ravel_pytree(tangent)[0])(tangents))
-            return (state, jax.vmap(unravel)(rows)), jnp.log(lengths)
+            return (state, jax.vmap(unravel)(rows.astype(flat.dtype))), jnp.log(lengths)
 
         (state, _), growths = jax.lax.scan(chunk, (state, tangents), length=(transient + steps) // every)
         return Exponents(bump_weights(steps // every) @ growths[transient // every :] / every, state)

@@ -19,6 +19,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from slantgan_jax import fields
 from slantgan_jax.checks import shown
 from slantgan_jax.fields import Field
 from slantgan_jax.numerics import as_float
@@ -50,16 +51,27 @@ def path_angle(field: Field, start: Any, end: Any, shares: ArrayLike = SHARES) -
       shares: α `[shares]`; 0 is the start, 1 the end.
 
     Raises:
-      ValueError: `start` and `end` have different structures.
+      ValueError: `start`, `end` and what the field gives have different structures or shapes; shares that are no list.
     """
-    if jax.tree.structure(start) != jax.tree.structure(end):
+    start, end = (jax.tree.map(as_float, players) for players in (start, end))
+    if jax.tree.structure(start) != jax.tree.structure(end) or jax.tree.map(jnp.shape, start) != jax.tree.map(
+        jnp.shape, end
+    ):
         raise ValueError(f"end is {shown(end)}: give players of the same structure as the start, {shown(start)}")
-    first, unravel = ravel_pytree(jax.tree.map(as_float, start))
-    line, _ = ravel_pytree(jax.tree.map(lambda a, b: as_float(b) - as_float(a), start, end))
+    first, unravel = ravel_pytree(start)
+    line, _ = _direction(ravel_pytree(end)[0] - first)
 
     def at(share: jax.Array) -> PathAngle:
-        direction = ravel_pytree(field(unravel(first + share * line)))[0]
-        norm = jnp.linalg.norm(direction)
-        return PathAngle(jnp.sum(direction * line) / (norm * jnp.linalg.norm(line)), norm)
+        here = unravel(first + share * (ravel_pytree(end)[0] - first))
+        unit, norm = _direction(ravel_pytree(fields.check_direction(field(here), here))[0])
+        return PathAngle(jnp.sum(unit * line), norm)
 
-    return lax.map(at, as_float(shares))
+    return lax.map(at, as_float(shares, "shares", "shares"))
+
+
+def _direction(vector: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`vector` divided by its length, and the length; NaN and 0 if it is 0. No square overflows or underflows."""
+    size = jnp.max(jnp.abs(vector))
+    scaled = vector / size
+    length = jnp.linalg.norm(scaled)
+    return scaled / length, jnp.where(size == 0, 0, size * length)

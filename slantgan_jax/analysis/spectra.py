@@ -138,6 +138,13 @@ def update_map(
         )
     players = as_floats(players)
     full = games.expected(game, over)
+    for name, draw in full.named_draws().items():
+        if draw.period == 1 and (draw.nodes is None or len(draw.nodes()[1]) > 1):
+            raise ValueError(f"the draw {name!r} is random and not integrated: name it in `over`, too")
+        if steps % draw.period:
+            raise ValueError(
+                f"steps is {steps}, but the draw {name!r} comes again only after {draw.period}: give a multiple of that"
+            )
 
     @jax.jit  # traced once, not once for each use
     def after_a_step(state: State) -> State:

@@ -83,7 +83,8 @@ def classify(
         )
     check_number("close", close, 0)
     check_number("still", still, 0)
-    as_float(finite, "finite")
+    if as_float(finite, "finite").ndim:
+        raise ValueError(f"finite is {shown(finite)}: give one for the run, and map over more with jax.vmap")
     if settled_records is not None:
         check_count("settled_records", settled_records, 1, records)
     quarter, eighth = records // 4, records // 8

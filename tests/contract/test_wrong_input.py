@@ -5,6 +5,7 @@ their own. The answers come when a function is called or traced: nothing here is
 """
 
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +51,7 @@ from slantgan_jax.analysis import (
     fractals,
     growth,
     lyapunov,
+    path_angle,
     quadrature,
     spectra,
     steepest_lines,
@@ -71,6 +73,16 @@ REST = Players(0.0, 0.0)
 NINE = np.zeros((3, 9))
 DISTANCES = np.linspace(1, 0.1, 30)
 PERCEPTRON = mlp(3, 2)
+
+
+class Swapped(NamedTuple):
+    """Players in another order than the library's."""
+
+    discriminator: Any
+    generator: Any
+
+
+SWAPPED = Game(lambda key: Swapped(0.0, 0.0), (), Swapped((lambda p, s: p.discriminator,), (lambda p, s: p.generator,)))
 
 
 def trained(key=None, game=GAME, rule=RULE, steps=2, **options):
@@ -627,6 +639,57 @@ ROWS += [
     (lambda: metrics.mode_coverage(np.zeros((1, 2)), MODES, -3.0), "deviations is -3"),
     (lambda: metrics.mode_coverage(np.zeros((1, 2)), MODES._replace(weights=np.ones(8))), "the weights of the modes"),
     (lambda: metrics.mode_coverage(np.zeros((1, 2)), MODES._replace(deviation=-1.0)), "the deviation of the modes"),
+    *(
+        (
+            lambda w=w: metrics.mode_coverage(np.zeros((1, 2)), MODES._replace(weights=w)),
+            "weights of the modes have the",
+        )
+        for w in (np.ones(1), np.float32(1), np.full((8, 1), 1 / 8), np.full(4, 1 / 4))
+    ),
+    # whose names and shapes have to fit
+    (lambda: trained(game=SWAPPED, rule=rules.simultaneous(Players(SGD, SGD))), "the optimizers are for ('generator',"),
+    (
+        lambda: trained(game=SWAPPED, rule=rules.simultaneous(SGD, fields.consensus(Players(0.1, 0.2)))),
+        "the rates are for ('generator', 'discriminator'), but the players are ('discriminator', 'generator')",
+    ),
+    (lambda: trained(game=SWAPPED._replace(init=lambda key: REST)), "the losses of the game are for ('discriminator',"),
+    (
+        lambda: rules.simultaneous(SGD, lambda losses: lambda p: jax.tree.map(jnp.mean, p)).step(
+            BILINEAR, RULE.init(Players(np.ones(1), np.ones(1))), ()
+        ),
+        "the field gives () for the shape (1,) of players.generator: give",
+    ),
+    (
+        lambda: trained(game=minibatch(penalized(GAME, penalties.r1(0.1)), 4), rule=rules.lazily(RULE, 2, GAME)),
+        "give the same game without its penalty as `plain`, as minibatch or expected if the game is",
+    ),
+    (lambda: trained(game=GAME, rule=rules.lazily(RULE, 2, minibatch(GAME, 4))), "as minibatch or expected if the"),
+    (
+        lambda: doubled(lambda: spectra.update_map(rules.lazily(RULE, 2, GAME), GAME, ZERO, 2)),
+        "but the game none: give the same game",
+    ),
+    (
+        lambda: doubled(lambda: spectra.update_map(RULE, GAME, ZERO, over="real")),
+        "'latent' is random and not integrated",
+    ),
+    (
+        lambda: doubled(lambda: spectra.update_map(RULE, GAME, ZERO, over="latent")),
+        "steps is 1, but the draw 'real' comes again only after 5",
+    ),
+    (
+        lambda: penalties.spectral(lambda d, x: 0.0)(networks.Layer([np.eye(2), np.eye(2)], 0.0), np.ones(2)),
+        "several matrices in one layer",
+    ),
+    (lambda: path_angle.path_angle(lambda p: p.generator, REST, REST, [0.5]), "the field gives JitTracer"),
+    (
+        lambda: path_angle.path_angle(lambda p: p, REST, Players(np.ones(1), 1.0), [0.5]),
+        "players of the same structure",
+    ),
+    (lambda: path_angle.path_angle(lambda p: p, REST, REST, 0.5), "shares has the shape ()"),
+    (lambda: trained(game=BILINEAR, players=Players("1", 2.0)), "a value is '1': give numbers"),
+    (lambda: trained(game=BILINEAR, players=Players(np.array(1 + 2j), 2.0)), "give numbers"),
+    (lambda: RULE.init(Players(1j, 2.0)), "players have 1j, which no gradient can move"),
+    (lambda: trajectories.classify(DISTANCES, finite=np.ones(3, bool)), "finite is array([ True, True, True])"),
     (lambda: metrics.sliced_wasserstein(np.zeros((1, 2)), np.zeros((1, 2)), [[3.0, 0.0]]), "directions is Array([[3."),
     (lambda: metrics.mmd_squared(np.zeros((1, 2)), np.zeros((1, 2)), 0.0), "scale is 0.0"),
     (lambda: datasets.mixture("ab", 1.0), "centers is 'ab': give an array of numbers"),

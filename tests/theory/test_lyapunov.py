@@ -43,6 +43,8 @@ def test_at_a_fixed_point_exponents_are_logarithms_of_multipliers(rule, count, x
 def test_on_the_bilinear_game_both_exponents_are_half_ln_one_plus_eta_squared(x64):
     found = exponents(games.bilinear(), rules.simultaneous(optax.sgd(0.2)), Players(1.0, 0.5), 1000, 2)
     np.testing.assert_allclose(found.values, np.log1p(0.04) / 2, rtol=1e-12)  # the map is a rotation and a factor
+    short = exponents(games.bilinear(), rules.simultaneous(optax.sgd(0.2)), Players(1.0, 0.5), 10, 2)
+    np.testing.assert_allclose(short.values, np.log1p(0.04) / 2, rtol=1e-12)
     about = exponents(games.bilinear(), rules.alternating(optax.sgd(0.2)), Players(1.0, 0.5), 4000, 2)
     np.testing.assert_allclose(about.values, 0, atol=1e-11)  # a center: turns on an ellipse; 400 orthonormalizations
 

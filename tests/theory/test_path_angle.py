@@ -76,3 +76,11 @@ def test_any_field_of_any_players_is_measured_and_many_lines_at_once():
     assert many.norms.dtype == jnp.float32
     with pytest.raises(ValueError, match="structure"):
         path_angle.path_angle(field, target[:2], target)
+
+
+def test_a_small_field_has_an_angle_too():
+    """In float32 the square of 1e-25 is 0."""
+    start, end = Players(0.0, 0.0), Players(1.0, 1.0)
+    found = path_angle.path_angle(lambda players: Players(*(1e-25 * jnp.ones_like(x) for x in players)), start, end)
+    np.testing.assert_allclose(found.cosines, 1, rtol=1e-6)
+    np.testing.assert_allclose(found.norms, np.sqrt(2) * 1e-25, rtol=1e-6)

@@ -231,3 +231,15 @@ def test_data_that_are_none_are_refused(name):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("deviation", [50_000, 1e-22, 1e15])
+def test_the_square_of_a_deviation_may_leave_the_precision(deviation):
+    """At a center, -ln(σ √2π); and one deviation beside it ½ less."""
+    density = datasets.mixture([[0.0]], deviation).log_density
+    top = -np.log(deviation * np.sqrt(2 * np.pi))
+    found = [density(jnp.array([x])) for x in (0.0, float(deviation))]
+    np.testing.assert_allclose(found, [top, top - 0.5], rtol=1e-6)
+    if isinstance(deviation, int):
+        traced = jax.jit(lambda d: datasets.mixture([[0.0]], d).log_density(jnp.array([0.0])))(deviation)
+        np.testing.assert_allclose(traced, top, rtol=1e-6)

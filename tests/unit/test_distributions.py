@@ -1,11 +1,13 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from article_stream import article_stream
 from scipy import stats
 
-from slantgan_jax import distributions
+from slantgan_jax import datasets, distributions, rules, slanted_land
 
 SEEDS = [0, 1, 42, 2**31 - 1]
 
@@ -169,3 +171,20 @@ def test_log_densities_are_scipys(x64):
     points = np.array([-1e-9, 0.0, 0.5, 1.0, 1.0 + 1e-9])
     found = jax.vmap(distributions.uniform().log_density)(points)
     np.testing.assert_array_equal(found, stats.uniform.logpdf(points))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32, np.uint32])
+def test_a_counter_of_few_bits_does_not_wrap(kind):
+    """Draw 120 of packs of 5 is of the draws 600 to 604; a rule that reads six samples a step begins with 720."""
+    pack = distributions.packed(distributions.cyclic(np.arange(7.0)), 5)
+    np.testing.assert_array_equal(pack.sample(jax.random.key(0), kind(120), 0), np.arange(600, 605) % 7)
+    rule = rules.alternating(optax.sgd(0.1), order=("discriminator",) * 5 + ("generator",))
+    found, expected = (rule.sample(slanted_land(), jax.random.key(0), step) for step in (kind(120), 120))
+    chex.assert_trees_all_equal(found, expected)
+
+
+def test_the_largest_counters_are_counted():
+    """2³¹ mod 3 is 2, and 2³² - 1 mod 3 is 0."""
+    ring = datasets.ring(3, deviation=1e-6, stratified=True)
+    for step, mode in ((2**31, 2), (2**32 - 1, 0)):
+        np.testing.assert_allclose(ring.sample(jax.random.key(0), step, 0), ring.modes().centers[mode], atol=1e-4)

@@ -283,3 +283,15 @@ def test_extrapolation_is_projected(x64):
     found = fields.extragradient(0.3, project=project)(losses)(start)
     np.testing.assert_allclose(found, (0.5, -(2 - 0.3 * 0.4)), rtol=1e-14)
     np.testing.assert_allclose(fields.extragradient(0.3)(losses)(start), (1.0, -(2 - 0.3 * 0.4)), rtol=1e-14)
+
+
+@pytest.mark.parametrize("kinds", [("float16", "float16"), ("bfloat16", "float32")])
+def test_competitive_gradient_descent_is_solved_in_single_precision(kinds):
+    """(ξ_x - η ξ_y, ξ_y + η ξ_x) / (1 + η²) on the bilinear game, with ξ = (y, -x)."""
+    eta, (x, y) = 1000.0, (0.5, 1.0)
+    players = Players(*(jnp.asarray(value, kind) for value, kind in zip((x, y), kinds, strict=True)))
+    losses = partial(games.total_losses, games.bilinear(), sample=())
+    found = jax.jit(fields.cgd(eta)(losses))(players)
+    assert [leaf.dtype for leaf in found] == list(kinds)
+    expected = np.array([y + eta * x, -x + eta * y]) / (1 + eta**2)
+    np.testing.assert_allclose(np.array(found, float), expected, rtol=2**-8)  # rounding to bfloat16

@@ -1,5 +1,6 @@
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -132,3 +133,18 @@ def test_the_quadratic_game_turns_its_field(x64):
     for angle in (0.0, 0.4, np.pi / 2, 2.0):
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         np.testing.assert_allclose(found(angle), turn @ np.array(players), rtol=1e-14)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_node_of_weight_zero_counts_nothing(bad):
+    """Of the loss and of its gradient."""
+    nodes = lambda: (jnp.array([0.1, bad, 0.6]), jnp.array([0.25, 0.0, 0.75]))  # noqa: E731
+    game = slanted_land(latent=distributions.from_sampler(jax.random.uniform, nodes))
+    good = slanted_land(latent=distributions.from_sampler(jax.random.uniform, lambda: tuple(x[::2] for x in nodes())))
+    players = game.init(jax.random.key(0))
+    found, expected = (
+        jax.jit(fields.gradients(partial(games.total_losses, games.expected(one), sample=())))(players)
+        for one in (game, good)
+    )
+    chex.assert_trees_all_close(found, expected, rtol=1e-6)  # rounding
+    assert np.isfinite(games.expected_losses(game, players)).all()
