@@ -80,7 +80,8 @@ class Spectrum(NamedTuple):
       verdict: the number of a `Stability`.
       growth: of the mode that decays slowest, or grows fastest: ln of its factor in an epoch.
       efold: 1 / |growth|, the epochs in which this mode decays or grows by a factor of e.
-      period: the epochs of one turn of the oscillating mode that decays slowest; infinite if none oscillates.
+      period: the epochs of one turn of the oscillating mode that decays slowest, of several the one that turns fastest;
+        infinite if none oscillates.
     """
 
     eigenvalues: jax.Array
@@ -419,7 +420,9 @@ def _summary(
 ) -> Spectrum:
     largest = jnp.max(jnp.where(zero, -jnp.inf, growth))  # NaN if one is
     largest = jnp.where(zero.all(), 0, largest)  # of zero modes alone nothing is known
-    slow = jnp.argmax(jnp.where(turning & ~zero, growth, -jnp.inf))
+    slowness = jnp.where(turning & ~zero, growth, -jnp.inf)
+    equally = slowness >= jnp.max(slowness) - GROWTH_TOLERANCE  # rounding would choose one of them
+    slow = jnp.argmax(jnp.where(equally, jnp.abs(angle), -jnp.inf))
     period = jnp.where(jnp.any(turning & ~zero), 2 * jnp.pi / jnp.abs(jnp.where(turning, angle, 1)[slow]), jnp.inf)
     verdict = jnp.where(largest < 0, int(Stability.STABLE), int(Stability.UNSTABLE))
     verdict = jnp.where(jnp.abs(largest) <= GROWTH_TOLERANCE, int(Stability.MARGINAL), verdict)

@@ -5,6 +5,7 @@ docs/theory/stability.md#thresholds.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -66,23 +67,26 @@ def largest_stable_rate(
       tolerance: the largest ln |μ| that does not count as growth.
 
     Returns:
-      The rate; 0 if some mode grows at `lowest`, infinite if none does up to `highest`. A fixed point that is lost at a
-      higher rate counts as growth. NaN if at `lowest` there is no spectrum, or if `players` are no fixed point there: a
-      step moves them by more than 1e-6 of the rate.
+      The rate; 0 if some mode grows at `lowest` or, by less than the tolerance, from there on; infinite if none does up
+      to `highest`. A fixed point that is lost at a higher rate counts as growth. NaN if at `lowest` there is no
+      spectrum, or if `players` are no fixed point there: a step moves them by more than 1e-6 of the rate.
     """
     check_function("rule_of_rate", rule_of_rate, "rate")
     check_count("fixed_point_iterations", fixed_point_iterations, 0)
     check_number("tolerance", tolerance, 0)
 
-    def grows(rate: jax.Array, near: State) -> tuple[jax.Array, State, jax.Array]:
+    def grows(rate: jax.Array, kept: tuple[State, jax.Array]) -> tuple[jax.Array, Any, jax.Array]:
+        near, _ = kept
         update, place, state_of = spectra.update_map(rule_of_rate(rate), game, near, steps)
         if fixed_point_iterations:
             place = spectra.fixed_point_of_map(update, place, tangents, fixed_point_iterations)
         growth = spectra.summarize_map(spectra.multipliers(update, place, tangents)).growth
-        return ~(growth <= tolerance), state_of(place), jnp.isnan(growth)
+        return ~(growth <= tolerance), (state_of(place), growth), jnp.isnan(growth)
 
     update, flat, state_of = spectra.update_map(rule_of_rate(as_float(lowest)), game, players, steps)
-    found = _first(grows, lowest, highest, points, state_of(flat))
+    found, (_, growth) = _first(grows, lowest, highest, points, (state_of(flat), as_float(0.0)))
+    # A marginal flow grows as η^p, p ≤ 4: within the tolerance first, and then beyond it. No rate is stable.
+    found = jnp.where(growth > tolerance / (highest / lowest) ** (4 / points), 0, found)
     if fixed_point_iterations:
         return found
     return jnp.where(jnp.linalg.norm(update(flat) - flat) <= FIXED_POINT_TOLERANCE * lowest, found, jnp.nan)
@@ -122,7 +126,7 @@ def critical_strength(
             passed, undefined = tests(strength)
             return passed[number], None, undefined
 
-        return _first(passes, lowest, highest, points)
+        return _first(passes, lowest, highest, points)[0]
 
     return CriticalStrength(*jax.vmap(strength)(jnp.arange(3)))
 
@@ -133,27 +137,29 @@ def _first(
     highest: float,
     points: int,
     start: Any = None,
-) -> jax.Array:
+) -> tuple[jax.Array, Any]:
     """The first number from `lowest` to `highest` at which `test` turns true; 0 at the lowest, infinite at none.
 
     `test(number, carry)` returns `(truth, new_carry, undefined)`. `carry` is what it returned at the largest number for
     which it was still false, initially `start`. If it is undefined at the lowest number, the result is NaN.
+    The second result is the carry of the last of the `points` before it turned true.
     """
     check_count("points", points)
     check_number("lowest", lowest, positive=True)
     check_number("highest", highest, lowest, positive=True)
     ratio = (highest / lowest) ** (1 / points)
 
-    def closer(i: jax.Array, bracket: tuple[jax.Array, jax.Array, jax.Array, Any]) -> tuple[Any, ...]:
-        below, above, lost, kept = bracket
+    def closer(i: jax.Array, bracket: tuple[jax.Array, jax.Array, jax.Array, Any, Any]) -> tuple[Any, ...]:
+        below, above, lost, kept, last = bracket
         middle = jnp.where(jnp.isfinite(above), jnp.sqrt(below) * jnp.sqrt(above), jnp.minimum(below * ratio, highest))
         passed, new, undefined = test(middle, kept)
         kept = jax.tree.map(lambda old, new: jnp.where(passed, old, new), kept, new)
         lost |= (i == 0) & undefined
-        return jnp.where(passed, below, middle), jnp.where(passed, middle, above), lost, kept
+        below, above = jnp.where(passed, below, middle), jnp.where(passed, middle, above)
+        return below, above, lost, kept, jax.tree.map(partial(jnp.where, jnp.isfinite(above)), last, kept)
 
     # After the last of the points 50 bisections are left, enough for the last bit.
-    bracket = as_float(lowest / ratio), as_float(jnp.inf), jnp.zeros((), bool), start
-    below, above, lost, _ = jax.lax.fori_loop(0, points + 51, closer, bracket)
+    bracket = as_float(lowest / ratio), as_float(jnp.inf), jnp.zeros((), bool), start, start
+    below, above, lost, _, last = jax.lax.fori_loop(0, points + 51, closer, bracket)
     found = jnp.where(above < lowest * ratio**0.01, 0, jnp.where(jnp.isfinite(above), (below + above) / 2, jnp.inf))
-    return jnp.where(lost, jnp.nan, found)
+    return jnp.where(lost, jnp.nan, found), last

@@ -380,6 +380,25 @@ def test_descent_on_the_dirac_gan_that_r1_lets_oscillate_is_stable_up_to_gamma_o
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("turn", [1e-3, 0.01, 0.1])
+def test_no_rate_is_stable_where_descent_only_turns_however_slowly(turn, x64):
+    """L = ω x y: a simultaneous step grows by √(1 + η²ω²), an alternating one turns up to η = 2/ω."""
+    game = games.two_player(
+        lambda p: turn * p.generator * p.discriminator, lambda p: -turn * p.generator * p.discriminator
+    )
+    for rule, expected in ((rules.simultaneous, 0), (rules.alternating, 2 / turn)):
+        search = functools.partial(
+            thresholds.largest_stable_rate, lambda rate, rule=rule: rule(sgd(rate)), game, ORIGIN
+        )
+        np.testing.assert_allclose(quick(search)(), expected, rtol=1e-6)
+
+
+def test_of_modes_that_decay_equally_the_fastest_gives_the_period(x64):
+    modes = np.array([3e-18 + 1j, 3e-18 - 1j, 2j, -2j, 7e-18 + 0.5j, 7e-18 - 0.5j, -1.0 + 5j, -1.0 - 5j])
+    np.testing.assert_allclose(spectra.summarize_flow(modes).period, np.pi, rtol=1e-12)
+
+
+@pytest.mark.slow
 def test_critical_strengths_of_slanted_land_are_where_the_moments_say(x64, place):
     players, tangents, _ = place
 
