@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import jax
+import numpy as np
 import tyro
 from _options import checked, command_line, options_of
 from _results import Data, atomic_folder, load, origin, save, write
@@ -148,6 +149,7 @@ class Experiment:
         ):
             if plot_only:
                 data = load(out)
+                check_the_same(settings, data, out)
                 try:
                     self.finish(folder, data, format)
                 except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
@@ -171,6 +173,21 @@ class Experiment:
             write(folder / name, export(data))
         for name, figure in (self.figures(data) if callable(self.figures) else self.figures).items():
             draw(folder / name, figure, data, format)
+
+
+def check_the_same(settings: Any, data: Any, out: Path) -> None:
+    """Raises `ValueError` if a setting is neither the default nor what the `data` were computed with, if they tell."""
+    saved = data.get("settings") if isinstance(data, dict) else None
+    if not isinstance(saved, dict):
+        return
+    for option in dataclasses.fields(settings):
+        value, before = getattr(settings, option.name), saved.get(option.name)
+        if value != option.default and not np.array_equal(np.asarray(value), np.asarray(before)):
+            name = f"--{option.name.replace('_', '-')}"
+            raise ValueError(
+                f"{name} is {shortened(str(value))}, but the data of --out {out} are for {shortened(str(before))}: "
+                "leave it out, or run without --plot-only"
+            )
 
 
 @contextlib.contextmanager

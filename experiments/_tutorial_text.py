@@ -20,6 +20,7 @@ LOGISTIC = ("non-saturating", "saturating")
 SCORED = ("Wasserstein", "hinge", "least squares")
 """Objectives of which D is a score, and σ of it no probability."""
 
+MOST_EPOCHS_TO_TRY = 1_000_000
 EPOCHS_OF_A_TURN = 21.4
 """At the rate 1 with logistic losses; inversely proportional to the rate, see docs/results/does_it_converge.md."""
 
@@ -219,7 +220,9 @@ def what_next(data: Data) -> list[tuple[str, str]]:
             (command(settings, seed=(settings["seed"] + 1) % 2**32), "another start: it ends at another equilibrium")
         ]
     circles, turn = course(settings) == "circles", EPOCHS_OF_A_TURN / rate
-    longer = min(max(int(float(f"{5.6 * turn:.2g}")), epochs) if circles else 10 * epochs, 1_000_000)
+    if turn > MOST_EPOCHS_TO_TRY:
+        return [(command(settings, learning_rate=0.01), f"a larger rate: with this one a turn takes {turn:.1g} epochs")]
+    longer = min(max(int(float(f"{5.6 * turn:.2g}")), epochs) if circles else 10 * epochs, MOST_EPOCHS_TO_TRY)
     found = []
     if longer > epochs:
         sight = f"it circles: one turn takes about {turn:,.0f} epochs" if circles else "longer: does it come to rest?"
@@ -230,9 +233,10 @@ def what_next(data: Data) -> list[tuple[str, str]]:
     if circles and settings["order"] == "simultaneous" and rate > SIMULTANEOUS_EDGE:
         found.append((command(settings, learning_rate=0.1), f"below a rate of {SIMULTANEOUS_EDGE} the circles shrink"))
     if circles and settings["order"] == "tutorial":
-        way = {"order": "simultaneous", "learning_rate": 1.0}
+        way = {"order": "simultaneous", "learning_rate": 1.0, "epochs": max(epochs, 1000)}
         found.append((command(settings, **way), "both move at once: the circles grow"))
-        found.append((command(settings, learning_rate=20.0), "too large: G is thrown to where σ is flat"))
+        way = {"learning_rate": 20.0, "epochs": max(epochs, 1000)}
+        found.append((command(settings, **way), "too large: G is thrown to where σ is flat"))
     return found
 
 

@@ -92,13 +92,29 @@ def answer(data: Data) -> str:
     rates, starts = (
         [figures.with_error(planes[plane][by]) for by in ("box_dimension", "uncertainty_dimension")] for plane in PLANES
     )
+    first, second = (trained_in(data, plane) for plane in PLANES)
+    between = {
+        "some": "Between learning rates that train this GAN and rates that do not lies a fractal of dimension "
+        f"{rates[0]} by counting boxes in zooms and {rates[1]} by pairs of points;",
+        "none": f"No learning rate of the picture trains this GAN within {data['settings']['steps']} steps;",
+        "all": "All learning rates of the picture train this GAN;",
+    }[first]
+    starting = {
+        "some": f"between starting points that train and others, {starts[0]} and {starts[1]}.",
+        "none": "no starting point trains it.",
+        "all": "all starting points train it.",
+    }[second]
     return (
-        f"Between learning rates that train this GAN and rates that do not lies a fractal of dimension {rates[0]}"
-        f" by counting boxes in zooms and {rates[1]} by pairs of points;\n"
-        f"between starting points that train and others, {starts[0]} and {starts[1]}. "
+        f"{between}\n{starting} "
         f"(Koch's curve of {koch['known']:.2f} is found to have {koch['found']['value']:.2f}, "
         f"a line {line['found']['value']:.2f}.)"
     )
+
+
+def trained_in(data: Data, plane: str) -> str:
+    """How many runs of the first picture of a plane converge: "all", "some" or "none"."""
+    converged = data[f"{plane}_0_verdict"] == 0
+    return "all" if converged.all() else "some" if converged.any() else "none"
 
 
 PICTURES = {

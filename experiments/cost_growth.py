@@ -112,7 +112,10 @@ def answer(data: Data) -> str:
     both = sorted(set(data["array"]) & set(data["scalars"]), key=int)
     faster = [side for side in both if data["scalars"][side]["ns a step"] < data["array"][side]["ns a step"]]
     text = f"Of {sizes[-1]:,} runs each takes {large['µs a run']:.3g} µs and {large['store, bytes a run']:.3g} bytes, "
-    text += f"and the process {large['memory, MiB']:,.0f} MiB.\nScalar leaves are faster than arrays up to "
+    text += f"and the process {large['memory, MiB']:,.0f} MiB."
+    if not both:
+        return text
+    text += "\nScalar leaves are faster than arrays up to "
     return text + (f"{max(map(int, faster))}×{max(map(int, faster))} pixels." if faster else "no size that was tried.")
 
 

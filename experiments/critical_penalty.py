@@ -73,7 +73,7 @@ def factors(rule: Rule, strengths: np.ndarray, steps: int) -> np.ndarray:
 
 def answer(data: Data) -> str:
     best, rate = data["flow"]["best"], data["settings"]["learning_rate"]
-    return f"R1 on the Dirac-GAN is best at a critical strength, γ = 2√κ = {best:g}; rate {rate:g}"
+    return f"R1 on the Dirac-GAN is best at a critical strength, γ = 2√κ = {best:g} (rate {rate:g})."
 
 
 EXPERIMENT = Experiment(

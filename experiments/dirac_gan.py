@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from _experiment import Experiment, Figure, Quick, progress
 from _options import check_known, check_whole, check_within
-from _results import Data
+from _results import Data, counted
 from closed_forms.dirac import ClosedForm, closed_forms
 from figures import dirac_gan as figures
 
@@ -103,7 +103,8 @@ def agrees(row: dict[str, Any]) -> bool:
     """Whether runs did what the spectrum says: their kind, and the factor measured at the equilibrium.
 
     A spectral radius of 1, or too near to it to be seen in so many steps, leaves the kind to the runs. Then they must
-    not converge linearly, and without an equilibrium they must not converge at all.
+    not converge linearly unless it is below 1, and without an equilibrium they must not converge at all. A factor that
+    could not be measured agrees with all.
     """
     radius, factor, kind = row["spectral radius"], row["measured factor"], row["run verdict"]
     if radius is None:
@@ -111,9 +112,14 @@ def agrees(row: dict[str, Any]) -> bool:
     if row["seen"] and row["spectral verdict"] == "repels":
         same = kind in {*runs.LEAVING, "limit cycle"}
     else:
-        same = (kind == "linear") == row["seen"]
+        same = (kind == "linear") == row["seen"] or (not row["seen"] and row["spectral verdict"] == "attracts")
     relative, absolute = FACTOR_TOLERANCE
-    return same and (factor is None or abs(factor - radius) < relative * abs(radius - 1) + absolute)
+    return same and (not is_known(factor) or abs(factor - radius) < relative * abs(radius - 1) + absolute)
+
+
+def is_known(number: float | None) -> bool:
+    """Whether it was measured; JSON has null for NaN."""
+    return number is not None and not math.isnan(number)
 
 
 def report(data: Data) -> None:
@@ -133,8 +139,9 @@ def answer(data: Data) -> str:
     kinds = [row["run verdict"] for row in rows.values()]
     disagreeing = ", ".join(name for name, row in rows.items() if not row["agrees"]) or "none"
     return (
-        f"The Dirac-GAN at rate {data['settings']['learning_rate']:g}: of {len(rows)} methods {kinds.count('linear')} "
-        f"converge linearly and {kinds.count('sublinear')} sublinearly, the others not\n"
+        f"The Dirac-GAN at rate {data['settings']['learning_rate']:g}: of {counted(len(rows), 'method')} "
+        f"{kinds.count('linear')} converge linearly and {kinds.count('sublinear')} sublinearly within "
+        f"{data['settings']['steps']:,} steps, the others not\n"
         f"Run and spectrum disagree for: {disagreeing}."
     )
 

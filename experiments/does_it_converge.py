@@ -127,10 +127,13 @@ def answer(data: Data) -> str:
     period, fold = (data["spectrum"][name]["step"] for name in ("period in epochs", "e-folding time in epochs"))
     settled, turned = "Yes" if then["verdict"] == "converged" else "No", then["epoch"] / period
     seen = "within its first turn" if turned < 1 else f"after {turned:.1f} turns"
+    shrink = f"shrink by e in {fold:,.0f} epochs" if np.isfinite(fold) else "do not shrink in any time that can be told"
+    pace = f", {seen}; turns take {period:,.0f} epochs and {shrink}"
+    if not np.isfinite(period):
+        pace = "; near the equilibrium nothing turns" + (f", and distances {shrink}" if np.isfinite(fold) else "")
     noise = f"sampling leaves a noise of {quiet['measured']:.2g} (predicted: {quiet['predicted']:.2g})"
     return (
-        f"{settled}: at epoch {then['epoch']} the mean image is {then['mean gap']:.3f} off, {seen}; turns take "
-        f"{period:,.0f} epochs and shrink by e in {fold:,.0f} epochs.\n"
+        f"{settled}: at epoch {then['epoch']} the mean image is {then['mean gap']:.3f} off{pace}.\n"
         f"With exact expectations it is {end['mean gap']:.1g} off after {end['epoch']:,} epochs; "
         f"{noise if figures.rests(data) else 'too few to see the noise of sampling'}."
     )

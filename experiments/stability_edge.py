@@ -15,7 +15,7 @@ from _edges import AMPLITUDE, CHUNK, NODES, Case, edges
 from _experiment import Experiment, Figure, Quick, progress
 from _methods import METHODS, ORDERS
 from _options import check_known, check_whole, check_within
-from _results import Data
+from _results import Data, counted
 from figures import stability_edge as figures
 
 from slantgan_jax import Players, rules
@@ -86,20 +86,29 @@ def compute(settings: Settings, out: Path) -> Data:
 def answer(data: Data) -> str:
     rows, strengths = data["rows"], data["settings"]["strengths"]
     names = [row["method"] for row in rows]
-    worst = np.max([row["difference"].max() for row in rows])  # NaN if one is, which Python's max may drop
-    resolution = np.nanmax([row["resolution"] for row in rows])
-    cells = sum(int((~row["lost"]).sum()) for row in rows)
+    kept = ~np.concatenate([np.ravel(row["lost"]) for row in rows])
+    differences = np.concatenate([np.ravel(row["difference"]) for row in rows])[kept]
+    resolutions = np.concatenate([np.ravel(row["resolution"]) for row in rows])
+    measured = differences[np.isfinite(differences)]
+    found = "no difference could be measured"
+    if measured.size:
+        found = f"runs differ by at most {measured.max():.1g} in {counted(measured.size, 'cell')}"
+        found += f", and resolve {np.nanmax(resolutions):.1g} or less"
+    if unmeasured := differences.size - measured.size:
+        found += f" ({counted(unmeasured, 'cell')} could not be measured)"
     edge, *penalized = np.median([row["predicted"] for row in rows], axis=1).T
     least, most = edge.argmin(), edge.argmax()
     text = (
-        f"The spectrum predicts the largest stable learning rate of {len(rows)} rules: runs differ by at most "
-        f"{worst:.1g} in {cells} cells, and resolve {resolution:.1g} or less.\n"
-        f"At γ = {strengths[0]:g} its median over the equilibria goes from {edge[least]:.2g} ({names[least]}) to "
-        f"{edge[most]:.3g} ({names[most]})"
+        f"The spectrum predicts the largest stable learning rate of {counted(len(rows), 'rule')}: {found}.\n"
+        f"At γ = {strengths[0]:g} its median over the equilibria "
     )
+    if least == most:
+        text += f"is {edge[least]:.3g} ({names[least]})"
+    else:
+        text += f"goes from {edge[least]:.2g} ({names[least]}) to {edge[most]:.3g} ({names[most]})"
     if penalized:
         raised, helped = penalized[0] > edge, np.argmax(penalized[0] / edge)
-        text += f"; R1 with γ = {strengths[1]:g} raises it for {raised.sum()} of {len(rows)} rules"
+        text += f"; R1 with γ = {strengths[1]:g} raises it for {raised.sum()} of {counted(len(rows), 'rule')}"
         if raised.any():
             text += f", most for {names[helped]}: from {edge[helped]:.2g} to {penalized[0][helped]:.3g}"
     return f"{text}."

@@ -22,7 +22,7 @@ import numpy as np
 import xarray as xr
 from _experiment import draw, start_jax
 from _options import check_known, check_positive, check_whole, checked, command_line, options_of
-from _results import atomic_folder
+from _results import atomic_folder, counted
 
 from slantgan_jax import losses, sweep, sweeps
 from slantgan_jax.runs import ATTRS, DIMS, MAX_EPOCHS, SCALARS, one_rate, two_rates
@@ -199,7 +199,7 @@ def draw_all(ds: xr.Dataset, folder: Path) -> None:
             for name, figure in figures.of(part).items():
                 draw(unfinished / f"{prefix}{name}".replace(" ", "_"), figure, {"ds": part})
     total, diverged = ds.finite.size, int((~ds.finite).sum())
-    print(f"{total} runs, {diverged} of them diverged. Median distance of mean image from mean face:")
+    print(f"{counted(total, 'run')}, {diverged} of them diverged. Median distance of mean image from mean face:")
     print(figures.typical(figures.distance(ds)).to_series().map("{:.4g}".format).to_string())
     print(f"Figures are in {folder}/.")
 

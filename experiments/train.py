@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 from _experiment import Experiment
 from _options import check_positive, check_whole
-from _results import Data
+from _results import Data, counted
 
 from slantgan_jax import sweep
 from slantgan_jax.runs import DIMS, MAX_EPOCHS, SCALARS, one_rate
@@ -46,8 +46,10 @@ def run_json(data: Data) -> Data:
 
 
 def answer(data: Data) -> str:
-    epochs = data["settings"]["epochs"]
-    return f"After {epochs} epochs the mean generated image is {float(data['mean_gap']):.3g} from the mean face."
+    after = f"After {counted(data['settings']['epochs'], 'epoch')}"
+    if not data["finite"]:
+        return f"{after} the run has diverged: {SCALARS['finite']['long_name'].replace('no parameter', 'a parameter')}."
+    return f"{after} the mean generated image is {float(data['mean_gap']):.3g} from the mean face."
 
 
 EXPERIMENT = Experiment(

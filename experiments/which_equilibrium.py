@@ -27,6 +27,9 @@ MOST_COMPARED = 64
 """The largest number of starts from which every method is run."""
 
 DRAWN_RUNS, DRAWN_STEPS = 6, 600
+AT_REST = 0.01
+"""A flow that ends farther from an equilibrium has not come to rest."""
+
 STEEPEST_LINE = "steepest line"
 
 
@@ -148,10 +151,14 @@ def answer(data: Data) -> str:
     shares = {name: away[name] for name in ELSEWHERE if name in away}
     if alike := [share for name, share in away.items() if name not in ELSEWHERE]:
         shares = {"the farthest of other rules and rates": max(alike)} | shares
+    residual = data["which"]["residual, most"]
+    moving = (
+        "" if residual < AT_REST else f" The flow is not at rest yet: it is up to {residual:.2g} off an equilibrium."
+    )
     return (
         "Training ends where each pixel's line of steepest mean meets the equilibria (R² = "
-        f"{data['which']['R² of laws'][STEEPEST_LINE]:.3f}).\nDistances of w from the flow's ends, in spreads over the "
-        f"starts: {'; '.join(f'{name}: {share:.0%}' for name, share in shares.items())}."
+        f"{data['which']['R² of laws'][STEEPEST_LINE]:.3f}).{moving}\nDistances of w from the flow's ends, in spreads "
+        f"over the starts: {'; '.join(f'{name}: {share:.0%}' for name, share in shares.items())}."
     )
 
 

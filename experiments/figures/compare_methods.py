@@ -87,4 +87,4 @@ def summary(panel: Panel, data: dict[str, Any]) -> None:
     ax.set_yticks(range(len(order)), order)
     ax.grid(color="#e5e7eb", linewidth=0.6)
     ax.set_title(f"{data['answer']}\nright: in how many objectives and orders most seeds arrive", fontsize=10)
-    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, -0.1), ncols=4)
+    panel.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=4)

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
-from figures.panels import grid
+from figures.panels import grid, title
 from matplotlib.axes import Axes
 
 from slantgan_jax import plots
@@ -46,7 +46,7 @@ def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
         if i + columns >= len(rows):
             ax.set_xlabel("θ, generator", fontsize=8)
             ax.tick_params(labelbottom=True)
-    figure.suptitle(data["answer"].partition("\n")[0], fontsize=13)
+    title(figure, data["answer"].partition("\n")[0])
     figure.supxlabel(
         f"+: the equilibrium. Dots and thin lines: starts and the first {data['drawn steps']['paths']} steps. "
         f"Thick: the last {data['drawn steps']['ends']}. Gray: against the field.\n"
@@ -58,10 +58,14 @@ def portraits(figure: plots.Figure, data: dict[str, Any]) -> None:
 def outcome(row: dict[str, Any]) -> str:
     """What the runs did, in words."""
     (low, high), (least, most) = row["radius"], row["share"]
+    factor, exponent = (
+        "" if row[name] is None or math.isnan(row[name]) else text.format(row[name])
+        for name, text in (("measured factor", ", factor {:.4f} a step"), ("exponent", ", n^{:.2f}"))
+    )
     kind: str = row["run verdict"]
     words = {
-        "linear": f"converges, factor {row['measured factor'] or math.nan:.4f} a step",
-        "sublinear": f"converges sublinearly, n^{row['exponent'] or math.nan:.2f}",
+        "linear": f"converges{factor}",
+        "sublinear": f"converges sublinearly{exponent}",
         "limit cycle": f"limit cycle, radius {low:.2g} to {high:.2g}",
         "closed orbits": f"orbits, {least:.2f} to {most:.2f} of the start",
         "stalls": f"stalls at distance {low:.2g} to {high:.2g}",

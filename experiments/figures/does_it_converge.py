@@ -102,7 +102,9 @@ def first_turns(ax: Axes, data: dict[str, Any]) -> None:
             text = f"predicted turns near the equilibrium: {period:,.0f} epochs"
             ax.annotate(text, (start, height), (0, 4), **below)
     ax.set(xlim=(0, epochs[-1]), xlabel="epoch", ylabel="mean of $x_2$, minus that of the faces")
-    ax.set_title("What looks settled at the article's end is the first of many turns", fontsize=11)
+    early = np.isfinite(period) and end < period
+    said = "What looks settled at the article's end is the first of many turns" if early else "The beginning of the run"
+    ax.set_title(said, fontsize=11)
 
 
 def bias(ax: Axes, data: dict[str, Any]) -> None:

@@ -1,0 +1,123 @@
+"""Answers of runs that are too few, too short or diverged: they say no more than was seen."""
+
+import _experiment
+import basins
+import berard_2020
+import cost_growth
+import dirac_gan
+import figures.dirac_gan
+import gulrajani_2017
+import latent_noise
+import numpy as np
+import pytest
+import stability_edge
+import train
+import which_equilibrium
+from _tutorial_text import what_next
+
+from slantgan_jax import Players, games
+
+
+def test_a_run_that_diverged_has_no_distance():
+    data = {"settings": {"epochs": 1}, "finite": np.array(False), "mean_gap": 0.24}
+    assert train.answer(data).startswith("After 1 epoch the run has diverged: a parameter is infinite, NaN or")
+    assert train.answer(data | {"finite": True}) == "After 1 epoch the mean generated image is 0.24 from the mean face."
+
+
+@pytest.mark.parametrize("factor", [None, np.nan])
+def test_a_factor_that_was_not_measured_disagrees_with_nothing(factor):
+    row = {"spectral radius": 0.7, "spectral verdict": "attracts", "seen": True, "measured factor": factor}
+    row |= {"run verdict": "linear", "radius": (0, 0), "share": (0, 0), "exponent": factor}
+    assert dirac_gan.agrees(row)
+    assert dirac_gan.agrees(row | {"seen": False, "spectral radius": 0.99999})
+    assert not dirac_gan.agrees(row | {"measured factor": 0.8})
+    assert not dirac_gan.agrees(row | {"run verdict": "leaves"})
+    assert figures.dirac_gan.outcome(row) == "converges"
+    assert figures.dirac_gan.outcome(row | {"run verdict": "sublinear"}) == "converges sublinearly"
+
+
+def test_nothing_is_said_of_sizes_that_were_not_compared():
+    row = {"µs a run": 1.0, "store, bytes a run": 2.0, "memory, MiB": 3.0, "ns a step": 1.0}
+    data = {"runs": {"1": row}, "array": {"2": row}, "scalars": {"4": row}}
+    assert "Scalar" not in cost_growth.answer(data)
+    assert cost_growth.answer(data | {"scalars": {"2": row | {"ns a step": 0.5}}}).endswith("up to 2×2 pixels.")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [((1, 2), "No learning rate of the picture trains this GAN within 50"), ((0, 0), "All learning rates of the")],
+)
+def test_without_a_boundary_there_is_no_fractal(verdicts, said):
+    dimensions = {"box_dimension": None, "uncertainty_dimension": None}
+    check = {"known": 1.26, "found": {"value": 1.3}}
+    data = {"planes": dict.fromkeys(basins.PLANES, dimensions), "settings": {"steps": 50}}
+    data |= {"checks": {"snowflake": check, "line": check}}
+    data |= {f"{plane}_0_verdict": np.array(verdicts) for plane in basins.PLANES}
+    assert basins.answer(data).startswith(said)
+    assert "fractal" not in basins.answer(data)
+
+
+def test_what_the_theory_was_not_followed_to_is_more_than_that():
+    rows = {"one": {latent_noise.HALVING: np.inf, latent_noise.AHEAD: 2.5e6}}
+    rows["other"] = {latent_noise.HALVING: 7.2e6, latent_noise.AHEAD: 1e8}
+    assert latent_noise.answer({"summary": rows}).endswith(
+        "more than 2.5 million epochs (one) and in 7 million epochs (other)."
+    )
+
+
+def test_cells_that_could_not_be_measured_are_counted():
+    row = {"method": "simultaneous", "lost": np.zeros(2, bool), "difference": np.array([1e-5, np.nan])}
+    row |= {"resolution": np.array([1e-4, np.nan]), "predicted": np.array([[1.0]])}
+    data = {"rows": [row], "settings": {"strengths": (0.0,)}}
+    assert "differ by at most 1e-05 in 1 cell, and resolve 0.0001 or less (1 cell could" in stability_edge.answer(data)
+    data["rows"][0]["difference"] = np.full(2, np.nan)
+    assert "rule: no difference could be measured (2 cells could not" in stability_edge.answer(data)
+
+
+def test_a_flow_that_moves_is_said_to_move():
+    which = {"R² of laws": {which_equilibrium.STEEPEST_LINE: 0.7}, "methods": {}, "residual, most": 4.4}
+    assert "not at rest yet: it is up to 4.4 off" in which_equilibrium.answer({"which": which})
+    assert "at rest" not in which_equilibrium.answer({"which": which | {"residual, most": 4e-7}})
+
+
+def test_what_to_try_next_shows_what_it_promises():
+    """Of one epoch and of a rate at which nothing moves; a turn takes 21 epochs at the rate 1."""
+    zero = {"weights": np.zeros(4), "biases": np.zeros(4)}
+    settings = {
+        "seed": 42, "learning_rate": 0.01, "epochs": 1, "source": "numpy", "objective": "non-saturating",
+        "order": "tutorial", "penalty": "none", "strength": 0.1,
+    }  # fmt: skip
+    data = {"settings": settings, "mean_image": np.ones(4), "faces": np.zeros((5, 4)), "generator": zero}
+    commands = dict(map(reversed, what_next(data)))
+    assert "--epochs" not in commands["both move at once: the circles grow"]  # 1000 is the default
+    ((line, said),) = what_next(data | {"settings": settings | {"learning_rate": 1e-30, "epochs": 100}})
+    assert said.startswith("a larger rate")
+    assert "--learning-rate" not in line  # 0.01 is the default
+
+
+def test_old_data_are_not_drawn_as_if_they_had_other_settings(tmp_path):
+    data = {"settings": {"epochs": 3, "learning_rate": 0.5, "seed": 0}}
+    for same in (train.Settings(), train.Settings(epochs=3), train.Settings(epochs=3, learning_rate=0.5)):
+        _experiment.check_the_same(same, data, tmp_path)
+    with pytest.raises(ValueError, match=r"--learning-rate is 0\.25, but the data of --out .* are for 0\.5: leave"):
+        _experiment.check_the_same(train.Settings(learning_rate=0.25), data, tmp_path)
+
+
+def test_each_method_of_berard_moves_in_its_own_way():
+    """One step on min max x y from (1, 1), clipped or not."""
+    ends = set()
+    for make in berard_2020.RULES.values():
+        rule = make(berard_2020.DESCENT)
+        state = rule.step(games.bilinear(), rule.init(Players(1.0, 1.0)), ())
+        ends.add(tuple(map(float, state.players)))
+    assert len(ends) == 3
+    for name, way in berard_2020.ways(berard_2020.Settings(losses=("wgan",), methods=("alt", "sim"))).items():
+        assert len(way.rule.moves(way.game)) == (2 if name == "wgan, alt" else 1)
+
+
+@pytest.mark.parametrize("script", [berard_2020, gulrajani_2017])
+def test_the_published_size_has_stores_of_its_own_and_says_its_steps(script):
+    full, reduced = script.Settings(full=True), script.Settings()
+    assert full.steps == 100_000
+    assert full.part != reduced.part
+    assert gulrajani_2017.Settings(data="roll").part != gulrajani_2017.Settings(data="ring").part
