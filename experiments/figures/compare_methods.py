@@ -54,7 +54,8 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
         ax.text(column, row, text.replace(" ", "\n"), color="white" if dark else "black", **style)
     for objective in data["settings"]["objectives"]:
         places = [i for i, (name, _) in enumerate(columns) if name == objective]
-        ax.text((places[0] + places[-1]) / 2, -0.75, objective, ha="center", va="bottom", fontsize=9)
+        middle = (places[0] + places[-1]) / 2, -0.5
+        ax.annotate(objective, middle, (0, 5), textcoords="offset points", ha="center", va="bottom", fontsize=9)
         ax.axvline(places[-1] + 0.5, color="white", linewidth=3)
     ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(methods) - 0.5, -0.5))
     ax.set_xticks(range(len(columns)), [order for _, order in columns], rotation=60, ha="right", fontsize=8)
