@@ -273,7 +273,7 @@ def opponent_penalty(strength: Rates, inner: Transform = gradients) -> Transform
         def direction(players: Any) -> Any:
             added = [
                 jax.tree.map(jnp.zeros_like, own)
-                if isinstance(rate, int | float) and rate == 0
+                if len(players) == 1 or (isinstance(rate, int | float) and rate == 0)
                 else jax.grad(functools.partial(slopes, players, i))(own)
                 for i, (own, rate) in enumerate(zip(players, _each(strength, players), strict=True))
             ]

@@ -80,7 +80,7 @@ def _correlations(ax: Axes, data: Data) -> None:
     ax.set(xlim=(-0.56, 1.02), xlabel="Spearman's ρ with the Wasserstein-1 distance (95 % over seeds)")
     ax.grid(axis="x", color="#e5e7eb")
     ax.set_axisbelow(True)
-    ax.legend(fontsize=9, loc="lower left")
+    ax.legend(fontsize=9, loc="best")
     ax.set_title("Which numbers order runs as the truth does", fontsize=11)
 
 
