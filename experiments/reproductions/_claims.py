@@ -32,7 +32,7 @@ Seeds = Annotated[int, partial(check_whole, least=1, most=10**6)]
 Steps = Annotated[int, partial(check_whole, least=RECORDS, multiple=RECORDS)]
 
 
-QUICK = Quick({"seeds": 4, "steps": 1000}, "1 minute")
+QUICK = {"seeds": 4, "steps": 1000}
 """Of every reproduction on toy data. It shows what there is to see, and settles nothing."""
 
 
@@ -143,9 +143,13 @@ def toy_experiment(
     answer: Callable[[Data], str],
     claim: str,
     time: str,
+    quick: str,
     further: Mapping[str, Figure] | None = None,
 ) -> Experiment:
-    """A reproduction on toy data: its claim and table are printed; fates, samples and `further` figures are drawn."""
+    """A reproduction on toy data: its claim and table are printed; fates, samples and `further` figures are drawn.
+
+    `time` and `quick` are how long it takes, by default and with --quick, which has to compile as much.
+    """
 
     def drawings(data: Data) -> dict[str, Figure]:
         common = {"samples.png": Figure(figures.samples, size=figures.size)}
@@ -155,7 +159,7 @@ def toy_experiment(
 
     return Experiment(
         f"reproductions/{name}", settings, compute, answer, drawings, partial(table, claim),
-        x64=False, devices=None, fused=False, time=time, quick=QUICK,
+        x64=False, devices=None, fused=False, time=time, quick=Quick(QUICK, quick),
     )  # fmt: skip
 
 

@@ -149,6 +149,7 @@ EXPERIMENT = toy_experiment(
     answer,
     CLAIM,
     "about 2 minutes",
+    "3 minutes",
     {"landscape.png": Figure(figures.landscape, size=figures.size)},
 )
 

@@ -127,6 +127,7 @@ EXPERIMENT = toy_experiment(
     answer,
     CLAIM,
     "about 10 minutes",
+    "9 minutes",
     {"critics.png": Figure(figures.critics, 11, 8.6)},
 )
 

@@ -83,6 +83,7 @@ EXPERIMENT = toy_experiment(
     answer,
     CLAIM,
     "some hours",
+    "some minutes",
     {"spectra.png": Figure(figures.spectra, size=figures.size)},
 )
 

@@ -74,7 +74,7 @@ def answer(data: Data) -> str:
     )
 
 
-EXPERIMENT = toy_experiment("pacgan_2018", Settings, compute, answer, CLAIM, "about 9 minutes")
+EXPERIMENT = toy_experiment("pacgan_2018", Settings, compute, answer, CLAIM, "about 9 minutes", "4 minutes")
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -82,7 +82,7 @@ def movement(histogram: np.ndarray) -> np.ndarray:
     return np.abs(np.diff(late, axis=1)).sum(-1).mean(1) / 2
 
 
-EXPERIMENT = toy_experiment("thanh_tung_2019", Settings, compute, answer, CLAIM, "about 6 minutes")
+EXPERIMENT = toy_experiment("thanh_tung_2019", Settings, compute, answer, CLAIM, "about 6 minutes", "2 minutes")
 
 if __name__ == "__main__":
     EXPERIMENT.main()
