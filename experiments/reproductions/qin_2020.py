@@ -64,7 +64,7 @@ EXPERIMENT = toy_experiment(
     partial(covering, better=[name for name in SOLVERS if "RK4" in name]),
     CLAIM,
     "about 1 hour",
-    "some minutes",
+    "4 minutes",
 )
 
 if __name__ == "__main__":
