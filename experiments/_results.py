@@ -25,7 +25,7 @@ MAX_LISTED_NUMBERS = 1000
 
 def counted(number: float, noun: str) -> str:
     """`number` with its noun, such as "1 run" and "2 runs"."""
-    return f"{number:g} {noun}{'' if number == 1 else 's'}"
+    return f"{int(number) if number == int(number) else number} {noun}{'' if number == 1 else 's'}"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from _results import Data
+from _results import Data, counted
 
 from slantgan_jax import Discriminator, Generator, faces, generate, logit
 from slantgan_jax.networks import pixel_scores
@@ -114,7 +114,9 @@ def report_examples() -> None:
 
 def report_training(data: Data) -> None:
     settings = data["settings"]
-    heading(f"Sections 10 to 15: training for {settings['epochs']} epochs at rate {settings['learning_rate']:g}")
+    heading(
+        f"Sections 10 to 15: training for {counted(settings['epochs'], 'epoch')} at rate {settings['learning_rate']:g}"
+    )
     print(f"Each step: {ORDER_TEXTS[settings['order']]}")
     stream = "the article's NumPy stream, in float64" if settings["source"] == "numpy" else "jax.random, in float32"
     penalty = f", the penalty {settings['penalty']} of strength {settings['strength']:g}"

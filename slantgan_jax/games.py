@@ -449,10 +449,12 @@ def _image(data: Distribution) -> Image:
 def _weighed(name: str, draw: Distribution) -> Distribution:
     """`draw` without the nodes of which it is known that their weight is 0: the loss there may be infinite or NaN.
 
-    Raises `ValueError` unless the nodes fit their weights, which are those of a mean."""
+    Raises `ValueError` unless the nodes fit their weights, which are those of a mean.
+    """
     nodes = draw.nodes
     assert nodes is not None
-    values, weights = nodes()
+    with jax.ensure_compile_time_eval():  # known numbers, also within a trace
+        values, weights = nodes()
     sizes = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(values)}
     if sizes != {np.shape(weights)}:
         raise ValueError(

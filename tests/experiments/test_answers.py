@@ -13,6 +13,7 @@ import pytest
 import stability_edge
 import train
 import which_equilibrium
+from _results import counted
 from _tutorial_text import what_next
 
 from slantgan_jax import Players, games
@@ -121,3 +122,10 @@ def test_the_published_size_has_stores_of_its_own_and_says_its_steps(script):
     assert full.steps == 100_000
     assert full.part != reduced.part
     assert gulrajani_2017.Settings(data="roll").part != gulrajani_2017.Settings(data="ring").part
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 runs"), (1, "1 run"), (0.5, "0.5 runs"), (8.0, "8 runs"), (1_000_000, "1000000 runs")]
+)
+def test_nouns_are_counted(number, said):
+    assert counted(number, "run") == said

@@ -147,4 +147,4 @@ def test_a_node_of_weight_zero_counts_nothing(bad):
         for one in (game, good)
     )
     chex.assert_trees_all_close(found, expected, rtol=1e-6)  # rounding
-    assert np.isfinite(games.expected_losses(game, players)).all()
+    assert np.isfinite(jax.jit(partial(games.expected_losses, game))(players)).all()
