@@ -28,6 +28,11 @@ def counted(number: float, noun: str) -> str:
     return f"{int(number) if number == int(number) else number} {noun}{'' if number == 1 else 's'}"
 
 
+def is_known(number: float | None) -> bool:
+    """Whether a number was measured: JSON has null for NaN."""
+    return number is not None and not math.isnan(number)
+
+
 @contextlib.contextmanager
 def atomic_folder(out: Path, stale: Iterable[str] = ()) -> Iterator[Path]:
     """A new folder that takes the place of `out` in one step when the block ends well; until then `out` is as it was.

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from _experiment import Experiment, Figure, Quick, progress
 from _options import check_known, check_whole, check_within
-from _results import Data, counted
+from _results import Data, counted, is_known
 from closed_forms.dirac import ClosedForm, closed_forms
 from figures import dirac_gan as figures
 
@@ -115,11 +115,6 @@ def agrees(row: dict[str, Any]) -> bool:
         same = (kind == "linear") == row["seen"] or (not row["seen"] and row["spectral verdict"] == "attracts")
     relative, absolute = FACTOR_TOLERANCE
     return same and (not is_known(factor) or abs(factor - radius) < relative * abs(radius - 1) + absolute)
-
-
-def is_known(number: float | None) -> bool:
-    """Whether it was measured; JSON has null for NaN."""
-    return number is not None and not math.isnan(number)
 
 
 def report(data: Data) -> None:

@@ -127,10 +127,10 @@ def answer(data: Data) -> str:
     period, fold = (data["spectrum"][name]["step"] for name in ("period in epochs", "e-folding time in epochs"))
     settled, turned = "Yes" if then["verdict"] == "converged" else "No", then["epoch"] / period
     seen = "within its first turn" if turned < 1 else f"after {turned:.1f} turns"
-    shrink = f"shrink by e in {fold:,.0f} epochs" if np.isfinite(fold) else "do not shrink in any time that can be told"
+    shrink = f"shrink by e in {fold:,.0f} epochs" if np.isfinite(fold) else "do not shrink"
     pace = f", {seen}; turns take {period:,.0f} epochs and {shrink}"
     if not np.isfinite(period):
-        pace = "; near the equilibrium nothing turns" + (f", and distances {shrink}" if np.isfinite(fold) else "")
+        pace = f"; near the equilibrium nothing turns, and distances {shrink}"
     noise = f"sampling leaves a noise of {quiet['measured']:.2g} (predicted: {quiet['predicted']:.2g})"
     return (
         f"{settled}: at epoch {then['epoch']} the mean image is {then['mean gap']:.3f} off{pace}.\n"

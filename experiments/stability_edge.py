@@ -86,9 +86,10 @@ def compute(settings: Settings, out: Path) -> Data:
 def answer(data: Data) -> str:
     rows, strengths = data["rows"], data["settings"]["strengths"]
     names = [row["method"] for row in rows]
-    kept = ~np.concatenate([np.ravel(row["lost"]) for row in rows])
-    differences = np.concatenate([np.ravel(row["difference"]) for row in rows])[kept]
-    resolutions = np.concatenate([np.ravel(row["resolution"]) for row in rows])
+    lost, differences, resolutions = (
+        np.concatenate([np.ravel(row[name]) for row in rows]) for name in ("lost", "difference", "resolution")
+    )
+    differences = differences[~lost]
     measured = differences[np.isfinite(differences)]
     found = "no difference could be measured"
     if measured.size:

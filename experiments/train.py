@@ -15,6 +15,7 @@ from _results import Data, counted
 
 from slantgan_jax import sweep
 from slantgan_jax.runs import DIMS, MAX_EPOCHS, SCALARS, one_rate
+from slantgan_jax.training import DIVERGENCE_BOUND
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def run_json(data: Data) -> Data:
 def answer(data: Data) -> str:
     after = f"After {counted(data['settings']['epochs'], 'epoch')}"
     if not data["finite"]:
-        return f"{after} the run has diverged: {SCALARS['finite']['long_name'].replace('no parameter', 'a parameter')}."
+        return f"{after} the run has diverged: a parameter is infinite, NaN or larger than {DIVERGENCE_BOUND:g}."
     return f"{after} the mean generated image is {float(data['mean_gap']):.3g} from the mean face."
 
 

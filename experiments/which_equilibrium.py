@@ -27,6 +27,7 @@ MOST_COMPARED = 64
 """The largest number of starts from which every method is run."""
 
 DRAWN_RUNS, DRAWN_STEPS = 6, 600
+
 AT_REST = 0.01
 """A flow that ends farther from an equilibrium has not come to rest."""
 

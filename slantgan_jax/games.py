@@ -385,11 +385,12 @@ def quadrature_error(game: Game, players: Any, over: str | Collection[str] | Non
     are those of `expected`, which has to integrate all draws of the game.
     """
     check_game(game)
-    if left := list(expected(game, over).named_draws()):
-        raise ValueError(f"over is {shown(over)}, which leaves the draw {left[0]!r}: name all draws, or leave it out")
     finer = [draw.finer() if draw is not None and draw.finer is not None else draw for draw in game.draws]
     refined = game._replace(draws=game.draws._make(finer) if finer else ())
-    coarse, fine = (total_losses(expected(one, over), players, ()) for one in (game, refined))
+    integrated = [expected(one, over) for one in (game, refined)]
+    if left := list(integrated[0].named_draws()):
+        raise ValueError(f"over is {shown(over)}, which leaves the draw {left[0]!r}: name all draws, or leave it out")
+    coarse, fine = (total_losses(one, players, ()) for one in integrated)
     return jax.tree.map(lambda a, b: jnp.abs(a - b), coarse, fine)
 
 

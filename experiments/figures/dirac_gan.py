@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from _results import is_known
 from figures.panels import grid, title
 from matplotlib.axes import Axes
 
@@ -59,7 +60,7 @@ def outcome(row: dict[str, Any]) -> str:
     """What the runs did, in words."""
     (low, high), (least, most) = row["radius"], row["share"]
     factor, exponent = (
-        "" if row[name] is None or math.isnan(row[name]) else text.format(row[name])
+        text.format(row[name]) if is_known(row[name]) else ""
         for name, text in (("measured factor", ", factor {:.4f} a step"), ("exponent", ", n^{:.2f}"))
     )
     kind: str = row["run verdict"]

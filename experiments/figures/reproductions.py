@@ -57,16 +57,8 @@ def overview(figure: Panel, data: dict[str, Any]) -> None:
     before = np.zeros(len(rows))
     for fate, color in FATES.items():
         shares = [way["summary"]["fates"][fate][0] for way in rows.values()]
-        left.barh(
-            np.arange(len(rows)),
-            shares,
-            left=before,
-            color=color,
-            label=fate,
-            height=0.8,
-            edgecolor="#6b7280",
-            linewidth=0.5,
-        )
+        style = {"color": color, "height": 0.8, "edgecolor": QUIET, "linewidth": 0.5}
+        left.barh(np.arange(len(rows)), shares, left=before, label=fate, **style)
         before += shares
     left.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), xlabel="share of seeds")
     left.set_yticks(range(len(rows)), list(rows))

@@ -26,7 +26,7 @@ from jax.flatten_util import ravel_pytree
 
 from slantgan_jax import Game, Rule, sweep
 
-RECORDS = 50
+RECORDS, FULL_STEPS = 50, 100_000
 
 Seeds = Annotated[int, partial(check_whole, least=1, most=10**6)]
 Steps = Annotated[int, partial(check_whole, least=RECORDS, multiple=RECORDS)]
@@ -57,6 +57,22 @@ class ToySettings:
     def part(self) -> str:
         """What the names of stores have to tell apart, besides the way to train and the steps."""
         return ""
+
+
+@dataclass(frozen=True)
+class SizedSettings(ToySettings):
+    """What reproductions can vary that run at a reduced size by default."""
+
+    full: bool = False
+    """The published size, with 100,000 steps."""
+
+    def __post_init__(self) -> None:
+        if self.full:
+            object.__setattr__(self, "steps", FULL_STEPS)
+
+    @property
+    def part(self) -> str:
+        return "full-" if self.full else ""
 
 
 def played(ways: Mapping[str, Way], settings: ToySettings, out: Path) -> Data:
@@ -168,6 +184,7 @@ __all__ = [
     "Experiment",
     "Figure",
     "Seeds",
+    "SizedSettings",
     "Steps",
     "ToySettings",
     "Way",

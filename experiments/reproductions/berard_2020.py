@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 import optax
-from _claims import Data, Figure, Seeds, Steps, ToySettings, Way, played, players_of, toy_experiment
+from _claims import Data, Figure, Seeds, SizedSettings, Steps, Way, played, players_of, toy_experiment
 from _options import check_known
 from _toys import Toy, perceptron
 from figures import reproductions as figures
@@ -38,7 +38,7 @@ RULES: dict[str, Callable[[Players], Rule]] = {
     "alt": rules.alternating,
     "sim": rules.simultaneous,
 }
-FULL_PAIRS, REDUCED_PAIRS, FULL_STEPS = 10_000, 1_000, 100_000
+FULL_PAIRS, REDUCED_PAIRS = 10_000, 1_000
 EIGENVALUES = 20
 TOY = Toy(
     datasets.mixture([[-2.0], [2.0]], 1.0),
@@ -50,7 +50,7 @@ TOY = Toy(
 
 
 @dataclass(frozen=True)
-class Settings(ToySettings):
+class Settings(SizedSettings):
     """Does training rotate around the point that it reaches, and is that point a saddle for G?"""
 
     losses: Annotated[tuple[str, ...], partial(check_known, known=OBJECTIVES)] = ("nsgan", "gan")
@@ -61,16 +61,6 @@ class Settings(ToySettings):
     """The number of runs of each way to train; seed S is jax.random.key(S)."""
     steps: Steps = 10_000
     """Steps of a run."""
-    full: bool = False
-    """The published size, with 100,000 steps."""
-
-    def __post_init__(self) -> None:
-        if self.full:
-            object.__setattr__(self, "steps", FULL_STEPS)
-
-    @property
-    def part(self) -> str:
-        return "full-" if self.full else ""
 
 
 def ways(settings: Settings) -> dict[str, Way]:

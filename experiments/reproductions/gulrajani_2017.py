@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 import optax
-from _claims import Data, Figure, Seeds, Steps, ToySettings, Way, played, surfaces, toy_experiment
+from _claims import Data, Figure, Seeds, SizedSettings, Steps, Way, played, surfaces, toy_experiment
 from _options import check_known
 from _toys import Toy, perceptron, shown
 from figures import reproductions as figures
@@ -31,11 +31,11 @@ DATA = {"ring": "ring-gulrajani", "grid": "grid25-gulrajani", "roll": "swiss-rol
 ORDER = ("discriminator",) * 5 + ("generator",)
 CLIPPED = Players(optax.rmsprop(5e-5), penalties.clipped(optax.rmsprop(5e-5), 0.01))
 ADAM = optax.adam(1e-4, b1=0.5, b2=0.9)
-FULL_WIDTH, REDUCED_WIDTH, FULL_STEPS = 512, 64, 100_000
+FULL_WIDTH, REDUCED_WIDTH = 512, 64
 
 
 @dataclass(frozen=True)
-class Settings(ToySettings):
+class Settings(SizedSettings):
     """Does the gradient penalty make better critics than clipped weights?"""
 
     data: Annotated[str, partial(check_known, known=DATA)] = "ring"
@@ -44,16 +44,10 @@ class Settings(ToySettings):
     """The number of runs of each way to train; seed S is jax.random.key(S)."""
     steps: Steps = 3000
     """Steps of a run, of five moves of D and one of G."""
-    full: bool = False
-    """The published size, with 100,000 steps."""
-
-    def __post_init__(self) -> None:
-        if self.full:
-            object.__setattr__(self, "steps", FULL_STEPS)
 
     @property
     def part(self) -> str:
-        return f"{self.data}-{'full-' if self.full else ''}"
+        return f"{self.data}-{super().part}"
 
 
 def toy_of(data: str, width: int, fixed: bool) -> Toy:

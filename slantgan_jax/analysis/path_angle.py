@@ -54,15 +54,15 @@ def path_angle(field: Field, start: Any, end: Any, shares: ArrayLike = SHARES) -
       ValueError: `start`, `end` and what the field gives have different structures or shapes; shares that are no list.
     """
     start, end = (jax.tree.map(as_float, players) for players in (start, end))
-    if jax.tree.structure(start) != jax.tree.structure(end) or jax.tree.map(jnp.shape, start) != jax.tree.map(
-        jnp.shape, end
-    ):
+    shapes, others = ([leaf.shape for leaf in jax.tree.leaves(players)] for players in (start, end))
+    if jax.tree.structure(start) != jax.tree.structure(end) or shapes != others:
         raise ValueError(f"end is {shown(end)}: give players of the same structure as the start, {shown(start)}")
     first, unravel = ravel_pytree(start)
-    line, _ = _direction(ravel_pytree(end)[0] - first)
+    way = ravel_pytree(end)[0] - first
+    line, _ = _direction(way)
 
     def at(share: jax.Array) -> PathAngle:
-        here = unravel(first + share * (ravel_pytree(end)[0] - first))
+        here = unravel(first + share * way)
         unit, norm = _direction(ravel_pytree(fields.check_direction(field(here), here))[0])
         return PathAngle(jnp.sum(unit * line), norm)
 

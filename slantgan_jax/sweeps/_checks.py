@@ -27,7 +27,6 @@ ENCODING = {
 LONGEST_NAME = 100
 """The most bytes of a name; a folder has this name, and its files longer ones."""
 
-
 MAX_AXES = 64
 """The most axes of an array of NumPy 2."""
 
