@@ -14,6 +14,7 @@ import numpy as np
 import optax
 import xarray as xr
 from _methods import METHODS, Method
+from _options import check_whole
 from _results import counted
 from jax.flatten_util import ravel_pytree
 from scipy.stats import binomtest
@@ -43,6 +44,7 @@ KEPT_POINTS = 256
 DIRECTIONS = 16
 EVALUATION_SEED = 1
 CONFIDENCE = 0.95
+MOST_UNROLLED = 1000
 
 DESCENTS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
     "adam": partial(optax.adam, b1=0.5),
@@ -52,14 +54,16 @@ DESCENTS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
 """Optimizers of the plain method. RMSProp is TensorFlow's: ε is inside the root, the second moment starts at 1."""
 
 
-def whole(number: float) -> Any:
-    """A whole number as an int, so that it counts; others as they are, so that they are refused."""
-    return int(number) if number == int(number) else number
+def unrolled_steps(strength: float) -> int:
+    """The strength of the "unrolled optimizer", which is a number of steps. Refuses what is none."""
+    steps: Any = int(strength) if float(strength).is_integer() else strength
+    check_whole("--strength", steps, 0, MOST_UNROLLED)
+    return steps
 
 
 TOY_METHODS: dict[str, Method] = METHODS | {
     "unrolled optimizer": Method(
-        (5.0,), whole_rule=lambda optimizer, _, steps, __: rules.unrolled(optimizer, whole(steps))
+        (5.0,), whole_rule=lambda optimizer, _, steps, __: rules.unrolled(optimizer, unrolled_steps(steps))
     ),
     "opponent penalty": Method((0.5,), field=lambda _, eta: fields.opponent_penalty(Players(eta, 0))),
     "penalty on G's slope": Method((0.07,), field=lambda _, lam: fields.opponent_penalty(Players(0, lam))),

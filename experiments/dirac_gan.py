@@ -60,7 +60,9 @@ def compute(settings: Settings, out: Path) -> Data:
         "methods": rows,
         "portraits": jax.tree.map(lambda *arrays: np.stack(arrays), *portraits),
         "axis": runs.FIELD_AXIS,
-        "drawn steps": {part: records * runs.RECORD_EVERY for part, records in DRAWN_RECORDS.items()},
+        "drawn steps": {
+            part: min(records * runs.RECORD_EVERY, settings.steps) for part, records in DRAWN_RECORDS.items()
+        },
     }
     if CIRCLE in rows:
         data["limit cycle"] = {"predicted": math.sqrt(2 * rate), "measured": float(np.mean(rows[CIRCLE]["radius"]))}

@@ -90,7 +90,8 @@ class Settings:
         method, asked = TOY_METHODS[self.method], []
         if self.strength is not None and method.strengths == Method().strengths:
             raise ValueError(f"--strength is {self.strength}, but --method {self.method} has none: leave it out")
-        method.optimizer(self.learning_rate, method.strengths[0], lambda rate: asked.append(rate) or optax.sgd(rate))
+        descent = lambda rate: asked.append(rate) or optax.sgd(rate)  # noqa: E731
+        method.rule(ORDERS[self.order], self.learning_rate, strength_of(self), descent)
         if self.order != Settings.order and method.whole_rule:
             raise ValueError(f"--order is {self.order}, but --method {self.method} brings one: leave it out")
         if self.optimizer is not None and not asked:

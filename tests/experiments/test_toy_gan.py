@@ -133,6 +133,14 @@ def test_what_a_method_does_not_read_is_refused(arguments):
         toy_gan.EXPERIMENT.parse(["--method", method, option, value])
 
 
+@pytest.mark.parametrize("strength", ["2.5", "1e30", "1001"])
+def test_steps_that_cannot_be_unrolled_are_named(strength, tmp_path):
+    arguments = ["--method", "unrolled optimizer", "--strength", strength, "--out", str(tmp_path / "out")]
+    with pytest.raises(ValueError, match=r"--strength is .*: give a whole number from 0 to 1000"):
+        toy_gan.EXPERIMENT.parse(arguments)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_fate_is_told_from_the_second_half():
     """Eight modes, 40 records: one run of each fate."""
     captured = np.full((5, 40), 8)
