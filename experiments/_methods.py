@@ -8,6 +8,7 @@ logit), the field, the optimizer, or the rule. Everything else is the plain game
     game = method.game(losses.non_saturating, 10.0)
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -47,6 +48,7 @@ class Method(NamedTuple):
 
     Attributes:
       strengths: the strengths that a comparison tries, and a single 0 if the method has none.
+      limits: the least and the largest strength that a user may ask for.
       optimizer: of `(rate, strength, descent)`, where `descent` is the optimizer `rate -> optax transformation` of the
         plain method.
       field: of `(rate, strength)`.
@@ -59,6 +61,7 @@ class Method(NamedTuple):
     """
 
     strengths: tuple[float, ...] = (0.0,)
+    limits: tuple[float, float] = (0.0, math.inf)
     optimizer: Callable[[Any, Any, Descent], Optimizer] = lambda rate, strength, descent: descent(rate)
     field: Callable[[Any, Any], Transform] = lambda rate, strength: fields.gradients
     wrap: Callable[[Rule, Any], Rule] = lambda rule, strength: rule
@@ -101,6 +104,9 @@ _PRODUCTS = (1.0, 10.0, 100.0)
 """Strengths of a product with the Jacobian. If the field turns with 0.06, a strength of 10 adds 10 · 0.06² of damping.
 The strengths of the penalties have the critical one, twice the rotation, in their middle."""
 
+_BELOW_1 = 0.9999
+"""The largest share of the past that a moving average keeps."""
+
 METHODS: dict[str, Method] = {
     "plain": Method(),
     "R1": Method((0.03, 0.1, 0.3), penalty=penalties.r1),
@@ -111,15 +117,21 @@ METHODS: dict[str, Method] = {
         optimizer=lambda rate, bound, descent: Players(descent(rate), penalties.clipped(descent(rate), bound)),
     ),
     "spectral norm": Method(constrain=penalties.spectral),
-    "negative momentum": Method((-0.2, -0.5, -0.8), lambda rate, beta, _: optax.sgd(rate, momentum=beta)),
-    "momentum": Method((0.5, 0.9), lambda rate, beta, _: optax.sgd(rate, momentum=beta)),
-    "Adam": Method((0.0, 0.5, 0.9), lambda rate, b1, _: optax.adam(rate / 10, b1=b1)),
+    "negative momentum": Method(
+        (-0.2, -0.5, -0.8), (-_BELOW_1, 0.0), lambda rate, beta, _: optax.sgd(rate, momentum=beta)
+    ),
+    "momentum": Method((0.5, 0.9), (0.0, _BELOW_1), lambda rate, beta, _: optax.sgd(rate, momentum=beta)),
+    "Adam": Method((0.0, 0.5, 0.9), (0.0, _BELOW_1), lambda rate, b1, _: optax.adam(rate / 10, b1=b1)),
     "optimistic": Method(optimizer=lambda rate, *_: optax.optimistic_gradient_descent(rate)),
     "past extragradient": Method(
         whole_rule=lambda optimizer, rate, _, field: rules.past_extragradient(optimizer, rate, field)
     ),
-    "lookahead": Method((0.2, 0.5, 0.8), wrap=lambda rule, fraction: rules.lookahead(rule, SYNC_PERIOD, fraction)),
-    "averaging": Method((0.99, 0.999), wrap=lambda rule, decay: rules.averaged(rule, optax.ema(decay))),
+    "lookahead": Method(
+        (0.2, 0.5, 0.8), (0.0, 1.0), wrap=lambda rule, fraction: rules.lookahead(rule, SYNC_PERIOD, fraction)
+    ),
+    "averaging": Method(
+        (0.99, 0.999), (0.0, _BELOW_1), wrap=lambda rule, decay: rules.averaged(rule, optax.ema(decay))
+    ),
     "extragradient": Method((1.0, 3.0), field=lambda rate, multiple: fields.extragradient(multiple * rate)),
     "heun": Method(field=lambda rate, _: fields.heun(rate)),
     "rk4": Method(field=lambda rate, _: fields.rk4(rate)),

@@ -48,7 +48,7 @@ def atomic_folder(out: Path, stale: Iterable[str] = ()) -> Iterator[Path]:
         try:
             place = out.resolve()  # a link is followed, and stays
             fixed = place in (Path.cwd(), *Path.cwd().parents)
-            place.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(folders.parents(place))
             if place.exists() and not place.is_dir():
                 raise NotADirectoryError(0, "it is a file")
             if place.exists() and not os.access(place, os.W_OK):

@@ -62,6 +62,7 @@ def unrolled_steps(strength: float) -> int:
 
 
 TOY_METHODS: dict[str, Method] = METHODS | {
+    "Adam": METHODS["Adam"]._replace(optimizer=lambda rate, b1, _: optax.adam(rate, b1=b1)),  # not a tenth of the rate
     "unrolled optimizer": Method(
         (5.0,), whole_rule=lambda optimizer, _, steps, __: rules.unrolled(optimizer, unrolled_steps(steps))
     ),

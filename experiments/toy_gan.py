@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from _experiment import Experiment, Quick
-from _methods import ORDERS, Method
+from _methods import ORDERS, Logit, Method
 from _options import check_known, check_positive, check_whole, check_within, listing
 from _results import Data
 from _toys import ATTRS, DESCENTS, DIMS, TOY_METHODS, Toy, perceptron, shown, summary
@@ -48,7 +48,7 @@ class Settings:
     method: Annotated[str, partial(check_known, known=TOY_METHODS), listing("How the game is played.", TOY_METHODS)] = (
         "plain"
     )
-    strength: Annotated[float | None, partial(check_within, least=0)] = None
+    strength: float | None = None
     """Of the method; by default the middle one of those that comparisons try."""
     objective: Annotated[
         str, partial(check_known, known=losses.OBJECTIVES), listing("What the players minimize.", losses.OBJECTIVES)
@@ -90,12 +90,20 @@ class Settings:
         method, asked = TOY_METHODS[self.method], []
         if self.strength is not None and method.strengths == Method().strengths:
             raise ValueError(f"--strength is {self.strength}, but --method {self.method} has none: leave it out")
+        check_within(f"--strength of --method {self.method}", strength_of(self), *method.limits)
         descent = lambda rate: asked.append(rate) or optax.sgd(rate)  # noqa: E731
         method.rule(ORDERS[self.order], self.learning_rate, strength_of(self), descent)
         if self.order != Settings.order and method.whole_rule:
             raise ValueError(f"--order is {self.order}, but --method {self.method} brings one: leave it out")
         if self.optimizer is not None and not asked:
             raise ValueError(f"--optimizer is {self.optimizer}, but --method {self.method} brings one: leave it out")
+        if self.order == "tutorial" and len(losses.OBJECTIVES[self.objective].discriminator) == 1:
+            raise ValueError(
+                f"--order is tutorial, in which D moves on each of two terms, but its loss of --objective "
+                f"{self.objective} is one: choose another order"
+            )
+        if self.batch_norm and self.batch == 1:
+            raise ValueError("--batch is 1, of which --batch-norm has no deviation: give at least 2")
         for option, widths in (("--generator", self.generator), ("--discriminator", self.discriminator)):
             for width in widths:
                 check_whole(option, width, 1)
@@ -147,7 +155,10 @@ def compute(settings: Settings, out: Path) -> Data:
     key = jax.random.key(0)
     _, unravel = ravel_pytree(toy.init(key))
     axis, surfaces = surface(
-        toy, [unravel(row) for row in ds["players"].values[: figures.DRAWN]], ds.sizes["coordinate"]
+        toy,
+        TOY_METHODS[settings.method].constrain(toy.logit),
+        [unravel(row) for row in ds["players"].values[: figures.DRAWN]],
+        ds.sizes["coordinate"],
     )
     real = jax.vmap(lambda number: toy.data.sample(key, number, 0))(np.arange(1000))
     modes = None if toy.data.modes is None else np.asarray(toy.data.modes().centers)
@@ -163,16 +174,16 @@ def compute(settings: Settings, out: Path) -> Data:
     }
 
 
-def surface(toy: Toy, players: list[Players], dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+def surface(toy: Toy, logit: Logit, players: list[Players], dimensions: int) -> tuple[np.ndarray, np.ndarray]:
     """D's probability on a grid around the data for each of the players: the axis `[n]`, and `[players, n]` or
-    `[players, n, n]`."""
+    `[players, n, n]`. `logit` is that of the method."""
     reach = np.abs(np.asarray(toy.data.modes().centers)).max() if toy.data.modes else 2.0
     axis = np.linspace(-1.5 * reach, 1.5 * reach, SURFACE_POINTS)
     grid = np.stack(np.meshgrid(*[axis] * dimensions), -1).astype(np.float32)
 
     def probability(discriminator: Any, point: jax.Array) -> jax.Array:
         image = point if toy.packing == 1 else jnp.broadcast_to(point, (toy.packing, dimensions))
-        return jax.nn.sigmoid(toy.logit(discriminator, image))
+        return jax.nn.sigmoid(logit(discriminator, image))
 
     of = jax.jit(jax.vmap(probability, in_axes=(None, 0)))
     found = [np.asarray(of(one.discriminator, grid.reshape(-1, dimensions))) for one in players]

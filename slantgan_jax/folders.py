@@ -42,6 +42,20 @@ def unfinished(place: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def parents(place: Path) -> Iterator[None]:
+    """Makes the folders above `place`. If the block fails, those of them are removed that are empty."""
+    made = [folder for folder in place.parents if not folder.exists()]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
 def replace(new: Path, old: Path, without: Iterable[str] = ()) -> None:
     """Puts the folder `new` in the place of `old` in one step.
 

@@ -531,7 +531,7 @@ def _expected_loss(
     loss: Loss, integrated: tuple[tuple[str, Distribution], ...], nothing: Any, players: Any, sample: Any
 ) -> jax.Array:
     """E `loss` over independent draws. Draws on which the loss does not depend take part in no sum."""
-    function, sample = partial(loss, players), sample if nothing is None else nothing
+    function, sample = partial(_scalar_loss, loss, players), sample if nothing is None else nothing
     nodes = {name: draw.nodes() for name, draw in integrated if draw.nodes is not None}
     example = sample and sample._replace(**{name: _item(values, 0) for name, (values, _) in nodes.items()})
     used = _used(function, example)
@@ -572,4 +572,9 @@ def _loss_on(loss: Loss, sample: Any, players: Any, nothing: Any) -> jax.Array:
 
 
 def _mean_loss(loss: Loss, players: Any, batch: Any) -> jax.Array:
-    return jnp.mean(jax.vmap(partial(loss, players), axis_name=networks.BATCH)(batch))
+    return jnp.mean(jax.vmap(partial(_scalar_loss, loss, players), axis_name=networks.BATCH)(batch))
+
+
+def _scalar_loss(loss: Loss, players: Any, sample: Any) -> jax.Array:
+    """`loss`, of which a sum over nodes or images would not show that it is no scalar."""
+    return check_scalar("a loss", loss(players, sample))

@@ -81,22 +81,22 @@ def sweep(
         return _in_memory(*_checks.layout_of(task))
     where = _files.located(store)
     is_new = not _files.exists(where)
-    if is_new:
-        _files.check_writable(where)
     measured = is_new and chunk_size is None
-    if executor is not None:
-        payload = _executors.packed(task)
-        layout, block = _executors.prepared(executor, payload, measured)
-        worker = functools.partial(_executors.compute_all, executor, payload)
-    else:
-        layout, programs = _checks.layout_of(task)
-        block, first = _chunks.preferred_block(layout, programs) if measured else (None, None)
-        worker = functools.partial(_chunks.compute_all, programs, first)
-    if is_new:
-        try:
-            _store.create(where, layout._replace(block=block or _checks.block_of(layout, chunk_size or 1)))
-        except OSError as error:
-            raise OSError(f"{where} cannot be made ({error.strerror or error}): name another, or make room") from error
+    with _files.room(where) if is_new else contextlib.nullcontext():
+        if executor is not None:
+            payload = _executors.packed(task)
+            layout, block = _executors.prepared(executor, payload, measured)
+            worker = functools.partial(_executors.compute_all, executor, payload)
+        else:
+            layout, programs = _checks.layout_of(task)
+            block, first = _chunks.preferred_block(layout, programs) if measured else (None, None)
+            worker = functools.partial(_chunks.compute_all, programs, first)
+        if is_new:
+            try:
+                _store.create(where, layout._replace(block=block or _checks.block_of(layout, chunk_size or 1)))
+            except OSError as error:
+                what = f"{where} cannot be made ({error.strerror or error})"
+                raise OSError(f"{what}: name another, or make room") from error
     return _completed(where, layout, worker)
 
 

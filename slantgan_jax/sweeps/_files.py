@@ -71,28 +71,34 @@ def exists(where: Path | str) -> bool:
     return False
 
 
-def check_writable(where: Path | str) -> None:
-    """Makes the folders above a path. Raises an error if nothing can be written: better known before the work."""
-    if isinstance(where, Path):
-        if where.is_symlink():
-            raise ValueError(f"{where} is a link that leads nowhere: remove it, or make the folder to which it leads")
-        try:
-            where.parent.mkdir(parents=True, exist_ok=True)
-            with folders.unfinished(where):
-                pass
-        except OSError as error:
-            what = f"store is {str(where)!r}, which cannot be made"
-            raise ValueError(f"{what} ({error.strerror}): name another") from None
-    else:
-        probe = f"{uuid.uuid4().hex}.partial"
-        try:
-            write(where, probe, b"")
-        except OSError as error:
-            said = str(error) if str(where) in str(error) else f"{where} cannot be written ({error}): name another"
-            raise OSError(said) from error
-        filesystem, path = fsspec.core.url_to_fs(where)
-        with contextlib.suppress(OSError), _client(where):  # who may write need not be allowed to remove
-            filesystem.rm_file(f"{path}/{probe}")
+@contextlib.contextmanager
+def room(where: Path | str) -> Iterator[None]:
+    """Makes the folders above a path; of them those that are empty go again if the block fails.
+
+    Raises an error before the block if nothing can be written: better known before the work.
+    """
+    with contextlib.ExitStack() as stack:
+        if isinstance(where, Path):
+            if where.is_symlink():
+                raise ValueError(f"{where} is a link that leads nowhere: remove it, or make the folder it leads to")
+            try:
+                stack.enter_context(folders.parents(where))
+                with folders.unfinished(where):
+                    pass
+            except OSError as error:
+                what = f"store is {str(where)!r}, which cannot be made"
+                raise ValueError(f"{what} ({error.strerror}): name another") from None
+        else:
+            probe = f"{uuid.uuid4().hex}.partial"
+            try:
+                write(where, probe, b"")
+            except OSError as error:
+                said = str(error) if str(where) in str(error) else f"{where} cannot be written ({error}): name another"
+                raise OSError(said) from error
+            filesystem, path = fsspec.core.url_to_fs(where)
+            with contextlib.suppress(OSError), _client(where):  # who may write need not be allowed to remove
+                filesystem.rm_file(f"{path}/{probe}")
+        yield
 
 
 def read(where: Path | str, key: str) -> bytes | None:

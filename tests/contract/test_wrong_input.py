@@ -260,6 +260,15 @@ ROWS = [
         lambda: played(games.gan(lambda key: (0.0, 0.0), generate, logit, distributions.cyclic(IMAGES))),
         "players is (0.0, 0.0)",
     ),
+    *(
+        (
+            lambda kind=kind: played(
+                kind(games.gan(GAME.init, generate, lambda d, x: logit(d, x)[None], distributions.cyclic(IMAGES)))
+            ),
+            "a loss returns",
+        )
+        for kind in (expected, partial(minibatch, size=2))
+    ),
     (lambda: games.dirac("wasserstein"), "objective is 'wasserstein'"),
     (lambda: games.dirac(noise="a"), "standard deviation, is 'a'"),
     (lambda: games.two_player(1, 2), "generator_loss is 1"),
