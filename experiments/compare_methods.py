@@ -51,6 +51,11 @@ class Settings:
     methods: Annotated[tuple[str, ...], partial(check_known, known=METHODS)] = tuple(METHODS)
     """The methods."""
 
+    def check(self) -> None:
+        for objective in self.objectives:
+            if not any(is_playable(objective, *other) for other in itertools.product(COMPARED_ORDERS, self.methods)):
+                raise ValueError(f"--objectives has {objective!r}, which none of the --methods can play: leave it out")
+
 
 def compute(settings: Settings, out: Path) -> Data:
     every = itertools.product(settings.objectives, COMPARED_ORDERS, settings.methods)
@@ -63,7 +68,9 @@ def compute(settings: Settings, out: Path) -> Data:
         ds = sweep(
             partial(run, objectives=objectives, rule=order, method=method, steps=settings.steps),
             axes,
-            store=out / "sweeps" / f"{order}-{method}-{'-'.join(map(str, numbers))}.zarr".replace(" ", "_"),
+            store=out
+            / "sweeps"
+            / f"{order}-{method}-{'-'.join(map(str, numbers))}-{settings.steps}.zarr".replace(" ", "_"),
         )
         for place, objective in enumerate(objectives):
             names = {"objective": objective, "rule": order, "method": method}

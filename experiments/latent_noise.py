@@ -34,6 +34,7 @@ MOST_STEPS = 100_000_000
 ARTICLE_RATE, STEPS_PER_EPOCH = 0.01, len(faces.FACES)
 HALVING = "epochs in which mean |w| halves at rate 0.01, as predicted"
 AHEAD = "epochs at rate 0.01 that the theory was followed for"
+GROWS = "mean |w| grows, as predicted"
 
 
 class Case(NamedTuple):
@@ -155,11 +156,12 @@ def summary(found: dict[str, np.ndarray], settings: Settings) -> Data:
         }
         for i, rate in enumerate(settings.learning_rates)
     }
-    halving = time_to_half(time, (found["predicted_mean"][fastest] * signs).mean(1))
+    sizes = (found["predicted_mean"][fastest] * signs).mean(1)
     epoch = ARTICLE_RATE**2 * STEPS_PER_EPOCH
     return rows | {
-        HALVING: halving / epoch,
+        HALVING: time_to_half(time, sizes) / epoch,
         AHEAD: time[-1] / epoch,
+        GROWS: bool(sizes[-1] > sizes[0]),
     }
 
 
@@ -171,12 +173,15 @@ def time_to_half(times: np.ndarray, sizes: np.ndarray) -> float:
 
 def answer(data: Data) -> str:
     """The first two cases, which differ in the latent that G has."""
-    times = []
+    found = []
     for name, row in list(data["summary"].items())[:2]:
-        halving, ahead = row[HALVING], row[AHEAD]
-        known = f"{halving / 1e6:.0f}" if np.isfinite(halving) else f"more than {ahead / 1e6:.2g}"
-        times.append(f"{known} million epochs ({name})")
-    return f"At the rate 0.01, theory says, noise halves |w| in\n{' and in '.join(times)}."
+        halving, ahead = row[HALVING] / 1e6, f"within {row[AHEAD] / 1e6:.2g}"
+        if row[GROWS]:
+            what = f"makes |w| grow {ahead}"
+        else:
+            what = f"halves |w| in {halving:.0f}" if np.isfinite(halving) else f"does not halve |w| {ahead}"
+        found.append(f"{what} million epochs ({name})")
+    return f"At the rate 0.01, theory says, noise\n{', and '.join(found)}."
 
 
 EXPERIMENT = Experiment(

@@ -52,6 +52,8 @@ RULES = {
     "lookahead": ("alternating", "lookahead", 0.5),
 }
 """The order, the method and its strength in the catalog."""
+FAR_ITERATIONS = 30
+"""Of Newton's method from the equilibrium to the fixed point of a rule: far away its steps are limited."""
 Strength = Annotated[float | None, partial(check_within, least=0, most=LARGEST_NUMBER)]
 
 
@@ -151,7 +153,7 @@ def modes(settings: Settings, compared: list[str]) -> Data:
     game, field, rule = game_of(settings.strength), transform(settings, rate), rule_at(settings, settings.rule, rate)
     steps, iterations = period_and_iterations(settings.rule)
     flow = spectra.flow_eigenvalues(game, players, field, tangents)
-    state = spectra.fixed_point(rule, game, players, steps, tangents, iterations).state
+    state = spectra.fixed_point(rule, game, players, steps, tangents, iterations and FAR_ITERATIONS).state
     update = spectra.update_eigenvalues(rule, game, state, steps, tangents)
     critical = thresholds.critical_strength(game_of, players, field, tangents)._asdict() if settings.penalty else {}
     return {
@@ -198,9 +200,16 @@ def answer(data: Data) -> str:
     settings, update = data["settings"], data["update"]
     return (
         f"The flow is {data['verdict']} here, with {data['zero_modes']} zero modes: {pace(data)}.\n"
-        f"{settings['rule']}, rate {settings['learning_rate']:g}: {update['verdict']}, {pace(update)}.\n"
+        f"{settings['rule']}, rate {settings['learning_rate']:g}: {of_rule(update)}.\n"
         f"Stable up to a rate of {stable_up_to(data)}."
     )
+
+
+def of_rule(update: Data) -> str:
+    """What becomes of deviations from the place at which the rule stands still, in words."""
+    if update["verdict"] == "no equilibrium":
+        return "no place was found at which this rule stands still"
+    return f"{update['verdict']}, {pace(update)}"
 
 
 def pace(spectrum: Data) -> str:
@@ -218,7 +227,7 @@ def stable_up_to(data: Data) -> str:
 
 def rate_in_words(rate: float) -> str:
     if math.isnan(rate):
-        return "unknown, because there are no fixed points at this rate"
+        return "unknown, because no fixed point was found at this rate"
     return "none" if rate == 0 else f"{rate:.4g}"
 
 
@@ -231,12 +240,14 @@ def report(data: Data) -> None:
     print_pairs("eigenvalues of the flow, -J", data["eigenvalues"])
     print(f"  {data['zero_modes']} of them are zero; in epochs of this rate {pace(data)}.")
     print("\nThe rule: each multiplier is the factor of a mode. It decays if the factor is inside the unit circle.")
-    print_pairs(f"multipliers of {update['steps']} step(s) of the rule", update["multipliers"])
-    print(f"  In epochs {pace(update)}.")
-    shift = np.abs(
-        [*update["fixed_point_shift"]["generator_biases"], update["fixed_point_shift"]["discriminator_bias"]]
-    )
-    print(f"  The rule stands still {np.max(shift):.2g} beside the equilibrium, the largest change of a parameter.")
+    if update["verdict"] == "no equilibrium":
+        print(f"  But {of_rule(update)}.")
+    else:
+        print_pairs(f"multipliers of {update['steps']} step(s) of the rule", update["multipliers"])
+        print(f"  In epochs {pace(update)}.")
+        moved = update["fixed_point_shift"]
+        shift = np.max(np.abs([*moved["generator_biases"], moved["discriminator_bias"]]))
+        print(f"  The rule stands still {shift:.2g} beside the equilibrium, the largest change of a parameter.")
     print(f"\nHow far the rate can be raised until a multiplier leaves the circle: {stable_up_to(data)}.")
     if data["critical_strength"]:
         print("\nWhat the penalty does: beyond a critical strength a mode decays without turning.")

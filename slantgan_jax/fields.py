@@ -160,6 +160,7 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
             start = jax.tree.map(lambda x: share.astype(x.dtype) * x, xi)
             tolerance = 4 * float(precision.eps)  # a relative residual near rounding
             normal, right = lambda v: transposed(model(v))[0], transposed(xi)[0]
+            right, start = jax.tree.map(_mapped_first, (right, start))
             return cg(normal, right, x0=start, tol=tolerance, maxiter=2 * count)[0]
 
         return direction
@@ -440,6 +441,11 @@ def _shaping(losses: Losses, step_size: Rates, players: Any) -> tuple[Any, Any, 
         ahead.append(plain)
         shaping.append(jax.tree.map(jnp.zeros_like, plain) if shaped is None else shaped)
     return xi, _like(players, ahead), _like(players, shaping)
+
+
+def _mapped_first(x: jax.Array) -> jax.Array:
+    """`x`; where a derivative or `vmap` maps it, the mapped axis becomes the first, as `cg` needs it of all arrays."""
+    return jnp.squeeze(x[None], 0) if jnp.ndim(x) else x
 
 
 def _like(players: Any, values: Iterable[Any]) -> Any:

@@ -31,6 +31,9 @@ ROWS_AT_ONCE = 64
 UNIT_ERROR = 1e-4
 """How far from 1 the length of a direction may be."""
 
+SMALL_COST = 1e-6
+"""Of a plan, relative to the largest cost: the network simplex takes costs below 1e-15 for 0."""
+
 MAX_PIVOTS = 10_000_000
 """The largest number of pivots of the network simplex, a hundred times the default of POT."""
 
@@ -187,7 +190,9 @@ def wasserstein(x: Any, y: Any, order: float = 1, x_weights: Any = None, y_weigh
         W_p = (min Σ_ij P_ij |x_i - y_j|^p)^(1/p)    over P ≥ 0 with the weights as sums of its rows and columns
 
     It is solved in float64 by the network simplex of POT, which the extra `experiments` installs, and cannot be jitted.
-    Costs are `n m` numbers of memory. Source: Bonneel, van de Panne, Paris & Heidrich 2011 (ACM Trans. Graph. 30).
+    Costs are `n m` numbers of memory. Source: Bonneel, van de Panne, Paris & Heidrich 2011 (ACM Trans. Graph. 30). The
+    error of W_p^p is about 1e-15 of the largest |x_i - y_j|^p, or of W_p^p divided by the product of the smallest
+    weights of x and of y if that is less: 1e-9 of itself for a thousand points with equal weights.
 
     Args:
       x, y: the points. The distance is NaN if one is not finite.
@@ -205,19 +210,29 @@ def wasserstein(x: Any, y: Any, order: float = 1, x_weights: Any = None, y_weigh
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     _check_space(x, y)
     rows, columns = _masses(x, x_weights), _masses(y, y_weights)
+    rows, columns = rows * columns.sum(), columns * rows.sum()  # without rounding if the weights are whole numbers
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return float("nan")
-    distances = cdist(x, y)
-    largest = float(distances.max())
-    if largest == 0:
-        return 0.0
-    costs = (distances / largest) ** order  # the network simplex takes costs below 1e-15 for 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it warns of is in the log, too
-        cost, log = ot.emd2(rows, columns, costs, numItermax=MAX_PIVOTS, log=True)
-    if log["warning"]:
-        raise ValueError(f"no optimal plan of {len(x)} and {len(y)} points: {log['warning']}; give fewer points")
-    return largest * float(cost) ** (1 / order)
+    exponent = max(np.frexp(np.max(np.abs(points), initial=0))[1] for points in (x, y))
+    distances = cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent))  # of a size whose squares are numbers
+    found, reach = np.inf, float(distances.max())
+    while reach > 0:
+        costs = (np.minimum(distances, reach) / reach) ** order
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of is in the log, too
+            plan, log = ot.emd(rows, columns, costs, numItermax=MAX_PIVOTS, log=True)
+        if log["warning"]:
+            raise ValueError(f"no optimal plan of {len(x)} and {len(y)} points: {log['warning']}; give fewer points")
+        used = plan > 0
+        share = float(np.sum(plan[used] * (distances[used] / reach) ** order)) / rows.sum()
+        found = min(found, reach * share ** (1 / order))
+        # With equal weights, a best plan moves at least this much wherever it moves any, and so none of it farther.
+        least = rows[rows > 0].min() * columns[columns > 0].min() / rows.sum() ** 2
+        farthest = found / least ** (1 / order)
+        if share >= SMALL_COST or (farthest / reach) ** order > 0.5:
+            break
+        reach = farthest
+    return float(np.ldexp(found if reach > 0 else 0.0, exponent))
 
 
 def _coverage(chosen: jax.Array, weights: jax.Array) -> Coverage:
@@ -304,4 +319,4 @@ def _masses(points: np.ndarray, weights: Any) -> np.ndarray:
     masses = np.ones(len(points)) if weights is None else np.asarray(weights, np.float64)
     if masses.shape != (len(points),) or not (masses >= 0).all() or not 0 < masses.sum() < np.inf:
         raise ValueError(f"weights {shown(weights)}: give {len(points)} numbers that are not negative, and not all 0")
-    return masses / masses.sum()
+    return np.ldexp(masses, -np.frexp(masses.sum())[1])

@@ -52,12 +52,14 @@ def squared_norm(tree: Any) -> jax.Array:
 def safe_norm(tree: Any, axis: int | None = None) -> jax.Array:
     """‖tree‖₂, whose derivative at 0, where the norm has none, is 0. The norm of NaN is NaN.
 
+    A square below the least normal number counts as 0, as on CPUs, which flush it: further derivatives divide by it.
+
     Args:
       tree: a pytree; with `axis`, one array.
       axis: the axis of the array over which the norm is taken; None takes it over all numbers of the pytree.
     """
     square = squared_norm(tree) if axis is None else jnp.sum(tree**2, axis=axis)
-    zero = square == 0
+    zero = square < jnp.finfo(square.dtype).tiny
     return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, square)))
 
 

@@ -67,8 +67,12 @@ class SizedSettings(ToySettings):
     """The published size, with 100,000 steps."""
 
     def __post_init__(self) -> None:
-        if self.full:
+        if self.full and self.steps == type(self).steps:
             object.__setattr__(self, "steps", FULL_STEPS)
+
+    def check(self) -> None:
+        if self.full and self.steps != FULL_STEPS:
+            raise ValueError(f"--steps is {self.steps}, but --full makes {FULL_STEPS}: leave one of them out")
 
     @property
     def part(self) -> str:
@@ -92,6 +96,7 @@ def played(ways: Mapping[str, Way], settings: ToySettings, out: Path) -> Data:
         found[name] = {
             "summary": summary(ds),
             "runs": {measure: ds[measure].values for measure in known if measure in ATTRS},
+            "finite": ds["finite"].values,
             "points": ds["points"].values[: figures.DRAWN, -1],
             "players": ds["players"].values[: figures.DRAWN],
         }

@@ -47,6 +47,8 @@ def path(game: Game, way: Way, steps: int, start: Any, key: jax.Array | None = N
 def verdict(holds: Iterable[bool]) -> str:
     """The first words of an answer, from whether each part of a claim holds."""
     parts = list(holds)
+    if not parts:
+        return "Not tried"
     return "Confirmed" if all(parts) else "Partly confirmed" if any(parts) else "Not confirmed"
 
 

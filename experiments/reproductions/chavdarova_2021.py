@@ -123,10 +123,11 @@ def answer(data: Data) -> str:
     pairs = {size: (own, min(others)) for size, (own, *others) in ends.items()}
     nearer = [own < best for size, (own, best) in pairs.items() if size != "100"]
     own, best = (", ".join(f"{pair[i]:.2g}" for pair in pairs.values()) for i in (0, 1))
+    sizes = f"{'minibatches' if nearer else 'smaller minibatches; in those'} of {', '.join(ends)} terms"
     return (
         f"{verdict(arrives)} in full batch: descent goes from {start['descent']:.2g} to {end['descent']:.2g}, "
-        f"lookahead to {ahead}, extragradient to {end['extragradient']:.2g}.\n{verdict(nearer)} in minibatches of "
-        f"{', '.join(ends)} terms: lookahead ends at {own}, the best of the others at {best}."
+        f"lookahead to {ahead}, extragradient to {end['extragradient']:.2g}.\n"
+        f"{verdict(nearer)} in {sizes}: lookahead ends at {own}, the best of the others at {best}."
     )
 
 

@@ -2,9 +2,11 @@
 
 Settings: their published gan_toy.py. G and D have three hidden layers of 512 ReLU, He uniform; 2 normal latents. Or G
 is fixed: real points plus standard-normal noise. Five moves of D to one of G; minibatches of 256; either weights are
-clipped to 0.01 with RMSProp 5e-5, or there is the gradient penalty with Adam 1e-4, β = (0.5, 0.9); 100,000 steps.
+clipped to 0.01 with TensorFlow's RMSProp 5e-5, or there is the gradient penalty with Adam 1e-4, β = (0.5, 0.9);
+100,000 steps.
 
-Code is not paper: λ is 0.1 in the toy code and 10 in the paper. Both are run.
+Code is not paper: λ is 0.1 in the toy code and 10 in the paper. Both are run. Their fixed G adds noise to the same
+real points that D sees in the step; here it has points of its own.
 
 By default this runs at a reduced size: networks of 64, 3,000 steps. `--full` has the published size.
 """
@@ -20,7 +22,7 @@ import numpy as np
 import optax
 from _claims import Data, Figure, Seeds, SizedSettings, Steps, Way, played, surfaces, toy_experiment
 from _options import check_known
-from _toys import Toy, perceptron, shown
+from _toys import DESCENTS, Toy, perceptron, shown
 from figures import reproductions as figures
 from scipy.interpolate import RegularGridInterpolator
 
@@ -29,7 +31,8 @@ from slantgan_jax import Distribution, Network, Players, datasets, distributions
 CLAIM = "Clipped weights make critics that are too simple; the gradient penalty makes ones that follow the data."
 DATA = {"ring": "ring-gulrajani", "grid": "grid25-gulrajani", "roll": "swiss-roll-gulrajani"}
 ORDER = ("discriminator",) * 5 + ("generator",)
-CLIPPED = Players(optax.rmsprop(5e-5), penalties.clipped(optax.rmsprop(5e-5), 0.01))
+RMSPROP = DESCENTS["rmsprop"](5e-5)
+CLIPPED = Players(RMSPROP, penalties.clipped(RMSPROP, 0.01))
 ADAM = optax.adam(1e-4, b1=0.5, b2=0.9)
 FULL_WIDTH, REDUCED_WIDTH = 512, 64
 

@@ -67,9 +67,13 @@ def compute(settings: Settings, out: Path) -> Data:
 
 
 def answer(data: Data) -> str:
-    """Whether the ways with the penalty to norm 0 settle, and those with the penalty to norm 1 do not."""
+    """Whether the ways with the penalty to norm 0 settle, and those with the penalty to norm 1 do not.
+
+    A run that diverged does not settle: all its points, which are no numbers, are counted at one mode.
+    """
     moved = {name: movement(way["runs"]["histogram"]) for name, way in data["ways"].items()}
-    shares = {name: share(moved[name] < SETTLED) for name in moved if name != "none"}
+    settled = {name: (moved[name] < SETTLED) & way["finite"] for name, way in data["ways"].items()}
+    shares = {name: share(hits) for name, hits in settled.items() if name != "none"}
     verdict = compared(shares, [name for name in shares if name.startswith("0-GP")], data, "settle")
     return f"{verdict}\nOf points that change their mode between records, median seed: " + ", ".join(
         f"{name} {np.median(one):.1%}" for name, one in moved.items()

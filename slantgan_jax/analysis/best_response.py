@@ -286,7 +286,7 @@ def _distance_of_means(problem: _Regression, psi: jax.Array) -> jax.Array:
     weighted by the probability that it is mistaken. At a minimum the gradient is their difference, so it is 0."""
     mistaken = jnp.log(problem.weights) - softplus(-problem.rows @ psi)
     real = problem.rows[:, -1] < 0
-    points = jnp.abs(problem.rows[:, :-1])
+    points = jnp.where(real[:, None], -1, 1) * problem.rows[:, :-1]
     means = [jax.nn.softmax(jnp.where(side, mistaken, -jnp.inf)) @ points for side in (real, ~real)]
     return jnp.linalg.norm(means[0] - means[1])
 

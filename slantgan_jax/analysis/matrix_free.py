@@ -10,7 +10,6 @@ docs/theory/stability.md#spectra-without-the-matrix says what converges, and wha
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -42,7 +41,8 @@ class Leading(NamedTuple):
 
     Attributes:
       eigenvalues: `[count]`, complex, in the order of `which`; of a conjugate pair first the one with the positive
-        imaginary part. NaN for those that did not converge, and for all if a product is not finite.
+        imaginary part. NaN for those that did not converge, and for all if a product is not finite or if the field or
+        the step jumps at the players.
       residuals: `[count]`, ‖A v - λ v‖ of the eigenvector v with ‖v‖ = 1. For a normal matrix it bounds the error of
         the eigenvalue; for others, to first order, this times the eigenvalue's condition number does.
     """
@@ -70,9 +70,8 @@ def flow_eigenvalues(
       ValueError: outside of float64, another `which`, or numbers that do not fit.
     """
     spectra.check_precision()
-    players = as_floats(players)
-    size = ravel_pytree(players)[0].size
-    return _leading(jax.jit(partial(_flow_product, field, players)), size, count, which, basis, restarts)
+    flat, unravel = ravel_pytree(as_floats(players))
+    return _leading(lambda x: -ravel_pytree(field(unravel(x)))[0], flat, count, which, basis, restarts)
 
 
 def update_eigenvalues(
@@ -97,25 +96,29 @@ def update_eigenvalues(
       ValueError: as `flow_eigenvalues`, and what `games.expected` refuses.
     """
     update, flat, _ = spectra.update_map(rule, game, players, steps, over)
-    product = jax.jit(lambda vector: jax.jvp(update, (flat,), (vector,))[1])  # M v
-    return _leading(product, flat.size, count, which, basis, restarts)
-
-
-def _flow_product(field: Field, players: Any, vector: jax.Array) -> jax.Array:
-    """-J v."""
-    direction = ravel_pytree(players)[1](vector)
-    return -ravel_pytree(jax.jvp(field, (players,), (direction,))[1])[0]
+    return _leading(update, flat, count, which, basis, restarts)
 
 
 def _leading(
-    product: Callable[[Any], jax.Array], size: int, count: int, which: str, basis: int | None, restarts: int
+    function: Callable[[jax.Array], jax.Array],
+    place: jax.Array,
+    count: int,
+    which: str,
+    basis: int | None,
+    restarts: int,
 ) -> Leading:
+    """Of the Jacobian A of a function of `[n]` numbers at a place, by products A v."""
+    size = place.size
     if which not in RANKS:
         raise ValueError(f"which is {which!r}: give one of {', '.join(RANKS)}")
     if check_count("count", count) > size:
         raise ValueError(f"count is {count}: there are {size} eigenvalues")
     basis = max(BASIS, 2 * count + 3) if basis is None else check_count("basis", basis, count + 3)
     check_count("restarts", restarts)
+    function = jax.jit(function)  # traced once
+    product = jax.jit(lambda vector: jax.jvp(function, (place,), (vector,))[1])
+    if spectra.jumps(function, place, product):
+        return Leading(np.full(count, np.nan, complex), np.full(count, np.nan))
     values, vectors = _eigenpairs(product, size, count, which, basis, restarts)
     order = np.lexsort((-values.imag, RANKS[which](values)))[:count]
     found = Leading(np.full(count, np.nan, complex), np.full(count, np.nan))

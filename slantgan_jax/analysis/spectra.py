@@ -57,8 +57,14 @@ IMAGINARY_TOLERANCE = 1e-7
 LATE_STEPS = 1_000_000
 """The step count of a state that is made of players: bias corrections and warm-ups are over by then."""
 
+MAX_COUNT = 2**30
+"""No count goes far beyond this, or it would begin again below 0."""
+
 COUNTED_STEPS = 1024
 """The number of steps in which an optimizer that does not always do the same is noticed."""
+
+PROBE = 1e-8
+"""How far from a place it is asked whether a field or a step jumps there."""
 
 MAX_NEWTON_STEP = 0.5
 """The longest step of Newton's method, in units of a parameter; it saturates no sigmoid."""
@@ -106,7 +112,8 @@ def flow_eigenvalues(
     Args:
       game: any game that `games.expected` takes.
       players: the point of linearization. Eigenvalues are meaningful only at an equilibrium. Without tangents it is not
-        checked that this is one: look at `expected_field(game, transform)(players)`.
+        checked that this is one: look at `expected_field(game, transform)(players)`. If the field jumps there, as with
+        `penalties.wgan_gp` where D is constant, all are NaN.
       transform: the transform of the field, see `fields`.
       tangents: directions of zero modes, `Players` with a leading axis (`equilibria.tangents`). Their eigenvalues are
         exactly 0. If the field changes along them, all others are NaN, see `eigenvalues_modulo`.
@@ -114,8 +121,10 @@ def flow_eigenvalues(
     check_precision()
     check_game(game)
     check_players(players, len(game.losses))
-    players = jax.tree.map(as_float, players)
-    values = eigenvalues_modulo(-fields.jacobian(expected_field(game, transform), players), tangents)
+    flat, unravel = ravel_pytree(jax.tree.map(as_float, players))
+    field = expected_field(game, transform)
+    matrix = unless_it_jumps(lambda x: -ravel_pytree(field(unravel(x)))[0], flat)
+    values = eigenvalues_modulo(matrix, tangents)
     return values[jnp.lexsort((-values.imag, -values.real))]
 
 
@@ -223,7 +232,10 @@ def _late(start: State, after: State, rule: Rule, game: Game) -> State:
         step = 0
 
     def later(first: Any, then: Any) -> Any:
-        return then + (then - first) * LATE_STEPS if jnp.issubdtype(jnp.result_type(then), jnp.integer) else then
+        if not jnp.issubdtype(jnp.result_type(then), jnp.integer):
+            return then
+        growth = then - first
+        return then + growth * jnp.minimum(LATE_STEPS, MAX_COUNT // jnp.maximum(growth, 1))
 
     return jax.tree.map(later, start, after)._replace(step=start.step + jnp.asarray(step, start.step.dtype))
 
@@ -234,7 +246,8 @@ def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int
     The n variables are the numbers that the rule carries from step to step; counts have no derivative.
 
     Args:
-      rule: its steps. Those of Adam have no derivative at an equilibrium, unless its `eps_root` is positive.
+      rule: its steps. Those of Adam have no derivative at an equilibrium, unless its `eps_root` is positive. Nor have
+        those that use a sign, as `optax.lion`; what JAX declares for it is in the matrix, and the eigenvalues are NaN.
       game: any game that `games.expected` takes.
       players: the point of linearization. The optimizers have the states after `steps` steps that start there, and
         step counts are those of a long run, `LATE_STEPS`. A whole `State`, for instance of `fixed_point` or of `train`,
@@ -270,8 +283,30 @@ def update_eigenvalues(
 
 def multipliers(update: Callable[[jax.Array], jax.Array], place: jax.Array, tangents: Players | None) -> jax.Array:
     """`update_eigenvalues` of a map of `update_map` at the numbers `place` `[n]`."""
-    values = 1 + eigenvalues_modulo(jax.jacfwd(update)(place) - jnp.eye(place.size), tangents)
+    values = 1 + eigenvalues_modulo(unless_it_jumps(lambda x: update(x) - x, place), tangents)
     return values[jnp.lexsort((-values.imag, -jnp.abs(values)))]
+
+
+def unless_it_jumps(function: Callable[[jax.Array], jax.Array], place: jax.Array) -> jax.Array:
+    """The Jacobian of a function of `[n]` numbers, `[n, n]`; NaN if the function jumps at the place.
+
+    Some functions there have a derivative by declaration, which says nothing of what is near by: the sign, and the
+    gradient of a norm at 0.
+    """
+    function = jax.jit(function)  # traced once
+    matrix = jax.jacfwd(function)(place)
+    return jnp.where(jumps(function, place, lambda direction: matrix @ direction), jnp.nan, matrix)
+
+
+def jumps(
+    function: Callable[[jax.Array], jax.Array], place: jax.Array, derivative: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
+    """Whether a function of `[n]` numbers changes much more within `PROBE` of a place than its `derivative` tells."""
+    direction = jnp.asarray(np.random.default_rng(0).normal(size=place.size))
+    direction /= jnp.linalg.norm(direction)
+    ends = jax.vmap(function)(place[None] + PROBE * jnp.stack([direction, -direction]))
+    told, size = jnp.max(jnp.abs(derivative(direction))), jnp.maximum(1, jnp.max(jnp.abs(place)))
+    return jnp.max(jnp.abs(ends[0] - ends[1])) > 2 * PROBE * (1000 * told + 1e-3 * size)
 
 
 def eigenvalues_modulo(matrix: jax.Array, tangents: Players | None = None) -> jax.Array:

@@ -3,6 +3,7 @@
 import _experiment
 import basins
 import berard_2020
+import chavdarova_2021
 import cost_growth
 import dirac_gan
 import figures.dirac_gan
@@ -11,6 +12,7 @@ import latent_noise
 import numpy as np
 import pytest
 import stability_edge
+import thanh_tung_2019
 import train
 import which_equilibrium
 from _results import counted
@@ -59,11 +61,14 @@ def test_without_a_boundary_there_is_no_fractal(verdicts, said):
 
 
 def test_what_the_theory_was_not_followed_to_is_more_than_that():
-    rows = {"one": {latent_noise.HALVING: np.inf, latent_noise.AHEAD: 2.5e6}}
-    rows["other"] = {latent_noise.HALVING: 7.2e6, latent_noise.AHEAD: 1e8}
+    def row(halving, ahead, grows=False):
+        return {latent_noise.HALVING: halving, latent_noise.AHEAD: ahead, latent_noise.GROWS: grows}
+
+    rows = {"one": row(np.inf, 2.5e6), "other": row(7.2e6, 1e8)}
     assert latent_noise.answer({"summary": rows}).endswith(
-        "more than 2.5 million epochs (one) and in 7 million epochs (other)."
+        "does not halve |w| within 2.5 million epochs (one), and halves |w| in 7 million epochs (other)."
     )
+    assert "makes |w| grow within 2.5 million" in latent_noise.answer({"summary": {"one": row(np.inf, 2.5e6, True)}})
 
 
 def test_cells_that_could_not_be_measured_are_counted():
@@ -121,6 +126,8 @@ def test_the_published_size_has_stores_of_its_own_and_says_its_steps(script):
     full, reduced = script.Settings(full=True), script.Settings()
     assert full.steps == 100_000
     assert full.part != reduced.part
+    with pytest.raises(ValueError, match="--steps is 500, but --full makes 100000: leave one of them out"):
+        script.EXPERIMENT.parse(["--full", "--steps", "500"])
     assert gulrajani_2017.Settings(data="roll").part != gulrajani_2017.Settings(data="ring").part
 
 
@@ -129,3 +136,26 @@ def test_the_published_size_has_stores_of_its_own_and_says_its_steps(script):
 )
 def test_nouns_are_counted(number, said):
     assert counted(number, "run") == said
+
+
+def test_a_claim_of_which_no_part_was_tried_is_not_confirmed():
+    end = {"descent": 1.0, "extragradient": 1.0, **{f"lookahead, α = {a}": 0.5 for a in chavdarova_2021.FRACTIONS}}
+    curves = {name: {"mean": np.array([0.9, last])} for name, last in end.items()}
+    data = {"batch": {"code": curves}, "minibatch": {"100": {"code": curves}}}
+    assert "\nNot tried in smaller minibatches; in those of 100 terms: " in chavdarova_2021.answer(data)
+
+
+def test_a_run_that_diverged_does_not_settle():
+    """The points of a diverged run are all counted at one mode, which never changes."""
+    runs = {"histogram": np.tile(np.eye(8)[0], (4, 50, 1))}
+    ways = {
+        name: {"runs": runs, "finite": np.arange(4) > 2, "summary": {"seeds": 4}} for name in thanh_tung_2019.ways()
+    }
+    assert "0-GP of ℓ 25%" in thanh_tung_2019.answer({"ways": ways})
+
+
+def test_rmsprop_of_clipped_critics_is_that_of_their_code():
+    """TensorFlow's: ε is inside the root, and the second moment starts at 1."""
+    slope = np.float32(1e-3)
+    update, _ = gulrajani_2017.RMSPROP.update(slope, gulrajani_2017.RMSPROP.init(slope))
+    np.testing.assert_allclose(-update, 5e-5 * 1e-3 / np.sqrt(0.9 + 0.1 * 1e-6 + 1e-10), rtol=1e-6)

@@ -86,3 +86,17 @@ def test_combinations_that_do_not_exist_are_left_out():
     assert not _combinations.is_playable("relativistic", "alternating", "instance noise")
     assert not _combinations.is_playable("hinge", "alternating", "past extragradient")
     assert _combinations.is_playable("hinge", "simultaneous", "past extragradient")
+
+
+def test_an_objective_that_no_method_can_play_is_refused(tmp_path):
+    arguments = [
+        "--objectives",
+        "non-saturating",
+        "relativistic",
+        "--methods",
+        "instance noise",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    with pytest.raises(ValueError, match="--objectives has 'relativistic', which none of the --methods can play"):
+        compare_methods.EXPERIMENT.parse(arguments)

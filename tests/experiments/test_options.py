@@ -86,7 +86,16 @@ WRONG = [
     ("toy_gan", "--steps 120", "--steps is 120: give a multiple of 50"),
     ("toy_gan", "--generator 64 0", "--generator is 0: give a whole number from 1"),
     ("toy_gan", "--batch 0", "--batch is 0"),
-    ("toy_gan", "--strength nan", "--strength is nan"),
+    ("toy_gan", "--method lookahead --strength nan", "--strength of --method lookahead is nan"),
+    (
+        "toy_gan",
+        "--method lookahead --strength 1.5",
+        "--strength of --method lookahead is 1.5: give a finite number from 0",
+    ),
+    ("toy_gan", "--method momentum --strength 1", "--strength of --method momentum is 1.0"),
+    ("toy_gan", "--method Adam --strength -0.1", "--strength of --method Adam is -0.1"),
+    ("toy_gan", "--order tutorial --objective relativistic", "choose another order"),
+    ("toy_gan", "--batch-norm --batch 1", "--batch is 1, of which --batch-norm has no deviation: give at least 2"),
     ("train", "--learning-rate inf", "--learning-rate is inf"),
     ("train", "--learning-rate 1e39", "--learning-rate is 1e+39: give a finite number from 1e-30 to 1e+30"),
     ("bilinear", "--methods", "--methods names none"),
@@ -192,7 +201,7 @@ def test_a_wrong_value_is_named_and_nothing_is_written(name, arguments, message,
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         parse([*arguments.split(), "--out", str(tmp_path / "out")])
     assert_answers(caught.value, message, most=2500)  # it has all names to choose from, up to 57 of them
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_default_settings_pass_their_own_checks():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import matplotlib.image
 import numpy as np
@@ -57,3 +58,14 @@ def test_largest_rates_are_told_in_words():
     words = spectrum.stable_up_to({"largest_stable_learning_rate": rates}).split(", ")
     assert words[:2] == ["0.25 (simultaneous)", "none (alternating)"]
     assert "unknown" in words[2]
+
+
+def test_the_fixed_point_of_the_tutorials_order_is_found_where_it_is_far(tmp_path):
+    """With R1 of 3 at the rate 0.1 it lies 1.4 beside the equilibrium; for ηγ ≥ 1 there is none."""
+    settings = Settings((1.0, -1.0, -1.0, 1.0), penalty="r1", strength=3.0, rule="tutorial", learning_rate=0.1)
+    found = EXPERIMENT.run(settings, tmp_path / "near")
+    biases = np.array(found["update"]["fixed_point_shift"]["generator_biases"])
+    assert found["update"]["verdict"] == "stable"
+    assert np.max(np.abs(biases)) > 1
+    nowhere = EXPERIMENT.run(replace(settings, learning_rate=1.0), tmp_path / "far")
+    assert "no place was found at which this rule stands still" in nowhere["answer"]

@@ -177,3 +177,29 @@ def test_a_summary_is_of_the_last_record():
     assert shown(found).endswith("; 1 of 4 runs diverged")
     nothing = ds.assign(modes=0 * ds.modes, quality=np.nan * ds.quality, finite=("seed", [False] * 4))
     assert shown(summary(nothing)) == "all 4 runs diverged"
+
+
+def test_a_drawn_discriminator_is_that_which_played():
+    """With spectral normalization its logit is that of the weights divided by their norms, by NumPy."""
+    settings = toy_gan.Settings(method="spectral norm", generator=(4,), discriminator=(5,))
+    toy = toy_gan.toy_of(settings)
+    players = toy.init(jax.random.key(0))
+    axis, (found,) = toy_gan.surface(toy, TOY_METHODS["spectral norm"].constrain(toy.logit), [players], 2)
+    first, last = (layer.weights for layer in players.discriminator)
+    points = np.stack(np.meshgrid(axis, axis), -1)
+    hidden = np.maximum(points @ (np.asarray(first) / np.linalg.norm(first, 2)).T, 0)
+    logits = hidden @ (np.asarray(last) / np.linalg.norm(last, 2)).T
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits[..., 0])), atol=1e-5)
+
+
+def test_negative_momentum_takes_negative_strengths():
+    settings = toy_gan.Settings(method="negative momentum", strength=-0.3)
+    settings.check()
+    assert toy_gan.strength_of(settings) == -0.3
+
+
+def test_the_rate_of_adam_is_the_rate_that_is_asked_for():
+    """Its first step is a rate long."""
+    optimizer = TOY_METHODS["Adam"].optimizer(1e-3, 0.5, DESCENTS["adam"])
+    update, _ = optimizer.update(np.float32(2), optimizer.init(np.float32(1)))
+    np.testing.assert_allclose(update, -1e-3, rtol=1e-4)

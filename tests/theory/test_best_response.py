@@ -426,3 +426,15 @@ def test_one_trace_serves_all_and_single_precision_works():
     assert np.all(found.separable[wide])
     np.testing.assert_array_equal(found.loss[wide], 0)
     np.testing.assert_allclose(found.loss[mild], exact.loss[mild], atol=1e-4)  # logits up to 100, right to 1e-5
+
+
+def test_images_may_have_negative_pixels(x64):
+    """The hulls of the faces and of the curve meet: the best D is that of scipy, and the distance of the hulls is 0."""
+    images = np.array([[-0.5, 1.5], [1.5, -0.5], [0.2, 0.3], [0.8, 0.9]])
+    found = best_response.best_discriminator(Generator(np.array([1.0, -1.0]), np.zeros(2)), images)
+    assert found.attained
+    assert found.hull_distance_lower <= found.hull_distance_upper < 1e-12
+    apart = best_response.best_discriminator(Generator(np.array([1.0]), np.array([-0.5])), np.array([[-0.5], [-0.4]]))
+    exact = jax.nn.sigmoid(-0.5) + 0.4  # from the darkest face to the least pixel of the curve
+    assert apart.hull_distance_lower <= exact + 1e-12
+    assert exact - 1e-12 <= apart.hull_distance_upper

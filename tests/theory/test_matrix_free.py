@@ -237,3 +237,17 @@ def test_players_of_float32_are_taken_in_float64(x64, start):
     assert ravel_pytree(short)[0].dtype == jnp.float32
     found = matrix_free.flow_eigenvalues(spectra.expected_field(game), short, 3, "SR", basis=20)
     check(found, np.linalg.eigvals(-matrix), "SR")
+
+
+def test_there_is_no_spectrum_where_the_field_jumps(x64):
+    """Of a sign at 0."""
+
+    def losses(p):
+        return Players(jnp.abs(p.generator).sum() + p.generator @ p.discriminator, -p.generator @ p.discriminator)
+
+    for place, known in ((0.0, False), (0.1, True)):
+        players = Players(jnp.full(SIDE, place), jnp.zeros(SIDE))
+        assert (
+            np.isfinite(matrix_free.flow_eigenvalues(fields.gradients(losses), players, 2, "LM").eigenvalues).any()
+            == known
+        )

@@ -465,3 +465,30 @@ def test_quadrature_converges_geometrically_in_its_nodes(x64):
     # A singularity of higher order than a pole multiplies by a power of n.
     np.testing.assert_allclose(slope, -2 * math.log(rho), rtol=0.1)
     assert errors[-1] < 1e-8
+
+
+def test_there_is_no_spectrum_where_the_field_or_the_step_jumps(x64, place):
+    """‖u‖ has no derivative at u = 0, nor has a sign at 0, though JAX declares one."""
+    players, tangents, _ = place
+    for penalty, jumps in ((penalties.wgan_gp, True), (penalties.r1, False)):
+        game = games.penalized(GAME, penalty(0.01))
+        values = quick(lambda game=game: spectra.flow_eigenvalues(game, players, tangents=tangents))()
+        assert np.isnan(values).any() == jumps
+    dirac, zero = games.penalized(games.dirac(), penalties.wgan_gp(1e-3)), Players(0.0, 0.0)
+    assert np.isnan(spectra.flow_eigenvalues(dirac, zero)).all()
+    assert not np.isnan(spectra.flow_eigenvalues(dirac, Players(0.0, 1e-3))).any()
+    for descent in (optax.sign_sgd, optax.lion):
+        values = spectra.update_eigenvalues(rules.simultaneous(descent(1e-3)), games.quadratic(0.5), zero)
+        assert np.isnan(values).any()
+        assert np.isnan(
+            thresholds.largest_stable_rate(lambda r, of=descent: rules.simultaneous(of(r)), games.quadratic(0.5), zero)
+        )
+
+
+@pytest.mark.slow
+def test_late_counts_do_not_begin_again(x64):
+    """Adam with 2,500 moves of D in a period: its second moment keeps 0.999 of itself in each, its first moment 0.9."""
+    order = ("discriminator",) * 5 + ("generator",)
+    rule = rules.lookahead(rules.alternating(optax.adam(0.01, eps_root=1e-2), order=order), 500, 0.5)
+    found = spectra.update_eigenvalues(rule, games.quadratic(0.5), Players(0.0, 0.0), 500)
+    np.testing.assert_allclose(np.sort(np.abs(found))[::-1][:4], [0.999**500, 0.5, 0.5, 0.999**2500], rtol=1e-6)

@@ -295,3 +295,13 @@ def test_competitive_gradient_descent_is_solved_in_single_precision(kinds):
     assert [leaf.dtype for leaf in found] == list(kinds)
     expected = np.array([y + eta * x, -x + eta * y]) / (1 + eta**2)
     np.testing.assert_allclose(np.array(found, float), expected, rtol=2**-8)  # rounding to bfloat16
+
+
+def test_competitive_gradient_descent_of_vectors_has_a_jacobian(x64):
+    """Of min max xᵀ M y it is (I + η J)⁻¹ J. A derivative maps the arrays along different axes."""
+    matrix, eta = np.array([[1.0, 2.0, 0.5], [3.0, 4.0, -1.0]]), 0.3
+    players = Players(jnp.ones(2), jnp.ones(3))
+    losses = lambda p: Players(p.generator @ matrix @ p.discriminator, -p.generator @ matrix @ p.discriminator)  # noqa: E731
+    jacobian = np.block([[np.zeros((2, 2)), matrix], [-matrix.T, np.zeros((3, 3))]])
+    expected = np.linalg.solve(np.eye(5) + eta * jacobian, jacobian)
+    np.testing.assert_allclose(fields.jacobian(fields.cgd(eta)(losses), players), expected, atol=1e-12)

@@ -1,6 +1,7 @@
 """Metrics of samples, held against closed forms, loops in NumPy, scipy and POT."""
 
 import math
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -387,3 +388,32 @@ def test_no_power_underflows_in_float32():
 def test_a_flag_that_is_none_is_refused():
     with pytest.raises(ValueError, match="unbiased is 'no': give True or False"):
         metrics.energy_distance(np.zeros((3, 2)), np.ones((3, 2)), "no")
+
+
+def apart(x, y, order):
+    """W_p of as many numbers: the sorted ones belong together."""
+    distances = np.abs(np.sort(x) - np.sort(y))
+    return distances.max() * np.mean((distances / distances.max()) ** order) ** (1 / order)
+
+
+@pytest.mark.parametrize(("order", "far"), [(1, 1e12), (2, 1e7), (2, 1e15), (4, 1e4), (64, 0.0), (200, 10.0)])
+def test_the_distance_is_exact_however_far_points_lie_that_belong_to_others(order, far):
+    """Two clusters, between which no mass has to move: the largest costs are far beyond those of the plan."""
+    rng = np.random.default_rng(0)
+    x, y = (np.concatenate([rng.normal(size=30), far + rng.normal(size=30)]) for _ in range(2))
+    found = metrics.wasserstein(x[:, None], y[:, None], order)
+    np.testing.assert_allclose(found, apart(x, y, order), rtol=1e-9)
+
+
+def test_unequal_numbers_of_points_have_exactly_equal_masses():
+    """20 and 30 points in two clusters. Rounded shares of them would differ, and the rest would have to go far."""
+    rng = np.random.default_rng(0)
+    x, y = (1e9 * (np.arange(n) % 2) + rng.normal(size=n) for n in (20, 30))
+    pairs = zip(np.repeat(np.sort(x), 3), np.repeat(np.sort(y), 2), strict=True)
+    expected = sum(abs(Fraction(a) - Fraction(b)) for a, b in pairs)
+    np.testing.assert_allclose(metrics.wasserstein(x[:, None], y[:, None]), float(expected / 60), rtol=1e-9)
+
+
+def test_distances_whose_squares_are_no_numbers_are_known():
+    assert metrics.wasserstein([[1e200]], [[-1e200]], 1) == 2e200
+    np.testing.assert_allclose(metrics.wasserstein([[1e-300]], [[3e-300]], 2), 2e-300, rtol=1e-12)

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Literal
 
 from slantgan_jax.numerics import as_float, as_floats, rk4_slope, safe_norm, squared_norm
 
@@ -14,6 +15,18 @@ def test_the_norm_is_safe_at_zero_and_nowhere_else():
     assert not np.any(jax.grad(safe_norm)(jnp.zeros(3)))
     assert np.isnan(safe_norm(jnp.array([1.0, np.nan])))
     assert np.isinf(safe_norm(jnp.array([1.0, np.inf])))
+
+
+def test_a_norm_whose_square_is_no_normal_number_is_zero():
+    """On every device, and where JavaScript computes what JAX has traced, without flushing such numbers."""
+    program = jax.make_jaxpr(safe_norm)(jnp.ones(1))
+    (limit,) = (
+        float(variable.val)
+        for equation in program.jaxpr.eqns
+        for variable in equation.invars
+        if isinstance(variable, Literal) and equation.primitive.name == "lt"
+    )
+    assert limit == np.finfo(np.float32).tiny
 
 
 def test_a_norm_along_an_axis_is_safe_for_each_row():
