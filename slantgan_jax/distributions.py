@@ -22,7 +22,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_count, check_function, check_key, check_kind, is_numeric, shown
-from slantgan_jax.numerics import as_float, squared_norm
+from slantgan_jax.numerics import as_float, but_labels, squared_norm
 from slantgan_jax.types import Image, PRNGKey
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -121,7 +121,8 @@ def cyclic(dataset: Image) -> Distribution:
     """The items of `dataset` in their order, again and again: step t sees item t mod n. All have the weight 1/n.
 
     Args:
-      dataset: a pytree whose leaves have the same leading axis, one entry for each item.
+      dataset: a pytree whose leaves have the same leading axis, one entry for each item. Beside leaves of
+        floating-point numbers, whole numbers are labels and stay what they are; otherwise they become floats.
 
     Raises:
       ValueError: the data set has no items, or its leaves have different lengths.
@@ -328,24 +329,29 @@ def _count(dataset: Any) -> int:
 
 def _cyclic_item(dataset: Image, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Image:
     del key, stream
-    return jax.tree.map(lambda leaf: as_float(leaf)[_word(step) % count], dataset)
+    return jax.tree.map(lambda leaf: leaf[_word(step) % count], _values(dataset))
 
 
 def _random_item(dataset: Image, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Image:
     with jax.threefry_partitionable(True):  # which draws there are is a contract, whatever the default is
         index = jax.random.randint(draw_key(key, step, stream), (), 0, count)
-    return jax.tree.map(lambda leaf: as_float(leaf)[index], dataset)
+    return jax.tree.map(lambda leaf: leaf[index], _values(dataset))
 
 
 def _sequence_item(values: Any, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
     del key, stream
 
-    def item(leaf: Any) -> jax.Array:
-        return as_float(leaf).at[step].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+    def item(leaf: jax.Array) -> jax.Array:  # beyond the end NaN, of labels the least number that they can be
+        return leaf.at[step].get(mode="fill", wrap_negative_indices=False)
 
-    return jax.tree.map(item, values)
+    return jax.tree.map(item, _values(values))
 
 
 def _all_items(dataset: Image) -> tuple[Image, jax.Array]:
     count = _count(dataset)
-    return jax.tree.map(as_float, dataset), as_float(np.full(count, 1 / count))
+    return _values(dataset), as_float(np.full(count, 1 / count))
+
+
+def _values(dataset: Any) -> Any:
+    """A data set as it is drawn: numbers in the precision of the trace, and labels as they are."""
+    return jax.tree.map(jnp.asarray, but_labels(as_float, dataset))

@@ -36,7 +36,7 @@ from slantgan_jax.checks import (
 )
 from slantgan_jax.distributions import Distribution
 from slantgan_jax.losses import LogitLoss, Objective
-from slantgan_jax.numerics import as_float, as_floats, seeded_key
+from slantgan_jax.numerics import as_float, as_floats, but_labels, seeded_key
 from slantgan_jax.penalties import Penalty, PenaltyInputs, PenaltyLoss
 from slantgan_jax.types import Image, Loss, Players, PRNGKey
 
@@ -488,7 +488,7 @@ def _discriminate(
     real, fake = sample.real, generate(players.generator, sample.latent)
     if noise is not None:
         real, fake = (
-            jax.tree.map(lambda x, n: x + noise * n, image, normal)
+            but_labels(lambda x, n: x + noise * n, image, normal)
             for image, normal in ((real, sample.real_noise), (fake, sample.fake_noise))
         )
     return partial(logit, players.discriminator), PenaltyInputs(real, fake, sample.epsilon, sample.penalty_noise)

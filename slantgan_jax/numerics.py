@@ -35,6 +35,16 @@ def as_floats(tree: Any) -> Any:
     return jax.tree.map(lambda x: as_float(x) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else x, tree)
 
 
+def but_labels(function: Callable[..., Any], image: Any, *others: Any) -> Any:
+    """`function` of each leaf of `image` and of those of `others` at its place, but for labels, which stay.
+
+    A label is a leaf of whole numbers beside leaves of floating-point numbers.
+    """
+    floating = jax.tree.map(lambda leaf: jnp.issubdtype(jnp.result_type(leaf), jnp.inexact), image)
+    numbers = jax.tree.map(lambda is_float: is_float or not any(jax.tree.leaves(floating)), floating)
+    return jax.tree.map(lambda leaf, known, *rest: function(leaf, *rest) if known else leaf, image, numbers, *others)
+
+
 def seeded_key(seed: Any) -> jax.Array:
     """`jax.random.key(seed, impl="threefry2x32")` of a 32-bit seed, without the offset that a user can add to seeds."""
     seed = jnp.asarray(seed, jnp.uint32)

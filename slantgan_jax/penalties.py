@@ -1,8 +1,8 @@
 """Penalties and constraints on the discriminator, each a few lines.
 
 A *penalty* is a function of D's logit function and of the images of a step. `games.penalized` adds it to D's loss. A
-norm is over the pixels of one image, and its gradient is finite where ∇ℓ = 0. A *constraint* is `spectral` or
-`clipped`. docs/methods/penalties.md compares them, and states which are the same on slanted land.
+norm is over the pixels of one image, without labels, and its gradient is finite where ∇ℓ = 0. A *constraint* is
+`spectral` or `clipped`. docs/methods/penalties.md compares them, and states which are the same on slanted land.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from slantgan_jax.checks import check_function, check_kind, check_number, shown
-from slantgan_jax.numerics import safe_norm, squared_norm
+from slantgan_jax.numerics import as_float, but_labels, safe_norm, squared_norm
 from slantgan_jax.types import Image
 
 
@@ -47,13 +47,13 @@ class Penalty(NamedTuple):
 def r1(gamma: jax.Array | float) -> Penalty:
     """γ/2 ‖∇ℓ(x)‖² at real images x. Mescheder et al. 2018 (arXiv:1801.04406), eq. 9."""
     check_number("the strength of r1", gamma, 0)
-    return Penalty(lambda logit, inputs: gamma / 2 * squared_norm(jax.grad(logit)(inputs.real)))
+    return Penalty(lambda logit, inputs: gamma / 2 * squared_norm(_slope(logit, inputs.real)))
 
 
 def r2(gamma: jax.Array | float) -> Penalty:
     """γ/2 ‖∇ℓ(G(z))‖² at generated images. Mescheder et al. 2018 (arXiv:1801.04406), eq. 10."""
     check_number("the strength of r2", gamma, 0)
-    return Penalty(lambda logit, inputs: gamma / 2 * squared_norm(jax.grad(logit)(inputs.fake)))
+    return Penalty(lambda logit, inputs: gamma / 2 * squared_norm(_slope(logit, inputs.fake)))
 
 
 def wgan_gp(strength: jax.Array | float, norm: jax.Array | float = 1.0) -> Penalty:
@@ -61,14 +61,14 @@ def wgan_gp(strength: jax.Array | float, norm: jax.Array | float = 1.0) -> Penal
     check_number("the strength of wgan_gp", strength, 0)
     check_number("the norm of wgan_gp", norm, 0)
     return Penalty(
-        lambda logit, inputs: strength * (safe_norm(jax.grad(logit)(_mixed(inputs))) - norm) ** 2, ("epsilon",)
+        lambda logit, inputs: strength * (safe_norm(_slope(logit, _mixed(inputs))) - norm) ** 2, ("epsilon",)
     )
 
 
 def zero_centered(strength: jax.Array | float) -> Penalty:
     """λ ‖∇ℓ(x̂)‖² at x̂ = ε x + (1 - ε) G(z). The "0-GP" of Thanh-Tung et al. 2019 (arXiv:1902.03984)."""
     check_number("the strength of zero_centered", strength, 0)
-    return Penalty(lambda logit, inputs: strength * squared_norm(jax.grad(logit)(_mixed(inputs))), ("epsilon",))
+    return Penalty(lambda logit, inputs: strength * squared_norm(_slope(logit, _mixed(inputs))), ("epsilon",))
 
 
 def dragan(strength: jax.Array | float, variance: jax.Array | float = 0.01, norm: jax.Array | float = 1.0) -> Penalty:
@@ -77,8 +77,8 @@ def dragan(strength: jax.Array | float, variance: jax.Array | float = 0.01, norm
         check_number(f"the {name} of dragan", value, 0)
 
     def loss(logit: Callable[[Image], jax.Array], inputs: PenaltyInputs) -> jax.Array:
-        moved = jax.tree.map(lambda x, n: x + jnp.sqrt(variance) * n, inputs.real, inputs.noise)
-        return strength * (safe_norm(jax.grad(logit)(moved)) - norm) ** 2
+        moved = but_labels(lambda x, n: x + jnp.sqrt(variance) * n, inputs.real, inputs.noise)
+        return strength * (safe_norm(_slope(logit, moved)) - norm) ** 2
 
     return Penalty(loss, ("penalty_noise",))
 
@@ -167,4 +167,12 @@ def _largest_singular_value(weights: Any) -> jax.Array:
 
 
 def _mixed(inputs: PenaltyInputs) -> Image:
-    return jax.tree.map(lambda x, g: inputs.epsilon * x + (1 - inputs.epsilon) * g, inputs.real, inputs.fake)
+    """x̂; labels are those of the real image."""
+    return but_labels(lambda x, g: inputs.epsilon * x + (1 - inputs.epsilon) * g, inputs.real, inputs.fake)
+
+
+def _slope(logit: Callable[[Image], jax.Array], image: Image) -> list[jax.Array]:
+    """∇ℓ by all numbers of an image but its labels, which have no derivative."""
+    numbers = but_labels(lambda x: x if jnp.issubdtype(x.dtype, jnp.inexact) else as_float(x), image)
+    slopes = jax.tree.leaves(jax.grad(logit, allow_int=True)(numbers))
+    return [slope for slope in slopes if slope.dtype != jax.dtypes.float0]

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from slantgan_jax import Players, faces, games, logit, losses, networks, penalties, slanted_land
+from slantgan_jax import Players, distributions, faces, games, logit, losses, networks, penalties, slanted_land
 from slantgan_jax.numerics import squared_norm
 from slantgan_jax.penalties import PenaltyInputs
 
@@ -121,3 +121,42 @@ def test_penalty_in_the_tutorials_order_belongs_to_the_step_on_the_fake():
         game = games.penalized(slanted_land(objective=objective), penalties.r1(1.0))
         assert isinstance(game.losses, Players)
         assert len(game.losses.discriminator) == steps
+
+
+def test_labels_take_part_in_no_penalty_and_no_noise():
+    """A conditional GAN: D has a row of weights for each label, of which G draws one, too. ∇ℓ is the row, (2, 2)."""
+    points, labels = np.array([[1.0, 2.0], [0.0, 1.0], [0.4, 0.3]]), np.array([2**24 + 1, 0, 2])
+    item = distributions.cyclic({"point": points, "label": labels}).sample(jax.random.key(0), 0, 0)
+    assert item["label"] == 2**24 + 1
+    pixels = distributions.cyclic(labels).sample(jax.random.key(0), 1, 0)  # alone, whole numbers are pixels
+    assert pixels.dtype == jnp.float32
+
+    def drawn(key):
+        one, other = jax.random.split(key)
+        return {"z": jax.random.normal(one), "label": jax.random.randint(other, (), 0, 3)}
+
+    game = games.gan(
+        lambda key: Players(jnp.ones((3, 2)), 2 * jnp.ones((3, 2))),
+        lambda rows, latent: {"point": rows[latent["label"]] * latent["z"], "label": latent["label"]},
+        lambda rows, image: rows[image["label"]] @ image["point"],
+        distributions.cyclic({"point": points, "label": np.arange(3)}),
+        distributions.from_sampler(drawn),
+        losses.wasserstein,
+        noise=0.1,
+    )
+    players, key = game.init(jax.random.key(0)), jax.random.key(1)
+    for penalty, value in (
+        (penalties.r1(2.0), 8), (penalties.r2(2.0), 8), (penalties.zero_centered(1.0), 8),
+        (penalties.wgan_gp(1.0), (8**0.5 - 1) ** 2), (penalties.dragan(1.0), (8**0.5 - 1) ** 2),
+    ):  # fmt: skip
+        penalized = games.penalized(game, penalty)
+        for step in range(3):
+            sample = penalized.sample(key, step)
+            assert sample.real["label"] == step
+            assert jnp.issubdtype(sample.real["label"].dtype, jnp.integer)
+            found, plain = (games.total_losses(one, players, sample).discriminator for one in (penalized, game))
+            np.testing.assert_allclose(found - plain, value, rtol=1e-4)
+    sample = game.sample(key, 0)
+    noise = sum(2 * 0.1 * np.sum(n["point"]) * sign for n, sign in ((sample.real_noise, -1), (sample.fake_noise, 1)))
+    clean = -2 * points[0].sum() + 2 * 2 * sample.latent["z"]
+    np.testing.assert_allclose(games.total_losses(game, players, sample).discriminator, clean + noise, rtol=1e-5)

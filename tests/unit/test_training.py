@@ -232,13 +232,20 @@ def test_a_sequence_that_was_continued_too_far_is_refused():
         train(jax.random.key(0), game, rule, 3, state=first.state)
 
 
+PLAYED = {
+    "R1": (games.penalized(slanted_land(), penalties.r1(0.1)), rules.simultaneous(optax.sgd(0.1))),
+    "consensus": (games.quadratic(1.2), rules.simultaneous(optax.sgd(0.03), fields.consensus(0.3))),
+}
+
+
 @pytest.mark.parametrize("pieces", [(1, 7), (7, 1), (1, 6, 1), (1,) * 8])
 @pytest.mark.parametrize("record", [None, lambda info: info.players])
-def test_a_piece_may_be_a_single_step(pieces, record):
+@pytest.mark.parametrize("played", PLAYED)
+def test_a_piece_may_be_a_single_step(pieces, record, played):
     """XLA joins a loop of one trip with what stands before it, and rounds differently."""
-    game, rule = games.penalized(slanted_land(), penalties.r1(0.1)), rules.simultaneous(optax.sgd(0.1))
+    game, rule = PLAYED[played]
     run = jax.jit(lambda key, state, steps: train(key, game, rule, steps, state=state, record=record), static_argnums=2)
-    for seed in range(6):
+    for seed in range(20 if played == "consensus" else 6):
         whole, state, parts = run(jax.random.key(seed), None, sum(pieces)), None, []
         for steps in pieces:
             result = run(jax.random.key(seed), state, steps)
