@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import optax
 
 from slantgan_jax import Game, Objective, Players, Rule, fields, games, losses, networks, penalties, rules, slanted_land
+from slantgan_jax.analysis import equilibria
 from slantgan_jax.fields import Transform
 from slantgan_jax.penalties import Penalty
 from slantgan_jax.rules import Optimizer
@@ -41,6 +42,9 @@ ORDERS: dict[str, Order] = {
 }
 
 OBJECTIVES: dict[str, Objective] = losses.OBJECTIVES | {"smoothed": losses.smoothed(losses.non_saturating, 0.1)}
+
+BIASED = ("Wasserstein", "hinge")
+"""Objectives whose loss of G is minus D's score: any constant D is undecided, and G's loss is minus that constant."""
 
 
 class Method(NamedTuple):
@@ -143,3 +147,14 @@ METHODS: dict[str, Method] = {
     "cgd": Method(field=lambda rate, _: fields.cgd(rate)),
 }
 """docs/methods/index.md has the formula and the source of each."""
+
+
+def undecided_losses(objective: str) -> Players:
+    """Both losses where D is undecided: its logit is `undecided_logit` everywhere, as at each equilibrium.
+
+    G's is None if it depends on D's bias wherever D is undecided.
+    """
+    terms, generator = OBJECTIVES[objective]
+    logit = equilibria.undecided_logit(OBJECTIVES[objective])
+    judged = None if objective in BIASED else float(generator(logit, logit))
+    return Players(judged, float(sum(term(logit, logit) for term in terms)))

@@ -5,12 +5,14 @@ See docs/analysis.md for what each number means and how exact it is.
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 import tyro
 from _experiment import start_jax
+from _methods import OBJECTIVES, undecided_losses
 from _options import command_line, options_of
 from _results import Data, atomic_folder, origin, write
 
@@ -22,6 +24,8 @@ from slantgan_jax.training import DIVERGENCE_BOUND
 
 SCALES = (0.1, 0.25, 0.5, 1.0)
 RIDGES = (0.0, 0.001, 0.01)
+TUTORIAL = "non-saturating"
+"""The tutorial's objective."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,13 @@ def parse(arguments: list[str] | None = None) -> Data:
     settings = options_of(Settings, arguments)
     folder = settings.out or settings.run.parent
     start_jax(0)
-    players = players_of(settings.run)
+    players, objective = players_of(settings.run), objective_of(settings.run)
     with atomic_folder(folder) as unfinished:
         with jax.enable_x64(True):
-            analysis = analysis_of(players)
-        data = analysis | {"run": settings.run} | origin()
+            analysis = analysis_of(players, objective)
+        data = analysis | {"run": settings.run, "objective": objective} | origin()
         write(unfinished / "analysis.json", data)
-    report(analysis)
+    report(analysis, objective)
     print(f"Written to {folder / 'analysis.json'}.")
     return data
 
@@ -67,27 +71,29 @@ STORY = {
         "frechet_squared": "the distance of means and covariances alone, as of the FID, squared",
     },
     "What the players lose": {
-        "generator_loss": "G's expected loss; 0.693 if D is undecided",
-        "discriminator_loss": "D's expected loss; 1.386 if it is undecided",
+        "generator_loss": "G's expected loss{}",
+        "discriminator_loss": "D's expected loss{}",
     },
     "Is it an equilibrium?": {
         "field_norm": "the length of both players' gradients; 0 at every equilibrium",
-        "duality_gap": "what the best D and the best G would gain in the zero-sum game; 0 only at an equilibrium",
+        "duality_gap": "what the best D and G would gain in the zero-sum game of ln D; 0 only at its equilibria",
         "nikaido_isoda_gap": "the same with the losses of the tutorial",
     },
     "What the best D could do": {
         "separable": "whether a plane separates the faces from all of G's images",
-        "best_discriminator_loss": "the least loss of D against this G, with a ridge on its weights or without",
+        "best_discriminator_loss": "the tutorial's loss of the best D, with a ridge on its weights or without",
     },
 }
-"""The numbers in the order in which they are told, each in half a sentence."""
+"""The numbers in the order in which they are told, each in half a sentence. {} is the loss where D is undecided."""
 
 
-def report(analysis: Data) -> None:
+def report(analysis: Data, objective: str = TUTORIAL) -> None:
+    levels = zip(("generator_loss", "discriminator_loss"), undecided_losses(objective), strict=True)
+    undecided = {name: f"; {level:.3f} if D is undecided" for name, level in levels if level is not None}
     for title, numbers in STORY.items():
         print(f"\n{title}")
         for name, meaning in numbers.items():
-            print(f"{name:25} {analysis[name]}\n  {meaning}")
+            print(f"{name:25} {analysis[name]}\n  {meaning.format(undecided.get(name, ''))}")
     print()
 
 
@@ -115,15 +121,22 @@ def players_of(path: Path) -> Players:
     return from_vector(vector)
 
 
-def analysis_of(players: Players) -> Data:
+def objective_of(path: Path) -> str:
+    """The name of the objective of a run.json; that of the tutorial if it names none that is known here."""
+    settings = json.loads(path.read_text(encoding="utf-8")).get("settings")
+    named = settings.get("objective") if isinstance(settings, dict) else None
+    return named if isinstance(named, str) and named in OBJECTIVES else TUTORIAL
+
+
+def analysis_of(players: Players, objective: str = TUTORIAL) -> Data:
     """The measures by name as Python numbers and lists, computed in the precision of the players."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), measured(players))
+    return jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), measured(players, objective))
 
 
-@jax.jit
-def measured(players: Players) -> Data:
+@partial(jax.jit, static_argnames="objective")
+def measured(players: Players, objective: str) -> Data:
     images, generator = faces.unstack(faces.FACES), players.generator
-    game = quadrature.with_panels(slanted_land(), generator)
+    game = quadrature.with_panels(slanted_land(objective=OBJECTIVES[objective]), generator)
     expected = games.expected_losses(game, players)
     ridges = as_float(RIDGES)
     best = jax.vmap(lambda ridge: best_response.best_discriminator(generator, images, ridge))(ridges)

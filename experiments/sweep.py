@@ -25,7 +25,7 @@ from _options import check_known, check_positive, check_whole, checked, command_
 from _results import atomic_folder, counted
 
 from slantgan_jax import losses, sweep, sweeps
-from slantgan_jax.runs import ATTRS, DIMS, MAX_EPOCHS, SCALARS, one_rate, two_rates
+from slantgan_jax.runs import ATTRS, DIMS, IN_NATS, MAX_EPOCHS, SCALARS, one_rate, two_rates
 
 MOST_RUNS = 10**9
 DASK_SECONDS = 10
@@ -122,7 +122,11 @@ def computed(settings: Settings) -> xr.Dataset:
     given, every = settings.learning_rate_range, settings.record_every
     rates = np.asarray(settings.learning_rates) if given is None else np.geomspace(*given)
     names = ("generator_learning_rate", "discriminator_learning_rate") if settings.grid else ("learning_rate",)
-    histories = {f"{name}_history": attrs for name, attrs in SCALARS.items()} if every else {}
+    losses_are = {"units": "nat"} if {*settings.objective} <= {*IN_NATS} else {}
+    if len(settings.objective) == 1:  # else it is an axis
+        losses_are |= {"objective": settings.objective[0]}
+    scalars = {name: about | (losses_are if "loss" in name else {}) for name, about in SCALARS.items()}
+    histories = {f"{name}_history": about for name, about in scalars.items()} if every else {}
     axes = {"seed": np.arange(settings.seeds)} | dict.fromkeys(names, rates)
     run = partial(two_rates if settings.grid else one_rate, epochs=settings.epochs, record_every=every)
     if len(settings.objective) > 1:
@@ -131,7 +135,7 @@ def computed(settings: Settings) -> xr.Dataset:
         run = partial(run, objective=str(*settings.objective))
     coords = {"epoch": np.arange(every, settings.epochs + 1, every)} if every else {}
     known = {*axes, *coords, *DIMS, *SCALARS, *histories, "discriminator_bias"}
-    attrs = {name: about for name, about in (ATTRS | histories).items() if name in known}
+    attrs = {name: about for name, about in (ATTRS | scalars | histories).items() if name in known}
     with executor_of(settings) as executor, jax.enable_x64(False):  # as train.py, whatever the environment says
         return sweep(
             run,
@@ -192,16 +196,25 @@ def draw_all(ds: xr.Dataset, folder: Path) -> None:
     """Draws everything that the store has data for, and prints the typical distances."""
     if missing := sorted(set(SCALARS) - set(ds)):
         raise ValueError(f"the store has no {', '.join(missing)}, as it is of another sweep: name one of this script")
+    ds = ds.sortby([dim for dim in ds.mean_gap.dims if str(dim).endswith("rate")])  # a store grows in any order
     several = "objective" in ds.dims
-    parts = {f"{name}-": ds.sel(objective=name) for name in ds.objective.values} if several else {"": ds}
-    with atomic_folder(folder, figures.NAMES) as unfinished:
-        for prefix, part in parts.items():
+    parts = {name: ds.sel(objective=name) for name in ds.objective.values} if several else {"": ds}
+    stale = [figure_name(objective, name) for objective in ("", *TWO_TERMS) for name in figures.NAMES]
+    with atomic_folder(folder, stale) as unfinished:
+        for objective, part in parts.items():
             for name, figure in figures.of(part).items():
-                draw(unfinished / f"{prefix}{name}".replace(" ", "_"), figure, {"ds": part})
+                draw(unfinished / figure_name(objective, name), figure, {"ds": part})
     total, diverged = ds.finite.size, int((~ds.finite).sum())
     print(f"{counted(total, 'run')}, {diverged} of them diverged. Median distance of mean image from mean face:")
-    print(figures.typical(figures.distance(ds)).to_series().map("{:.4g}".format).to_string())
+    medians = figures.typical(figures.distance(ds))
+    named = medians.assign_coords({dim: figures.texts(medians[dim].values) for dim in medians.dims})
+    print(named.to_series().map("{:.4g}".format).to_string())
     print(f"Figures are in {folder}/.")
+
+
+def figure_name(objective: str, name: str) -> str:
+    """The name of a figure of one objective of several; the objective is empty if there is but one."""
+    return f"{objective}-{name}".replace(" ", "_") if objective else name
 
 
 if __name__ == "__main__":

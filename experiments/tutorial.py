@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from _experiment import Experiment
-from _methods import METHODS, OBJECTIVES, ORDERS
+from _methods import METHODS, OBJECTIVES, ORDERS, undecided_losses
 from _options import check_known, check_positive, check_whole, check_within
 from _results import Data
 from _tutorial_text import report
@@ -30,9 +30,6 @@ STEPS_PER_EPOCH = len(faces.FACES)
 PENALTIES = {"none": METHODS["plain"]} | {name: method for name, method in METHODS.items() if method.penalty}
 TAUGHT_ORDERS = [name for name in ORDERS if name != "alternating, D twice"]
 """The article's program draws one latent a step, so D cannot learn from two."""
-
-BIASED = ("Wasserstein", "hinge")
-"""Objectives whose loss of G is minus D's score: any constant D is undecided, and G's loss is minus that constant."""
 
 FRAMES = 51
 FRAME_LATENTS = np.array([0.1, 0.4, 0.6, 0.9])
@@ -71,6 +68,7 @@ def compute(settings: Settings, out: Path) -> Data:
     run = trained(**asdict(settings))
     w, b, u, c = np.split(run["trajectory"][-1], [4, 8, 12])
     diverged = divergence(run["trajectory"][-1])
+    undecided = dict(zip(("generator_error", "discriminator_loss"), undecided_losses(settings.objective), strict=True))
     return {
         "faces": faces.FACES,
         "noise": faces.noise(jax.random.key(settings.seed), 20),
@@ -79,7 +77,7 @@ def compute(settings: Settings, out: Path) -> Data:
         "latents": run["latents"],
         "generated": run["generated"],
         "curves": run["curves"],
-        "undecided": undecided_losses(settings.objective),
+        "undecided": {name: level for name, level in undecided.items() if level is not None},
         "mean_image": run["generated_mean"],
         "verdicts": None if diverged else verdicts(run["trajectory"]),
         "distance": None if diverged else distance(run["trajectory"]),
@@ -178,14 +176,6 @@ def frames(trajectory: np.ndarray) -> Data:
         "discriminator weights": discriminator.weights,
     }
     return {"epochs": chosen, "latents": FRAME_LATENTS} | jax.tree.map(np.asarray, shown)
-
-
-def undecided_losses(objective: str) -> dict[str, float]:
-    """The losses where D's logit is 0 everywhere; not G's if it depends on D's bias wherever D is undecided."""
-    sample = games.Sample(real=faces.unstack(faces.FACES[0]), latent=0.5)
-    found = games.total_losses(slanted_land(objective=OBJECTIVES[objective]), from_vector(np.zeros(13)), sample)
-    levels = {"generator_error": float(found.generator), "discriminator_loss": float(found.discriminator)}
-    return {name: levels[name] for name in levels if name != "generator_error" or objective not in BIASED}
 
 
 def verdicts(trajectory: np.ndarray) -> Data:

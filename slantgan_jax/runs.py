@@ -24,11 +24,14 @@ MAX_EPOCHS = 100_000_000
 IMAGES = ("generator_weights", "generator_biases", "discriminator_weights")
 DIMS: dict[str, Sequence[str]] = dict.fromkeys(IMAGES, ("pixel",))
 SCALARS = {
-    "generator_loss": {"units": "nat", "long_name": "expected generator loss"},
-    "discriminator_loss": {"units": "nat", "long_name": "expected discriminator loss"},
+    "generator_loss": {"long_name": "expected generator loss"},
+    "discriminator_loss": {"long_name": "expected discriminator loss"},
     "mean_gap": {"units": "1", "long_name": "distance of the mean generated image from the mean face"},
     "finite": {"long_name": "no parameter is infinite, NaN or larger than 1e4"},
 }
+IN_NATS = ("non-saturating", "saturating", "KL-type", "relativistic")
+"""Objectives whose losses are logarithms, with the unit nat. The losses of the others have no unit."""
+
 ATTRS: dict[str, dict[str, str]] = {
     **SCALARS,
     "seed": {"long_name": "seed S of the run's key, jax.random.key(S)"},

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 from _experiment import Figure
+from _methods import OBJECTIVES, undecided_losses
 from _results import Data
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ from matplotlib.colors import LogNorm
 
 from slantgan_jax import plots
 from slantgan_jax.plots import Panel
+from slantgan_jax.runs import IN_NATS
 
 NAMES = ("heat_map.png", "distributions.png", "loss_bands.png", "faces.png")
 """All figures that there may be."""
@@ -20,6 +22,9 @@ DRAWN_SEEDS = 1000
 DRAWN_LINES = 8
 LATENTS = (0.1, 0.5, 0.9)
 HISTORIES = ("generator_loss_history", "discriminator_loss_history")
+LINEAR_UP_TO = 10.0
+"""Losses that go farther from 0 have a logarithmic scale beyond 1."""
+
 DIVERGED = "#d4d4d8"
 DISTANCE = "distance of mean image from mean face"
 
@@ -43,8 +48,17 @@ def distance(ds: xr.Dataset) -> xr.DataArray:
 
 
 def typical(gap: xr.DataArray) -> xr.DataArray:
-    """The median over seeds, where a run that diverged is infinitely far."""
-    return gap.fillna(np.inf).median("seed")
+    """The median over seeds, where a run that diverged is infinitely far; of two middle values the lower one."""
+    return gap.fillna(np.inf).reduce(_quantiles, "seed", shares=0.5)
+
+
+def texts(values: np.ndarray) -> list[str]:
+    """Labels as texts: whole numbers as they are, others with as many digits as tell them apart, but at least 3."""
+    numbers = values.tolist()
+    if values.dtype.kind != "f":
+        return list(map(str, numbers))
+    rounded = ([f"{number:.{digits}g}" for number in numbers] for digits in range(3, 18))
+    return next(names for names in rounded if len({*names}) == len(names))
 
 
 def heat_map(figure: Panel, data: Data) -> None:
@@ -55,11 +69,10 @@ def heat_map(figure: Panel, data: Data) -> None:
         nearest_first = np.sort(gap.transpose("learning_rate", "seed").values, axis=1)[:, ranks]
         coords = {"learning_rate": gap.learning_rate.values, "share_of_seeds": (ranks + 1) / gap.sizes["seed"]}
         shown = xr.DataArray(nearest_first, coords, tuple(coords))
-        title = f"Distance after training: {_closest(gap)}; at each rate its {gap.sizes['seed']} seeds, nearest first"
+        notes = [f"at each rate its {gap.sizes['seed']} seeds, nearest first"]
     else:
         middle = typical(gap).transpose("generator_learning_rate", "discriminator_learning_rate")
-        shown = middle.where(np.isfinite(middle))
-        title = f"Median over {gap.sizes['seed']} seeds: {_closest(gap)}"
+        shown, notes = middle.where(np.isfinite(middle)), [f"median over {gap.sizes['seed']} seeds"]
     ax = figure.subplots()
     colors = colormaps["viridis_r"].with_extremes(bad=DIVERGED)
     finite = shown.values[np.isfinite(shown.values) & (shown.values > 0)]
@@ -68,11 +81,13 @@ def heat_map(figure: Panel, data: Data) -> None:
     for axis, dim in zip((ax.yaxis, ax.xaxis), shown.dims, strict=True):
         values = shown[dim].values
         ticks = _evenly(len(values), 7)
-        axis.set_ticks(ticks, [f"{values[tick]:.3g}" for tick in ticks])
+        axis.set_ticks(ticks, texts(values[ticks]))
         axis.set_label_text(str(dim).replace("_", " "))
     if finite.size:
         figure.colorbar(image, ax=ax, label=DISTANCE)
-    ax.set_title(f"{title} (gray: diverged)" if shown.isnull().any() else title, fontsize=11)
+    diverged = "gray: diverged" if "learning_rate" in gap.dims else "gray: most diverged"
+    notes += [diverged] if shown.isnull().any() else []
+    figure.suptitle(f"Distance after training: {_closest(gap)}\n({'; '.join(notes)})", fontsize=11)
 
 
 def distributions(figure: Panel, data: Data) -> None:
@@ -86,28 +101,40 @@ def distributions(figure: Panel, data: Data) -> None:
             ax.step(np.append(finite[:1], finite), share, where="post", color=color, label=f"{label}{diverged}")
     ax.set(xscale="log", ylim=(0, 1.02), xlabel=DISTANCE, ylabel="share of seeds at most so far")
     _legend(ax)
-    ax.set_title(f"How far training gets, over {gap.sizes['seed']} seeds: {_closest(gap)}", fontsize=11)
+    figure.suptitle(f"How far training gets, over {gap.sizes['seed']} seeds: {_closest(gap)}", fontsize=11)
 
 
 def loss_bands(figure: Panel, data: Data) -> None:
-    """Median and middle 80 % over seeds of the losses at some of the rates."""
-    ds = data["ds"]
-    labels, chosen = _labels(ds), _evenly(ds.sizes["learning_rate"], DRAWN_LINES)
-    axes = figure.subplots(1, 2)
-    for ax, name, undecided in zip(axes, HISTORIES, (np.log(2), 2 * np.log(2)), strict=True):
-        loss = ds[name].where(ds.finite_history).transpose("learning_rate", "seed", "epoch")[:, :DRAWN_SEEDS].values
-        for color, i in zip(_colors(len(chosen)), chosen, strict=True):
-            finite = loss[i][np.isfinite(loss[i]).all(axis=1)]
-            if finite.size:
-                low, middle, high = np.quantile(finite, [0.1, 0.5, 0.9], axis=0)
-                ax.fill_between(ds.epoch.values, low, high, color=color, alpha=0.18, linewidth=0)
-                ax.plot(ds.epoch.values, middle, color=color, label=labels[i])
-        ax.axhline(undecided, color=plots.QUIET, linestyle=":", linewidth=1)
-        highest = max([3 * undecided, *(1.05 * np.nanmax(line.get_ydata()) for line in ax.lines)])
-        ax.set(ylim=(0, min(highest, 10 * undecided)), xlabel="epoch")
-        ax.set_ylabel(f"expected {name.partition('_')[0]} loss (nats)")
+    """Median and middle 80 % over seeds of the losses at some of the rates. A run that diverged loses infinitely much.
+
+    A store that does not say its objective was made by earlier code; it gets no level of an undecided D, and no unit.
+    """
+    ds = data["ds"].isel(learning_rate=_evenly(data["ds"].sizes["learning_rate"], DRAWN_LINES))
+    objective = ds.objective.item() if "objective" in ds.coords else ds[HISTORIES[0]].attrs.get("objective")
+    undecided = undecided_losses(objective) if objective in OBJECTIVES else (None, None)
+    axes, epochs = figure.subplots(1, 2), ds.epoch.values
+    for ax, name, level in zip(axes, HISTORIES, undecided, strict=True):
+        lost, bands = ds[name].where(ds.finite_history).fillna(np.inf).transpose("learning_rate", "seed", "epoch"), []
+        for loss, color, label in zip(lost.values, _colors(len(lost)), _labels(ds), strict=True):
+            low, middle, high = _quantiles(loss, 0, [0.1, 0.5, 0.9])
+            bands.append((low, high, color))
+            if np.isfinite(middle).any():
+                ax.plot(epochs, np.where(np.isfinite(middle), middle, np.nan), color=color, label=label)
+        ax.update_datalim([(epochs[0], edge) for edge in (0, level or 0)])
+        ax.autoscale_view()
+        if level is not None:
+            ax.axhline(level, color=plots.QUIET, linestyle=":", linewidth=1)
+        if np.abs(ax.get_ylim()).max() > LINEAR_UP_TO:
+            ax.set_yscale("symlog", linthresh=1)
+        ax.set_ylim(ax.get_ylim())
+        for low, high, color in bands:  # up to the edge, if more than a tenth has diverged
+            edges = np.nan_to_num([low, high], posinf=ax.get_ylim()[1])
+            ax.fill_between(epochs, *edges, color=color, alpha=0.18, linewidth=0)
+        unit = " (nats)" if objective in IN_NATS else ""
+        ax.set(xlabel="epoch", ylabel=f"expected {name.partition('_')[0]} loss{unit}")
     _legend(axes[0])
-    figure.suptitle("Losses (lines: median; bands: 10 to 90 %; dotted: D undecided)", fontsize=11)
+    dotted = "; dotted: D undecided" if objective in OBJECTIVES else ""
+    figure.suptitle(f"Losses (lines: median; bands: 10 to 90 %{dotted})", fontsize=11)
 
 
 def faces(figure: Panel, data: Data) -> None:
@@ -119,10 +146,12 @@ def faces(figure: Panel, data: Data) -> None:
     axes = figure.subplots(3, len(LATENTS), squeeze=False)
     for row, name, rank in zip(axes, ("best", "median", "worst"), (0, order.size // 2, -1), strict=True):
         cell = dict(zip(gap.dims, np.unravel_index(order[rank], gap.shape), strict=True))
-        where = "\n".join(f"{dim}: {gap[dim].values[i]:.6g}" for dim, i in cell.items())
-        row[0].set_ylabel(f"{name}, {flat[order[rank]]:.2g}\n{where}".replace("_learning_rate", " rate"), fontsize=9)
+        where = "\n".join(f"{dim}: {texts(gap[dim].values)[i]}" for dim, i in cell.items())
+        row[0].set_ylabel(
+            f"{name}, {flat[order[rank]]:.2g}\n{where}".replace("learning_rate", "rate").replace("_", " "), fontsize=9
+        )
         for ax, z in zip(row, LATENTS, strict=True):
-            plots.face(ax, 1 / (1 + np.exp(-(weights[cell].values * z + biases[cell].values))))
+            plots.face(ax, (1 + np.tanh((weights[cell].values * z + biases[cell].values) / 2)) / 2)
             ax.set_title(f"z = {z:g}", fontsize=9)
     figure.suptitle("The runs whose mean image is nearest, in the middle, farthest", fontsize=11)
 
@@ -131,13 +160,18 @@ def _closest(gap: xr.DataArray) -> str:
     medians = typical(gap)
     if np.isinf(medians).all():
         return "most runs diverged at every rate"
-    nearest = medians.isel(medians.argmin(...))
-    rates = ", ".join(f"{dim} {nearest[dim].item():.3g}" for dim in medians.dims)
+    nearest = medians.argmin(...)
+    rates = ", ".join(f"{dim} {texts(medians[dim].values)[place.item()]}" for dim, place in nearest.items())
     return f"closest at {rates.replace('learning_', '').replace('_', ' ')}"
 
 
 def _labels(of: xr.Dataset | xr.DataArray) -> list[str]:
-    return [f"rate {rate:.3g}" for rate in of.learning_rate.values]
+    return [f"rate {rate}" for rate in texts(of.learning_rate.values)]
+
+
+def _quantiles(values: np.ndarray, axis: int, shares: float | list[float]) -> np.ndarray:
+    """The least values along an axis that at least these shares of the values do not exceed."""
+    return np.quantile(values, shares, axis=axis, method="inverted_cdf")
 
 
 def _legend(ax: Axes) -> None:

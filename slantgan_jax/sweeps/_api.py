@@ -121,7 +121,11 @@ def _completed(where: Path | str, layout: Layout, worker: Callable[..., None]) -
     """
     while True:
         with contextlib.suppress(_store.Changed):
-            stored, before = _store.matching(where, layout)
+            try:
+                stored, before = _store.matching(where, layout)
+            except OSError as error:
+                again = "finished chunks stay, mend that and call it again with the same arguments"
+                raise OSError(f"{_unwritable(where, error)}: {again}") from error
             with _store.in_use(where), _progress(stored, where) as progress:
                 worker(where, stored, before, progress)
             ds = _store.dataset(where, stored)
@@ -163,10 +167,13 @@ def _progress(layout: Layout, where: Path | str | None) -> Iterator[Progress]:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"stopped with {progress.saved} of {progress.total} runs saved: {again}") from None
         except OSError as error:
-            place = f": {error.filename}" if error.filename else ""
-            what = f"{where} cannot be written ({error.strerror or error}{place})"
             saved = f"{progress.saved} of {progress.total} runs are saved"
-            raise OSError(f"{what}; {saved}: mend that and {again}") from error
+            raise OSError(f"{_unwritable(where, error)}; {saved}: mend that and {again}") from error
+
+
+def _unwritable(where: Path | str | None, error: OSError) -> str:
+    place = f": {error.filename}" if error.filename else ""
+    return f"{where} cannot be written ({error.strerror or error}{place})"
 
 
 def _places(stored: np.ndarray, asked: np.ndarray) -> np.ndarray:

@@ -61,9 +61,10 @@ def task(
         raise ValueError(f"axes is {shown(axes)}: give at least one axis, as a mapping of names to values")
     if not isinstance(static, str | Sequence) or not all(isinstance(name, str) for name in static):
         raise ValueError(f"static is {shown(static)}: give the names of axes")
-    if unknown := [name for name in ([static] if isinstance(static, str) else static) if name not in axes]:
+    static = (static,) if isinstance(static, str) else tuple(static)
+    if unknown := [name for name in static if name not in axes]:
         raise ValueError(f"static names {unknown[0]!r}, which is no axis: choose from {', '.join(map(repr, axes))}")
-    values = {name: _axis_values(run, name, axis) for name, axis in axes.items()}
+    values = {name: _axis_values(run, name, axis, "key" in axes) for name, axis in axes.items()}
     fixed = tuple(name for name in values if name in static or values[name].dtype.kind == "U")
     if "seed" in fixed:
         raise ValueError("the axis 'seed' cannot be static: give another name to seeds that shapes depend on")
@@ -189,21 +190,20 @@ def roomy(block: tuple[int, ...], layout: Layout, runs: int) -> tuple[int, ...]:
     return (*block[:axis], length, *block[axis + 1 :])
 
 
-def _axis_values(run: RunFn, name: str, axis: Any) -> np.ndarray:
-    """The checked values of one axis, as they label the result."""
+def _axis_values(run: RunFn, name: str, axis: Any, has_key: bool) -> np.ndarray:
+    """The checked values of one axis, as they label the result. Seeds make the run's key if no axis is its key."""
     parameters = inspect.signature(run).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     seeds = name == "seed" and "key" in parameters
-    if not (seeds or takes_any or name in parameters):
+    if not ((seeds and not has_key) or takes_any or name in parameters):
         known = f"choose from {', '.join(map(repr, parameters))}" if parameters else "give it parameters"
-        raise ValueError(f"the run takes no {name!r}: {known}")
+        why = ", as the axis 'key' is its key" if seeds else ""
+        raise ValueError(f"the run takes no {name!r}{why}: {known}")
     values = _as_array(f"axis {name!r}", axis)
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"axis {name!r} has shape {values.shape}: give a list of at least one value")
-    mixed = values.dtype.kind == "U" and not all(isinstance(value, str) for value in axis)
-    if values.dtype.kind not in "biufU" or mixed:
-        what = "both texts and numbers" if mixed else f"values of type {values.dtype}"
-        raise ValueError(f"axis {name!r} has {what}: give numbers, or texts")
+    if values.dtype.kind not in "biufU":
+        raise ValueError(f"axis {name!r} has values of type {values.dtype}: give numbers, or texts")
     if unkept := _unkept(values):
         raise ValueError(f"axis {name!r} has {unkept}")
     unique, counts = np.unique(values, return_counts=True)
@@ -228,13 +228,23 @@ def _unkept(labels: np.ndarray) -> str:
 
 
 def _as_array(what: str, values: Any) -> np.ndarray:
-    if isinstance(values, list | tuple) and any(isinstance(one, str) and one.endswith("\0") for one in values):
-        raise ValueError(f"{what} has a text that ends with the letter NUL, which arrays drop: give another")
+    """The values as an array in this machine's order of bytes, as digests have it. Texts of every kind are of one."""
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
+        things = np.asarray(values, object) if array.dtype.kind in "UTO" else np.array([])
     except (ValueError, TypeError, MemoryError) as error:
         why = shortened(str(error)) or "there is not enough memory"
         raise ValueError(f"{what} is {shown(values)}, and no list of values ({why}): give numbers, or texts") from None
+    if np.ma.is_masked(values):
+        raise ValueError(f"{what} has masked values, which a store does not keep: give the others alone")
+    texts = [thing for thing in things.flat if isinstance(thing, str)]
+    if any(text.endswith("\0") for text in texts):
+        raise ValueError(f"{what} has a text that ends with the letter NUL, which arrays drop: give another")
+    if texts and len(texts) < things.size:
+        raise ValueError(f"{what} has both texts and other things: give numbers, or texts")
+    if texts:
+        return things.astype(str)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _check_dims(name: str, out: Any, task: Task, labels: Mapping[str, np.ndarray]) -> None:
@@ -242,7 +252,7 @@ def _check_dims(name: str, out: Any, task: Task, labels: Mapping[str, np.ndarray
     if name in labels:
         raise ValueError(f"the run returns {name!r}, which is the name of an axis or coordinate: rename one")
     if getattr(out.dtype, "kind", "?") not in "biuf":
-        raise ValueError(f"the run returns {name!r} of type {out.dtype}: return numbers")
+        raise ValueError(f"the run returns {name!r} of type {out.dtype}: return real numbers of a type of NumPy's")
     if isinstance(own, str) or not isinstance(own, Sequence):
         raise ValueError(f"dims of {name!r} is {shown(own)}: give a tuple of names")
     if len(own) != len(out.shape):
@@ -274,6 +284,9 @@ def _check_names(task: Task, variables: Mapping[str, Variable], used: set[str]) 
     for name, own in task.attrs.items():
         if taken := [key for key in own if key in ENCODING]:
             raise ValueError(f"attrs of {name!r} has {taken[0]!r}, by which readers would change numbers: rename it")
+        if "since" in str(own.get("units")):
+            what = f"attrs of {name!r} has units of {shown(own['units'])}, which readers take for dates"
+            raise ValueError(f"{what}: give others, without 'since'")
         for key, value in own.items():
             numbers = value if isinstance(value, list | tuple) else [value]
             fits = all(isinstance(one, float) or (type(one) is int and abs(one) < 2**31) for one in numbers)

@@ -23,6 +23,9 @@ from slantgan_jax.checks import shown
 DRIVE = re.compile(r"[A-Za-z]:[\\/]") if os.name == "posix" else re.compile("(?!)")
 """How a path of another system begins; here it would be the name of a folder."""
 
+UNFINISHED = re.compile(r"(.*\.)?[0-9a-f]{32}\.partial")
+"""The names of files that are being written, here and by Zarr."""
+
 
 class Missing(OSError):
     """Something that was written is not there any more."""
@@ -67,7 +70,8 @@ def exists(where: Path | str) -> bool:
     with contextlib.suppress(FileNotFoundError), _client(where):
         filesystem, path = fsspec.core.url_to_fs(where)
         filesystem.invalidate_cache(path)
-        return not all(name.endswith(".partial") for name in filesystem.ls(path, detail=False))  # or a killed probe
+        names = (name.rpartition("/")[2] for name in filesystem.ls(path, detail=False))
+        return not all(map(UNFINISHED.fullmatch, names))  # or a killed probe
     return False
 
 

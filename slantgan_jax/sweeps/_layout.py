@@ -59,8 +59,9 @@ class Layout(NamedTuple):
         return tuple(math.ceil(size / length) for size, length in zip(self.shape, self.block, strict=True))
 
     def chunks(self) -> list[tuple[int, ...]]:
-        """The index of every chunk in the grid of chunks."""
-        return list(itertools.product(*map(range, self.counts)))
+        """The index of every chunk in the grid of chunks; those of one choice, and so of one program, are together."""
+        static = [i for i, name in enumerate(self.axes) if name in self.static]
+        return sorted(itertools.product(*map(range, self.counts)), key=lambda index: [index[i] for i in static])
 
     def place(self, index: tuple[int, ...]) -> tuple[slice, ...]:
         """Where a chunk is on the grid of runs."""

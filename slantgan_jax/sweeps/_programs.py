@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CellType
 from typing import Any
 
 import jax
@@ -206,12 +207,13 @@ def _traced(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Iterator[Any]:
 
 
 def traced_arguments(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The values as they are traced: floats in the default precision, whole numbers in 32 bits.
+    """The values as they are traced: in the default precision; seeds in 32 bits without a sign.
 
     Raises:
       ValueError: a finite number that is too large for the precision, or so small that XLA would take it for 0.
     """
-    kinds = {"f": jnp.result_type(float), "i": np.int32, "u": np.int32, "b": np.bool_}
+    whole = jnp.result_type(int)
+    kinds = {"f": jnp.result_type(float), "i": whole, "u": whole, "b": np.bool_}
     traced = {}
     for name, value in values.items():
         with np.errstate(over="ignore", under="ignore"):
@@ -375,7 +377,8 @@ def _calling(run: RunFn, names: tuple[str, ...]) -> Callable[..., dict[str, jax.
 def _closed_over(run: RunFn) -> list[Any]:
     if isinstance(run, functools.partial):
         return [run.args, run.keywords, _closed_over(run.func)]
-    return list(inspect.getclosurevars(run).nonlocals.values()) if inspect.isfunction(run) else []
+    cells = run.__closure__ or () if inspect.isfunction(run) else ()
+    return [cell.cell_contents for cell in cells if cell != CellType()]  # which is empty: reading it is an error
 
 
 def _lanes(traced: Any) -> int:
@@ -438,9 +441,17 @@ def _constants(closed: core.ClosedJaxpr) -> Iterator[bytes]:
         for part in _inner(equation):
             yield from _constants(part)
     for array in arrays:
+        dtype = array.dtype
+        if jnp.issubdtype(dtype, jax.dtypes.prng_key):
+            if (kind := jax.random.key_impl(array)) != "threefry2x32":
+                raise ValueError(
+                    f"the run uses a key of the kind {kind}, whose bits depend on the runs beside it: use keys of "
+                    "threefry2x32"
+                )
+            array = jax.random.key_data(array)
         with jax.transfer_guard("allow"):
             array = np.asarray(array)
-        yield f"{array.dtype}{array.shape}".encode() + array.tobytes()
+        yield f"{dtype}{array.shape}".encode() + array.tobytes()
 
 
 def _uses(closed: core.ClosedJaxpr, name: str) -> bool:

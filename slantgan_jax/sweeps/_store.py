@@ -73,7 +73,9 @@ def in_use(where: Path | str) -> Iterator[None]:
     if isinstance(where, Path):
         with folders.locked(where, alone=True) as unused:
             for left in where.rglob("*.partial") if unused else ():
-                left.unlink(missing_ok=True)
+                if _files.UNFINISHED.fullmatch(left.name) and left.is_file():
+                    with contextlib.suppress(OSError):
+                        left.unlink()
         with folders.locked(where):
             yield
     else:
@@ -314,7 +316,7 @@ def _kept_labels(
     if described["digest"] == _layout.digest(layout.labels[name]):
         return layout.labels[name]
     if "values" in described:
-        return np.asarray(described["values"], described["dtype"])
+        return np.asarray(described["values"], np.dtype(described["dtype"]).newbyteorder("="))
     return None if any(key.startswith(f"{name}/") for key in damaged) else _labels(where, name)
 
 

@@ -4,6 +4,7 @@ import analyze
 import jax
 import numpy as np
 import pytest
+from analyze import TUTORIAL
 from scipy.linalg import sqrtm
 
 from slantgan_jax import faces
@@ -73,6 +74,26 @@ def test_at_an_equilibrium_no_gap_is_left(x64):
     np.testing.assert_allclose(found["discriminator_loss"], 2 * np.log(2), rtol=1e-14)
     assert not found["separable"]
     assert found["wasserstein_1"] > 0.05  # equal means are not equal distributions: all that D can see is nothing
+
+
+def test_a_run_is_judged_by_its_own_objective(path, x64, capsys):
+    """At the equilibrium of least squares, in closed form: u = 0, c = 1/2, w = 0, b = logit of the mean face."""
+    mean = faces.FACES.mean(0)
+    record = json.loads(run_json([0] * 4, np.log(mean / (1 - mean)).tolist(), [0] * 4, 0.5))
+    for settings, levels, objective in (
+        ({"objective": "least squares"}, (1 / 8, 1 / 4), "least squares"),
+        ({"objective": "hinge"}, (-1 / 2, 2), "hinge"),
+        ({"objective": "another"}, (np.log1p(np.exp(-0.5)), np.log1p(np.exp(-0.5)) + np.log1p(np.exp(0.5))), TUTORIAL),
+        (None, (np.log1p(np.exp(-0.5)), np.log1p(np.exp(-0.5)) + np.log1p(np.exp(0.5))), TUTORIAL),
+    ):
+        path.write_text(json.dumps(record | {"settings": settings}))
+        found = analyze.parse([str(path)])
+        assert found["objective"] == objective
+        np.testing.assert_allclose([found["generator_loss"], found["discriminator_loss"]], levels, rtol=1e-12)
+        assert (found["field_norm"] < 1e-13) == (objective != TUTORIAL)  # rounding
+        said = capsys.readouterr().out
+        assert ("0.125 if D is undecided" in said) == (objective == "least squares")
+        assert ("0.693 if D is undecided" in said) == (objective == TUTORIAL)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import figures.sweep as figures
 import jax
 import numpy as np
 import pytest
 import sweep as script
 import xarray as xr
 
-from slantgan_jax import Players, faces, games, slanted_land, sweeps
+from slantgan_jax import Players, faces, games, plots, slanted_land, sweeps
 from slantgan_jax.analysis import distances
 from slantgan_jax.runs import SCALARS
 
@@ -127,5 +129,124 @@ def test_objectives_are_an_axis_and_a_store_grows(tmp_path):
     ds = parsed("--seeds", 3, *tiny, "least squares", "non-saturating")
     assert dict(ds.sizes) == {"objective": 3, "seed": 3, "learning_rate": 1, "pixel": 4}
     assert len(np.unique(ds.mean_gap.sel(seed=0))) == 3
-    names = {path.name for path in (tmp_path / "s-figures").iterdir()}
+    folder = tmp_path / "s-figures"
+    names = {path.name for path in folder.iterdir()}
     assert {"saturating-faces.png", "least_squares-faces.png", "non-saturating-faces.png"} <= names
+    (folder / "my-faces.png").write_text("somebody's")
+    shutil.rmtree(tmp_path / "s.zarr")
+    ds = parsed("--seeds", 1, *tiny)
+    assert {path.name for path in folder.iterdir()} == {
+        "heat_map.png",
+        "distributions.png",
+        "faces.png",
+        "my-faces.png",
+    }
+    assert ds.generator_loss.attrs == {
+        "units": "nat",
+        "long_name": "expected generator loss",
+        "objective": "saturating",
+    }
+
+
+def test_rates_are_drawn_and_printed_in_their_order_however_a_store_grew(tmp_path, capsys):
+    for rates in ([0.1, 1.0], [0.01, 0.1, 1.0]):
+        parsed("--seeds", 2, "--learning-rates", *rates, "--epochs", 2, "--out", tmp_path / "s.zarr")
+    capsys.readouterr()
+    parsed("--plot-only", "--out", tmp_path / "s.zarr")
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in said[2:5]] == ["0.01", "0.1", "1"]
+
+
+def made(rates, seeds, epochs=2, distance=1.0, **attrs):
+    """What a store might hold: runs that all are alike."""
+    cells, shape = ("seed", "learning_rate"), (seeds, len(rates))
+    parameters = {name: ((*cells, "pixel"), np.ones((*shape, 4))) for name in ("generator_weights", "generator_biases")}
+    histories = {name: ((*cells, "epoch"), np.ones((*shape, epochs)), attrs) for name in figures.HISTORIES}
+    every = np.ones((*shape, epochs), bool)
+    flags = {"finite": (cells, every[..., 0].copy()), "finite_history": ((*cells, "epoch"), every)}
+    gap = {"mean_gap": (cells, np.full(shape, distance))}
+    coords = {"seed": np.arange(seeds), "learning_rate": rates, "epoch": np.arange(epochs)}
+    return xr.Dataset(parameters | histories | flags | gap, coords)
+
+
+def drawn(name, ds):
+    (_, width, height, _), canvas = figures.of(ds)[name], plots.new_figure(1, 1)
+    canvas.set_size_inches(width, height)
+    figures.of(ds)[name].draw(canvas, {"ds": ds})
+    canvas.canvas.draw()
+    return canvas
+
+
+LEVELS = {
+    "non-saturating": (np.log(2), 2 * np.log(2)),
+    "saturating": (-np.log(2), 2 * np.log(2)),
+    "least squares": (1 / 8, 1 / 4),
+    "Wasserstein": (None, 0),
+    "hinge": (None, 2),
+    None: (None, None),  # of a store that does not say
+}
+
+
+@pytest.mark.parametrize("objective", LEVELS)
+@pytest.mark.parametrize("losses", [(-2.5, -0.5), (-300.0, 70.0), (0.3, 0.4)])
+def test_losses_of_every_objective_are_in_sight_beside_those_of_an_undecided_discriminator(objective, losses):
+    """In closed form."""
+    ds = made([0.1], 3, **({"objective": objective} if objective else {}))
+    for name in figures.HISTORIES:
+        ds[name][:] = np.array(losses)
+    for ax, level in zip(drawn("loss_bands.png", ds).axes, LEVELS[objective], strict=True):
+        line, *dotted = ax.lines
+        np.testing.assert_array_equal(line.get_ydata(), losses)
+        np.testing.assert_allclose([one.get_ydata()[0] for one in dotted], [] if level is None else [level], rtol=1e-6)
+        low, high = ax.get_ylim()
+        assert all(low < loss < high for loss in (*losses, 0.0 if level is None else level))
+        assert ("nats" in ax.get_ylabel()) == (objective in ("non-saturating", "saturating"))
+
+
+def test_a_run_that_diverges_later_counts_before_and_is_infinitely_far_after():
+    ds = made([0.1], 8, 3, objective="hinge")
+    for name in figures.HISTORIES:
+        ds[name][:, 0] = np.arange(1.0, 9)[:, None]
+    ds.finite_history[:, 0] = np.arange(8)[:, None] < [8, 4, 3]
+    for ax in drawn("loss_bands.png", ds).axes:
+        np.testing.assert_array_equal(ax.lines[0].get_ydata(), [4, 4, np.nan])  # the fourth of eight
+        edges = ax.collections[0].get_paths()[0].vertices
+        assert {float(y) for x, y in edges if x == 1} == {1, ax.get_ylim()[1]}
+
+
+def test_a_rate_at_which_half_of_the_seeds_diverge_has_a_median():
+    ds = made([0.1, 1.0], 8)
+    ds.mean_gap[:] = np.arange(1.0, 9)[:, None]
+    ds.finite[4:, 0] = ds.finite[3:, 1] = False
+    assert figures.typical(figures.distance(ds)).values.tolist() == [4, np.inf]
+    assert "closest at rate 0.1" in drawn("heat_map.png", ds).get_suptitle()
+
+
+def test_labels_are_told_apart():
+    assert figures.texts(np.arange(1234560, 1234563)) == ["1234560", "1234561", "1234562"]
+    assert figures.texts(np.array([0.1, 0.1001])) == ["0.1", "0.1001"]
+    assert figures.texts(np.array([0.1, 1 / 3])) == ["0.1", "0.333"]
+    ds = made([0.1, 0.1001], 2).assign_coords(seed=[1234560, 1234561])
+    ds.generator_biases[:] = -1e4  # of which the exponential is infinite
+    ds.mean_gap[1, 1] = 0.5
+    assert "rate 0.1001" in drawn("heat_map.png", ds).get_suptitle()
+    assert [text.get_text() for text in drawn("distributions.png", ds).axes[0].get_legend().get_texts()] == [
+        "rate 0.1",
+        "rate 0.1001",
+    ]
+    assert drawn("faces.png", ds).axes[0].get_ylabel() == "best, 0.5\nseed: 1234561\nrate: 0.1001"
+
+
+@pytest.mark.parametrize("grid", [False, True])
+@pytest.mark.parametrize("rates", [[0.001, 0.1], [0.0012345, 0.0012346]])
+def test_titles_are_whole(grid, rates):
+    ds = made(rates, 100_000 if not grid else 1000)
+    ds.finite[-1] = False
+    if grid:
+        ds = xr.concat([ds, ds], "discriminator_learning_rate").assign_coords(discriminator_learning_rate=rates)
+        ds = ds.rename(learning_rate="generator_learning_rate")
+    for name in figures.of(ds):
+        canvas = drawn(name, ds)
+        for text in (*canvas.texts, *(ax.title for ax in canvas.axes)):
+            box = text.get_window_extent()
+            assert 0 <= box.x0 <= box.x1 <= canvas.bbox.x1, (name, text.get_text())

@@ -8,6 +8,7 @@ import numpy as np
 import numpy_gan
 import pytest
 import tutorial
+from _methods import undecided_losses
 from _tutorial_text import PUBLISHED, what_happened, what_next
 from article_stream import article_players, article_stream
 from matplotlib.figure import Figure
@@ -168,10 +169,21 @@ def test_other_losses_orders_and_penalties_train_too():
         settings.check()
 
 
-def test_an_undecided_discriminator_has_the_losses_of_a_coin():
-    found = tutorial.undecided_losses("non-saturating")
-    assert found == pytest.approx({"generator_error": np.log(2), "discriminator_loss": 2 * np.log(2)}, rel=1e-6)
-    assert tutorial.undecided_losses("hinge") == pytest.approx({"discriminator_loss": 2})  # G's is minus D's bias
+UNDECIDED = {
+    "non-saturating": (np.log(2), 2 * np.log(2)),
+    "saturating": (-np.log(2), 2 * np.log(2)),
+    "KL-type": (0, 2 * np.log(2)),
+    "relativistic": (np.log(2), np.log(2)),
+    "least squares": (1 / 8, 1 / 4),  # of a score of 1/2, halfway between D's targets
+    "Wasserstein": (None, 0),  # G's is minus D's bias
+    "hinge": (None, 2),
+    "smoothed": (-np.log(0.45), -np.log(0.45**0.9) - np.log(0.55**1.1)),  # D = 0.9 / 2
+}
+
+
+@pytest.mark.parametrize("objective", UNDECIDED)
+def test_an_undecided_discriminator_has_the_losses_of_a_coin(objective):
+    assert undecided_losses(objective) == pytest.approx(UNDECIDED[objective], rel=1e-6, abs=1e-7)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """No altered byte of a store is read as a result, and no result has the labels of another sweep."""
 
+import contextlib
 import functools
 import json
 import shutil
@@ -7,7 +8,9 @@ import shutil
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 import zarr
 
 from slantgan_jax import folders, sweep, sweeps
@@ -251,9 +254,21 @@ def test_attributes_by_which_readers_would_change_numbers_are_refused(tmp_path, 
 
 
 def test_units_of_time_are_not_decoded(tmp_path):
-    ds = make(tmp_path / "s.zarr", attrs={"total": {"units": "seconds"}, "rate": {"units": "days since 2000-01-01"}})
+    ds = make(tmp_path / "s.zarr", attrs={"total": {"units": "seconds"}})
     assert ds.total.dtype == np.float32
-    assert ds.rate.values.tolist() == AXES["rate"]
+
+
+@pytest.mark.parametrize("name", ["total", "rate"])
+@pytest.mark.parametrize("units", ["days since 2000-01-01", "steps since the start", "insincere"])
+def test_units_that_readers_take_for_dates_are_refused(tmp_path, name, units):
+    """The reader is xarray, without this library."""
+    make(tmp_path / "s.zarr")
+    plain = zarr.open_group(tmp_path / "s.zarr")
+    plain[name].attrs["units"] = units
+    with contextlib.suppress(ValueError):
+        assert xr.open_dataset(tmp_path / "s.zarr", engine="zarr", consolidated=False)[name].dtype.kind == "M"
+    with pytest.raises(ValueError, match=f"attrs of '{name}' has units of '{units}', which readers take for dates"):
+        make(tmp_path / "t.zarr", attrs={name: {"units": units}})
 
 
 GROWN = {"seed": [*range(6), 20, 7], "rate": [0.05, *AXES["rate"], 0.9]}
@@ -360,6 +375,75 @@ def test_a_store_grows_by_what_its_labels_are(tmp_path, monkeypatch, first, then
         sweep(lambda x: {"y": x * 2}, {"x": [-0.0, 1.0, np.nan]}, store=tmp_path / "s.zarr")
 
 
+@pytest.mark.parametrize("dtype", [">f8", ">i4", ">U3"])
+def test_labels_of_another_order_of_bytes_are_those_of_this_machine(tmp_path, dtype):
+    values = ["a", "bb"] if dtype == ">U3" else [1, 2]
+    axes, coords = {"a": np.array(values, dtype)}, {"k": np.array(values, dtype)}
+
+    def doubled(a):
+        return {"x": jnp.ones(2) * (len(a) if isinstance(a, str) else a)}
+
+    for store in (tmp_path / "s.zarr", tmp_path / "s.zarr", None):
+        ds = sweep(doubled, axes, dims={"x": ("k",)}, coords=coords, store=store)
+        assert ds.x.values.tolist() == [[1, 1], [2, 2]]
+    ds = sweeps.load(tmp_path / "s.zarr")
+    assert ds.a.values.tolist() == ds.k.values.tolist() == values
+    assert ds.x.values.tolist() == [[1, 1], [2, 2]]
+
+
+TEXTS = {
+    "a list": ["a", "bb"],
+    "an array": np.array(["a", "bb"]),
+    "objects": np.array(["a", "bb"], object),
+    "NumPy's strings": np.array(["a", "bb"], np.dtypes.StringDType()),
+    "labeled": xr.DataArray(["a", "bb"], dims="name"),
+    "an index": pd.Index(["a", "bb"]),
+    "an index of objects": pd.Index(["a", "bb"], dtype=object),
+    "a series": pd.Series(["a", "bb"], index=[5, 6]),
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_an_axis_of_texts_may_be_any_array(kind):
+    found = sweep(lambda name: {"x": jnp.asarray(len(name))}, {"name": TEXTS[kind]})
+    assert found.x.to_series().to_dict() == {"a": 1, "bb": 2}
+
+
+def test_a_static_name_is_no_list_of_letters():
+    """Of one text only the axis of exactly that name is static."""
+    numbers = []
+
+    def run(steps, step):
+        numbers.append(steps)
+        return {"x": jnp.ones(()) * steps * step}
+
+    found = sweep(run, {"steps": [1, 2], "step": [1.0, 2.0, 4.0]}, static="steps")
+    assert found.attrs["program"] == "2 programs"
+    assert found.x.values.tolist() == [[1, 2, 4], [2, 4, 8]]
+    assert numbers == [1, 2]
+
+
+def test_each_program_is_compiled_once_however_many_there_are(tmp_path):
+    def run(rate, n):
+        return {"x": rate * n}
+
+    _programs._compiled.cache_clear()
+    sweep(run, {"rate": np.arange(1.0, 5.0), "n": range(1, 41)}, static="n", store=tmp_path / "s.zarr", chunk_size=2)
+    assert _programs._compiled.cache_info().misses == 40
+
+
+def test_a_disk_that_is_full_while_a_store_grows_is_one_line(store, monkeypatch):
+    def full(where, key, data):
+        raise OSError(28, "No space left on device", key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweeps._files, "write", full)
+        with pytest.raises(OSError, match="No space left") as caught:
+            make(store, GROWN)
+    assert str(caught.value).startswith(f"{store} cannot be written (No space left on device: zarr.json): finished")
+    assert len(make(store, GROWN).seed) == len(GROWN["seed"])
+
+
 def test_choices_and_static_numbers_are_axes(tmp_path):
     def trained(key, method, steps, rate):
         numbers = jnp.stack([jax.random.uniform(jax.random.fold_in(key, i)) for i in range(steps)])
@@ -425,13 +509,18 @@ def test_modes_of_a_store_are_those_of_any_folder(tmp_path):
 
 
 def test_what_killed_writers_left_is_removed(store, tmp_path, monkeypatch):
-    dead, partial = tmp_path / ".s.zarr-0123456789ab.unfinished", store / "total/c/0/0.abc.partial"
+    dead, partial = tmp_path / ".s.zarr-0123456789ab.unfinished", store / f"total/c/0/0.{'0a' * 16}.partial"
+    notes, folder = store / "notes.partial", store / "total" / f"mine.{'0a' * 16}.partial"
     dead.mkdir()
+    folder.mkdir()
+    notes.write_text("somebody's")
     monkeypatch.setattr(folders, "YOUNGEST_DEAD", -1.0)
     partial.write_bytes(b"half")
     make(store)
     make(tmp_path / "t.zarr")
     assert not partial.exists()
+    assert folder.is_dir()
+    assert notes.read_text() == "somebody's"
     shutil.rmtree(store)
     make(store)
     assert {file.name for file in tmp_path.iterdir()} == {"s.zarr", "t.zarr"}

@@ -301,6 +301,70 @@ def test_the_variables_of_lapack_are_part_of_the_identity(tmp_path, monkeypatch)
         sweep(run, {"seed": [0, 1]}, store=tmp_path / "s.zarr")
 
 
+BASE, KEYS = jax.random.key(3), jax.random.split(jax.random.key(3), 4)
+
+
+def default(i, key=BASE):
+    return {"x": jax.random.uniform(jax.random.fold_in(key, i))}
+
+
+GIVEN = {
+    "an argument": (functools.partial(lambda key, i: default(i, key), BASE), jax.random.fold_in, BASE),
+    "a default": (default, jax.random.fold_in, BASE),
+    "closed over": (lambda i: default(i, BASE), jax.random.fold_in, BASE),
+    "one of many": (lambda i: {"x": jax.random.uniform(KEYS[i])}, lambda keys, i: keys[i], KEYS),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_keys_from_outside_are_numbers_that_a_run_reads(name, tmp_path):
+    run, ith, keys = GIVEN[name]
+    expected = [float(jax.random.uniform(ith(keys, i))) for i in range(3)]
+    for store in (tmp_path / "s.zarr", tmp_path / "s.zarr", None):
+        assert sweep(run, {"i": range(3)}, store=store).x.values.tolist() == expected
+
+
+def test_another_key_from_outside_is_another_program(tmp_path):
+    def of(seed):
+        key = jax.random.key(seed)
+        return lambda i: {"x": jax.random.uniform(jax.random.fold_in(key, i))}
+
+    sweep(of(0), {"i": [1]}, store=tmp_path / "s.zarr")
+    with pytest.raises(ValueError, match="another program"):
+        sweep(of(1), {"i": [1]}, store=tmp_path / "s.zarr")
+
+
+@pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
+def test_keys_from_outside_of_another_kind_are_refused(impl):
+    key = jax.random.key(0, impl=impl)
+    with pytest.raises(ValueError, match=f"uses a key of the kind {impl}, .*: use keys of threefry2x32") as caught:
+        sweep(lambda i: {"x": jax.random.uniform(jax.random.fold_in(key, i))}, {"i": [1]})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("x64", "expected"), [(True, 10**10), (False, 10**10 % 2**32)])
+def test_whole_numbers_have_the_bits_of_the_mode(x64, expected):
+    """In 32 bits they wrap, as those of JAX do; seeds always have 32."""
+    with jax.enable_x64(x64):
+        found = sweep(lambda n, seed: {"x": n * n, "seed_bits": seed}, {"n": [100_000], "seed": [2**32 - 1]})
+    assert found.x.item() == expected
+    assert found.seed_bits.item() == 2**32 - 1
+    assert found.seed_bits.dtype == np.uint32
+
+
+def test_a_variable_that_has_no_value_yet_is_no_reason_to_fail():
+    def main(doubled):
+        if doubled:
+            factor = 2
+
+        def run(a):
+            return {"x": a * (factor if doubled else 1)}
+
+        return sweep(run, {"a": [1.0]}).x.item()
+
+    assert (main(False), main(True)) == (1, 2)
+
+
 def test_callbacks_are_refused():
     def run(rate):
         return {"x": jax.pure_callback(np.sin, jax.ShapeDtypeStruct((), jnp.float32), rate)}
