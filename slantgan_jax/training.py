@@ -171,7 +171,7 @@ def _train(
         (state, before), _ = jax.lax.scan(onward, (state, state), length=record_every)
         return state, seen(state, before)
 
-    def remembering(state: State, _: Any) -> tuple[State, tuple[State, Any]]:
+    def remembering(state: State, _: Any) -> tuple[State, Any]:
         state, found = (advance(state), None) if record is None else chunk(state, None)
         return state, (state, found)
 
@@ -186,7 +186,8 @@ def _train(
             # XLA joins a loop of one trip with what comes before it, and rounds differently than in a longer loop. So
             # a single step is the first of two.
             _, (states, history) = jax.lax.scan(remembering, state, length=2)
-            state, history = jax.tree.map(lambda values: values[0], states), jax.tree.map(lambda v: v[:1], history)
+            first: State = jax.tree.map(lambda values: values[0], states)
+            state, history = first, jax.tree.map(lambda values: values[:1], history)
         elif record is None:
             state, history = jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)
         else:
