@@ -219,6 +219,10 @@ function engine(data) {
   }
 
   const ROUNDING = 1e-10, still = size => Math.abs(size - 1) < ROUNDING;
+  const grows = value => Math.hypot(...value) > 1 + ROUNDING;
+
+  // The eigenvalue of the mode that grows most, of those that do not turn; undefined if none grows.
+  const straight = ({ values = [] }) => values.find(value => grows(value) && Math.abs(value[1]) < 1e-9);
 
   // What the slowest turning mode does, of several the one that turns fastest: the steps of a turn and of a factor e,
   // which are negative if it grows, and infinite if it does neither.
@@ -299,7 +303,7 @@ function engine(data) {
     return [dr + hr + wr, di + hi + wi];
   }
 
-  return { Run, trained, spectrum, forecast, still, eigenvalues, kit, chosen, FACES, LIMIT, data };
+  return { Run, trained, spectrum, forecast, grows, straight, eigenvalues, kit, chosen, FACES, LIMIT, data };
 }
 
 // Opens what the page was given: compressed JSON in letters.

@@ -25,6 +25,7 @@ let painted, game, from = [1, 1], moves = 0, timer = null, notes = [], trained =
 
 const say = (key, values = {}) => TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const number = (value, digits = 3) => Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : !Number.isFinite(value) ? String(value).replace("Infinity", "∞") : Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(digits - 1) : Math.abs(value) >= 1000 ? Number(value.toPrecision(digits)).toLocaleString("en") : value.toPrecision(digits);
+const sentences = (...parts) => parts.filter(Boolean).join(language === "zh" ? "" : " ");
 const sigma = x => 1 / (1 + Math.exp(-x));
 const color = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -254,7 +255,7 @@ function train(within = 0) {
 }
 
 function sayStatus() {
-  $("status").textContent = [...notes.map(note => note()), trained()].join(" ");
+  $("status").textContent = sentences(...notes.map(note => note()), trained());
   $("status").classList.toggle("wrong", notes.length > 0 || now.diverged !== null);
 }
 
@@ -280,8 +281,8 @@ function drawAll() {
 
 function sayCompared() {
   const end = run => run.diverged === null ? say("end_distance", { distance: number(run.history.values.at(-1)[2]) }) : say("diverged_in", { epoch: run.diverged });
-  const order = second && second.order !== S.order ? ` ${say("order_second", { order: say(second.order) })}` : "";
-  $("compared").textContent = second ? say("compared", { a: end(now), b: end(second) }) + order : "";
+  const order = second && second.order !== S.order ? say("order_second", { order: say(second.order) }) : "";
+  $("compared").textContent = second ? sentences(say("compared", { a: end(now), b: end(second) }), order) : "";
 }
 
 function face(image, paint = null) {
@@ -433,7 +434,7 @@ function drawDistance() {
   if (second) p.line(column(second, 2).filter(q => q[1] > 0), "other");
   p.line(column(now, 2).filter(q => q[1] > 0), "g");
   const told = E.forecast(now.spectrum ?? {}), points = column(now, 2);
-  if (told && points.length) {
+  if (told && points.length && !E.straight(now.spectrum)) {
     const from = Math.floor(points.length / 2), peak = Math.max(...points.slice(from).map(q => q[1])), [e0] = points.slice(from).find(q => q[1] === peak);
     p.line(points.map(([epoch]) => [epoch, peak * Math.exp(-(epoch - e0) * E.FACES / told.fold)]), "quiet", { dash: [4, 4] });
     const half = told.turn / E.FACES / 2;
@@ -456,21 +457,21 @@ function drawSpiral() {
 function drawSpectrum() {
   drawDistance(); markTime();
   const { values = [], period = 1, drift = 0, why } = now.spectrum ?? {}, told = E.forecast({ values, period });
-  const grows = value => Math.hypot(...value) > 1 && !E.still(Math.hypot(...value)), straight = values.find(value => grows(value) && (!told || Math.abs(value[1]) < 1e-9));
+  const straight = E.straight({ values });
   const near = values.filter(value => Math.hypot(...value) > 0.5 ** period), turning = near.filter(([re, im]) => Math.abs(im) > 1e-9);
   const reach = Math.max(...(turning.length ? turning : near).concat(straight ? [straight] : []).map(([re, im]) => Math.hypot(re - 1, im)), values.length ? 1e-6 : 0.7) * 1.6;
   const span = reach > 0.9 ? Math.max(1.2, straight ? 1.1 * Math.hypot(...straight) : 0) : reach, mid = reach > 0.9 ? 0 : 1;
   const p = plane("circle", [mid - span, mid + span], [-span, span], { square: true });
   p.line(Array.from({ length: 2001 }, (_, k) => { const a = (k - 1000) / 1000 * Math.min(Math.PI, 3 * span + 0.01); return [Math.cos(a), Math.sin(a)]; }), "quiet");
-  for (const value of values) p.dot(...value, grows(value) ? "minus" : "plus", 4);
+  for (const value of values) p.dot(...value, E.grows(value) ? "minus" : "plus", 4);
   p.end();
   if (!now.spectrum) { $("forecast").textContent = ""; return; }
   const what = told && (told.fold === Infinity ? "still" : told.fold > 0 ? "decays" : "grows");
-  $("forecast").textContent = [
+  $("forecast").textContent = sentences(
     why ? say(why) : told ? say(what, { turn: number(told.turn / E.FACES), fold: number(Math.abs(told.fold) / E.FACES), apart: number(Math.abs(told.size - 1), 2) }) : say("no_forecast"),
     straight ? say("straight", { mu: number(straight[0], 4) }) : "",
     drift > 1e-9 ? say("drift", { drift: number(drift / period, 2) }) : "",
-  ].filter(Boolean).join(" ");
+  );
 }
 
 const marks = {};
@@ -509,11 +510,11 @@ function drawField() {
   p.line(track, "g", { width: 1.8 });
   p.dot(...from, "plus"); p.dot(...track.at(-1), "d"); p.dot(0, 0, "text", 2.5);
   p.end(); marks.field = p;
-  $("field_says").textContent = [
+  $("field_says").textContent = sentences(
     known ? "" : say("not_here"), s.order === S.order ? "" : say("order_here", { order: say(s.order) }),
     place === "bilinear" && S.penalty !== "none" ? say("no_penalty", { penalty: S.penalty }) : "",
     say("field_says", { steps: run.step, a: number(Math.hypot(...from)), b: number(Math.hypot(...track.at(-1))) }),
-  ].filter(Boolean).join(" ");
+  );
 }
 
 // ---- The population, in a worker

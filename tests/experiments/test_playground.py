@@ -207,15 +207,16 @@ def test_what_a_mode_does_is_said_of_its_growth(page):
         const { size, fold } = E.forecast(E.spectrum({ ...S, order }, new E.Run(S).players()));
         return [size - 1, Number.isFinite(fold)];
       });
-      return [...found, E.forecast({ values: [[-1.1, 0], [0.9, 0]], period: 5 })];
+      const straight = { values: [[-1.1, 0], [0.9, 0]], period: 5 };
+      return [...found, [E.forecast(straight), E.straight(straight)]];
     """
     settings = SETTINGS | {"objective": "Wasserstein", "rateG": 0.001, "rateD": 0.001}
-    (grows, told), (neither, ends), none = node(page, f"const S = {json.dumps(settings)}; {script}")
+    (grows, told), (neither, ends), beside = node(page, f"const S = {json.dumps(settings)}; {script}")
     assert told
     assert 1e-9 < grows < 1e-7
     assert not ends
     assert abs(neither) < 1e-11
-    assert none is None
+    assert beside == [None, [-1.1, 0]]
 
 
 @needs_node
@@ -652,7 +653,7 @@ def test_what_a_move_does_is_said_only_of_plain_descent(opened, changed):
 def test_captions_follow_the_settings(opened):
     """Losses where D cannot tell, what the losses leave out, and how many steps the eigenvalues are of."""
     tab = opened("#epochs=50&objective=hinge")
-    assert "dashed: 0 for G and 2 for D" in tab.text_content("#alive")
+    assert "dashed: 0 for G, 2 for D" in tab.text_content("#alive")
     tab = opened("#seed=1&epochs=50&way=instance noise&penalty=R1")
     assert "without the noise and the penalty" in tab.text_content("#alive")
     assert "Eigenvalues μ of a step" in tab.text_content("#converged")
