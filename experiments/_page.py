@@ -52,6 +52,8 @@ SHARE = {"low": 0.01, "high": 1.0, "start": 0.5}
 
 Chosen = dict[str, jax.Array]
 
+Logit = Callable[[Any, Any], jax.Array]
+
 
 class Way(NamedTuple):
     """A way to play, as the page offers it.
@@ -66,6 +68,7 @@ class Way(NamedTuple):
       clips: whether D's weights are clipped to the strength.
       strength: the ends of its scale, and where it starts; None if it has none.
       smooth: whether a step has a derivative at an equilibrium, where D is 0.
+      momentum: whether its optimizers have the momentum that a visitor chooses.
       orders: the names of orders in which it can be played.
     """
 
@@ -73,11 +76,12 @@ class Way(NamedTuple):
     field: Callable[[Any, Any], Any] = lambda rates, strength: fields.gradients
     optimizer: Callable[[Any, Any], optax.GradientTransformation] = lambda rate, beta: optax.sgd(rate, momentum=beta)
     rule: Callable[[Any, Any, Any, Chosen], Rule] = lambda order, optimizers, field, chosen: order(optimizers, field)
-    logit: Callable[[Any, Any], jax.Array] = networks.logit
+    logit: Logit = networks.logit
     noisy: bool = False
     clips: bool = False
     strength: dict[str, float] | None = None
     smooth: bool = True
+    momentum: bool = True
     orders: tuple[str, ...] = ("tutorial", "simultaneous", "alternating")
 
 
@@ -89,7 +93,9 @@ WAYS: dict[str, Way] = {
     "plain": Way(),
     "Adam": Way("optax.adam({r}, b1={m})", optimizer=lambda rate, beta: optax.adam(rate, b1=beta), smooth=False),
     "optimistic": Way(
-        "optax.optimistic_gradient_descent({r})", optimizer=lambda rate, _: optax.optimistic_gradient_descent(rate)
+        "optax.optimistic_gradient_descent({r})",
+        optimizer=lambda rate, _: optax.optimistic_gradient_descent(rate),
+        momentum=False,
     ),
     "extragradient": Way(
         "fields.extragradient(Players({s} * {g}, {s} * {d}))",
@@ -182,38 +188,58 @@ def start(seed: jax.Array) -> tuple[Any, jax.Array]:
     return slanted_land().init(key_init), jax.random.key_data(key_latent)
 
 
-def shown(players: Players, latent: jax.Array) -> tuple[jax.Array, jax.Array]:
+def shown(logit: Logit, players: Players, latent: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The image of a latent, and D's logit of it."""
     image = generate(players.generator, latent)
-    return faces.stack(image), networks.logit(players.discriminator, image)
+    return faces.stack(image), logit(players.discriminator, image)
 
 
-def judged(players: Players, image: jax.Array) -> jax.Array:
+def judged(logit: Logit, players: Players, image: jax.Array) -> jax.Array:
     """D's logit of an image `[4]`."""
-    return networks.logit(players.discriminator, faces.unstack(image))
+    return logit(players.discriminator, faces.unstack(image))
 
 
-def measured(players: Players) -> dict[str, jax.Array]:
-    """Expected losses, distance of the mean images, and where the run is in the plane of the slant.
+def measured(logit: Logit, players: Players) -> dict[str, jax.Array]:
+    """Expected losses without noise, distance of the mean images, and where the run is in the plane of the slant.
 
     The plane's coordinates are e · (mean image - mean face) and e · u, for e = (1, -1, -1, 1) / 2. The page reads these
     numbers by their places: JAX sorts the names of a dictionary, and the letters keep the order.
     """
-    slant, images = jnp.array([0.5, -0.5, -0.5, 0.5], jnp.float32), faces.unstack(faces.FACES)
-    losses = games.expected_losses(slanted_land(objective=OUTSIDE), players)
+    slant = jnp.array([0.5, -0.5, -0.5, 0.5], jnp.float32)
+    losses = games.expected_losses(slanted_land(objective=OUTSIDE, logit=logit), players)
     mean = faces.stack(distances.mean_image(players.generator))
     return {
         "a generator loss": losses.generator,
         "b discriminator loss": losses.discriminator,
-        "c distance": distances.mean_gap(players.generator, images),
+        "c distance": distance(players),
         "d image": slant @ (mean - jnp.asarray(faces.FACES.mean(0), jnp.float32)),
         "e slope": slant @ faces.stack(players.discriminator.weights),
     }
 
 
+def distance(players: Players) -> jax.Array:
+    """The distance of the mean images alone, which the page takes at each epoch."""
+    return distances.mean_gap(players.generator, faces.unstack(faces.FACES))
+
+
+def of_discriminator(logit: Logit) -> list[Program]:
+    """The programs that look at players with D's logit of a way."""
+    return [
+        printed("shown", partial(shown, logit), _PLAYERS, np.float32(0)),
+        printed("judged", partial(judged, logit), _PLAYERS, np.zeros(4, np.float32)),
+        printed("measured", partial(measured, logit), _PLAYERS),
+    ]
+
+
 def resting(players: Players) -> Players:
     """The equilibrium with the same weights of G."""
     return equilibria.project(players, faces.unstack(faces.FACES), OUTSIDE)
+
+
+def tangents(players: Players) -> jax.Array:
+    """Directions of the surface of equilibria at the weights of G, `[5, 13]`; the last is c's, if that is free."""
+    along = equilibria.tangents(players.generator.weights, faces.unstack(faces.FACES), free_logit=True)
+    return jax.vmap(to_vector)(along)
 
 
 _PLAYERS = jax.eval_shape(lambda: slanted_land().init(jax.random.key(0)))
@@ -291,18 +317,31 @@ def pieces() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """All texts of the page by name, with what the page has to know of each."""
     common = [
         printed("start", start, np.uint32(0)),
-        printed("shown", shown, _PLAYERS, np.float32(0)),
-        printed("judged", judged, _PLAYERS, np.zeros(4, np.float32)),
-        printed("measured", measured, _PLAYERS),
+        *of_discriminator(networks.logit),
+        printed("distance", distance, _PLAYERS),
         printed("resting", resting, _PLAYERS),
+        printed("tangents", tangents, _PLAYERS),
     ]
-    yield "common", "\n".join(program.code for program in common), {}
+    yield "common", _joined(common), {}
+    for name, way in WAYS.items():
+        if way.logit is not networks.logit:
+            yield f"common of {name}", _joined(of_discriminator(way.logit)), {}
     for place in ("faces", "dirac", "bilinear"):
         for name, way in WAYS.items():
             for order in way.orders:
                 if name not in OF_IMAGES.get(place, ()) and (place, order) != ("bilinear", "tutorial"):
                     programs, about = programs_of(place, way, order)
-                    yield f"{place}: {name}, {order}", "\n".join(program.code for program in programs), about
+                    yield f"{place}: {name}, {order}", _joined(programs), about
+
+
+def _joined(programs: list[Program]) -> str:
+    return "\n".join(program.code for program in programs)
+
+
+def undecided(objective: Objective) -> tuple[float, float]:
+    """The losses of G and of D where D has the same logit for all images, and rests."""
+    c = equilibria.undecided_logit(objective)
+    return float(objective.generator(c, c)), float(sum(term(c, c) for term in objective.discriminator))
 
 
 def page_data() -> dict[str, Any]:
@@ -312,17 +351,20 @@ def page_data() -> dict[str, Any]:
         code[name], about[name] = text, known
     used = set().union(*map(called, code.values()))
     stream = article_stream(42, 5000)
-    nodes, weights = distributions.uniform_quadrature(NODES)
+    with jax.enable_x64(True):
+        nodes, weights = distributions.uniform_quadrature(NODES)
     return {
         "prelude": PRELUDE,
         "code": code,
         "about": about,
         "objectives": {name: objective_code(objective, used) for name, objective in OBJECTIVES.items()},
+        "free_logit": [name for name, objective in OBJECTIVES.items() if equilibria.logit_is_free(objective)],
+        "undecided": {name: undecided(objective) for name, objective in OBJECTIVES.items()},
         "one_term": [name for name, objective in OBJECTIVES.items() if len(objective.discriminator) == 1],
         "ways": {
             name: {
                 "text": way.text, "strength": way.strength, "orders": way.orders, "smooth": way.smooth,
-                "of_game": way.text[:6] in OPTIONS,
+                "momentum": way.momentum, "of_game": way.text[:6] in OPTIONS,
             }
             for name, way in WAYS.items()
         },

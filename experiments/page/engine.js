@@ -13,8 +13,8 @@ function engine(data) {
       const about = data.about[name];
       const prelude = exact ? data.prelude.replace("f=Math.fround", "f=x=>x") : data.prelude;
       const moves = Array.from({ length: about.moves }, (_, k) => `m${k}`).join();
-      const common = place === "faces" ? data.code.common : "";
-      const names = place === "faces" ? "start,shown,judged,measured,resting," : "";
+      const common = place === "faces" ? data.code.common + (data.code[`common of ${s.way}`] ?? "") : "";
+      const names = place === "faces" ? "start,shown,judged,measured,distance,resting,tangents," : "";
       const text = `${prelude}\n${data.objectives[s.objective]}\n${common}\n${data.code[name]}\nreturn {${names}init,draw,moves:[${moves}]}`;
       kits.set(key, { ...new Function(text)(), about });
       if (kits.size > 40) kits.delete(kits.keys().next().value);
@@ -94,81 +94,146 @@ function engine(data) {
 
     players() { return Array.from(this.x.slice(0, this.about.players)); }
     finite() { return this.players().every(v => Math.abs(v) <= LIMIT); }
+    distance() { const o = []; this.kit.distance(this.players(), o); return o[0]; }
     measured() { const o = []; this.kit.measured(this.players(), o); return o; }
     shown(latent) { const o = []; this.kit.shown([...this.players(), latent], o); return o; }
     judged(image) { const o = []; this.kit.judged([...this.players(), ...image], o); return o[0]; }
     sample(name) { return this.x[this.about.state + this.about.places[name]]; }
   }
 
-  // A run to its end, with what is measured at about `points` epochs.
+  // A run to its end, with what is measured: all of it at about `points` epochs, and of all epochs that of least distance.
   function trained(s, points = 300) {
-    const run = new Run(s), steps = s.epochs * FACES, every = Math.max(1, Math.ceil(s.epochs / points));
-    const history = { epochs: [], values: [] };
-    let diverged = null;
-    for (let epoch = 0; ; epoch = Math.min(epoch + every, s.epochs)) {
+    const run = new Run(s), every = Math.max(1, Math.ceil(s.epochs / points)), history = { epochs: [], values: [] };
+    let diverged = null, least = { distance: Infinity, epoch: 0 };
+    for (let epoch = 0; epoch <= s.epochs; epoch++) {
       run.advance(epoch * FACES);
       if (!run.finite()) {
-        for (run.to((history.epochs.at(-1) ?? 0) * FACES); run.finite();) run.advance(run.step + 1);
+        for (run.to(Math.max(0, epoch - 1) * FACES); run.finite();) run.advance(run.step + 1);
         diverged = Math.ceil(run.step / FACES);
         break;
       }
+      const distance = run.distance();
+      if (distance < least.distance) least = { distance, epoch };
+      if (epoch % every !== 0 && epoch !== s.epochs) continue;
       history.epochs.push(epoch);
       history.values.push(run.measured());
-      if (epoch === s.epochs) break;
     }
-    return { run, history, diverged, steps: diverged === null ? steps : run.step };
+    return { run, history, least, diverged, steps: run.step };
   }
 
-  // The mean Jacobian of a period of the rule over faces, latents and noise, at the equilibrium with the run's weights of
-  // G, by central differences in double precision; and its eigenvalues for one step. Null if a step has no derivative
-  // there. Noise a of n numbers takes the 2 n values ±√n e_k, whose mean is that of every polynomial of degree 3.
+  // The eigenvalues of a period of the rule's steps at its place of rest, largest first; or, in `why`, why there are none.
+  // As in the library's exact analysis, each move is taken in the mean over faces, latents and noise. Noise of n numbers
+  // takes the 2 n values ±√n e_k, whose mean is that of every polynomial of degree 3. All is in double precision.
   function spectrum(s, players) {
-    if (!data.ways[s.way].smooth || s.penalty === "WGAN-GP") return null;  // the latter has ‖u‖, and u is 0 there
-    const { init, resting, moves, draw, about } = kit("faces", s, true), numbers = chosen(s);
-    const place = [], first = [];
-    resting(players, place);
-    if (!place.every(Number.isFinite)) return null;
-    init([...place, ...numbers], first);
-    const floats = first.map((_, k) => k).filter(k => k !== about.step && !about.counts.includes(k));
-    const n = floats.length, { state, sample, places } = about, drawn = [];
+    if (!data.ways[s.way].smooth || s.penalty === "WGAN-GP") return { why: "no_derivative" };  // the latter has ‖u‖, and u is 0 there
+    const { init, resting, tangents, draw, moves, about } = kit("faces", s, true), { state, sample, places, period } = about;
+    const numbers = chosen(s), rest = [], first = [], drawn = [], along = [];
+    resting(players, rest);
+    if (!rest.every(Number.isFinite)) return { why: "no_fixed_point" };
+    tangents(players, along);
+    init([...rest, ...numbers], first);
     draw([0, 0, 0, ...numbers], drawn);
-    const x = new Float64Array(state + sample + numbers.length), h = 1e-4;
-    const noises = Object.keys(places).filter(name => name.includes("_noise")).map(name => state + places[name]);
-    const signs = noises.length ? noises.flatMap((_, k) => [[k, 1], [k, -1]]) : [[0, 0]];
-    let product = null;
-    for (let phase = 0; phase < about.period; phase++) {
-      const mean = Array.from({ length: n }, () => new Float64Array(n));
-      for (let face = 0; face < FACES; face++) for (let node = 0; node < data.nodes.length; node++) for (const [axis, noise] of signs) {
-        const weight = data.weights[node] / FACES / signs.length;
-        for (let j = 0; j < n; j++) for (const sign of [1, -1]) {
-          x.set(first); x.set(drawn, state); x.set(numbers, state + sample);
-          x[about.step] = phase;
-          x[state + places.latent] = data.nodes[node];
-          for (let k = 0; k < 4; k++) x[state + places[`real[${k}]`]] = data.faces[face][k];
-          for (let k = 0; k < noises.length; k++) x[noises[k]] = k === axis ? noise * Math.sqrt(noises.length) : 0;
-          x[floats[j]] += sign * h;
-          for (const move of moves) move(x, x);
-          for (let i = 0; i < n; i++) mean[i][j] += sign * weight * x[floats[i]] / (2 * h);
+    const floats = first.map((_, k) => k).filter(k => k !== about.step && !about.counts.includes(k)), n = floats.length;
+    const noises = Object.keys(places).filter(name => name.includes("_noise")).map(name => places[name]);
+    const signs = noises.length ? noises.flatMap(k => [[k, 1], [k, -1]]) : [[0, 0]], samples = [];
+    for (const face of data.faces) data.nodes.forEach((latent, node) => {
+      for (const [axis, sign] of signs) {
+        const values = Float64Array.from(drawn);
+        values[places.latent] = latent;
+        face.forEach((value, k) => { values[places[`real[${k}]`]] = value; });
+        for (const k of noises) values[k] = k === axis ? sign * Math.sqrt(noises.length) : 0;
+        samples.push([data.weights[node] / FACES / signs.length, values]);
+      }
+    });
+    const x = new Float64Array(state + sample + numbers.length);
+    x.set(numbers, state + sample);
+
+    // A period of steps from a state: after each move the state is its mean, but for counts, on which no sample acts.
+    function after(from) {
+      let now = Float64Array.from(from);
+      for (let phase = 0; phase < period; phase++) {
+        now[about.step] = phase;
+        for (const move of moves) {
+          const mean = new Float64Array(state);
+          for (const [weight, values] of samples) {
+            x.set(now); x.set(values, state);
+            move(x, x);
+            for (const k of floats) mean[k] += weight * x[k];
+          }
+          for (const k of about.counts) mean[k] = x[k];
+          now = mean;
         }
       }
-      product = product ? times(mean, product) : mean;
+      return now;
     }
-    const values = eigenvalues(product);
-    const share = 1 / about.period;
-    return values.map(([re, im]) => {
-      const size = Math.hypot(re, im) ** share, angle = Math.atan2(im, re) * share;
-      return [size * Math.cos(angle), size * Math.sin(angle)];
-    }).sort((a, b) => Math.hypot(...b) - Math.hypot(...a));
+
+    function jacobian(from, h = 1e-3) {
+      const matrix = Array.from({ length: n }, () => new Float64Array(n));
+      floats.forEach((place, j) => {
+        for (const [steps, weight] of [[-2, 1 / 12], [-1, -2 / 3], [1, 2 / 3], [2, -1 / 12]]) {
+          const near = Float64Array.from(from);
+          near[place] += steps * h;
+          const moved = after(near);
+          floats.forEach((k, i) => { matrix[i][j] += weight * moved[k] / h; });
+        }
+      });
+      return matrix;
+    }
+
+    // Newton's method finds the place that a period moves only along the surface of equilibria, by `drift`, and that
+    // lies beside `rest` across the surface, along which the eigenvalues are 1. What else than players a state has is
+    // first as it is after a period.
+    const place = after(first);
+    place.set(rest);
+    const surface = Array.from({ length: data.free_logit.includes(s.objective) ? 5 : 4 }, (_, k) => along.slice(13 * k, 13 * k + 13));
+    for (let tries = 0; tries < 15; tries++) {
+      const matrix = jacobian(place), moved = after(place), size = Math.max(...matrix.flatMap((row, i) => Array.from(row, (v, j) => Math.abs(v - (i === j)))));
+      const rows = floats.map((k, i) => [...Array.from(matrix[i], (v, j) => v - (i === j)), ...surface.map(t => size * (t[k] ?? 0)), place[k] - moved[k]]);
+      for (const t of surface) rows.push([...floats.map(k => size * (t[k] ?? 0)), ...surface.map(() => 0), 0]);
+      const step = solved(rows), length = Math.hypot(...step.slice(0, n));
+      const across = Math.hypot(...matrix.map((row, i) => row.reduce((sum, v, j) => sum + v * step[j], -step[i])));
+      if (across < 1e-12 || (tries === 14 && across < 1e-9)) {
+        const drift = Math.hypot(...floats.map(k => moved[k] - place[k]));
+        const values = eigenvalues(matrix).sort((a, b) => Math.hypot(a[0] - 1, a[1]) - Math.hypot(b[0] - 1, b[1]));
+        values.fill([1, 0], 0, surface.length);
+        return { values: values.sort((a, b) => Math.hypot(...b) - Math.hypot(...a)), period, drift };
+      }
+      floats.forEach((k, i) => { place[k] += step[i] * Math.min(1, 0.5 / length); });
+    }
+    return { why: "no_fixed_point" };
   }
 
-  const times = (a, b) => a.map(row => Float64Array.from(b[0], (_, j) => row.reduce((sum, v, k) => sum + v * b[k][j], 0)));
+  // The x of A x = b, from the rows of (A, b): Gauss's elimination.
+  function solved(rows) {
+    const n = rows.length;
+    for (let k = 0; k < n; k++) {
+      let p = k;
+      for (let i = k; i < n; i++) if (Math.abs(rows[i][k]) > Math.abs(rows[p][k])) p = i;
+      [rows[k], rows[p]] = [rows[p], rows[k]];
+      for (let i = 0; i < n; i++) if (i !== k) {
+        const factor = rows[i][k] / rows[k][k];
+        for (let j = k; j <= n; j++) rows[i][j] -= factor * rows[k][j];
+      }
+    }
+    return rows.map((row, k) => row[n] / row[k]);
+  }
 
-  // What a mode does: the steps of a turn and of a factor e (which is negative if it grows), of the slowest turning one.
-  function forecast(values) {
-    const turning = (values || []).filter(([re, im]) => im > 1e-9 && Math.hypot(re, im) > 0.5);
-    if (!turning.length) return null;
-    const [re, im] = turning[0];
-    return { turn: 2 * Math.PI / Math.atan2(im, re), fold: -1 / Math.log(Math.hypot(re, im)), size: Math.hypot(re, im) };
+  const ROUNDING = 1e-10, still = size => Math.abs(size - 1) < ROUNDING;
+  const grows = value => Math.hypot(...value) > 1 + ROUNDING;
+
+  // The eigenvalue of the mode that grows most, of those that do not turn; undefined if none grows.
+  const straight = ({ values = [] }) => values.find(value => grows(value) && Math.abs(value[1]) < 1e-9);
+
+  // What the slowest turning mode does, of several the one that turns fastest: the steps of a turn and of a factor e,
+  // which are negative if it grows, and infinite if it does neither.
+  function forecast({ values = [], period = 1 }) {
+    const least = 1e-7 * Math.max(...values.map(([re, im]) => Math.hypot(re - 1, im)));
+    const turning = values.filter(([re, im]) => im > least && Math.hypot(re, im) > 0.5 ** period);
+    const slowest = Math.max(...turning.map(value => Math.hypot(...value))) - ROUNDING;
+    const found = turning.filter(value => Math.hypot(...value) >= slowest).map(([re, im]) => [Math.atan2(im, re), Math.hypot(re, im)]);
+    if (!found.length) return null;
+    const [angle, size] = found.reduce((a, b) => (b[0] > a[0] ? b : a));
+    return { turn: 2 * Math.PI * period / angle, fold: still(size) ? Infinity : -period / Math.log(size), size };
   }
 
   // Eigenvalues of a real matrix: the QR algorithm on a complex Hessenberg matrix, with Wilkinson's shifts.
@@ -238,7 +303,7 @@ function engine(data) {
     return [dr + hr + wr, di + hi + wi];
   }
 
-  return { Run, trained, spectrum, forecast, eigenvalues, kit, chosen, FACES, LIMIT, data };
+  return { Run, trained, spectrum, forecast, grows, straight, eigenvalues, kit, chosen, FACES, LIMIT, data };
 }
 
 // Opens what the page was given: compressed JSON in letters.

@@ -17,13 +17,15 @@ const FIELDS = [
 ];
 const BY_NAME = Object.assign(Object.create(null), Object.fromEntries(FIELDS.map(field => [field.name, field])));
 const ALONE = Object.freeze({ name: "none", value: "" });
+const KEYS = ["t", "z", "moves", "painted", "game", "x", "y", "language", "change", "to"], GAMES = ["dirac", "bilinear"], FAR = 3;
 const OTHER = ["way", "penalty", "order", "objective", "rateG", "rateD", "momentum", "seed"];
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 let language = "en", E, data, S, other = ALONE, now = null, second = null, at = 0, z = 0.5;
-let painted = [1, 0, 0, 1], moves = 0, timer = null, notes = [], populated = null;
+let painted, game, from = [1, 1], moves = 0, timer = null, notes = [], trained = () => "";
 
 const say = (key, values = {}) => TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const number = (value, digits = 3) => Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : !Number.isFinite(value) ? String(value).replace("Infinity", "∞") : Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(digits - 1) : Math.abs(value) >= 1000 ? Number(value.toPrecision(digits)).toLocaleString("en") : value.toPrecision(digits);
+const sentences = (...parts) => parts.filter(Boolean).join(language === "zh" ? "" : " ");
 const sigma = x => 1 / (1 + Math.exp(-x));
 const color = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -40,6 +42,9 @@ function choices(name) {
 const ordersOf = s => data.ways[s.way].orders.filter(order => order !== "tutorial" || !data.one_term.includes(s.objective));
 
 const strengthOf = way => data.ways[way].strength ? data.ways[way].strength.start : BY_NAME.strength.start;
+
+// What the second run can differ in.
+const others = s => OTHER.filter(name => name !== "momentum" || data.ways[s.way].momentum);
 
 const limits = field => field.name === "strength" && S ? data.ways[S.way].strength || field : field;
 
@@ -64,6 +69,15 @@ function fromAddress() {
   else if (Object.hasOwn(TEXTS, asked)) language = asked;
   else complain(() => "language", asked, () => language);
   S = null;
+  // What a key of the address says, and if that is wrong, `usual`, with a note.
+  const taken = (key, name, usual, read) => {
+    const text = given.get(key), value = text === null ? usual : read(text);
+    if (value !== undefined) return value;
+    complain(name, text, () => usual);
+    return usual;
+  };
+  const between = (low, high) => text => numeric(text) >= low && numeric(text) <= high ? Number(text) : undefined;
+  const whole = high => text => Number.isInteger(between(0, high)(text)) ? Number(text) : undefined;
   const read = {};
   for (const field of [...FIELDS].sort((a, b) => (b.name === "way" || b.name === "objective") - (a.name === "way" || a.name === "objective"))) {
     const text = given.get(field.name);
@@ -76,23 +90,24 @@ function fromAddress() {
     read[field.name] = value;
     S = { ...read };
   }
-  for (const name of given.keys()) if (!BY_NAME[name] && !["t", "z", "language", "change", "to"].includes(name)) complain(() => "#", name, () => say("none"));
+  for (const name of given.keys()) if (!BY_NAME[name] && !KEYS.includes(name)) complain(() => "#", name, () => say("none"));
   if (S.linked && !given.has("rateD")) S.rateD = S.rateG;
   if (S.linked && S.rateD !== S.rateG) S.linked = false;
   other = { name: given.get("change") || "none", value: given.get("to") || "" };
-  if (other.name !== "none" && (!OTHER.includes(other.name) || checkedFor(other) === undefined)) {
+  if (other.name !== "none" && (!others(S).includes(other.name) || checkedFor(other) === undefined)) {
     complain(() => say("two_what"), `${other.name} ${other.value}`, () => say("none"));
     other = ALONE;
   }
-  const t = given.get("t"), end = S.epochs * E.FACES;
-  at = t === null ? end : numeric(t);
-  if (!(Number.isInteger(at) && at >= 0 && at <= end)) {
-    complain(() => say("time"), t, () => end);
-    at = end;
-  }
-  const latent = given.get("z");
-  z = latent === null ? 0.5 : numeric(latent);
-  if (!(z >= 0 && z <= 1)) { complain(() => "z", latent, () => 0.5); z = 0.5; }
+  const end = S.epochs * E.FACES, most = data.about[`faces: ${S.way}, ${S.order}`].moves - 1;
+  at = taken("t", () => say("time"), end, whole(end));
+  moves = taken("moves", () => say("moves"), 0, whole(at < end ? most : 0));
+  z = taken("z", () => "z", 0.5, between(0, 1));
+  painted = taken("painted", () => say("paint"), [1, 0, 0, 1], text => {
+    const values = text.split(",").map(between(0, 1));
+    return values.length === 4 && !values.includes(undefined) ? values : undefined;
+  });
+  game = taken("game", () => say("game"), GAMES[0], text => GAMES.includes(text) ? text : undefined);
+  from = ["x", "y"].map(key => taken(key, () => say(`start_${key}`), 1, between(-FAR, FAR)));
 }
 
 const checkedFor = ({ name, value }) => checked(BY_NAME[name], value);
@@ -101,7 +116,12 @@ function address() {
   const parts = new URLSearchParams();
   for (const { name } of FIELDS) parts.set(name, S[name]);
   parts.set("t", at);
+  if (moves) parts.set("moves", moves);
   parts.set("z", z);
+  parts.set("painted", painted);
+  parts.set("game", game);
+  parts.set("x", from[0]);
+  parts.set("y", from[1]);
   if (other.name !== "none") { parts.set("change", other.name); parts.set("to", other.value); }
   parts.set("language", language);
   return `#${parts}`;
@@ -115,50 +135,62 @@ const label = name => name === "change" ? say("two_what") : say(name);
 const shownChoice = (name, value) => name === "order" || value === "none" || value === "article" ? say(value) : value;
 const toSlider = (field, value) => field.kind === "log" ? Math.log10(value) : value;
 
-function control(field, value, change) {
-  const box = document.createElement("label"), head = document.createElement("span");
+// A field with its name. `value` is what it has, and `change` is told a right value; a wrong one is complained about.
+function control(field, value, change, id = `set-${field.name}`) {
+  const box = document.createElement("div"), head = document.createElement("label"), input = document.createElement(field.kind === "choice" ? "select" : "input");
+  box.className = "setting";
   head.textContent = label(field.name);
+  head.htmlFor = input.id = id;
+  input.name = field.name;
   box.append(head, " ");
-  let input;
   if (field.kind === "choice") {
-    input = document.createElement("select");
     for (const choice of choices(field.name)) input.append(new Option(shownChoice(field.name, choice), choice));
     input.value = value;
     input.onchange = () => change(input.value);
   } else if (field.kind === "flag") {
-    input = document.createElement("input");
     input.type = "checkbox";
     input.checked = value;
     input.onchange = () => change(input.checked);
   } else if (field.kind === "seed") {
-    input = document.createElement("input");
-    input.type = "number";
-    input.min = 0; input.max = 2 ** 32 - 1; input.step = 1;
+    input.inputMode = "numeric";
     input.placeholder = say("article");
-    input.value = value === "article" ? "" : value;
-    input.onchange = () => { const v = Number(input.value); change(input.value !== "" && Number.isInteger(v) && v >= 0 && v < 2 ** 32 ? v : "article"); };
+    typed(input, () => label(field.name), value, v => v === "article" ? "" : v, text => checked(field, text.trim() || "article"), change);
   } else {
-    const { low, high } = limits(field), text = document.createElement("output");
+    const { low, high } = limits(field), ends = [toSlider(field, low), toSlider(field, high)], length = ends[1] - ends[0];
+    const text = document.createElement("input"), shown = v => field.whole ? v : number(v);
     text.className = "value";
-    text.textContent = field.whole ? value : number(value);
-    input = document.createElement("input");
+    text.inputMode = "decimal";
+    text.setAttribute("aria-label", label(field.name));
+    const keep = typed(text, () => label(field.name), value, shown, entry => checked(field, entry), v => { input.value = toSlider(field, v); change(v); });
     input.type = "range";
-    input.min = toSlider(field, low); input.max = toSlider(field, high); input.step = field.kind === "log" ? 0.01 : 0.05;
+    [input.min, input.max] = ends;
+    input.step = length / Math.round(length / (field.kind === "log" ? 0.01 : 0.05)) * (1 - 1e-12);  // so that the last step is the end
     input.value = toSlider(field, value);
     input.oninput = () => {
       let v = field.kind === "log" ? 10 ** Number(input.value) : Number(input.value);
       v = field.whole ? Math.round(v) : Number(v.toPrecision(3));
       v = Math.min(high, Math.max(low, v));
-      text.textContent = field.whole ? v : number(v);
+      keep(v);
       change(v);
     };
     box.append(text);
   }
-  input.id = input.id || `set-${field.name}`;
-  input.name = field.name;
-  box.htmlFor = input.id;  // or the label would be that of the output, which comes first
   box.append(input);
   return box;
+}
+
+// A field that one types in. It shows `shown` of its value. If `read` of what is typed is undefined, it keeps the value.
+function typed(input, name, value, shown, read, change) {
+  const keep = v => { value = v; input.value = shown(v); };
+  keep(value);
+  input.onchange = () => {
+    const v = read(input.value), wrong = input.value;
+    notes = [];
+    if (v === undefined) complain(name, wrong, () => shown(value) === "" ? say("article") : shown(value));
+    keep(v ?? value);
+    if (v === undefined) sayStatus(); else change(v);
+  };
+  return keep;
 }
 
 function buildControls() {
@@ -168,6 +200,7 @@ function buildControls() {
     if (field.name === "penaltyStrength" && S.penalty === "none") continue;
     if (field.name === "strength" && !data.ways[S.way].strength) continue;
     if (field.name === "rateD" && S.linked) continue;
+    if (field.name === "momentum" && !data.ways[S.way].momentum) continue;
     form.append(control(field, S[field.name], value => set(field.name, value)));
   }
   if (focused && $(focused)) $(focused).focus();
@@ -181,7 +214,7 @@ function set(name, value) {
   if (!ordersOf(S).includes(S.order)) S.order = ordersOf(S)[0];
   at = atEnd ? S.epochs * E.FACES : Math.min(at, S.epochs * E.FACES);
   notes = [];
-  if (other.name !== "none" && checkedFor(other) === undefined) other = ALONE;
+  if (other.name !== "none" && (!others(S).includes(other.name) || checkedFor(other) === undefined)) other = ALONE;
   if (["linked", "penalty", "way", "objective", "seed"].includes(name) || name === "order") { buildControls(); buildOther(); }
   retrain();
 }
@@ -203,22 +236,27 @@ function retrain() {
   waiting = requestAnimationFrame(() => { waiting = 0; train(); });
 }
 
-function train() {
+// Trains again. `within` is how many moves of the step that is shown are made.
+function train(within = 0) {
   const began = performance.now();
   now = E.trained(S);
   const changed = secondSettings();
-  second = changed && E.trained(changed);
+  second = changed && { ...E.trained(changed), order: changed.order };
   now.spectrum = null;
   at = Math.min(at, now.steps);
-  moves = 0;
+  moves = at < now.steps ? within : 0;
   drawAll();
-  const spent = performance.now() - began;
+  const spent = performance.now() - began, { steps, diverged } = now;
   window.spent = spent;
-  const said = now.diverged === null ? say("trained", { steps: now.steps, ms: spent.toFixed(0) }) : say("diverged", { epoch: now.diverged });
-  $("status").textContent = [...notes.map(note => note()), said].join(" ");
-  $("status").classList.toggle("wrong", notes.length > 0 || now.diverged !== null);
+  trained = () => diverged === null ? say("trained", { steps, ms: spent.toFixed(0) }) : say("diverged", { epoch: diverged });
+  sayStatus();
   remember();
   later();
+}
+
+function sayStatus() {
+  $("status").textContent = sentences(...notes.map(note => note()), trained());
+  $("status").classList.toggle("wrong", notes.length > 0 || now.diverged !== null);
 }
 
 let later_timer = null;
@@ -233,11 +271,18 @@ function later() {
 }
 
 function drawAll() {
+  sayWords();
   drawTime();
   drawCurves();
   drawDistance();
   drawSpiral();
-  $("compared").textContent = second ? say("compared", { a: number(now.history.values.at(-1)?.[2] ?? NaN), b: number(second.history.values.at(-1)?.[2] ?? NaN) }) : "";
+  sayCompared();
+}
+
+function sayCompared() {
+  const end = run => run.diverged === null ? say("end_distance", { distance: number(run.history.values.at(-1)[2]) }) : say("diverged_in", { epoch: run.diverged });
+  const order = second && second.order !== S.order ? say("order_second", { order: say(second.order) }) : "";
+  $("compared").textContent = second ? sentences(say("compared", { a: end(now), b: end(second) }), order) : "";
 }
 
 function face(image, paint = null) {
@@ -283,7 +328,7 @@ function drawTime() {
   const shown = run.shown(z);
   $("drawn").replaceChildren(face(shown.slice(0, 4)), verdict(shown[4]));
   const held = document.activeElement?.closest?.("#painted") ? [...$("painted").querySelectorAll("button")].indexOf(document.activeElement) : -1;
-  $("painted").replaceChildren(face(painted, k => { painted[k] = painted[k] >= 0.99 ? 0 : Math.min(1, painted[k] + 0.25); drawTime(); }), verdict(run.judged(painted)));
+  $("painted").replaceChildren(face(painted, k => { painted[k] = painted[k] >= 0.99 ? 0 : Math.min(1, painted[k] + 0.25); drawTime(); remember(); }), verdict(run.judged(painted)));
   if (held >= 0) $("painted").querySelectorAll("button")[held].focus();
   drawNetwork(run.players(), shown);
   sayMove(run);
@@ -299,7 +344,8 @@ function sayMove(run) {
   const latent = run.sample("latent"), real = [0, 1, 2, 3].map(k => run.sample(`real[${k}]`));
   const fake = run.shown(latent)[4], face_logit = run.judged(real);
   const softplus = v => Math.log1p(Math.exp(-Math.abs(v))) + Math.max(v, 0);
-  if (S.order === "tutorial" && S.objective === "non-saturating" && run.about.moves === 3) {
+  const plain = S.way === "plain" && S.momentum === 0 && S.penalty === "none";
+  if (plain && S.order === "tutorial" && S.objective === "non-saturating") {
     const key = ["move_real", "move_fake", "move_g"][moves];
     const logit = moves === 0 ? face_logit : fake;
     $("move").textContent = say(key, { logit: number(logit), z: latent.toFixed(3), loss: number(softplus(moves === 1 ? logit : -logit)) });
@@ -376,7 +422,7 @@ function drawCurves() {
   const all = [now, second].filter(Boolean).flatMap(run => run.history.values.flatMap(v => [v[0], v[1]])).filter(Number.isFinite);
   const low = Math.min(0, ...all), high = Math.min(20, Math.max(2, ...all));
   const p = plane("curves", [0, lastEpoch()], [low, high]);
-  for (const [value, name] of [[Math.LN2, "g"], [2 * Math.LN2, "d"]]) p.line([[0, value], [lastEpoch(), value]], name, { dash: [4, 4], width: 1 });
+  for (const [k, name] of ["g", "d"].entries()) for (const value of [data.undecided[S.objective][k]]) p.line([[0, value], [lastEpoch(), value]], name, { dash: [4, 4], width: 1 });
   if (second) for (const k of [0, 1]) p.line(column(second, k), "other", { width: 1.2 });
   p.line(column(now, 0), "g"); p.line(column(now, 1), "d");
   p.end(); marks.curves = p;
@@ -387,8 +433,8 @@ function drawDistance() {
   const p = plane("distance", [0, lastEpoch()], [Math.max(1e-8, Math.min(...all, 0.5)) / 1.3, Math.min(10, Math.max(1, ...all) * 1.3)], { log: true });
   if (second) p.line(column(second, 2).filter(q => q[1] > 0), "other");
   p.line(column(now, 2).filter(q => q[1] > 0), "g");
-  const told = now.spectrum && E.forecast(now.spectrum), points = column(now, 2);
-  if (told && points.length) {
+  const told = E.forecast(now.spectrum ?? {}), points = column(now, 2);
+  if (told && points.length && !E.straight(now.spectrum)) {
     const from = Math.floor(points.length / 2), peak = Math.max(...points.slice(from).map(q => q[1])), [e0] = points.slice(from).find(q => q[1] === peak);
     p.line(points.map(([epoch]) => [epoch, peak * Math.exp(-(epoch - e0) * E.FACES / told.fold)]), "quiet", { dash: [4, 4] });
     const half = told.turn / E.FACES / 2;
@@ -410,24 +456,27 @@ function drawSpiral() {
 
 function drawSpectrum() {
   drawDistance(); markTime();
-  const values = now.spectrum, told = E.forecast(values);
-  const near = (values || []).filter(([re, im]) => Math.hypot(re, im) > 0.5), turning = near.filter(([, im]) => Math.abs(im) > 1e-9);
-  const reach = Math.max(...(turning.length ? turning : near).map(([re, im]) => Math.hypot(re - 1, im)), values ? 1e-6 : 0.7) * 1.6;
-  const span = Math.min(1.2, reach), mid = span > 0.9 ? 0 : 1;
+  const { values = [], period = 1, drift = 0, why } = now.spectrum ?? {}, told = E.forecast({ values, period });
+  const straight = E.straight({ values });
+  const near = values.filter(value => Math.hypot(...value) > 0.5 ** period), turning = near.filter(([re, im]) => Math.abs(im) > 1e-9);
+  const reach = Math.max(...(turning.length ? turning : near).concat(straight ? [straight] : []).map(([re, im]) => Math.hypot(re - 1, im)), values.length ? 1e-6 : 0.7) * 1.6;
+  const span = reach > 0.9 ? Math.max(1.2, straight ? 1.1 * Math.hypot(...straight) : 0) : reach, mid = reach > 0.9 ? 0 : 1;
   const p = plane("circle", [mid - span, mid + span], [-span, span], { square: true });
   p.line(Array.from({ length: 2001 }, (_, k) => { const a = (k - 1000) / 1000 * Math.min(Math.PI, 3 * span + 0.01); return [Math.cos(a), Math.sin(a)]; }), "quiet");
-  for (const [re, im] of values || []) p.dot(re, im, Math.hypot(re, im) > 1 + 1e-7 ? "minus" : "plus", 4);
+  for (const value of values) p.dot(...value, E.grows(value) ? "minus" : "plus", 4);
   p.end();
-  if (now.diverged !== null) $("forecast").textContent = "";
-  else if (!values) $("forecast").textContent = say("no_spectrum");
-  else if (!told) $("forecast").textContent = say("no_forecast");
-  else $("forecast").textContent = say("forecast", { turn: number(told.turn / E.FACES), fold: number(Math.abs(told.fold) / E.FACES), what: say(told.size < 1 ? "decays" : "grows"), sign: told.size < 1 ? "−" : "+", apart: number(Math.abs(told.size - 1), 2) });
+  if (!now.spectrum) { $("forecast").textContent = ""; return; }
+  const what = told && (told.fold === Infinity ? "still" : told.fold > 0 ? "decays" : "grows");
+  $("forecast").textContent = sentences(
+    why ? say(why) : told ? say(what, { turn: number(told.turn / E.FACES), fold: number(Math.abs(told.fold) / E.FACES), apart: number(Math.abs(told.size - 1), 2) }) : say("no_forecast"),
+    straight ? say("straight", { mu: number(straight[0], 4) }) : "",
+    drift > 1e-9 ? say("drift", { drift: number(drift / period, 2) }) : "",
+  );
 }
 
 const marks = {};
 function markTime() {
-  const distances = column(now, 2).filter(q => Number.isFinite(q[1])), [epoch, least] = distances.reduce((a, b) => (b[1] < a[1] ? b : a), [0, Infinity]);
-  $("here").textContent = say("here", { distance: number(shownRun().measured()[2]), least: number(least), epoch });
+  $("here").textContent = say("here", { distance: number(shownRun().distance()), least: number(now.least.distance), epoch: now.least.epoch });
   for (const id of ["curves", "distance"]) {
     const canvas = $(id);
     let mark = canvas.nextElementSibling;
@@ -444,10 +493,10 @@ function markTime() {
 // ---- The plane of two numbers
 
 function drawField() {
-  const place = $("game").value, orders = [S.order, "alternating", "simultaneous"];
+  const place = game, orders = [S.order, "alternating", "simultaneous"];
   const found = [S.way, "plain"].flatMap(way => orders.map(order => ({ ...S, way, order }))).find(one => data.about[`${place}: ${one.way}, ${one.order}`]);
   const s = found, known = s.way === S.way;
-  const p = plane("field", [-3, 3], [-3, 3], { square: true });
+  const p = plane("field", [-FAR, FAR], [-FAR, FAR], { square: true });
   for (let a = -2.75; a < 3; a += 0.5) for (let b = -2.75; b < 3; b += 0.5) {
     const end = new E.Run(s, place, [a, b]).advance(1).players(), dx = end[0] - a, dy = end[1] - b, size = Math.hypot(dx, dy);
     if (!(size > 0)) continue;
@@ -455,13 +504,17 @@ function drawField() {
     p.line([[a, b], [x, y]], "quiet", { width: 1 });
     p.dot(x, y, "quiet", 1.8);
   }
-  const from = [Number($("start_x").value), Number($("start_y").value)], run = new E.Run(s, place, from), track = [from];
+  const run = new E.Run(s, place, from), track = [from];
   const rate = Math.sqrt(S.rateG * S.rateD), count = Math.min(20000, Math.max(200, Math.round(40 / rate))), every = Math.max(1, Math.floor(count / 1500));
   for (let k = every; k <= count && run.finite(); k += every) track.push(run.advance(k).players());
   p.line(track, "g", { width: 1.8 });
   p.dot(...from, "plus"); p.dot(...track.at(-1), "d"); p.dot(0, 0, "text", 2.5);
   p.end(); marks.field = p;
-  $("field_says").textContent = `${known ? "" : say("not_here") + " "}${say("field_says", { steps: run.step, a: number(Math.hypot(...from)), b: number(Math.hypot(...track.at(-1))) })}`;
+  $("field_says").textContent = sentences(
+    known ? "" : say("not_here"), s.order === S.order ? "" : say("order_here", { order: say(s.order) }),
+    place === "bilinear" && S.penalty !== "none" ? say("no_penalty", { penalty: S.penalty }) : "",
+    say("field_says", { steps: run.step, a: number(Math.hypot(...from)), b: number(Math.hypot(...track.at(-1))) }),
+  );
 }
 
 // ---- The population, in a worker
@@ -470,21 +523,22 @@ const SEEDS = 200, CELLS = 24, MOST_EPOCHS = 2000, MAP_EPOCHS = 300;
 const counted = s => ({ n: SEEDS, last: SEEDS - 1, most: MOST_EPOCHS, epochs: Math.min(s.epochs, MOST_EPOCHS), map_epochs: MAP_EPOCHS, seed: s.seed === "article" ? 0 : s.seed });
 function work() {
   onmessage = async event => {
-    const { data: given, s, ticket, count, cells, low, high } = event.data;
+    const { data: given, s, ticket, todo, count, cells, low, high } = event.data;
     if (given) { self.E = engine(given); return; }
     self.ticket = ticket;
     const end = (one, epochs) => {
       const run = new E.Run({ ...one, epochs }).advance(epochs * E.FACES);
-      return run.finite() ? run.measured()[2] : Infinity;
+      return run.finite() ? run.distance() : Infinity;
     };
     let done = performance.now();
     const pause = async () => { if (performance.now() - done > 60) { await new Promise(r => setTimeout(r)); done = performance.now(); } return self.ticket === ticket; };
     const distances = [];
-    for (let seed = 0; seed < count.n; seed++) {
+    for (let seed = 0; todo.includes("histogram") && seed < count.n; seed++) {
       distances.push(end({ ...s, seed }, count.epochs));
-      if (seed % 20 === 19) postMessage({ ticket, distances: distances.slice() });
+      if (seed % 20 === 19) postMessage({ ticket, distances: distances.slice(), done: seed === count.n - 1 && "histogram" });
       if (!await pause()) return;
     }
+    if (!todo.includes("map")) return;
     const rate = k => low * (high / low) ** (k / (cells - 1));
     for (const size of [8, 4, 2, 1]) for (let i = 0; i < cells; i += size) {
       const row = [];
@@ -492,36 +546,44 @@ function work() {
         row.push([i, j, size, end({ ...s, seed: count.seed, rateG: rate(j), rateD: rate(i) }, count.map_epochs)]);
         if (!await pause()) return;
       }
-      postMessage({ ticket, row });
+      postMessage({ ticket, row, done: size === 1 && i === cells - 1 && "map" });
     }
   };
 }
 
-let worker = null, ticket = 0;
-const map = { low: 1e-3, high: 10, cells: new Map(), at: [12, 12], distances: null };
+let worker = null, ticket = 0, asked = {}, done = {};
+const map = { low: 1e-3, high: 10, cells: new Map(), at: [12, 12], distances: [] };
+
+// The histogram has no seed of its own, and the map no rates: only what a change of the settings concerns is computed.
 function populate() {
-  const key = JSON.stringify(S);
-  if (populated === key) return;
-  populated = key;
+  const wanted = {
+    histogram: JSON.stringify({ ...S, seed: 0, linked: true, epochs: counted(S).epochs }),
+    map: JSON.stringify({ ...S, rateG: 0, rateD: 0, linked: true, epochs: 0 }),
+  };
+  const changed = Object.keys(wanted).filter(part => wanted[part] !== asked[part]);
+  if (changed.includes("map")) map.cells.clear();
+  if (changed.includes("histogram")) map.distances = [];
+  for (const part of changed) done[part] = false;
+  asked = wanted;
+  drawHistogram(); drawMap();
+  if (!changed.length) return;
   if (!worker) {
     const text = `"use strict";${engine.toString()};(${work.toString()})();`;
     worker = new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
     worker.postMessage({ data });
     worker.onmessage = event => {
       if (event.data.ticket !== ticket) return;
-      if (event.data.distances) drawHistogram(map.distances = event.data.distances);
+      if (event.data.done) done[event.data.done] = true;
+      if (event.data.distances) { map.distances = event.data.distances; drawHistogram(); }
       else { for (const [i, j, size, value] of event.data.row) map.cells.set(`${i},${j}`, [i, j, size, value]); drawMap(); }
     };
   }
-  map.cells.clear();
-  map.distances = null;
-  sayWords();
-  drawMap();
-  worker.postMessage({ s: S, ticket: ++ticket, count: counted(S), cells: CELLS, low: map.low, high: map.high });
+  const todo = Object.keys(wanted).filter(part => !done[part]);
+  worker.postMessage({ s: S, ticket: ++ticket, todo, count: counted(S), cells: CELLS, low: map.low, high: map.high });
 }
 
-function drawHistogram(distances) {
-  const bins = 40, low = Math.log10(1e-4), high = Math.log10(3), counts = new Array(bins).fill(0), finite = distances.filter(Number.isFinite);
+function drawHistogram() {
+  const distances = map.distances, bins = 40, low = Math.log10(1e-4), high = Math.log10(3), counts = new Array(bins).fill(0), finite = distances.filter(Number.isFinite);
   for (const d of finite) counts[Math.max(0, Math.min(bins - 1, Math.floor((Math.log10(d) - low) / (high - low) * bins)))]++;
   const p = plane("histogram", [low, high], [0, Math.max(10, ...counts)], { ticks: false });
   counts.forEach((count, k) => {
@@ -533,6 +595,7 @@ function drawHistogram(distances) {
   p.c.fillStyle = color("quiet"); p.c.textAlign = "center";
   for (const d of [1e-4, 1e-3, 1e-2, 0.1, 1]) p.c.fillText(String(d), Math.max(p.left + 14, p.X(Math.log10(d))), p.h + 24);
   const sorted = [...distances].sort((a, b) => a - b);
+  if (!sorted.length) { $("population_says").textContent = ""; return; }
   $("population").querySelector("figcaption").textContent = say("histogram", { ...counted(S), n: distances.length });
   $("population_says").textContent = say("population_says", { median: number(sorted[Math.floor(sorted.length / 2)]), diverged: distances.length - finite.length, n: distances.length });
 }
@@ -561,12 +624,9 @@ const rateOf = k => Number((map.low * (map.high / map.low) ** (k / (CELLS - 1)))
 function chooseCell() {
   S = { ...S, rateG: rateOf(map.at[1]), rateD: rateOf(map.at[0]), linked: map.at[0] === map.at[1] };
   at = S.epochs * E.FACES;
-  const kept = new Map(map.cells);
-  populated = JSON.stringify(S);
+  notes = [];
   buildControls();
   train();
-  map.cells = kept;
-  drawMap();
 }
 
 // ---- Lines and numbers to take away
@@ -592,9 +652,12 @@ function pythonLines() {
     penalty ? `game = games.penalized(game, ${penalty})` : "",
     `optimizers = Players(${one(S.rateG)}, ${forD})`,
     `rule = ${rule}`,
-    at === 0 ? "result = None  # the page stands at the start" : `run = jax.jit(lambda key, players: train(key, game, rule, ${at}, players=players))`,
+    at > 0 ? `run = jax.jit(lambda key, players: train(key, game, rule, ${at}, players=players))` : "",
     article ? "start = as_floats(article_players(stream))" : `start = game.init(jax.random.split(jax.random.key(${S.seed}))[0])`,
-    at === 0 ? "players = start" : `players = run(jax.random.key(${article ? 0 : S.seed}), start).players`,
+    `key = jax.random.key(${article ? 0 : S.seed})`,
+    at > 0 ? "state = run(key, start).state" : "state = rule.init(start)",
+    moves ? `sample = rule.sample(game, jax.random.split(key)[1], state.step)  # of the next step\nfor move in rule.moves(game)[:${moves}]:\n    state = move(state, sample)` : "",
+    "players = state.players",
     "print(networks.to_vector(players))  # w, b, u, c",
   ].filter(Boolean).join("\n");
 }
@@ -614,7 +677,8 @@ function go(step) { at = Math.max(0, Math.min(now.steps, step)); moves = 0; draw
 function oneMove() {
   if (at >= now.steps) return;
   moves++;
-  if (moves === now.run.about.moves) { go(at + 1); remember(); } else drawTime();
+  if (moves === now.run.about.moves) go(at + 1); else drawTime();
+  remember();
 }
 function play() {
   if (timer) { clearInterval(timer); timer = null; $("play").textContent = say("play"); remember(); return; }
@@ -639,7 +703,7 @@ function buildOther() {
   const box = $("other"), what = document.createElement("label"), names = document.createElement("select");
   names.id = "change";
   names.append(new Option(say("two_none"), "none"));
-  for (const name of OTHER) names.append(new Option(label(name), name));
+  for (const name of others(S)) names.append(new Option(label(name), name));
   names.value = other.name;
   names.onchange = () => {
     const name = names.value, value = name === "none" ? undefined : otherValue(name);
@@ -649,21 +713,23 @@ function buildOther() {
   what.append(say("two_what"), " ", names);
   box.replaceChildren(what);
   if (other.name !== "none") {
-    const made = control(BY_NAME[other.name], checkedFor(other), value => { other.value = String(value); retrain(); });
-    made.querySelector("[name]").id = made.htmlFor = "to";
-    box.append(made);
+    box.append(control(BY_NAME[other.name], checkedFor(other), value => { other.value = String(value); retrain(); }, "to"));
   }
 }
 
 function sayWords() {
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = say(node.dataset.t, counted(S));
+  const [g, d] = data.undecided[S.objective].map(value => number(value)), noise = S.way === "instance noise", period = data.about[`faces: ${S.way}, ${S.order}`].period;
+  const values = {
+    ...counted(S), g, d, period, without: noise && S.penalty !== "none" ? say("without_both") : noise ? say("without_noise") : S.penalty !== "none" ? say("without_penalty") : "",
+    steps: period > 1 ? say("steps", { period }) : say("a_step"),
+  };
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = say(node.dataset.t, values);
   $("play").textContent = say(timer ? "pause" : "play");
 }
 
 function words() {
   document.documentElement.lang = language;
   document.title = say("title");
-  sayWords();
   document.querySelector("aside").setAttribute("aria-label", say("settings"));
   $("language").textContent = say("language");
   $("language").lang = language === "en" ? "zh" : "en";
@@ -676,8 +742,9 @@ function words() {
   buildControls(); buildOther();
 }
 
+const keepStart = [];
 function wire() {
-  $("language").onclick = () => { language = language === "en" ? "zh" : "en"; words(); train(); populated = null; };
+  $("language").onclick = () => { language = language === "en" ? "zh" : "en"; words(); train(moves); };
   $("reset").onclick = () => { location.hash = `language=${language}`; };
   $("link").onclick = async () => { remember(); let copied = true; try { await navigator.clipboard.writeText(location.href); } catch { copied = false; } $("status").textContent = copied ? say("copied") : location.href; };
   $("python").onclick = () => { $("lines").hidden = !$("lines").hidden; $("lines").textContent = pythonLines(); };
@@ -703,12 +770,14 @@ function wire() {
   $("step").onchange = remember;
   $("latent").oninput = () => { z = Number($("latent").value); drawTime(); };
   $("latent").onchange = remember;
-  $("game").onchange = drawField;
-  for (const id of ["start_x", "start_y"]) $(id).oninput = drawField;
+  $("game").onchange = () => { game = $("game").value; drawField(); remember(); };
+  ["start_x", "start_y"].forEach((id, k) => {
+    keepStart[k] = typed($(id), () => say(id), from[k], v => v, text => Math.abs(numeric(text)) <= FAR ? Number(text) : undefined, v => { from[k] = v; sayStatus(); drawField(); remember(); });
+  });
   $("field").onclick = event => {
-    $("start_x").value = marks.field.x(event.offsetX).toFixed(2);
-    $("start_y").value = marks.field.y(event.offsetY).toFixed(2);
-    drawField();
+    from = [marks.field.x(event.offsetX), marks.field.y(event.offsetY)].map(v => Number(Math.max(-FAR, Math.min(FAR, v)).toFixed(2)));
+    keepStart.forEach((keep, k) => keep(from[k]));
+    drawField(); remember();
   };
   $("map").onclick = event => {
     const cell = v => Math.max(0, Math.min(CELLS - 1, Math.floor(v)));
@@ -721,15 +790,17 @@ function wire() {
     if (event.key === "Enter") chooseCell();
   };
   addEventListener("hashchange", load);
-  const again = () => { drawAll(); drawSpectrum(); drawField(); drawMap(); if (map.distances) drawHistogram(map.distances); };
+  const again = () => { drawAll(); drawSpectrum(); drawField(); drawMap(); drawHistogram(); };
   addEventListener("resize", again);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 }
 
 function load() {
   fromAddress();
+  $("game").value = game;
+  keepStart.forEach((keep, k) => keep(from[k]));
   words();
-  train();
+  train(moves);
 }
 
 (async () => {
