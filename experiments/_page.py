@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from _javascript import PRELUDE, Program, outside, printed
-from _methods import OBJECTIVES, ORDERS, SYNC_PERIOD, UNROLLED_STEPS
+from _methods import OBJECTIVES, ORDERS, SYNC_PERIOD, UNROLLED_STEPS, undecided_losses
 from article_stream import article_players, article_stream
 
 from slantgan_jax import (
@@ -338,12 +338,6 @@ def _joined(programs: list[Program]) -> str:
     return "\n".join(program.code for program in programs)
 
 
-def undecided(objective: Objective) -> tuple[float, float]:
-    """The losses of G and of D where D has the same logit for all images, and rests."""
-    c = equilibria.undecided_logit(objective)
-    return float(objective.generator(c, c)), float(sum(term(c, c) for term in objective.discriminator))
-
-
 def page_data() -> dict[str, Any]:
     """All that the page is given: code by name, objectives, ways, faces, nodes, and the article's numbers."""
     code, about = {}, {}
@@ -359,7 +353,7 @@ def page_data() -> dict[str, Any]:
         "about": about,
         "objectives": {name: objective_code(objective, used) for name, objective in OBJECTIVES.items()},
         "free_logit": [name for name, objective in OBJECTIVES.items() if equilibria.logit_is_free(objective)],
-        "undecided": {name: undecided(objective) for name, objective in OBJECTIVES.items()},
+        "undecided": {name: undecided_losses(name) for name in OBJECTIVES},
         "one_term": [name for name, objective in OBJECTIVES.items() if len(objective.discriminator) == 1],
         "ways": {
             name: {

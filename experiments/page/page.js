@@ -422,7 +422,7 @@ function drawCurves() {
   const all = [now, second].filter(Boolean).flatMap(run => run.history.values.flatMap(v => [v[0], v[1]])).filter(Number.isFinite);
   const low = Math.min(0, ...all), high = Math.min(20, Math.max(2, ...all));
   const p = plane("curves", [0, lastEpoch()], [low, high]);
-  for (const [k, name] of ["g", "d"].entries()) for (const value of [data.undecided[S.objective][k]]) p.line([[0, value], [lastEpoch(), value]], name, { dash: [4, 4], width: 1 });
+  for (const [k, name] of ["g", "d"].entries()) for (const value of [data.undecided[S.objective][k]].filter(level => level !== null)) p.line([[0, value], [lastEpoch(), value]], name, { dash: [4, 4], width: 1 });
   if (second) for (const k of [0, 1]) p.line(column(second, k), "other", { width: 1.2 });
   p.line(column(now, 0), "g"); p.line(column(now, 1), "d");
   p.end(); marks.curves = p;
@@ -718,7 +718,7 @@ function buildOther() {
 }
 
 function sayWords() {
-  const [g, d] = data.undecided[S.objective].map(value => number(value)), noise = S.way === "instance noise", period = data.about[`faces: ${S.way}, ${S.order}`].period;
+  const [g, d] = data.undecided[S.objective].map(level => level === null ? say("any_level") : number(level)), noise = S.way === "instance noise", period = data.about[`faces: ${S.way}, ${S.order}`].period;
   const values = {
     ...counted(S), g, d, period, without: noise && S.penalty !== "none" ? say("without_both") : noise ? say("without_noise") : S.penalty !== "none" ? say("without_penalty") : "",
     steps: period > 1 ? say("steps", { period }) : say("a_step"),
