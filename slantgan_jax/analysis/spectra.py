@@ -121,10 +121,10 @@ def flow_eigenvalues(
     check_precision()
     check_game(game)
     check_players(players, len(game.losses))
-    flat, unravel = ravel_pytree(jax.tree.map(as_float, players))
-    field = expected_field(game, transform)
-    matrix = unless_it_jumps(lambda x: -ravel_pytree(field(unravel(x)))[0], flat)
-    values = eigenvalues_modulo(matrix, tangents)
+    players, field = jax.tree.map(as_float, players), expected_field(game, transform)
+    flat, unravel = ravel_pytree(players)
+    matrix = unless_it_jumps(fields.jacobian(field, players), lambda x: ravel_pytree(field(unravel(x)))[0], flat)
+    values = eigenvalues_modulo(-matrix, tangents)
     return values[jnp.lexsort((-values.imag, -values.real))]
 
 
@@ -283,18 +283,17 @@ def update_eigenvalues(
 
 def multipliers(update: Callable[[jax.Array], jax.Array], place: jax.Array, tangents: Players | None) -> jax.Array:
     """`update_eigenvalues` of a map of `update_map` at the numbers `place` `[n]`."""
-    values = 1 + eigenvalues_modulo(unless_it_jumps(lambda x: update(x) - x, place), tangents)
+    matrix = jax.jacfwd(update)(place) - jnp.eye(place.size)
+    values = 1 + eigenvalues_modulo(unless_it_jumps(matrix, lambda x: update(x) - x, place), tangents)
     return values[jnp.lexsort((-values.imag, -jnp.abs(values)))]
 
 
-def unless_it_jumps(function: Callable[[jax.Array], jax.Array], place: jax.Array) -> jax.Array:
-    """The Jacobian of a function of `[n]` numbers, `[n, n]`; NaN if the function jumps at the place.
+def unless_it_jumps(matrix: jax.Array, function: Callable[[jax.Array], jax.Array], place: jax.Array) -> jax.Array:
+    """The Jacobian `matrix` `[n, n]` of a function of `[n]` numbers; NaN if the function jumps at the place.
 
     Some functions there have a derivative by declaration, which says nothing of what is near by: the sign, and the
     gradient of a norm at 0.
     """
-    function = jax.jit(function)  # traced once
-    matrix = jax.jacfwd(function)(place)
     return jnp.where(jumps(function, place, lambda direction: matrix @ direction), jnp.nan, matrix)
 
 
