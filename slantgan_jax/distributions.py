@@ -122,7 +122,8 @@ def cyclic(dataset: Image) -> Distribution:
 
     Args:
       dataset: a pytree whose leaves have the same leading axis, one entry for each item. Beside leaves of
-        floating-point numbers, whole numbers are labels and stay what they are; otherwise they become floats.
+        floating-point numbers, whole numbers and booleans are labels and stay what they are; otherwise they become
+        floats.
 
     Raises:
       ValueError: the data set has no items, or its leaves have different lengths.
@@ -341,7 +342,7 @@ def _random_item(dataset: Image, count: int, key: PRNGKey, step: ArrayLike, stre
 def _sequence_item(values: Any, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
     del key, stream
 
-    def item(leaf: jax.Array) -> jax.Array:  # beyond the end NaN, of labels the least number that they can be
+    def item(leaf: jax.Array) -> jax.Array:  # beyond the end NaN; labels have no such value
         return leaf.at[step].get(mode="fill", wrap_negative_indices=False)
 
     return jax.tree.map(item, _values(values))
@@ -354,4 +355,12 @@ def _all_items(dataset: Image) -> tuple[Image, jax.Array]:
 
 def _values(dataset: Any) -> Any:
     """A data set as it is drawn: numbers in the precision of the trace, and labels as they are."""
-    return jax.tree.map(jnp.asarray, but_labels(as_float, dataset))
+    return jax.tree.map(_kept, but_labels(as_float, dataset))
+
+
+def _kept(leaf: Any) -> jax.Array:
+    """A leaf as JAX has it. Raises `ValueError` for a label that has too many bits for that."""
+    kept = jnp.asarray(leaf)
+    if isinstance(leaf, np.ndarray) and kept.dtype != leaf.dtype and (leaf.astype(kept.dtype) != leaf).any():
+        raise ValueError(f"the data set has labels that {kept.dtype} does not have: {shown(leaf)}, give smaller ones")
+    return kept

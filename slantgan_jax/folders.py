@@ -34,7 +34,7 @@ def unfinished(place: Path) -> Iterator[Path]:
             if dead and time.time() - left.stat().st_ctime > YOUNGEST_DEAD:
                 shutil.rmtree(left, ignore_errors=True)
     folder = place.parent / f".{place.name}-{uuid.uuid4().hex[:12]}.unfinished"
-    folder.mkdir()
+    folder.mkdir(parents=True)  # another process may just have removed those that it made, see `parents`
     try:
         with locked(folder):
             yield folder

@@ -470,7 +470,11 @@ def _weighed(name: str, draw: Distribution) -> Distribution:
 
 
 def _normal_image(data: Distribution) -> Distribution:
-    return distributions.normal_like(_image(data))
+    """A normal number for each of an image, and none for its labels."""
+    known = but_labels(lambda leaf: np.zeros(leaf.shape), _image(data))
+    return distributions.normal_like(
+        jax.tree.map(lambda leaf: leaf if isinstance(leaf, np.ndarray) else np.zeros(0), known)
+    )
 
 
 def _init_slanted(images: Image, key: PRNGKey) -> Players:

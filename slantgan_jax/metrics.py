@@ -213,7 +213,7 @@ def wasserstein(x: Any, y: Any, order: float = 1, x_weights: Any = None, y_weigh
     rows, columns = rows * columns.sum(), columns * rows.sum()  # without rounding if the weights are whole numbers
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return float("nan")
-    exponent = max(np.frexp(np.max(np.abs(points), initial=0))[1] for points in (x, y))
+    exponent = np.frexp(max(np.max(np.abs(points), initial=0) for points in (x, y)))[1]
     distances = cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent))  # of a size whose squares are numbers
     found, reach = np.inf, float(distances.max())
     while reach > 0:
@@ -225,6 +225,9 @@ def wasserstein(x: Any, y: Any, order: float = 1, x_weights: Any = None, y_weigh
             raise ValueError(f"no optimal plan of {len(x)} and {len(y)} points: {log['warning']}; give fewer points")
         used = plan > 0
         share = float(np.sum(plan[used] * (distances[used] / reach) ** order)) / rows.sum()
+        if not share and (farthest := float(distances[used].max())) > 0:  # its power was too small for a number
+            reach = farthest
+            continue
         found = min(found, reach * share ** (1 / order))
         # With equal weights, a best plan moves at least this much wherever it moves any, and so none of it farther.
         least = rows[rows > 0].min() * columns[columns > 0].min() / rows.sum() ** 2

@@ -38,7 +38,7 @@ def as_floats(tree: Any) -> Any:
 def but_labels(function: Callable[..., Any], image: Any, *others: Any) -> Any:
     """`function` of each leaf of `image` and of those of `others` at its place, but for labels, which stay.
 
-    A label is a leaf of whole numbers beside leaves of floating-point numbers.
+    A label is a leaf of whole numbers, or of booleans, beside leaves of floating-point numbers.
     """
     floating = jax.tree.map(lambda leaf: jnp.issubdtype(jnp.result_type(leaf), jnp.inexact), image)
     numbers = jax.tree.map(lambda is_float: is_float or not any(jax.tree.leaves(floating)), floating)

@@ -173,6 +173,6 @@ def _mixed(inputs: PenaltyInputs) -> Image:
 
 def _slope(logit: Callable[[Image], jax.Array], image: Image) -> list[jax.Array]:
     """∇ℓ by all numbers of an image but its labels, which have no derivative."""
-    numbers = but_labels(lambda x: x if jnp.issubdtype(x.dtype, jnp.inexact) else as_float(x), image)
+    numbers = but_labels(lambda x: x if jnp.issubdtype(jnp.result_type(x), jnp.inexact) else as_float(x), image)
     slopes = jax.tree.leaves(jax.grad(logit, allow_int=True)(numbers))
     return [slope for slope in slopes if slope.dtype != jax.dtypes.float0]

@@ -171,9 +171,9 @@ def _train(
         (state, before), _ = jax.lax.scan(onward, (state, state), length=record_every)
         return state, seen(state, before)
 
-    def remembering(state: State, _: Any) -> tuple[State, Any]:
-        state, found = (advance(state), None) if record is None else chunk(state, None)
-        return state, (state, found)
+    def remembering(state: State, _: Any) -> tuple[State, State]:
+        state = advance(state)
+        return state, state
 
     def seen(state: State, before: State) -> Any:
         if record is None:
@@ -185,9 +185,9 @@ def _train(
         if steps == 1:
             # XLA joins a loop of one trip with what comes before it, and rounds differently than in a longer loop. So
             # a single step is the first of two.
-            _, (states, history) = jax.lax.scan(remembering, state, length=2)
-            first: State = jax.tree.map(lambda values: values[0], states)
-            state, history = first, jax.tree.map(lambda values: values[:1], history)
+            before, states = state, jax.lax.scan(remembering, state, length=2)[1]
+            state = jax.tree.map(lambda values: values[0], states)
+            history = jax.tree.map(lambda value: jnp.asarray(value)[None], seen(state, before))
         elif record is None:
             state, history = jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)
         else:

@@ -654,7 +654,7 @@ def test_what_a_move_does_is_said_only_of_plain_descent(opened, changed):
 def test_captions_follow_the_settings(opened):
     """Losses where D cannot tell, what the losses leave out, and how many steps the eigenvalues are of."""
     tab = opened("#epochs=50&objective=hinge")
-    assert "dashed: 0 for G, 2 for D" in tab.text_content("#alive")
+    assert "dashed: no fixed level for G, 2 for D" in tab.text_content("#alive")
     tab = opened("#seed=1&epochs=50&way=instance noise&penalty=R1")
     assert "without the noise and the penalty" in tab.text_content("#alive")
     assert "Eigenvalues μ of a step" in tab.text_content("#converged")

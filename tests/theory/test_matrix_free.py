@@ -251,3 +251,13 @@ def test_there_is_no_spectrum_where_the_field_jumps(x64):
             np.isfinite(matrix_free.flow_eigenvalues(fields.gradients(losses), players, 2, "LM").eigenvalues).any()
             == known
         )
+
+
+def test_there_is_no_spectrum_where_a_step_jumps_however_short_it_is(x64):
+    game, players = quadratic()[0], Players(jnp.zeros(SIDE), jnp.zeros(SIDE))
+    for rate in (1e-3, 1e-7):
+        found = matrix_free.update_eigenvalues(rules.simultaneous(optax.sign_sgd(rate)), game, players, count=2)
+        assert np.isnan(found.eigenvalues).all()
+        assert np.isfinite(
+            matrix_free.update_eigenvalues(rules.simultaneous(optax.sgd(rate)), game, players, count=2)[0]
+        ).all()

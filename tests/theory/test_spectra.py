@@ -472,6 +472,10 @@ def test_there_is_no_spectrum_where_the_field_or_the_step_jumps(x64):
     dirac, zero = games.penalized(games.dirac(), penalties.wgan_gp(1e-3)), Players(0.0, 0.0)
     assert np.isnan(spectra.flow_eigenvalues(dirac, zero)).all()
     assert not np.isnan(spectra.flow_eigenvalues(dirac, Players(0.0, 1e-3))).any()
+    assert np.isnan(spectra.flow_eigenvalues(dirac, Players(0.0, 1e-20))).all()  # beside the jump
+    slow = rules.simultaneous(optax.adam(1e-3, eps_root=1e-16))  # whose roots are no numbers below 0
+    assert np.isnan(spectra.update_eigenvalues(slow, dirac, zero)).any()
+    assert not np.isnan(spectra.update_eigenvalues(slow, games.dirac(), zero)).any()
     for descent in (optax.sign_sgd, optax.lion):
         values = spectra.update_eigenvalues(rules.simultaneous(descent(1e-3)), games.quadratic(0.5), zero)
         assert np.isnan(values).any()

@@ -417,3 +417,5 @@ def test_unequal_numbers_of_points_have_exactly_equal_masses():
 def test_distances_whose_squares_are_no_numbers_are_known():
     assert metrics.wasserstein([[1e200]], [[-1e200]], 1) == 2e200
     np.testing.assert_allclose(metrics.wasserstein([[1e-300]], [[3e-300]], 2), 2e-300, rtol=1e-12)
+    np.testing.assert_allclose(metrics.wasserstein([[0.0]], [[1e-200]], 2), 1e-200, rtol=1e-12)
+    np.testing.assert_allclose(metrics.wasserstein([[0], [1]], [[0.4], [1.4]], 600), 0.4, rtol=1e-12)

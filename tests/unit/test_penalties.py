@@ -128,6 +128,8 @@ def test_labels_take_part_in_no_penalty_and_no_noise():
     points, labels = np.array([[1.0, 2.0], [0.0, 1.0], [0.4, 0.3]]), np.array([2**24 + 1, 0, 2])
     item = distributions.cyclic({"point": points, "label": labels}).sample(jax.random.key(0), 0, 0)
     assert item["label"] == 2**24 + 1
+    with pytest.raises(ValueError, match="labels that int32 does not have"):
+        distributions.cyclic({"point": points, "label": 2**31 * labels}).sample(jax.random.key(0), 0, 0)
     pixels = distributions.cyclic(labels).sample(jax.random.key(0), 1, 0)  # alone, whole numbers are pixels
     assert pixels.dtype == jnp.float32
 
