@@ -312,3 +312,14 @@ def test_what_was_compiled_is_kept_and_gives_the_same_numbers(tmp_path):
         kept.append({path.name for path in (tmp_path / "cache" / "slantgan_jax").rglob("*-cache")})
     assert results[0] == results[1]
     assert kept[0] == kept[1] != set()
+
+
+def test_folders_above_that_were_made_go_again_unless_somebody_uses_them(tmp_path):
+    """A sweep is refused while another one beside it is still traced: what that one has to write into is made anew."""
+    with pytest.raises(ValueError, match="refused"), folders.parents(tmp_path / "new" / "deep" / "bad"):
+        raise ValueError("refused")
+    assert not list(tmp_path.iterdir())
+    with folders.unfinished(tmp_path / "new" / "slow"):
+        with pytest.raises(ValueError, match="refused"), folders.parents(tmp_path / "new" / "deep" / "bad"):
+            raise ValueError("refused")
+        assert [path.parent.name for path in (tmp_path / "new").iterdir()] == ["new"]
