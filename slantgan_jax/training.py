@@ -186,7 +186,8 @@ def _train(
             # XLA joins a loop of one trip with what comes before it, and rounds differently than in a longer loop. So
             # a single step is the first of two.
             before, states = state, jax.lax.scan(remembering, state, length=2)[1]
-            state = jax.tree.map(lambda values: values[0], states)
+            first: State = jax.tree.map(lambda values: values[0], states)
+            state = first
             history = jax.tree.map(lambda value: jnp.asarray(value)[None], seen(state, before))
         elif record is None:
             state, history = jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)

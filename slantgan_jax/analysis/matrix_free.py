@@ -122,11 +122,11 @@ def _leading(
     values, vectors = _eigenpairs(product, size, count, which, basis, restarts)
     order = np.lexsort((-values.imag, RANKS[which](values)))[:count]
     found = Leading(np.full(count, np.nan, complex), np.full(count, np.nan))
-    for place, index in enumerate(order):
+    for row, index in enumerate(order):
         vector = vectors[:, index] / np.linalg.norm(vectors[:, index])
         image = np.asarray(product(vector.real)) + 1j * np.asarray(product(vector.imag))
-        found.eigenvalues[place] = values[index]
-        found.residuals[place] = np.linalg.norm(image - values[index] * vector)
+        found.eigenvalues[row] = values[index]
+        found.residuals[row] = np.linalg.norm(image - values[index] * vector)
     return found
 
 
