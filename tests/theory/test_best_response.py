@@ -428,6 +428,7 @@ def test_one_trace_serves_all_and_single_precision_works():
     np.testing.assert_allclose(found.loss[mild], exact.loss[mild], atol=1e-4)  # logits up to 100, right to 1e-5
 
 
+@pytest.mark.slow
 def test_images_may_have_negative_pixels(x64):
     """The hulls of the faces and of the curve meet: the best D is that of scipy, and the distance of the hulls is 0."""
     images = np.array([[-0.5, 1.5], [1.5, -0.5], [0.2, 0.3], [0.8, 0.9]])

@@ -467,6 +467,7 @@ def test_quadrature_converges_geometrically_in_its_nodes(x64):
     assert errors[-1] < 1e-8
 
 
+@pytest.mark.slow
 def test_there_is_no_spectrum_where_the_field_or_the_step_jumps(x64):
     """A slope has no norm with a derivative at 0, nor has a sign one there, though JAX declares them."""
     dirac, zero = games.penalized(games.dirac(), penalties.wgan_gp(1e-3)), Players(0.0, 0.0)
