@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from _javascript import PRELUDE, Program, outside, printed
-from _methods import OBJECTIVES, ORDERS, SYNC_PERIOD, UNROLLED_STEPS, undecided_losses
+from _methods import OBJECTIVES, ORDERS, SYNC_PERIOD, UNROLLED_STEPS, Logit, undecided_losses
 from article_stream import article_players, article_stream
 
 from slantgan_jax import (
@@ -51,8 +51,6 @@ AHEAD = {"low": 0.1, "high": 100.0, "start": 1.0}
 SHARE = {"low": 0.01, "high": 1.0, "start": 0.5}
 
 Chosen = dict[str, jax.Array]
-
-Logit = Callable[[Any, Any], jax.Array]
 
 
 class Way(NamedTuple):

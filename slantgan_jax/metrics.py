@@ -215,6 +215,8 @@ def wasserstein(x: Any, y: Any, order: float = 1, x_weights: Any = None, y_weigh
         return float("nan")
     exponent = np.frexp(max(np.max(np.abs(points), initial=0) for points in (x, y)))[1]
     distances = cdist(np.ldexp(x, -exponent), np.ldexp(y, -exponent))  # of a size whose squares are numbers
+    # With equal weights, a best plan moves at least this share wherever it moves any, and so none of it too far.
+    least = rows[rows > 0].min() * columns[columns > 0].min() / rows.sum() ** 2
     found, reach = np.inf, float(distances.max())
     while reach > 0:
         costs = (np.minimum(distances, reach) / reach) ** order
@@ -229,8 +231,6 @@ def wasserstein(x: Any, y: Any, order: float = 1, x_weights: Any = None, y_weigh
             reach = farthest
             continue
         found = min(found, reach * share ** (1 / order))
-        # With equal weights, a best plan moves at least this much wherever it moves any, and so none of it farther.
-        least = rows[rows > 0].min() * columns[columns > 0].min() / rows.sum() ** 2
         farthest = found / least ** (1 / order)
         if share >= SMALL_COST or (farthest / reach) ** order > 0.5:
             break

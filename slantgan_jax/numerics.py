@@ -69,7 +69,7 @@ def safe_norm(tree: Any, axis: int | None = None) -> jax.Array:
       axis: the axis of the array over which the norm is taken; None takes it over all numbers of the pytree.
     """
     square = squared_norm(tree) if axis is None else jnp.sum(tree**2, axis=axis)
-    zero = square < jnp.finfo(square.dtype).tiny
+    zero = square < jnp.finfo(jnp.result_type(square, 1.0)).tiny
     return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, square)))
 
 

@@ -117,11 +117,11 @@ def _leading(
     check_count("restarts", restarts)
     function = jax.jit(function)  # traced once
     product = jax.jit(lambda vector: jax.jvp(function, (place,), (vector,))[1])
+    found = Leading(np.full(count, np.nan, complex), np.full(count, np.nan))
     if spectra.jumps(lambda x: function(x) - x, place):  # as of a step; a field without its identity jumps as well
-        return Leading(np.full(count, np.nan, complex), np.full(count, np.nan))
+        return found
     values, vectors = _eigenpairs(product, size, count, which, basis, restarts)
     order = np.lexsort((-values.imag, RANKS[which](values)))[:count]
-    found = Leading(np.full(count, np.nan, complex), np.full(count, np.nan))
     for row, index in enumerate(order):
         vector = vectors[:, index] / np.linalg.norm(vectors[:, index])
         image = np.asarray(product(vector.real)) + 1j * np.asarray(product(vector.imag))

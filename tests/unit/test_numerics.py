@@ -8,7 +8,7 @@ from slantgan_jax.numerics import as_float, as_floats, rk4_slope, safe_norm, squ
 
 def test_the_norm_is_safe_at_zero_and_nowhere_else():
     tree = {"a": jnp.array([3.0, 0.0]), "b": jnp.array(-4.0)}
-    assert safe_norm(tree) == 5
+    assert safe_norm(tree) == safe_norm(jnp.array([3, 4])) == 5
     assert squared_norm(tree) == 25
     np.testing.assert_allclose(jax.grad(safe_norm)(tree)["a"], [0.6, 0.0], rtol=1e-6)
     assert safe_norm(jnp.zeros(3)) == 0
