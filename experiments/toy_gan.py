@@ -99,8 +99,8 @@ class Settings:
             raise ValueError(f"--optimizer is {self.optimizer}, but --method {self.method} brings one: leave it out")
         if self.order == "tutorial" and len(losses.OBJECTIVES[self.objective].discriminator) == 1:
             raise ValueError(
-                f"--order is tutorial, in which D moves on each of two terms, but its loss of --objective "
-                f"{self.objective} is one: choose another order"
+                f"--order is tutorial, for which D's loss needs two terms, but that of --objective {self.objective} "
+                "has one: choose another order"
             )
         if self.batch_norm and self.batch == 1:
             raise ValueError("--batch is 1, of which --batch-norm has no deviation: give at least 2")
