@@ -143,9 +143,7 @@ class Experiment:
         with (
             signs_of_life(self.name),
             atomic_folder(out, (*self.stale, *self.exports, *_drawn_as_svg(out))) as folder,
-            jax.enable_x64(self.x64),
-            jax.default_prng_impl("threefry2x32"),  # the same random numbers, whatever the environment says
-            jax.threefry_partitionable(True),
+            same_numbers(self.x64),
         ):
             if plot_only:
                 data = load(out)
@@ -188,6 +186,13 @@ def check_the_same(settings: Any, data: Any, out: Path) -> None:
                 f"{name} is {shortened(str(value))}, but the data of --out {out} are for {shortened(str(before))}: "
                 "leave it out, or run without --plot-only"
             )
+
+
+@contextlib.contextmanager
+def same_numbers(x64: bool) -> Iterator[None]:
+    """The precision of an experiment, and the same random numbers, whatever the environment says."""
+    with jax.enable_x64(x64), jax.default_prng_impl("threefry2x32"), jax.threefry_partitionable(True):
+        yield
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from slantgan_jax.analysis import equilibria, spectra, thresholds
 from slantgan_jax.analysis.spectra import Stability
 from slantgan_jax.fields import Transform
 
-IMAGES = faces.unstack(faces.FACES)
+IMAGES = faces.FACES
 STEPS_PER_EPOCH = len(faces.FACES)
 LARGEST_WEIGHT = 100.0
 """The largest weight for which the number of nodes was tried."""
@@ -135,13 +135,13 @@ def compute(settings: Settings, out: Path) -> Data:
 def modes(settings: Settings, compared: list[str]) -> Data:
     """The spectra of the flow and of the rule, the stable rates of the rules `compared`, and the critical strengths."""
     objective, rate = OBJECTIVES[settings.objective], settings.learning_rate
-    pixels = faces.unstack(np.array(settings.weights, np.float64))
+    pixels = np.array(settings.weights, np.float64)
     players = equilibria.equilibrium(pixels, IMAGES, objective)
     tangents = equilibria.tangents(pixels, IMAGES, equilibria.logit_is_free(objective))
     latent = distributions.uniform(nodes=20 + 4 * math.ceil(max(map(abs, settings.weights))))  # rounding is left
 
     def game_of(strength: Any) -> Game:
-        game = slanted_land(objective=objective, latent=latent)
+        game = slanted_land(IMAGES, objective, latent=latent)
         return game if settings.penalty is None else games.penalized(game, PENALTIES[settings.penalty](strength))
 
     def stable_rate(name: str) -> jax.Array:

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 import numpy as np
 import optax
 from _edges import AMPLITUDE, CHUNK, NODES, Case, edges
-from _experiment import Experiment, Figure, Quick, progress
+from _experiment import Experiment, Figure, Quick
 from _methods import METHODS, ORDERS
 from _options import check_known, check_whole, check_within
+from _processes import in_processes
 from _results import Data, counted
 from figures import stability_edge as figures
 
@@ -76,11 +77,14 @@ class Settings:
 def compute(settings: Settings, out: Path) -> Data:
     drawn = np.random.default_rng(0).normal(size=(settings.random, 4)).clip(-LARGEST_SCALE, LARGEST_SCALE)
     weights = np.concatenate([np.outer(settings.scales, DIRECTION), drawn])
-    rows = []
-    for name in progress(settings.methods, "methods"):
-        chosen = CASES[name]._replace(**({} if settings.steps is None else {"steps": settings.steps}))
-        rows.append({"method": name, "steps": chosen.steps, **edges(chosen, weights, np.array(settings.strengths))})
+    rows = in_processes(partial(row, settings, weights), settings.methods, "methods")
     return {"rows": rows, "weights": weights, "nodes": NODES, "amplitude": AMPLITUDE}
+
+
+def row(settings: Settings, weights: np.ndarray, name: str) -> Data:
+    """What is found for one rule."""
+    chosen = CASES[name]._replace(**({} if settings.steps is None else {"steps": settings.steps}))
+    return {"method": name, "steps": chosen.steps, **edges(chosen, weights, np.array(settings.strengths))}
 
 
 def answer(data: Data) -> str:

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import math
+import multiprocessing
 import os
 import shutil
 import signal
@@ -16,6 +18,7 @@ import _experiment
 import _results
 import pytest
 from _experiment import Experiment, Figure
+from _processes import in_processes
 
 from slantgan_jax import folders
 
@@ -323,3 +326,11 @@ def test_folders_above_that_were_made_go_again_unless_somebody_uses_them(tmp_pat
         with pytest.raises(ValueError, match="refused"), folders.parents(tmp_path / "new" / "deep" / "bad"):
             raise ValueError("refused")
         assert [path.parent.name for path in (tmp_path / "new").iterdir()] == ["new"]
+
+
+@pytest.mark.slow
+def test_parts_are_computed_in_processes_and_what_fails_there_fails_here():
+    assert in_processes(math.sqrt, [4.0, 9.0, 25.0], "roots") == [2, 3, 5]
+    with pytest.raises(ValueError, match="math domain error"):
+        in_processes(math.sqrt, [4.0, -1.0, 9.0], "roots")
+    assert not multiprocessing.active_children()

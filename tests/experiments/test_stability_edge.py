@@ -10,8 +10,8 @@ from slantgan_jax.analysis import equilibria
 pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
 
-def on_arrays(weights, strength):
-    """`_edges.place` with one leaf instead of four pixels: the same game, but half as long to compile."""
+def on_arrays(weights, strength, form):
+    """`_edges.place` with one leaf instead of four pixels: half as long to compile."""
     game = games.penalized(slanted_land(faces.FACES, latent=distributions.uniform(nodes=12)), penalties.r1(strength))
     return game, equilibria.equilibrium(weights, faces.FACES), equilibria.tangents(weights, faces.FACES)
 
