@@ -46,7 +46,8 @@ def parse(arguments: list[str] | None = None) -> Data:
     settings = options_of(Settings, arguments)
     folder = settings.out or settings.run.parent
     start_jax(0)
-    players, objective = players_of(settings.run), objective_of(settings.run)
+    with jax.enable_x64(True):
+        players, objective = players_of(settings.run), objective_of(settings.run)
     with atomic_folder(folder) as unfinished:
         with jax.enable_x64(True):
             analysis = analysis_of(players, objective)
@@ -98,7 +99,7 @@ def report(analysis: Data, objective: str = TUTORIAL) -> None:
 
 
 def players_of(path: Path) -> Players:
-    """The players of a run.json, with scalar leaves, in float64.
+    """The players of a run.json, with scalar leaves, in the precision of the trace.
 
     Raises:
       ValueError: there is no such file, or it is not a run on 2×2 images with finite parameters.

@@ -45,10 +45,13 @@ def check_count(what: str, value: Any, least: int = 1, most: float = math.inf) -
 def check_number(
     what: str, value: Any, least: float = -math.inf, most: float = math.inf, *, positive: bool = False
 ) -> None:
-    """`value` is one number; if its value is known, it is finite, from `least` to `most`, and if asked for positive."""
+    """`value` is one number, of a type that JAX has. If its value is known, it is finite, and within the bounds."""
     fits = _is_scalar(value)
     if fits and not isinstance(value, Tracer):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # of a whole number
+            number = math.inf
         fits = math.isfinite(number) and least <= number <= most and (number > 0 or not positive)
     if not fits:
         kind = "positive, finite number" if positive else "finite number"
@@ -67,8 +70,12 @@ def check_weights(what: str, value: Any) -> None:
     """`value` are numbers that, if they are known, are not negative and have the sum 1."""
     if isinstance(value, Tracer):
         return
-    weights = np.asarray(value)
-    if not (weights >= 0).all() or abs(weights.sum(dtype=float) - 1) > WEIGHT_ERROR:
+    try:
+        weights = np.asarray(value, float)
+        fits = (weights >= 0).all() and abs(weights.sum() - 1) <= WEIGHT_ERROR
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
         raise ValueError(f"{what} is {shown(value)}: give numbers of at least 0 whose sum is 1")
 
 
@@ -147,4 +154,5 @@ def is_numeric(value: Any) -> bool:
 
 
 def _is_scalar(value: Any) -> bool:
-    return is_numeric(value) and np.shape(value) == () and not jnp.issubdtype(jnp.result_type(value), jnp.bool_)
+    kind = getattr(value, "dtype", np.dtype(type(value)) if isinstance(value, bool | int | float) else None)
+    return is_numeric(value) and np.shape(value) == () and kind.kind != "b" and kind.isnative and kind.itemsize <= 8

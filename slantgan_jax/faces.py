@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from slantgan_jax.checks import check_count, check_key, is_numeric, shown
+from slantgan_jax.numerics import native
 from slantgan_jax.types import Image, PRNGKey
 
 FACES = np.array(
@@ -32,6 +33,7 @@ def unstack(images: np.ndarray | jax.Array) -> Image:
     """Splits the last axis of `[..., pixels]` into a tuple with one `[...]` leaf for each pixel."""
     if not is_numeric(images) or np.ndim(images) == 0:
         raise ValueError(f"images are {shown(images)}: give an array [..., pixels] of numbers")
+    images = native(images)
     return tuple(images[..., i] for i in range(np.shape(images)[-1]))
 
 
@@ -40,6 +42,7 @@ def stack(image: Image) -> jax.Array:
     pixels = image if isinstance(image, tuple) else (image,)
     if not all(map(is_numeric, pixels)) or len(set(map(np.shape, pixels))) != 1:
         raise ValueError(f"the image is {shown(image)}: give an array [..., pixels], or a tuple of pixels of one shape")
+    image = jax.tree.map(native, image)
     return jnp.stack(image, axis=-1) if isinstance(image, tuple) else jnp.asarray(image)
 
 

@@ -191,7 +191,7 @@ def gan(
         generate = jax.vmap(generate, in_axes=(None, 0))
     noisy = not (isinstance(noise, int | float) and noise == 0)
     normal = _normal_image(data) if noisy else None
-    if normal and len(objective.discriminator) == 1 and sum(leaf.size for leaf in jax.tree.leaves(_image(data))) > 1:
+    if normal and len(objective.discriminator) == 1 and sum(leaf.size for leaf in jax.tree.leaves(_image(normal))) > 1:
         normal = normal._replace(nodes=None)  # a term of pairs would need all pairs of the nodes of both noises
     draws = Sample(latent, latent if independent_latents else None, None, data, normal, normal)
     discriminate = partial(_discriminate, generate, logit, noise if noisy else None)
@@ -322,6 +322,8 @@ def penalized(game: Game, *added: Penalty | PenaltyLoss) -> Game:
     known = {"epsilon": lambda: distributions.uniform(), "penalty_noise": lambda: _normal_image(game.draws.real)}
     if unknown := drawn - set(known):
         raise ValueError(f"a penalty draws {shown(unknown.pop())}: choose from {', '.join(map(repr, known))}")
+    if "discriminator" not in game.losses._fields:
+        raise ValueError(f"the players are {game.losses._fields}: name that one discriminator whose loss is penalized")
     *others, last = game.losses.discriminator
     penalized_loss = partial(_penalized_loss, last, discriminate, tuple(p.loss for p in penalties))
     return game._replace(

@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 
 from slantgan_jax import faces
 from slantgan_jax.checks import check_count, check_flag, check_function, check_key, check_kind, is_numeric, shown
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, native
 from slantgan_jax.types import Image, Players, PRNGKey
 
 
@@ -183,7 +183,7 @@ def from_vector(numbers: ArrayLike, *, stacked: bool = False) -> Players:
       ValueError: not a vector of 3 pixels + 1 numbers.
     """
     check_flag("stacked", stacked)
-    numbers = as_float(numbers, "numbers") if not is_numeric(numbers) else jnp.asarray(numbers)
+    numbers = as_float(numbers, "numbers") if not is_numeric(numbers) else jnp.asarray(native(numbers))
     if numbers.ndim != 1 or numbers.size < 4 or numbers.size % 3 != 1:
         raise ValueError(f"numbers of shape {numbers.shape} are no players: give one vector of 3 pixels + 1 numbers")
     pixels = numbers.size // 3

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from slantgan_jax.checks import is_numeric, shown
 
@@ -20,7 +21,7 @@ def as_float(values: Any, what: str = "a value", *axes: str) -> jax.Array:
     try:
         if isinstance(values, str | bytes | complex) or getattr(getattr(values, "dtype", None), "kind", "f") in "USc":
             raise TypeError
-        array = jnp.asarray(values, jnp.result_type(float))
+        array = jnp.asarray(native(values), jnp.result_type(float))
     except (TypeError, ValueError) as error:
         if isinstance(error, jax.errors.JAXTypeError):
             raise
@@ -32,7 +33,15 @@ def as_float(values: Any, what: str = "a value", *axes: str) -> jax.Array:
 
 def as_floats(tree: Any) -> Any:
     """`tree` with its floating-point leaves in the precision of the trace; counts stay as they are."""
+    tree = jax.tree.map(native, tree)
     return jax.tree.map(lambda x: as_float(x) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else x, tree)
+
+
+def native(values: Any) -> Any:
+    """`values`; if they are an array of NumPy with the bytes of a number in another order, in the order of JAX."""
+    if isinstance(values, np.ndarray | np.generic) and not values.dtype.isnative:
+        return values.astype(values.dtype.newbyteorder("="))
+    return values
 
 
 def but_labels(function: Callable[..., Any], image: Any, *others: Any) -> Any:

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Circle
 from scipy.special import expit
 
+from slantgan_jax.checks import check_count
+
 Panel = Figure | SubFigure
 
 GENERATOR = "#0f766e"
@@ -42,10 +44,9 @@ def faces(
     """Draws `[n, pixels]` images in a grid; dark is 1. `labels` stand below, `numbers` in the pixels."""
     _check_kind("the panel", panel, Panel, "Figure or SubFigure")
     images = np.asarray(images)
-    if images.ndim != 2 or not isinstance(columns, int) or columns < 1:
-        raise ValueError(
-            f"images have the shape {images.shape} and columns is {columns!r}: give [n, pixels] and 1 or more"
-        )
+    if images.ndim != 2 or not len(images):
+        raise ValueError(f"images have the shape {images.shape}: give [n, pixels], at least one")
+    columns = check_count("columns", columns)
     rows = math.ceil(len(images) / columns)
     axes = np.asarray(panel.subplots(rows, columns, squeeze=False)).ravel()
     for ax in axes[len(images) :]:
@@ -109,6 +110,8 @@ def network(
         )
     if not parts:
         raise ValueError("there is neither a generator nor a discriminator: give one of them, or both")
+    if shapes[0] == ():
+        raise ValueError("the weights are a single number: give one for each pixel")
     if latent is not None and (np.ndim(latent) or np.asarray(latent).dtype.kind not in "iuf"):
         raise ValueError(f"the latent is {latent!r}: give a number, or None")
     if image is not None and np.shape(image) != shapes[0]:

@@ -87,6 +87,7 @@ class Rule(NamedTuple):
       apart: 1 if each player sees every sample. Otherwise a move reads every `apart`-th sample only. It would
         see only a part of data that come in turn if their period had a common factor with this number.
       period: the number of steps after which the rule does the same again.
+      late: how many of the first moves belong to the end of the step before.
     """
 
     init: Callable[[Any], State]
@@ -96,6 +97,7 @@ class Rule(NamedTuple):
     turn: Callable[[ArrayLike], tuple[ArrayLike | None, ArrayLike]] = _same
     apart: int = 1
     period: int = 1
+    late: int = 0
 
     def step(self, game: Game, state: State, sample: Any) -> State:
         """The state after one step: all moves in turn. Steps are counted here, whatever a move does to `step`."""
@@ -351,15 +353,18 @@ def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike, *, late: 
 
     Chavdarova et al. 2021 (arXiv:2006.14567), algorithm 1. α = 1 is `rule`. With `late` the players return as the next
     step begins, as in their published code: the play is the same, but what is recorded after k steps is the end of the
-    way.
+    way. Where two of these rules are nested, the inner one returns first.
 
     Raises:
-      ValueError: `sync_period` is not a positive whole number, or `slow_step_size` not in [0, 1].
+      ValueError: `sync_period` is not a positive whole number, or `slow_step_size` not in [0, 1]; `rule` returns late,
+        but this one would not.
     """
     check_flag("late", late)
     check_kind("rule", rule, Rule)
     check_count("the sync_period of lookahead", sync_period)
     check_number("the slow_step_size of lookahead", slow_step_size, 0, 1)
+    if rule.late and not late:
+        raise ValueError("the rule returns late, and so after this one would: give late=True here, too")
 
     def init(players: Any) -> State:
         state = rule.init(players)
@@ -639,16 +644,20 @@ def _extrapolated(
 
 
 def _wrapping(rule: Rule, init: Callable[[Any], State], added: Move, first: bool = False) -> Rule:
-    """`rule` with one more move, the last or the first of a step, and with `extra` equal to `(the rule's own, ...)`."""
+    """`rule` with one more move, with `extra` equal to `(the rule's own, ...)`.
+
+    The move is the last of a step, or with `first` the last of those that end the step before.
+    """
 
     def moves(game: Game) -> tuple[Move, ...]:
         own = tuple(partial(_inside, move) for move in rule.moves(game))
-        return (added, *own) if first else (*own, added)
+        place = rule.late if first else len(own)
+        return (*own[:place], added, *own[place:])
 
     def players(state: State) -> Any:
         return rule.players(state._replace(extra=state.extra[0]))
 
-    return rule._replace(init=init, moves=moves, players=players)
+    return rule._replace(init=init, moves=moves, players=players, late=rule.late + first)
 
 
 def _inside(move: Move, state: State, sample: Any) -> State:

@@ -161,6 +161,10 @@ def _train(
     else:
         _check_state(state, jax.eval_shape(lambda key: rule.init(game.init(key)), key_init))
 
+    # A state that is continued is not known to the compiler, so that of a new run must not be: it computes with known
+    # numbers beforehand, and rounds differently.
+    state = jax.lax.optimization_barrier(state)
+
     def advance(state: State) -> State:
         return rule.step(game, state, rule.sample(game, key_latent, state.step))
 
@@ -171,10 +175,6 @@ def _train(
         (state, before), _ = jax.lax.scan(onward, (state, state), length=record_every)
         return state, seen(state, before)
 
-    def remembering(state: State, _: Any) -> tuple[State, State]:
-        state = advance(state)
-        return state, state
-
     def seen(state: State, before: State) -> Any:
         if record is None:
             return None
@@ -184,8 +184,9 @@ def _train(
     try:
         if steps == 1:
             # XLA joins a loop of one trip with what comes before it, and rounds differently than in a longer loop. So
-            # a single step is the first of two.
-            before, states = state, jax.lax.scan(remembering, state, length=2)[1]
+            # a single step is made twice from the same state.
+            before, twice = state, jax.tree.map(lambda value: jnp.stack([value, value]), state)
+            states = jax.lax.map(advance, jax.lax.optimization_barrier(twice))
             first: State = jax.tree.map(lambda values: values[0], states)
             state = first
             history = jax.tree.map(lambda value: jnp.asarray(value)[None], seen(state, before))

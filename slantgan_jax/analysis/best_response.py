@@ -86,8 +86,8 @@ def best_discriminator(
         minimize over ψ = (u, c)   E s(-(u·x + c)) + E s(u·G(z) + c) + ridge/2 (|u|² + c²),   s(a) = ln(1 + eᵃ)
 
     If the result is neither `separable` nor `attained`, the hulls touch or nearly touch, the infimum may be attained
-    or not, and `loss` may be wrong. Only `loss` has derivatives, by generator and images. See
-    docs/theory/separability.md#accuracy.
+    or not, and `loss` may be wrong. Only `loss` has derivatives, the first and the second, by generator, images and
+    ridge. See docs/theory/separability.md#accuracy.
 
     Args:
       generator: w and b, images.
@@ -106,10 +106,12 @@ def best_discriminator(
     size = jnp.linalg.norm(psi[:-1])
     lower, upper = (low - high) / jnp.where(size > 0, size, 1.0), _distance_of_means(still, psi)
     separable = lower > _tolerance(12)
-    psi = psi.at[-1].add(jnp.where(separable & (still.ridge == 0), -(low + high) / 2, 0.0))
+    unbounded = separable & (still.ridge == 0)
+    psi = psi.at[-1].add(jnp.where(unbounded, -(low + high) / 2, 0.0))
+    problem = jax.tree.map(lambda own, constant: jnp.where(unbounded, constant, own), problem, still)
     return BestDiscriminator(
         discriminator=Discriminator(unravel(psi[:-1]), psi[-1]),
-        loss=jnp.where(separable & (still.ridge == 0), 0.0, _loss(problem, psi)),
+        loss=jnp.where(unbounded, 0.0, _least_loss(problem, still, psi)),
         separable=separable,
         attained=(still.ridge > 0) | (~separable & (upper < _tolerance(20)) & (furthest < SETTLED_LOGIT_CHANGE)),
         gradient_norm=jnp.linalg.norm(_gradient(still, psi)),
@@ -223,26 +225,38 @@ def _loss(problem: _Regression, psi: jax.Array) -> jax.Array:
     return problem.weights @ softplus(problem.rows @ psi) + problem.ridge / 2 * (psi @ psi)
 
 
+def _least_loss(problem: _Regression, still: _Regression, psi: jax.Array) -> jax.Array:
+    """The loss at the minimizer ψ of `still`, the same problem without derivatives.
+
+    ψ is constant here. How it moves with the problem, -H⁻¹ d∇L, changes the loss by -½ d∇Lᵀ H⁻¹ d∇L, in second order.
+    """
+    moved = _gradient(problem, psi) - _gradient(still, psi)  # 0, but its derivative is not
+    return _loss(problem, psi) + moved @ _newton_direction(still, psi, moved) / 2
+
+
 def _gradient(problem: _Regression, psi: jax.Array) -> jax.Array:
     return (problem.weights * jax.nn.sigmoid(problem.rows @ psi)) @ problem.rows + problem.ridge * psi
+
+
+def _newton_direction(problem: _Regression, psi: jax.Array, gradient: jax.Array) -> jax.Array:
+    """-H⁻¹ `gradient`, with the Hessian H of the loss."""
+    scores = problem.rows @ psi
+    identity = jnp.eye(psi.size, dtype=psi.dtype)
+    curvature = problem.weights * jax.nn.sigmoid(scores) * jax.nn.sigmoid(-scores)
+    hessian = (problem.rows * curvature[:, None]).T @ problem.rows + problem.ridge * identity
+    # Damping by a rounding error affects only directions in which no logit changes.
+    scale = jnp.maximum(jnp.trace(hessian), jnp.finfo(psi.dtype).tiny)
+    return -_small_linalg.solve_posdef(hessian / scale + _tolerance(3) * identity, gradient / scale)
 
 
 @jax.jit
 def _newton(problem: _Regression, w: jax.Array, b: jax.Array, knots: jax.Array) -> _State:
     """The minimizer ψ of `problem`, or without a ridge the first ψ that separates the faces from the curve."""
-    identity = jnp.eye(w.size + 1, dtype=w.dtype)
     sizes = as_float(_STEP_SIZES)
 
     def step(state):
         psi = state.psi
-        scores = problem.rows @ psi
-        curvature = problem.weights * jax.nn.sigmoid(scores) * jax.nn.sigmoid(-scores)
-        hessian = (problem.rows * curvature[:, None]).T @ problem.rows + problem.ridge * identity
-        # Damping by a rounding error affects only directions in which no logit changes.
-        scale = jnp.trace(hessian)
-        direction = -_small_linalg.solve_posdef(
-            hessian / scale + _tolerance(3) * identity, _gradient(problem, psi) / scale
-        )
+        direction = _newton_direction(problem, psi, _gradient(problem, psi))
         furthest = jnp.max(jnp.abs(problem.rows @ direction))
         tried = psi[None] + sizes[:, None] * direction[None]
         values = jax.vmap(lambda psi: _loss(problem, psi))(tried)

@@ -37,8 +37,8 @@ def bias(weight: ArrayLike, mean: ArrayLike) -> jax.Array:
       mean: m, in (0, 1). At 0 and 1 the bias is infinite, and beyond them it is NaN.
 
     Returns:
-      b in the units of a logit, with an absolute error of a few ulps of max(1, |w|). All derivatives are right at w =
-      0, too.
+      b in the units of a logit, with an absolute error of a few ulps of max(1, |w|, |b|). All derivatives are right at
+      w = 0, too.
     """
     w, m = as_float(weight, "weight"), as_float(mean, "mean")
     try:

@@ -2,8 +2,8 @@
 
 `spectra` makes the whole Jacobian. These functions only multiply it by vectors, `jax.jvp`, in the restarted Arnoldi
 method of ARPACK (Lehoucq, Sorensen & Yang 1998, ARPACK Users' Guide), which scipy has. They run on the host, and
-cannot be jitted or vmapped. What they compile is kept: the same field, or rule and game, with other players costs no
-compilation. They raise `ValueError` outside of the scope of `jax.enable_x64`.
+cannot be jitted or vmapped. Each call compiles its products anew. They raise `ValueError` outside of the scope of
+`jax.enable_x64`.
 
 Draws that cannot be integrated are replaced by one large sample, see `games.on_sample`.
 docs/theory/stability.md#spectra-without-the-matrix says what converges, and what may be overlooked.

@@ -105,7 +105,7 @@ def critical_strength(
     """The strengths of a penalty that change how the flow moves near `players`.
 
     Args:
-      game_of_strength: `strength -> game`; `players` are an equilibrium at every strength.
+      game_of_strength: `strength -> game`, also for 0; `players` are an equilibrium at every strength.
       players, transform, tangents: as in `spectra.flow_eigenvalues`.
       lowest, highest, points: as in `largest_stable_rate`. A result of 0 stands for any strength up to `lowest`.
     """
@@ -115,11 +115,11 @@ def critical_strength(
         values = spectra.flow_eigenvalues(game_of_strength(as_float(strength)), players, transform, tangents)
         return jnp.sum(spectra.oscillates(values)), spectra.summarize_flow(values).growth
 
-    at_lowest = motion(lowest)[0]
+    without = motion(0.0)[0]
 
     def tests(strength: jax.Array) -> tuple[jax.Array, jax.Array]:
         turning, growth = motion(strength)
-        return jnp.stack([growth < -spectra.GROWTH_TOLERANCE, turning < at_lowest, turning == 0]), jnp.isnan(growth)
+        return jnp.stack([growth < -spectra.GROWTH_TOLERANCE, turning < without, turning == 0]), jnp.isnan(growth)
 
     def strength(number: jax.Array) -> jax.Array:
         def passes(strength: jax.Array, nothing: None) -> tuple[jax.Array, None, jax.Array]:
@@ -149,17 +149,19 @@ def _first(
     check_number("highest", highest, lowest, positive=True)
     ratio = (highest / lowest) ** (1 / points)
 
-    def closer(i: jax.Array, bracket: tuple[jax.Array, jax.Array, jax.Array, Any, Any]) -> tuple[Any, ...]:
-        below, above, lost, kept, last = bracket
+    def closer(i: jax.Array, bracket: tuple[jax.Array, jax.Array, jax.Array, jax.Array, Any, Any]) -> tuple[Any, ...]:
+        below, above, lost, at_once, kept, last = bracket
         middle = jnp.where(jnp.isfinite(above), jnp.sqrt(below) * jnp.sqrt(above), jnp.minimum(below * ratio, highest))
         passed, new, undefined = test(middle, kept)
         kept = jax.tree.map(lambda old, new: jnp.where(passed, old, new), kept, new)
         lost |= (i == 0) & undefined
+        at_once |= (i == 0) & passed
         below, above = jnp.where(passed, below, middle), jnp.where(passed, middle, above)
-        return below, above, lost, kept, jax.tree.map(partial(jnp.where, jnp.isfinite(above)), last, kept)
+        return below, above, lost, at_once, kept, jax.tree.map(partial(jnp.where, jnp.isfinite(above)), last, kept)
 
     # After the last of the points 50 bisections are left, enough for the last bit.
-    bracket = as_float(lowest / ratio), as_float(jnp.inf), jnp.zeros((), bool), start, start
-    below, above, lost, _, last = jax.lax.fori_loop(0, points + 51, closer, bracket)
-    found = jnp.where(above < lowest * ratio**0.01, 0, jnp.where(jnp.isfinite(above), (below + above) / 2, jnp.inf))
+    no = jnp.zeros((), bool)
+    bracket = as_float(lowest / ratio), as_float(jnp.inf), no, no, start, start
+    below, above, lost, at_once, _, last = jax.lax.fori_loop(0, points + 51, closer, bracket)
+    found = jnp.where(at_once, 0, jnp.where(jnp.isfinite(above), (below + above) / 2, jnp.inf))
     return jnp.where(lost, jnp.nan, found), last

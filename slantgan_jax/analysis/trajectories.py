@@ -126,7 +126,8 @@ def power_law_exponents(distances: ArrayLike) -> tuple[jax.Array, jax.Array]:
     """
     distances = as_float(distances, "distances", "records")
     records = check_count("the number of records", len(distances), 8)
-    heights = jnp.log(jnp.clip(distances, jnp.finfo(distances.dtype).tiny, DIVERGENCE_BOUND))
+    kind = jnp.finfo(distances.dtype)
+    heights = jnp.log(jnp.clip(distances, kind.tiny, kind.max))
 
     def slope(part: slice) -> jax.Array:
         times = np.log(np.arange(1, records + 1))[part]

@@ -218,9 +218,9 @@ def traced_arguments(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     for name, value in values.items():
         with np.errstate(over="ignore", under="ignore"):
             traced[name] = value.astype(np.uint32 if name == "seed" else kinds[value.dtype.kind])
-        least = np.finfo(traced[name].dtype).tiny if traced[name].dtype.kind == "f" else 0
-        small = (abs(traced[name]) < least) & (value != 0)
-        lost = np.isfinite(value) & (~np.isfinite(traced[name]) | small)
+        lost = np.isfinite(value) & ~np.isfinite(traced[name])
+        if traced[name].dtype.kind == "f":
+            lost |= (abs(traced[name]) < np.finfo(traced[name].dtype).tiny) & (value != 0)
         if lost.any():
             raise ValueError(
                 f"axis {name!r} has {value[lost][0]}, which {traced[name].dtype} does not have: give another"
