@@ -2,6 +2,7 @@ import functools
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -369,6 +370,21 @@ def test_the_gradient_holds_the_discriminator_still(x64):
     expected = (value[1:9] - value[9:]) / (2 * step)
     # step² times a third derivative, some |u|³; ε/step
     np.testing.assert_allclose(np.concatenate([by_w[0], by_b[0]]), expected, rtol=1e-5, atol=1e-8)
+
+
+def test_the_second_derivative_lets_the_discriminator_follow(x64):
+    (w,), (b,) = generators(1, 2.0, seed=8, spread=0.01)
+
+    def losses(scale):
+        best = [best_response.best_discriminator(Generator(scale * w, b), faces.FACES, ridge) for ridge in (0, 0.1)]
+        return jnp.stack([own.loss for own in best])
+
+    step = 1e-4
+    at = np.array([1, 1 + step, 1 - step, 1 + 2 * step, 1 - 2 * step])
+    values = np.asarray(jax.jit(jax.vmap(losses))(at))
+    near, far = (values[i] - 2 * values[0] + values[i + 1] for i in (1, 3))
+    found = jax.jit(jax.hessian(losses))(1.0)
+    np.testing.assert_allclose(found, (16 * near - far) / (12 * step**2), rtol=1e-6)  # rounding 1e-16/step²
 
 
 @pytest.mark.slow

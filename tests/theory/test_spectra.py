@@ -369,6 +369,15 @@ def test_r1_damps_the_dirac_gan_critically_at_twice_the_root_of_kappa(x64, objec
     found = quick(lambda: thresholds.critical_strength(game, ORIGIN, points=50))()
     # Im λ is the root of what the strength does: IMAGINARY_TOLERANCE² = 1e-14.
     np.testing.assert_allclose(found, [0, 2 * math.sqrt(kappa), 2 * math.sqrt(kappa)], rtol=1e-12)
+    beyond = quick(lambda: thresholds.critical_strength(game, ORIGIN, lowest=3.0, points=5))()
+    np.testing.assert_array_equal(beyond, [0, 0, 0])  # at any strength up to the lowest
+
+
+def test_an_edge_just_above_the_lowest_rate_is_found(x64):
+    """The modes of the quadratic game are 1 - η e^{± i φ}: they grow beyond η = 2 cos φ."""
+    rule_of = lambda rate: rules.simultaneous(sgd(rate))  # noqa: E731
+    search = lambda: thresholds.largest_stable_rate(rule_of, games.quadratic(0.3), ORIGIN, lowest=1.8732, points=3)  # noqa: E731
+    np.testing.assert_allclose(quick(search)(), 2 * math.cos(0.3), rtol=1e-10)
 
 
 @pytest.mark.slow

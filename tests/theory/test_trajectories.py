@@ -89,6 +89,7 @@ def test_how_many_records_have_to_be_settled_is_the_callers_choice():
 def test_exponents_of_a_power_law_are_alike_and_those_of_an_exponential_double():
     times = np.arange(1, 1001)
     np.testing.assert_allclose(trajectories.power_law_exponents(times**-0.5), [-0.5, -0.5], rtol=1e-5)  # float32
+    np.testing.assert_allclose(trajectories.power_law_exponents(1e9 / times), [-1, -1], rtol=1e-5)  # of any unit
     early, late = trajectories.power_law_exponents(np.exp(-0.01 * times))
     np.testing.assert_allclose(late / early, 2, rtol=0.01)  # the parts are as 1 : 2 in time, sums for integrals
 

@@ -173,6 +173,26 @@ def test_the_jacobian_is_that_of_finite_differences(x64):
     np.testing.assert_allclose(found, dense_jacobian(gradient, x), atol=ROUNDING)
 
 
+UNROLLED = {
+    "constant ahead": fields.unrolled(2, 0.3, through=False),
+    "constant ahead, for everyone": fields.unrolled(2, 0.3, through=False, everyone=True),
+    "constant ahead, in consensus": fields.consensus(0.4, inner=fields.unrolled(2, 0.3, through=False)),
+}
+
+
+@pytest.mark.parametrize("name", slow_unless(ADJUSTMENTS | UNROLLED, "constant ahead"))
+def test_every_field_has_the_jacobian_of_finite_differences(x64, name):
+    game = games.two_player(
+        lambda p: jnp.sin(p.generator + 0.3) * p.discriminator + p.generator**2 / 3,
+        lambda p: -p.generator * jnp.cos(p.discriminator) + p.discriminator**4,
+    )
+    field = jax.jit((ADJUSTMENTS | UNROLLED)[name](games.SampleLosses(game, ())))
+    place, step = np.array([0.4, -0.7]), 1e-5  # error step² = 1e-10, rounding 1e-16/step = 1e-11
+    moved = [np.subtract(*(field(Players(*(place + sign * s))) for sign in (1, -1))) for s in step * np.eye(2)]
+    found = jax.jit(lambda players: fields.jacobian(field, players))(Players(*place))
+    np.testing.assert_allclose(found, np.transpose(moved) / (2 * step), atol=1e-8)
+
+
 @pytest.mark.slow
 def test_unrolled_generator_differentiates_through_the_steps_of_the_discriminator(x64):
     """Central differences of L_G(θ, ψ_k(θ)), the steps of D spelled out in NumPy on the gradient alone."""

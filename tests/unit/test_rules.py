@@ -176,10 +176,6 @@ LIMITS = {
         rules.simultaneous(OPTIMIZERS, fields.extragradient(Players(*RATES))),
     ),
     "lookahead that never goes back": (rules.lookahead(ALTERNATING, 3, 1.0), ALTERNATING),
-    "an average of equal weights": (
-        rules.averaged(ALTERNATING, rules.running_mean(lambda count: 0.5)),
-        rules.averaged(ALTERNATING, rules.running_mean()),
-    ),
     "an average of the last one": (rules.averaged(ALTERNATING, optax.ema(0.0)), ALTERNATING),
     "unrolled by no step": (rules.unrolled(OPTIMIZERS, 0), ALTERNATING),
     "unrolled by no step, fresh": (rules.unrolled(OPTIMIZERS, 0, fresh=True), FRESH),
@@ -290,14 +286,29 @@ def test_a_late_return_is_the_same_play_recorded_before_it(x64):
     np.testing.assert_allclose(early[returning], slow[:-1] + fraction * (late[returning] - slow[:-1]), rtol=1e-14)
 
 
+@pytest.mark.slow
+def test_of_nested_late_returns_the_inner_one_is_made_first(x64):
+    def end(inner, outer):
+        nested = rules.lookahead(rules.lookahead(SIMULTANEOUS, 2, 0.5, late=inner), 6, 0.25, late=outer)
+        return jax.jit(lambda: train(jax.random.key(0), games.bilinear(), nested, 13, players=Players(1.0, -0.5)))()
+
+    np.testing.assert_array_equal(end(True, True).players, end(False, False).players)
+    np.testing.assert_array_equal(end(False, True).players, end(False, False).players)
+    with pytest.raises(ValueError, match="give late=True here, too"):
+        end(True, False)
+
+
 def test_a_weighted_mean_is_its_formula(x64):
     points, weights = np.random.default_rng(0).normal(size=(9, 2)), 2 / np.sqrt(np.arange(1, 10))
     mean = rules.running_mean(lambda count: 2 / jnp.sqrt(numerics.as_float(count + 1)))
-    state = mean.init(jnp.zeros(2))
+    equal, counted = rules.running_mean(lambda count: 0.5), rules.running_mean()
+    state, of_equal, of_counted = (one.init(jnp.zeros(2)) for one in (mean, equal, counted))
     for count, point in enumerate(points, 1):
         found, state = mean.update(jnp.asarray(point), state)
         expected = weights[:count] @ points[:count] / weights[:count].sum()
         np.testing.assert_allclose(found, expected, rtol=1e-13)  # rounding
+        (found, of_equal), (expected, of_counted) = equal.update(point, of_equal), counted.update(point, of_counted)
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(("samples", "seen"), [(1, (0, 0, 0)), (2, (0, 1, 1)), (3, (0, 1, 2))])

@@ -144,6 +144,7 @@ RULES = {
     "averaged lookahead": rules.averaged(rules.lookahead(rules.simultaneous(SGD), 3, 0.5), optax.ema(0.9)),
     "consensus": rules.simultaneous(SGD, fields.consensus(1.0)),
     "cgd": rules.simultaneous(SGD, fields.cgd(0.1)),
+    "numbers that the state holds": rules.tutorial(optax.inject_hyperparams(optax.adam)(learning_rate=0.01)),
 }
 OPTIMIZERS = {
     "momentum": optax.sgd(0.02, momentum=0.9),
@@ -256,6 +257,17 @@ def test_a_piece_may_be_a_single_step(pieces, record, played):
             jax.tree.map(
                 lambda one, *rest: np.testing.assert_array_equal(one, np.concatenate(rest)), whole.history, *parts
             )
+
+
+def test_a_single_step_has_the_derivative_of_one():
+    """At 0 the slope of |x|^1.5 has an infinite derivative; the second step of a run would start there."""
+    game = games.two_player(lambda p: jnp.abs(p.generator) ** 1.5 / 1.5, lambda p: p.discriminator**2)
+
+    def end(rate):
+        rule = rules.simultaneous(optax.sgd(rate))
+        return train(jax.random.key(0), game, rule, 1, players=Players(1.0, 1.0)).players.generator
+
+    assert jax.jit(jax.grad(end))(1.0) == -1
 
 
 def test_given_players_keep_the_precision_of_the_game():
