@@ -239,7 +239,7 @@ PLAYED = {
 }
 
 
-@pytest.mark.parametrize("pieces", [(1, 7), (7, 1), (1, 6, 1), (1,) * 8])
+@pytest.mark.parametrize("pieces", [(1, 6, 1), pytest.param((1,) * 8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("record", [None, lambda info: info.players])
 @pytest.mark.parametrize("played", PLAYED)
 def test_a_piece_may_be_a_single_step(pieces, record, played):
