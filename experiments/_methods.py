@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import optax
 
 from slantgan_jax import Game, Objective, Players, Rule, fields, games, losses, networks, penalties, rules, slanted_land
@@ -43,8 +44,8 @@ ORDERS: dict[str, Order] = {
 
 OBJECTIVES: dict[str, Objective] = losses.OBJECTIVES | {"smoothed": losses.smoothed(losses.non_saturating, 0.1)}
 
-BIASED = ("Wasserstein", "hinge")
-"""Objectives whose loss of G is minus D's score: any constant D is undecided, and G's loss is minus that constant."""
+SCORED = ("Wasserstein", "least squares", "hinge", "relativistic")
+"""Objectives of which D's output is a score, and σ of it no probability that the image is real."""
 
 
 class Method(NamedTuple):
@@ -149,12 +150,25 @@ METHODS: dict[str, Method] = {
 """docs/methods/index.md has the formula and the source of each."""
 
 
+def said(objective: str, logit: Any) -> Any:
+    """What D says of an image: the probability σ(logit) that it is real, or the logit itself if that is a score."""
+    return logit if objective in SCORED else jax.nn.sigmoid(logit)
+
+
+def undecided(objective: str) -> float | None:
+    """What D says where it is undecided, see `said`: ½ for the tutorial's losses. None if that may be any constant."""
+    if equilibria.logit_is_free(OBJECTIVES[objective]):
+        return None
+    return float(said(objective, equilibria.undecided_logit(OBJECTIVES[objective])))
+
+
 def undecided_losses(objective: str) -> Players:
     """Both losses where D is undecided: its logit is `undecided_logit` everywhere, as at each equilibrium.
 
-    G's is None if it depends on D's bias wherever D is undecided.
+    G's is None if any constant D is undecided, and G's loss depends on that constant.
     """
     terms, generator = OBJECTIVES[objective]
     logit = equilibria.undecided_logit(OBJECTIVES[objective])
-    judged = None if objective in BIASED else float(generator(logit, logit))
+    biased = undecided(objective) is None and jax.grad(lambda c: generator(c, c))(logit) != 0
+    judged = None if biased else float(generator(logit, logit))
     return Players(judged, float(sum(term(logit, logit) for term in terms)))

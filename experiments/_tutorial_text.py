@@ -1,11 +1,13 @@
 """What `tutorial.py` prints: the article's worked examples, its training run, and its published numbers beside ours."""
 
+import math
 import shlex
 import textwrap
 from typing import Any
 
 import jax
 import numpy as np
+from _methods import SCORED
 from _results import Data, counted
 
 from slantgan_jax import Discriminator, Generator, faces, generate, logit
@@ -17,8 +19,6 @@ PAINTER = Generator(weights=(1.0, -1.0, -1.0, 1.0), biases=(1.0, -1.0, -1.0, 1.0
 ARTICLE = {"seed": 42, "learning_rate": 0.01, "epochs": 1000, "source": "numpy"}
 PLAIN = {"objective": "non-saturating", "order": "tutorial", "penalty": "none"}
 LOGISTIC = ("non-saturating", "saturating")
-SCORED = ("Wasserstein", "hinge", "least squares")
-"""Objectives of which D is a score, and σ of it no probability."""
 
 MOST_EPOCHS_TO_TRY = 1_000_000
 EPOCHS_OF_A_TURN = 21.4
@@ -29,11 +29,26 @@ NEAR = 0.02
 
 At rates above 1 the noise is larger, in proportion."""
 
+NEAR_WITH_SLOPES = 0.15
+"""The same for the distance to equilibrium, of which D's slopes are a part.
+
+They swing about five times as far as the mean image. At the rate 1, the noise of sampling makes this distance 0.14 at
+most, and at the rate 0.1 it makes it 0.07, each in the last fifth of a run of 10,000 epochs or more."""
+
+LARGEST_PROPOSED_RATE = 0.01
+LARGEST_DAMPING = 0.25
+"""Of a proposed rate times the strength of the penalty. R1 of strength γ multiplies D's slopes by 1 - η γ in a step,
+and WGAN-GP of strength λ takes up to 2 η λ of them away. From η γ = 1 on, the tutorial's order has no fixed point with
+R1, see docs/theory/stability.md."""
+
 FLAT = 1e-3
 """Where no pixel has a larger slope of σ in the mean over z, G learns next to nothing."""
 
 SIMULTANEOUS_EDGE = 0.34
 """The rate beyond which simultaneous steps spiral outwards, the median over equilibria."""
+
+R1_STRENGTH = 0.1
+"""The strength of R1 that is proposed, and the default of --strength."""
 
 CRITICAL_R1 = 0.19
 """The strength of R1 beyond which no pair of modes turns, the largest over equilibria; see docs/faq.md."""
@@ -61,7 +76,7 @@ def report(data: Data) -> None:
     if data["diverged"]:
         print(f"\nThis run DIVERGED: {data['diverged']}.")
         print("Its error curves are drawn, the figures of a trained network are not.")
-        print(f"To try next:\n  {command(data['settings'], learning_rate=0.01)}")
+        print(f"To try next:\n  {command(data['settings'], learning_rate=smaller_rate(data['settings']))}")
     else:
         report_result(data)
         heading("What happened, and what to try next")
@@ -161,19 +176,31 @@ def what_happened(data: Data) -> str:
     distance = np.linalg.norm(mean - target)
     said = [f"The mean generated image is {distance:.3f} from the mean face."]
     if settings["objective"] in SCORED:
-        said[0] += f" D is a score, not a probability; σ of it is {real:.2f} for faces and {fake:.2f} for G's images."
+        level = data["undecided D says"]
+        of_undecided = "" if level is None else f" An undecided D would say {level:g}."
+        said[0] += (
+            f" D is a score, not a probability; in the mean it is {real:.2f} for faces and {fake:.2f} for G's images."
+            f"{of_undecided}"
+        )
     else:
         said[0] += f" D says {real:.2f} of faces and {fake:.2f} of G's images."
     if stuck(data):
         said.append(
             "G is stuck: its pixels are so near to 0 or 1 that the slope of σ is almost 0, and it learns no more."
         )
-    elif distance < near(settings):
+    elif at_equilibrium(data):
         said.append(
             "The run is at an equilibrium, but for the noise of sampling: D has nothing left to tell them apart by."
         )
         if abs(real - 0.5) > 0.05 and settings["objective"] in LOGISTIC:
             said.append("G is right, but D is not at ½: at a large rate the order of the moves shifts D's bias.")
+    elif distance < near(settings):
+        slopes = np.linalg.norm(data["discriminator"]["weights"])
+        said.append(
+            f"The mean image is right, but the run is not at an equilibrium. In the last fifth of its epochs it was up "
+            f"to {farthest_of_late(data):.2f} away from one; D's slopes count, and now their length is {slopes:.2f}."
+        )
+        said.append("This has not converged." + WAYS.get(course(settings), ""))
     else:
         slant = np.array([0.5, -0.5, -0.5, 0.5])
         more = bool(slant @ (mean - target) > 0)
@@ -189,14 +216,15 @@ def what_happened(data: Data) -> str:
 
 
 PLACES = {
-    (False, True): "G's faces are too pale, and D rewards darker diagonals: G is on its way to the mean face.",
-    (True, True): "G has passed the mean face: its diagonals are darker than those of real faces. D still rewards dark "
-    "diagonals and has only begun to turn.",
-    (True, False): "G's diagonals are darker than those of real faces, and D has turned: it rewards paler ones.",
-    (False, False): "G has passed the mean face on its way back: its diagonals are too pale, and D still rewards paler "
-    "ones.",
+    (False, True): "G's slant is too weak, and D rewards a stronger one: G is on its way to the mean face.",
+    (True, True): "G has passed the mean face: its slant is stronger than that of real faces. D still rewards a strong "
+    "slant and has only begun to turn.",
+    (True, False): "G's slant is stronger than that of real faces, and D has turned: it rewards a weaker one.",
+    (False, False): "G has passed the mean face on its way back: its slant is too weak, and D still rewards that.",
 }
-"""Where in the circle a run is, by whether G's diagonals are too dark, and whether D rewards dark ones."""
+"""Where in the circle a run is, by whether G's slant is too strong, and whether D rewards a strong one.
+
+The slant is how much darker the diagonal is than the other two pixels."""
 
 WAYS = {
     "circles": " The two players circle around each other.",
@@ -213,24 +241,26 @@ def course(settings: Data) -> str:
 
 def what_next(data: Data) -> list[tuple[str, str]]:
     """Commands to try, each with what there is to see."""
-    settings, mean = data["settings"], np.asarray(data["mean_image"])
+    settings = data["settings"]
     rate, epochs = settings["learning_rate"], settings["epochs"]
     if stuck(data):
-        return [(command(settings, learning_rate=0.01), "a smaller rate: G stays where σ has a slope")]
-    if np.linalg.norm(mean - np.mean(data["faces"], 0)) < near(settings):
+        line = command(settings, learning_rate=smaller_rate(settings))
+        return [(line, "a smaller rate: G stays where σ has a slope")]
+    if at_equilibrium(data):
         return [
             (command(settings, seed=(settings["seed"] + 1) % 2**32), "another start: it ends at another equilibrium")
         ]
     circles, turn = course(settings) == "circles", EPOCHS_OF_A_TURN / rate
-    if turn > MOST_EPOCHS_TO_TRY:
-        return [(command(settings, learning_rate=0.01), f"a larger rate: with this one a turn takes {turn:.1g} epochs")]
+    if turn > MOST_EPOCHS_TO_TRY and rate < (larger := largest_rate(settings)):
+        line = command(settings, learning_rate=larger)
+        return [(line, f"a larger rate: with this one a turn takes {turn:.1g} epochs")]
     longer = min(max(int(float(f"{5.6 * turn:.2g}")), epochs) if circles else 10 * epochs, MOST_EPOCHS_TO_TRY)
     found = []
     if longer > epochs:
         sight = f"it circles: one turn takes about {turn:,.0f} epochs" if circles else "longer: does it come to rest?"
         found.append((command(settings, epochs=longer), sight))
     if settings["penalty"] == "none":
-        way = {"penalty": "R1", "epochs": longer}
+        way = {"penalty": "R1", "epochs": longer, "strength": min(R1_STRENGTH, rounded(LARGEST_DAMPING / rate))}
         found.append((command(settings, **way), "a penalty on D's slope: friction"))
     if circles and settings["order"] == "simultaneous" and rate > SIMULTANEOUS_EDGE:
         found.append((command(settings, learning_rate=0.1), f"below a rate of {SIMULTANEOUS_EDGE} the circles shrink"))
@@ -245,7 +275,7 @@ def what_next(data: Data) -> list[tuple[str, str]]:
 def command(settings: Data, **changed: Any) -> str:
     """The command line of a run that differs by `changed`; what is as by default is left out."""
     words = ["python experiments/tutorial.py"]
-    for name, default in (ARTICLE | PLAIN | {"strength": 0.1}).items():
+    for name, default in (ARTICLE | PLAIN | {"strength": R1_STRENGTH}).items():
         value = (settings | changed)[name]
         if value != default and (name != "strength" or (settings | changed)["penalty"] != "none"):
             words.append(
@@ -263,6 +293,33 @@ def stuck(data: Data) -> bool:
 
 def near(settings: Data) -> float:
     return NEAR * max(1, settings["learning_rate"])
+
+
+def at_equilibrium(data: Data) -> bool:
+    """Whether the mean image is right at the end, and D has been flat, too, in the last fifth of the epochs."""
+    gap, bound = np.linalg.norm(np.asarray(data["mean_image"]) - np.mean(data["faces"], 0)), near(data["settings"])
+    return bool(gap < bound and farthest_of_late(data) < bound / NEAR * NEAR_WITH_SLOPES)
+
+
+def farthest_of_late(data: Data) -> float:
+    """The largest distance to equilibrium in the last fifth of the epochs."""
+    distances = np.asarray(data["distance to equilibrium"])
+    return float(np.max(distances[-math.ceil(len(distances) / 5) :]))
+
+
+def largest_rate(settings: Data) -> float:
+    """The largest rate that is proposed for these settings."""
+    damping = settings["strength"] if settings["penalty"] != "none" else 0
+    return min(LARGEST_PROPOSED_RATE, rounded(LARGEST_DAMPING / damping)) if damping else LARGEST_PROPOSED_RATE
+
+
+def smaller_rate(settings: Data) -> float:
+    return min(largest_rate(settings), rounded(settings["learning_rate"] / 10))
+
+
+def rounded(value: float) -> float:
+    """To two digits."""
+    return float(f"{value:.2g}")
 
 
 def report_result(data: Data) -> None:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from _experiment import Experiment
-from _methods import METHODS, OBJECTIVES, ORDERS, undecided_losses
+from _methods import METHODS, OBJECTIVES, ORDERS, SCORED, said, undecided, undecided_losses
 from _options import check_known, check_positive, check_whole, check_within
 from _results import Data
 from _tutorial_text import report
@@ -68,7 +68,7 @@ def compute(settings: Settings, out: Path) -> Data:
     run = trained(**asdict(settings))
     w, b, u, c = np.split(run["trajectory"][-1], [4, 8, 12])
     diverged = divergence(run["trajectory"][-1])
-    undecided = dict(zip(("generator_error", "discriminator_loss"), undecided_losses(settings.objective), strict=True))
+    levels = dict(zip(("generator_error", "discriminator_loss"), undecided_losses(settings.objective), strict=True))
     return {
         "faces": faces.FACES,
         "noise": faces.noise(jax.random.key(settings.seed), 20),
@@ -77,11 +77,13 @@ def compute(settings: Settings, out: Path) -> Data:
         "latents": run["latents"],
         "generated": run["generated"],
         "curves": run["curves"],
-        "undecided": {name: level for name, level in undecided.items() if level is not None},
+        "undecided": {name: level for name, level in levels.items() if level is not None},
+        "undecided D says": undecided(settings.objective),
         "mean_image": run["generated_mean"],
-        "verdicts": None if diverged else verdicts(run["trajectory"]),
+        "verdicts": None if diverged else verdicts(run["trajectory"], settings.objective),
         "distance": None if diverged else distance(run["trajectory"]),
-        "frames": None if diverged else frames(run["trajectory"]),
+        "distance to equilibrium": None if diverged else distance_to_equilibrium(run["trajectory"]),
+        "frames": None if diverged else frames(run["trajectory"], settings.objective),
         "precision": run["generated"].dtype.name,
         "diverged": diverged,
     }
@@ -160,17 +162,17 @@ def curves(seen_after: Move | None, game: games.Game, info: StepInfo) -> dict[st
     }
 
 
-def frames(trajectory: np.ndarray) -> Data:
-    """What the animation shows: images of fixed latents at even epochs, D's verdict of them and of the mean face,
+def frames(trajectory: np.ndarray, objective: str) -> Data:
+    """What the animation shows: images of fixed latents at even epochs, what D says of them and of the mean face,
     and the weights of both."""
     epochs = len(trajectory) // STEPS_PER_EPOCH
     chosen = np.unique(np.rint(np.linspace(0, epochs, FRAMES)).astype(int))
     generator, discriminator = jax.vmap(partial(from_vector, stacked=True))(trajectory[chosen * STEPS_PER_EPOCH])
     images = jax.vmap(jax.vmap(generate, (None, 0)), (0, None))(generator, FRAME_LATENTS)
-    says = jax.vmap(lambda d, image: jax.nn.sigmoid(logit(d, image)))
+    says = jax.vmap(lambda d, image: said(objective, logit(d, image)))
     shown = {
         "images": images,
-        "probabilities": jax.vmap(says, (None, 1), 1)(discriminator, images),
+        "verdicts": jax.vmap(says, (None, 1), 1)(discriminator, images),
         "of the mean face": says(discriminator, as_float(np.tile(faces.FACES.mean(0), (len(chosen), 1)))),
         "generator weights": generator.weights,
         "discriminator weights": discriminator.weights,
@@ -178,10 +180,10 @@ def frames(trajectory: np.ndarray) -> Data:
     return {"epochs": chosen, "latents": FRAME_LATENTS} | jax.tree.map(np.asarray, shown)
 
 
-def verdicts(trajectory: np.ndarray) -> Data:
-    """D's mean probability for the faces and for G's images of 21 even latents, at the start and after each epoch."""
+def verdicts(trajectory: np.ndarray, objective: str) -> Data:
+    """What D says in the mean of the faces and of G's images of 21 even latents, at the start and after each epoch."""
     generator, discriminator = jax.vmap(partial(from_vector, stacked=True))(trajectory[::STEPS_PER_EPOCH])
-    judged = jax.vmap(lambda d, image: jax.nn.sigmoid(logit(d, image)), (None, 0))
+    judged = jax.vmap(lambda d, image: said(objective, logit(d, image)), (None, 0))
 
     def means(generator: Any, discriminator: Any) -> tuple[jax.Array, jax.Array]:
         fakes = jax.vmap(generate, (None, 0))(generator, jnp.linspace(0, 1, 21))
@@ -196,6 +198,12 @@ def distance(trajectory: np.ndarray) -> np.ndarray:
     generators, _ = jax.vmap(partial(from_vector, stacked=True))(trajectory[::STEPS_PER_EPOCH])
     images = jax.jit(jax.vmap(lambda generator: faces.stack(distances.mean_image(generator))))(generators)
     return np.linalg.norm(np.asarray(images) - faces.FACES.mean(0), axis=-1)
+
+
+def distance_to_equilibrium(trajectory: np.ndarray) -> np.ndarray:
+    """How far the mean image and D's slopes together are from an equilibrium, at the start and after each epoch."""
+    players = jax.vmap(partial(from_vector, stacked=True))(trajectory[::STEPS_PER_EPOCH])
+    return np.asarray(jax.jit(jax.vmap(lambda one: distances.to_equilibrium(one, as_float(faces.FACES))))(players))
 
 
 def divergence(parameters: np.ndarray) -> str | None:
@@ -218,10 +226,16 @@ def run_json(data: Data) -> Data:
 def answer(data: Data) -> str:
     if data["diverged"]:
         return f"The run diverged: {data['diverged']}."
-    probability = np.mean(data["frames"]["probabilities"], axis=1)[[0, -1]]
+    before, after = np.mean(data["frames"]["verdicts"], axis=1)[[0, -1]]
+    if data["settings"]["objective"] not in SCORED:
+        return (
+            f"D takes a generated image for a face with the probability {before:.2f} before training and {after:.2f} "
+            "after it."
+        )
+    face_before, face_after = np.asarray(data["frames"]["of the mean face"])[[0, -1]]
     return (
-        f"D takes a generated image for a face with the probability {probability[0]:.2f} before training and "
-        f"{probability[1]:.2f} after it."
+        f"D gives a generated image the score {before:.2f} and the mean face {face_before:.2f} before training, "
+        f"{after:.2f} and {face_after:.2f} after it."
     )
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from _experiment import Figure, progress
+from _methods import SCORED
 from _results import Data
-from _tutorial_text import DETECTOR, NON_FACE, PAINTER, SCORED
+from _tutorial_text import DETECTOR, NON_FACE, PAINTER
 from figures.panels import gif
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -30,7 +31,7 @@ WEIGHTS = {
 
 PLAYERS = {"discriminator_loss": "discriminator", "generator_error": "generator"}
 UNDECIDED = 0.02
-"""A probability that is nearer to ½ is called undecided."""
+"""What D says is called undecided if it is nearer than this to what an undecided D says."""
 
 LARGEST_ERROR = 1e30
 """Larger errors, of a run that diverges, are not drawn."""
@@ -137,21 +138,26 @@ def painter(figure: Panel, data: Data) -> None:
 
 
 def verdicts(figure: Panel, data: Data) -> None:
-    """Section 10: what D says of the faces and of what G draws, after each epoch."""
-    ax = figure.subplots()
+    """Section 10: what D says of the faces and of what G draws, after each epoch; where D is undecided if that is
+    known."""
+    ax, level = figure.subplots(), data["undecided D says"]
     epochs = np.arange(len(data["verdicts"]["real"]))
-    for name, color, label in (
-        ("real", DISCRIMINATOR, "faces: D learns 1"),
-        ("fake", GENERATOR, "G(z): D learns 0, G 1"),
-    ):
+    labels = ("faces: D raises it", "G(z): D lowers it, G raises it")
+    if level == 0.5:
+        labels = ("faces: D learns 1", "G(z): D learns 0, G 1")
+    for name, color, label in zip(("real", "fake"), (DISCRIMINATOR, GENERATOR), labels, strict=True):
         ax.plot(epochs, data["verdicts"][name], color=color, label=label)
-    ax.axhline(0.5, color=QUIET, linestyle=":", linewidth=1)
-    scored = data["settings"]["objective"] in SCORED
-    ax.set(xlabel="epoch", ylim=(-0.03, 1.03), xlim=(0, epochs[-1]))
-    ax.set_ylabel("mean of σ(score); D is no probability" if scored else "mean probability D")
+    if level is not None:
+        ax.axhline(level, color=QUIET, linestyle=":", linewidth=1)
+    ax.set(xlabel="epoch", xlim=(0, epochs[-1]))
+    if data["settings"]["objective"] in SCORED:
+        ax.set_ylabel("mean score of D, which is no probability")
+    else:
+        ax.set(ylabel="mean probability D", ylim=(-0.03, 1.03))
     ax.legend(fontsize=9)
     real, fake = (np.asarray(data["verdicts"][name])[-1] for name in ("real", "fake"))
-    ax.set_title(f"In the end D says {real:.2f} of faces and {fake:.2f} of G's images (dotted: undecided)", fontsize=10)
+    note = "any constant would be undecided" if level is None else "dotted: undecided"
+    ax.set_title(f"In the end D says {real:.2f} of faces and {fake:.2f} of G's images ({note})", fontsize=10)
 
 
 def distance(figure: Panel, data: Data) -> None:
@@ -324,12 +330,12 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
     background = canvas.copy_from_bbox(figure.bbox)
     for i, epoch in enumerate(frames["epochs"]):
         title.set_text(f"epoch {epoch}")
-        probabilities = [frames["of the mean face"][i], *frames["probabilities"][i]]
+        of_mean_face = frames["of the mean face"][i]
         for picture, image in zip(pictures, [mean_face, *frames["images"][i]], strict=True):
             picture.set_data(image.reshape(side, side))
-        for text, probability in zip(verdicts, probabilities, strict=True):
-            verdict, color = verdict_of(probability)
-            text.set(text=f"D: {probability:.2f}\n{verdict}", color=color)
+        for text, says in zip(verdicts, [of_mean_face, *frames["verdicts"][i]], strict=True):
+            verdict, color = verdict_of(says, data["undecided D says"], of_mean_face)
+            text.set(text=f"D: {says:.2f}\n{verdict}", color=color)
         for name, (squares, texts) in maps.items():
             squares.set_data(frames[name][i].reshape(side, side))
             for text, value in zip(texts, frames[name][i], strict=True):
@@ -343,8 +349,12 @@ def animation_frames(data: Data) -> Iterator[np.ndarray]:
         yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def verdict_of(probability: float) -> tuple[str, str]:
-    """D's verdict in words, and its color."""
-    if abs(probability - 0.5) < UNDECIDED:
-        return "undecided", QUIET
-    return ("a face", POSITIVE) if probability > 0.5 else ("no face", NEGATIVE)
+def verdict_of(says: float, undecided: float | None, of_mean_face: float) -> tuple[str, str]:
+    """What D says in words, and their color. Where any constant is `undecided`, only the mean face is there to compare
+    with."""
+    level, words = undecided, ("undecided", "a face", "no face")
+    if level is None:
+        level, words = of_mean_face, ("as the mean face", "above the mean face", "below the mean face")
+    if abs(says - level) < UNDECIDED:
+        return words[0], QUIET
+    return (words[1], POSITIVE) if says > level else (words[2], NEGATIVE)

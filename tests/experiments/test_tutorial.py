@@ -8,8 +8,8 @@ import numpy as np
 import numpy_gan
 import pytest
 import tutorial
-from _methods import undecided_losses
-from _tutorial_text import PUBLISHED, what_happened, what_next
+from _methods import OBJECTIVES, said, undecided, undecided_losses
+from _tutorial_text import PUBLISHED, smaller_rate, what_happened, what_next
 from article_stream import article_players, article_stream
 from matplotlib.figure import Figure
 
@@ -82,18 +82,26 @@ def test_the_command_writes_everything(tmp_path, capsys):
         assert line in said
 
 
-def ended(mean, slope=1.0, says=(0.4, 0.5), weight=0.0, **options):
-    """What is known of a run whose generator draws about `mean`, and whose D has these slopes on the diagonal."""
+def ended(mean, slope=1.0, says=(0.4, 0.5), weight=0.0, earlier=0.0, **options):
+    """What is known of a run whose generator draws about `mean`, and whose D has these slopes on the diagonal.
+
+    `earlier` is its distance to equilibrium before the last epoch.
+    """
     mean = np.array(mean)
     with np.errstate(divide="ignore"):
         generator = {"weights": np.full(4, weight), "biases": np.log(mean / (1 - mean))}
+    settings = tutorial.Settings(**options)
     return {
         "mean_image": mean,
         "faces": FACES,
+        "distance to equilibrium": np.array(
+            9 * [earlier] + [np.hypot(2 * slope, np.linalg.norm(mean - FACES.mean(0)))]
+        ),
+        "undecided D says": undecided(settings.objective),
         "generator": generator,
         "discriminator": {"weights": slope * np.array([1, -1, -1, 1])},
         "verdicts": {"real": np.array([0.9, says[0]]), "fake": np.array([0.1, says[1]])},
-        "settings": asdict(tutorial.Settings(**options)),
+        "settings": asdict(settings),
     }
 
 
@@ -104,15 +112,18 @@ PALE, DARK, RIGHT, FLAT = (0.7, 0.3, 0.3, 0.7), (0.95, 0.05, 0.05, 0.95), (0.88,
     ("data", "said"),
     [
         (ended(PALE), "on its way"),
-        (ended(DARK), "has passed the mean face: its diagonals are darker"),
+        (ended(DARK), "has passed the mean face: its slant is stronger"),
         (ended(DARK, -1.0), "D has turned"),
         (ended(PALE, -1.0), "on its way back"),
         (ended(PALE), "The two players circle around each other"),
         (ended(PALE, penalty="R1", strength=1.0), "D is held so flat that G comes in straight"),
         (ended(RIGHT, 0.0), "at an equilibrium"),
         (ended(RIGHT, 0.0, (0.28, 0.28), learning_rate=1.0), "the order of the moves shifts D's bias"),
+        (ended(RIGHT, 0.5), "not at an equilibrium. In the last fifth of its epochs it was up to 1.00 away from one"),
+        (ended(RIGHT, 0.0, earlier=0.5), "not at an equilibrium"),
         (ended(FLAT), "G is stuck"),
-        (ended(PALE, objective="Wasserstein"), "D is a score, not a probability; σ of it is 0.40 for faces"),
+        (ended(PALE, objective="Wasserstein"), "D is a score, not a probability; in the mean it is 0.40 for faces"),
+        (ended(PALE, objective="least squares"), "An undecided D would say 0.5."),
     ],
 )
 def test_the_text_says_where_in_its_circle_a_run_is(data, said):
@@ -144,6 +155,42 @@ def test_what_to_try_next_are_whole_commands_that_the_script_takes(options, argu
     for line in lines:
         with pytest.raises(KeyboardInterrupt):
             replace(tutorial.EXPERIMENT, compute=compute).parse([*shlex.split(line), "--out", str(tmp_path)])
+
+
+def test_a_run_that_passes_the_mean_face_with_a_steep_d_is_not_at_rest():
+    """Its mean image is 0.018 from the mean face, and the length of D's slopes is 3."""
+    run = tutorial.trained(44, 0.01, 446, "numpy")
+    assert tutorial.distance(run["trajectory"])[-1] < 0.02
+    np.testing.assert_allclose(tutorial.distance_to_equilibrium(run["trajectory"])[-1], 2.97, atol=0.01)
+    (line, _), *_ = what_next(ended(RIGHT, 3.0))
+    assert "--epochs" in line  # and not another start
+
+
+@pytest.mark.parametrize(
+    ("options", "rate"),
+    [
+        ({"learning_rate": 1e6}, 0.01),
+        ({}, 0.001),
+        ({"penalty": "R1", "strength": 1000.0}, 0.00025),
+        ({"penalty": "WGAN-GP", "strength": 1e6, "learning_rate": 0.001, "epochs": 10}, 2.5e-7),
+        ({"penalty": "R1", "strength": 0.0}, 0.001),
+    ],
+)
+def test_after_a_divergence_the_rate_is_smaller_and_below_one_over_the_strength(options, rate):
+    settings = asdict(tutorial.Settings(**options))
+    assert smaller_rate(settings) == rate
+    assert smaller_rate(settings | {"learning_rate": rate}) < rate
+    run = tutorial.trained(**settings | {"learning_rate": rate, "epochs": 10})
+    assert tutorial.divergence(run["trajectory"][-1]) is None
+
+
+def test_no_rate_beyond_one_over_the_strength_is_proposed():
+    """With R1 of strength 1e6 a turn is far, but a larger rate diverges; and a rate of 5 is too large for R1 of 0.1."""
+    lines = [line for line, _ in what_next(ended(PALE, penalty="R1", strength=1e6, learning_rate=2.5e-7))]
+    assert lines == [
+        "python experiments/tutorial.py --learning-rate 2.5e-07 --epochs 10000 --penalty R1 --strength 1e+06"
+    ]
+    assert any("--penalty R1 --strength 0.05" in line for line, _ in what_next(ended(PALE, learning_rate=5.0)))
 
 
 def test_the_distance_is_that_of_the_mean_image_and_its_least_is_known():
@@ -186,6 +233,50 @@ def test_an_undecided_discriminator_has_the_losses_of_a_coin(objective):
     assert undecided_losses(objective) == pytest.approx(UNDECIDED[objective], rel=1e-6, abs=1e-7)
 
 
+SAYS = {"smoothed": 0.45, "least squares": 0.5, "Wasserstein": None, "hinge": None, "relativistic": None}
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_undecided_is_drawn_where_d_is_and_nowhere_if_any_constant_is(objective):
+    level = SAYS.get(objective, 0.5)
+    assert undecided(objective) == (level and pytest.approx(level))
+    data = {"settings": {"objective": objective}, "undecided D says": undecided(objective)}
+    data |= {"verdicts": {"real": np.array([0.8, 0.7]), "fake": np.array([0.1, 0.3])}}
+    figure = Figure()
+    figures.verdicts(figure, data)
+    drawn = [line.get_ydata()[0] for line in figure.axes[0].lines[2:]]
+    assert drawn == ([] if level is None else [pytest.approx(level)])
+    assert ("dotted" in figure.axes[0].get_title()) == (level is not None)
+    assert ("no probability" in figure.axes[0].get_ylabel()) == (level is None or objective == "least squares")
+
+
+@pytest.mark.parametrize(
+    ("says", "level", "of_mean_face", "words"),
+    [
+        (0.62, 0.5, 0.9, "a face"), (0.45, 0.45, 0.9, "undecided"), (0.3, 0.5, 0.1, "no face"),
+        (2.0, None, 2.0, "as the mean face"), (2.0, None, 3.0, "below the mean face"),
+        (-2.0, None, -3.0, "above the mean face"),
+    ],
+)  # fmt: skip
+def test_a_verdict_is_that_of_an_undecided_d_or_beside_the_mean_face(says, level, of_mean_face, words):
+    assert figures.verdict_of(says, level, of_mean_face)[0] == words
+
+
+@pytest.mark.parametrize(
+    ("objective", "start"),
+    [
+        ("non-saturating", "D takes a generated image for a face with the probability 0.50"),
+        ("Wasserstein", "D gives a generated image the score 0.00 and the mean face 0.00"),
+    ],
+)
+def test_a_score_is_not_called_a_probability(objective, start):
+    trajectory = np.zeros((6, 13))
+    data = {"diverged": None, "settings": {"objective": objective}, "frames": tutorial.frames(trajectory, objective)}
+    assert tutorial.answer(data).startswith(start)
+    verdicts = tutorial.verdicts(trajectory, objective)
+    np.testing.assert_allclose(verdicts["real"], float(said(objective, 0.0)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("rate", "reason"), [(1e6, "a parameter reached"), (1e308, "infinite or NaN")])
 def test_a_run_that_diverges_is_reported_and_not_drawn_as_if_fine(tmp_path, rate, reason, capsys):
@@ -211,12 +302,12 @@ def test_error_curve_averages_epochs_and_leaves_out_what_diverged():
 def test_animation_shows_the_epochs_asked_for():
     rng = np.random.default_rng(0)
     shown = {
-        "images": rng.uniform(size=(3, 2, 9)), "probabilities": rng.uniform(size=(3, 2)),
+        "images": rng.uniform(size=(3, 2, 9)), "verdicts": rng.uniform(size=(3, 2)),
         "of the mean face": rng.uniform(size=3), "generator weights": rng.normal(size=(3, 9)),
         "discriminator weights": rng.normal(size=(3, 9)),
     }  # fmt: skip
     curves = {"generator_error": np.ones(25), "discriminator_loss": np.ones(25)}
-    data = {"frames": {"epochs": [0, 2, 5], "latents": [0.1, 0.9], **shown}, "curves": curves}
+    data = {"undecided D says": 0.5, "frames": {"epochs": [0, 2, 5], "latents": [0.1, 0.9], **shown}, "curves": curves}
     frames = list(figures.animation_frames(data | {"faces": np.zeros((5, 9))}))
     assert [frame.shape for frame in frames] == [(560, 900, 3)] * 3
     assert not np.array_equal(frames[0], frames[1])
