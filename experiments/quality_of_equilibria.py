@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from _experiment import Experiment, Figure, Quick, progress
-from _flow import MEAN, FlowSettings, follow_flow, on_surface
+from _flow import MEAN, FlowSettings, follow_flow, motion, on_surface, residual
 from _methods import METHODS, ORDERS
 from _options import check_whole
 from _results import Data
@@ -31,6 +31,7 @@ SCREENED, DESCENTS = 128, 8
 
 DESCENT_STEPS, LONGEST_STEP = 45, 0.5
 ENERGY_NODES = 48
+REACHED = "equilibria that training reaches"
 ARTICLE_RATE, ARTICLE_STEPS = 0.01, 1000 * len(faces.FACES)
 
 
@@ -49,7 +50,11 @@ def compute(settings: Settings, out: Path) -> Data:
         ORDERS_OF_DISTANCE[order]: quality_of(order, history[:, -1, :8], runs)
         for order in progress(settings.orders, "distances")
     }
-    return {"quality": quality, "how good": {name: summary(found) for name, found in quality.items()}}
+    return {
+        "quality": quality,
+        "how good": {name: summary(found) for name, found in quality.items()},
+        "residual": residual(history[:, -1]),
+    }
 
 
 def tutorial_runs(count: int) -> np.ndarray:
@@ -164,9 +169,11 @@ def answer(data: Data) -> str:
     rows = data["how good"].values()
     median = ", ".join(f"{row['equilibria, quartiles'][1] / row['best of the family'][0]:.2f}" for row in rows)
     constant = ", ".join(f"{row['constant mean face'] / row['best of the family'][0]:.2f}" for row in rows)
+    moving = motion(data["residual"])
+    places = f"where the flow is after {data['settings']['flow_steps']} steps" if moving else REACHED
     return (
         f"Distances from the faces over the least of the family ({', '.join(data['how good'])}):\n"
-        f"equilibria that training reaches, median {median}; a generator that has collapsed {constant}."
+        f"{places}, median {median}; a generator that has collapsed {constant}.{moving}"
     )
 
 

@@ -14,7 +14,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from _experiment import Experiment, Figure, Quick, progress
-from _flow import LATENT, LATER_TIME, MEAN, RECORD_EVERY, FlowSettings, follow_flow, landings, laws, residual
+from _flow import (
+    LATENT,
+    LATER_TIME,
+    MEAN,
+    METHOD_AT_REST,
+    RECORD_EVERY,
+    STEEPEST_LINE,
+    FlowSettings,
+    follow_flow,
+    landings,
+    laws,
+    motion,
+    residual,
+)
 from _methods import METHODS, OBJECTIVES, ORDERS
 from _options import check_known, check_whole
 from _results import Data
@@ -28,10 +41,8 @@ MOST_COMPARED = 64
 
 DRAWN_RUNS, DRAWN_STEPS = 6, 600
 
-AT_REST = 0.01
-"""A flow that ends farther from an equilibrium has not come to rest."""
-
-STEEPEST_LINE = "steepest line"
+PREDICTED = 0.95
+"""From this R² on, a law is said to tell where training ends."""
 
 
 class Run(NamedTuple):
@@ -137,6 +148,7 @@ def summary(flow: dict[str, np.ndarray], methods: dict[str, dict[str, np.ndarray
                 "from the flow's end, in spreads": rms(found["landing"] - end[:count]) / spread,
                 "from the steepest law, in spreads": rms(found["landing"] - flow["steepest"][:count]) / spread,
                 "residual": np.quantile(found["residual"], [0.25, 0.5, 0.75]),
+                "elsewhere": name in ELSEWHERE,
             }
             for name, found in methods.items()
         },
@@ -148,18 +160,21 @@ def rms(values: np.ndarray) -> float:
 
 
 def answer(data: Data) -> str:
-    away = {name: row["from the flow's end, in spreads"] for name, row in data["which"]["methods"].items()}
+    which, methods = data["which"], data["which"]["methods"]
+    away = {name: row["from the flow's end, in spreads"] for name, row in methods.items()}
     shares = {name: away[name] for name in ELSEWHERE if name in away}
     if alike := [share for name, share in away.items() if name not in ELSEWHERE]:
         shares = {"the farthest of other rules and rates": max(alike)} | shares
-    residual = data["which"]["residual, most"]
-    moving = (
-        "" if residual < AT_REST else f" The flow is not at rest yet: it is up to {residual:.2g} off an equilibrium."
-    )
+    law, moving = which["R² of laws"][STEEPEST_LINE], motion(which["residual, most"])
+    found = f"Each pixel's line of steepest mean predicts where the flow ends with R² = {law:.3f}."
+    if law >= PREDICTED and not moving:
+        found = f"Training ends where each pixel's line of steepest mean meets the equilibria (R² = {law:.3f})."
+    left = {name: row["residual"][1] for name, row in methods.items()}
+    restless = [f"{name} ({median:.2g})" for name, median in left.items() if not median < METHOD_AT_REST]
+    note = f" Not at rest yet, and so far off an equilibrium at the median: {'; '.join(restless)}." if restless else ""
     return (
-        "Training ends where each pixel's line of steepest mean meets the equilibria (R² = "
-        f"{data['which']['R² of laws'][STEEPEST_LINE]:.3f}).{moving}\nDistances of w from the flow's ends, in spreads "
-        f"over the starts: {'; '.join(f'{name}: {share:.0%}' for name, share in shares.items())}."
+        f"{found}{moving}\nDistances of w from the flow's ends, in spreads over the starts: "
+        f"{'; '.join(f'{name}: {share:.0%}' for name, share in shares.items())}.{note}"
     )
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 import numpy as np
+from _flow import METHOD_AT_REST, STEEPEST_LINE, motion
+from figures.panels import title
 from matplotlib.axes import Axes
 
 from slantgan_jax.plots import QUIET, Panel
@@ -16,7 +18,7 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
     """Lines in the plane of a pixel, the law against the ends, other methods."""
     plane, law, methods = panel.subplots(1, 3)
     steepest_lines(plane, data["flow"])
-    ends_against_law(law, data["flow"])
+    ends_against_law(law, data["flow"], data["which"]["R² of laws"][STEEPEST_LINE])
     ends_of_methods(methods, data["which"]["methods"])
     panel.suptitle(data["answer"].partition("\n")[0], fontsize=13)
 
@@ -36,10 +38,13 @@ def steepest_lines(ax: Axes, flow: dict[str, np.ndarray]) -> None:
     ax.set_xlabel("weight w of the top left pixel", fontsize=11)
     ax.set_ylabel("its bias b", fontsize=11)
     ax.legend(fontsize=9, loc="upper right")
-    ax.set_title("A run swings to and fro on one line, and\nrests where it meets the equilibria", fontsize=11)
+    seen = "A run swings to and fro on one line, and\nrests where it meets the equilibria"
+    if motion(flow["residual"][: len(flow["paths"])]):
+        seen = "Runs beside the lines of steepest mean;\nthey have not come to rest yet"
+    ax.set_title(seen, fontsize=11)
 
 
-def ends_against_law(ax: Axes, flow: dict[str, np.ndarray]) -> None:
+def ends_against_law(ax: Axes, flow: dict[str, np.ndarray], share: float) -> None:
     """Final weights of all four pixels against those of the steepest line and, in gray, those of the start."""
     end = flow["end"][:, :4]
     ax.plot(flow["start"][:, :4], end, ".", color="#b8c4d3", markersize=4, zorder=1)
@@ -52,24 +57,39 @@ def ends_against_law(ax: Axes, flow: dict[str, np.ndarray]) -> None:
     ax.set_xlabel("weight w of a pixel, before training", fontsize=11)
     ax.set_ylabel("after training", fontsize=11)
     ax.legend(fontsize=10, loc="lower right", title="weight w", title_fontsize=10)
-    ax.set_title(f"So the line predicts the end,\nof {len(end)} runs and four pixels", fontsize=11)
+    ends = "places, not at rest," if motion(flow["residual"]) else "ends"
+    ax.set_title(f"The line predicts the {ends} of {len(end)}\nruns and four pixels with R² = {share:.3f}", fontsize=11)
 
 
 def ends_of_methods(ax: Axes, methods: dict[str, dict[str, Any]]) -> None:
-    """How far from the flow's ends other methods end, in spreads over starts."""
+    """How far from the flow's ends other methods end, in spreads over starts; hollow if they have not come to rest."""
     names = sorted(methods, key=lambda name: methods[name]["from the flow's end, in spreads"], reverse=True)
     shares = [100 * methods[name]["from the flow's end, in spreads"] for name in names]
-    ax.plot(shares, range(len(names)), "o", color=COLORS[0], markersize=7)
-    for place, share in enumerate(shares):
+    for place, (name, share) in enumerate(zip(names, shares, strict=True)):
+        face = COLORS[0] if methods[name]["residual"][1] < METHOD_AT_REST else "white"
+        ax.plot(share, place, "o", color=COLORS[0], markerfacecolor=face, markersize=7)
         ax.annotate(f"{share:.2g} %", (share, place), (8, 0), textcoords="offset points", va="center", fontsize=10)
     ax.axvline(100, color=QUIET, linestyle=":", linewidth=1)
     ax.annotate("as far as\nother starts", (100, len(names) - 1), (6, 0), textcoords="offset points", va="center",
                 fontsize=9, color=QUIET)  # fmt: skip
     ax.set_yticks(range(len(names)), names, fontsize=10)
     ax.set(xscale="log", xlim=(0.2, 500))
-    ax.set_xlabel("distance from the end of the flow,\nin % of the spread over starts", fontsize=11)
+    ax.set_xlabel(
+        "distance from the end of the flow, in % of\nthe spread over starts; hollow: not at rest", fontsize=11
+    )
     ax.grid(axis="y", color="#e5e7eb", linewidth=0.6)
-    ax.set_title("Rules and rates hardly matter;\nR1, the loss, and Adam do", fontsize=11)
+    ax.set_title(distances_of_methods(methods), fontsize=11)
+
+
+def distances_of_methods(methods: dict[str, dict[str, Any]]) -> str:
+    """A line for methods that change only the rule and the rate, and one for the others, as far as there are any."""
+    lines = []
+    for elsewhere, kind in ((False, "Other rules and rates"), (True, "R1, other losses, Adam")):
+        shares = [row["from the flow's end, in spreads"] for row in methods.values() if row["elsewhere"] == elsewhere]
+        if shares:
+            least, most = (f"{100 * share:.2g}" for share in (min(shares), max(shares)))
+            lines.append(f"{kind}: {least if least == most else f'{least} to {most}'} % away")
+    return "\n".join(lines)
 
 
 def noise(panel: Panel, data: dict[str, Any]) -> None:
@@ -141,7 +161,9 @@ def quality(panel: Panel, data: dict[str, Any]) -> None:
         marks = (found["surface"][0], "D"), (found["constant"], "X"), (found["runs"][0], "*")
         for height, (value, marker) in enumerate(marks, 1):
             ax.plot(value / least, height / 25, marker, color=color, markeredgecolor="white", markersize=8, zorder=5)
-    for style, label in (("-", "equilibria reached"), (":", "the tutorial's 1000 epochs")):
+    moving = motion(data["residual"])
+    reached = "the flow, not at rest" if moving else "equilibria reached"
+    for style, label in (("-", reached), (":", "the tutorial's 1000 epochs")):
         ax.plot([], [], style, color="black", label=label)
     for marker, label in (("D", "best equilibrium"), ("X", "collapsed, w = 0"), ("*", "tutorial, seed 0")):
         ax.plot([], [], marker, linestyle="none", color="black", markersize=6, label=label)
@@ -150,5 +172,7 @@ def quality(panel: Panel, data: dict[str, Any]) -> None:
     ax.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
     ax.set_xticks([], minor=True)
     ax.legend(fontsize=8, loc="center right")
-    ax.set_title("Collapsing costs more than not being the best", fontsize=10)
-    panel.suptitle(data["answer"], fontsize=10)
+    worse = [found["constant"] > np.median(found["equilibria"]) for found in data["quality"].values()]
+    if all(worse) and not moving:
+        ax.set_title("Collapsing costs more than not being the best", fontsize=10)
+    title(panel, data["answer"])

@@ -7,16 +7,19 @@ import chavdarova_2021
 import cost_growth
 import dirac_gan
 import figures.dirac_gan
+import figures.which_equilibrium
 import gulrajani_2017
 import latent_noise
 import numpy as np
 import pytest
+import quality_of_equilibria
 import stability_edge
 import thanh_tung_2019
 import train
 import which_equilibrium
 from _results import counted
 from _tutorial_text import what_next
+from matplotlib.figure import Figure
 
 from slantgan_jax import Players, games
 
@@ -84,6 +87,41 @@ def test_a_flow_that_moves_is_said_to_move():
     which = {"R² of laws": {which_equilibrium.STEEPEST_LINE: 0.7}, "methods": {}, "residual, most": 4.4}
     assert "not at rest yet: it is up to 4.4 off" in which_equilibrium.answer({"which": which})
     assert "at rest" not in which_equilibrium.answer({"which": which | {"residual, most": 4e-7}})
+    good = {"best of the family": [1.0], "equilibria, quartiles": [1, 4, 5], "constant mean face": 1.3}
+    data = {"how good": {"W₁": good}, "settings": {"flow_steps": 10}, "residual": np.array([0, 4.4])}
+    assert "\nwhere the flow is after 10 steps, median 4.00" in quality_of_equilibria.answer(data)
+    assert "not at rest yet: it is up to 4.4 off" in quality_of_equilibria.answer(data)
+    said = quality_of_equilibria.answer(data | {"residual": np.zeros(2)})
+    assert said.endswith("\nequilibria that training reaches, median 4.00; a generator that has collapsed 1.30.")
+
+
+def test_training_is_said_to_end_on_the_line_only_if_it_does():
+    which = {"R² of laws": {which_equilibrium.STEEPEST_LINE: 0.98}, "methods": {}, "residual, most": 4e-7}
+    assert which_equilibrium.answer({"which": which}).startswith("Training ends where each pixel's line")
+    for other in ({"R² of laws": {which_equilibrium.STEEPEST_LINE: 0.758}}, {"residual, most": 4.4}):
+        assert "Training ends where" not in which_equilibrium.answer({"which": which | other})
+    row = {"from the flow's end, in spreads": 0.49, "residual": [4, 4.5, 5], "elsewhere": False}
+    methods = {"alternating, η = 1": row | {"residual": [0, 0.06, 1]}, "optimistic, η = 0.3": row}
+    assert "at the median: optimistic, η = 0.3 (4.5)." in which_equilibrium.answer(
+        {"which": which | {"methods": methods}}
+    )
+
+
+def test_titles_follow_from_what_is_drawn():
+    rows = {
+        name: {"from the flow's end, in spreads": share} for name, share in (("a", 0.033), ("b", 0.49), ("c", 0.84))
+    }
+    title = figures.which_equilibrium.distances_of_methods
+    assert title({"b": rows["b"] | {"elsewhere": False}}) == "Other rules and rates: 49 % away"
+    seen = title({name: row | {"elsewhere": name == "c"} for name, row in rows.items()})
+    assert seen == "Other rules and rates: 3.3 to 49 % away\nR1, other losses, Adam: 84 % away"
+    found = {"best": [1.0], "surface": [1.1], "constant": 1.3, "runs": np.ones(2), "equilibria": np.array([1.1, 1.2])}
+    for worse, residual, expected in ((0, 0, True), (3, 0, False), (0, 1, False)):
+        data = {"answer": "", "residual": np.array([residual])}
+        data["quality"] = {"W₁": found | {"equilibria": found["equilibria"] + worse}}
+        panel = Figure()
+        figures.which_equilibrium.quality(panel, data)
+        assert panel.axes[0].get_title().startswith("Collapsing costs more") == expected
 
 
 def test_what_to_try_next_shows_what_it_promises():
