@@ -14,7 +14,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -131,10 +131,24 @@ class Experiment:
                 frozen=True,
             )
         options = options_of(Options, arguments, described)
-        return self.run(options.settings, options.out, options.plot_only, options.format)
+        settings, demanded = options.settings, options_given(options.settings, given)
+        if self.quick and "--quick" in given:
+            demanded |= self.quick.settings.keys()
+        return self.run(settings, options.out, options.plot_only, options.format, demanded)
 
-    def run(self, settings: Any, out: Path, plot_only: bool = False, format: str = "png") -> Data:
-        """Computes and saves, or draws the saved data again; returns the data."""
+    def run(
+        self,
+        settings: Any,
+        out: Path,
+        plot_only: bool = False,
+        format: str = "png",
+        demanded: Collection[str] | None = None,
+    ) -> Data:
+        """Computes and saves, or draws the saved data again; returns the data.
+
+        With `plot_only`, the data must have been computed with the settings of the names in `demanded`; by default
+        with those that differ from their defaults.
+        """
         if plot_only and not (out / "data.json").exists():
             raise ValueError(f"--out {out} has no data.json to plot: run without --plot-only first")
         checked(settings)
@@ -147,7 +161,7 @@ class Experiment:
         ):
             if plot_only:
                 data = load(out)
-                check_the_same(settings, data, out)
+                check_the_same(settings, data, out, demanded)
                 try:
                     self.finish(folder, data, format)
                 except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
@@ -173,18 +187,29 @@ class Experiment:
             draw(folder / name, figure, data, format)
 
 
-def check_the_same(settings: Any, data: Any, out: Path) -> None:
-    """Raises `ValueError` if a setting is neither the default nor what the `data` were computed with, if they tell."""
+def options_given(settings: Any, arguments: list[str]) -> set[str]:
+    """The names of the settings that a command line gives, as `--some-name 1`, `--some_name=1` or `--no-some-name`."""
+    words = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in arguments if word.startswith("--")}
+    names = (option.name for option in dataclasses.fields(settings))
+    return {name for name in names if {name, f"no_{name}"} & words}
+
+
+def check_the_same(settings: Any, data: Any, out: Path, demanded: Collection[str] | None = None) -> None:
+    """Raises `ValueError` if a setting whose name is in `demanded` is not what the `data` were computed with.
+
+    By default the settings are demanded that differ from their defaults. Data that tell no settings are for any.
+    """
     saved = data.get("settings") if isinstance(data, dict) else None
     if not isinstance(saved, dict):
         return
     for option in dataclasses.fields(settings):
         value, before = getattr(settings, option.name), saved.get(option.name)
-        if value != option.default and not np.array_equal(np.asarray(value), np.asarray(before)):
+        counts = value != option.default if demanded is None else option.name in demanded
+        if counts and not np.array_equal(np.asarray(value), np.asarray(before)):
             name = f"--{option.name.replace('_', '-')}"
             raise ValueError(
                 f"{name} is {shortened(str(value))}, but the data of --out {out} are for {shortened(str(before))}: "
-                "leave it out, or run without --plot-only"
+                "leave out what sets it, or run without --plot-only"
             )
 
 

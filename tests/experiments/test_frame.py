@@ -17,7 +17,7 @@ from pathlib import Path
 import _experiment
 import _results
 import pytest
-from _experiment import Experiment, Figure
+from _experiment import Experiment, Figure, Quick
 from _processes import in_processes
 
 from slantgan_jax import folders
@@ -65,6 +65,9 @@ EXPERIMENT.main()
 class Settings:
     """Draw a line."""
 
+    line_length: int = 5
+    thick: bool = False
+
 
 EXPERIMENT = Experiment(
     "line",
@@ -73,6 +76,7 @@ EXPERIMENT = Experiment(
     lambda data: "A line.",
     {"line.png": Figure(lambda figure, data: figure.subplots().plot([0, 1]), 2, 2)},
     devices=0,
+    quick=Quick({"line_length": 3}, "no time"),
 )
 
 
@@ -287,6 +291,25 @@ def test_figures_are_written_as_svg_too_and_go_with_the_next_results(tmp_path):
     first = (tmp_path / "out" / "line.svg").read_bytes()
     EXPERIMENT.run(Settings(), tmp_path / "out", plot_only=True, format="svg")
     assert (tmp_path / "out" / "line.svg").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("made", "same", "others"),
+    [
+        ("--line-length 2", "--line-length 2", ("--line-length 5", "--line_length=5", "--quick", "--no-thick --quick")),
+        ("--quick --thick", "--quick", ("--no-thick", "--quick --line-length 5")),
+        ("", "--line-length 5", ("--line-length 2", "--quick", "--thick")),
+    ],
+)
+def test_data_are_drawn_again_only_with_the_settings_that_they_have(tmp_path, made, same, others):
+    """Also if the option that is given has its default."""
+    line = lambda words: EXPERIMENT.parse([*words.split(), "--out", str(tmp_path / "out")])  # noqa: E731
+    line(made)
+    line("--plot-only")
+    line(f"{same} --plot-only")
+    for other in others:
+        with pytest.raises(ValueError, match=r"are for .*: leave"):
+            line(f"{other} --plot-only")
 
 
 def test_work_that_lasts_gives_signs_of_life(monkeypatch, capsys):
