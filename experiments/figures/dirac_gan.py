@@ -85,8 +85,12 @@ def critical_penalty(figure: plots.Figure, data: dict[str, Any]) -> None:
     left.set_title(f"The flow is fastest at γ = {data['flow']['best']:.3g}, where the eigenvalues meet", fontsize=10)
     curves(right, data, "simultaneous", "alternating")
     right.set(ylabel="factor of the distance in a step: spectral radius")
-    right.set_title("Updates are fastest there, or just below if players alternate", fontsize=10)
-    figure.suptitle(data["answer"], fontsize=12)
+    best = {name: f"{data[name]['best']:.3g}" for name in ("simultaneous", "alternating")}
+    right.set_title(
+        f"Simultaneous steps are fastest at γ = {best['simultaneous']}, alternating ones at {best['alternating']}",
+        fontsize=10,
+    )
+    title(figure, data["answer"])
 
 
 def curves(ax: Axes, data: dict[str, Any], *names: str) -> None:

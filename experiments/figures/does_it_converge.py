@@ -135,14 +135,21 @@ def nikaido_isoda(ax: Axes, data: dict[str, Any]) -> None:
         ax.plot(epochs, gap, color=color, linewidth=0.8, alpha=0.7)
         for part, face in ((~apart, color), (apart, "white")):
             ax.plot(epochs[part], gap[part], "o", color=color, markersize=3.5, markerfacecolor=face)
-    # With u = 0 and a logit c everywhere D loses s(c) + s(-c) - 2 ln 2 = c²/4 + ..., and G has nothing to gain.
-    lost = data["bias of the order"]["order of moves"]["c"] ** 2 / 4
-    lost_label = f"c²/4 = {lost:.1e}, by the order of moves"
+    lost = gap_of_bias(data["bias of the order"]["order of moves"]["c"])
+    lost_label = f"2 ln cosh(c/2) = {lost:.1e}, by the order of moves"
     ax.axhline(lost, color=PREDICTED, linestyle="--", linewidth=1.2, label=lost_label)
     ax.legend(fontsize=9, loc="lower left")
     _epochs(ax, data, "Nikaido-Isoda gap")
     ax.set_yscale("log")
     ax.set_title("What the players could still gain; hollow: a plane tells all images apart", fontsize=11)
+
+
+def gap_of_bias(c: float) -> float:
+    """The gap of D with u = 0 and the logit c everywhere, where G has nothing to gain, with s(x) = ln(1 + e^x).
+
+    D loses s(c) + s(-c) - 2 ln 2 = 2 ln cosh(c/2) = 2 ln(1 + 2 sinh²(c/4)), which is about c²/4 for small c.
+    """
+    return 2 * math.log1p(2 * math.sinh(c / 4) ** 2)
 
 
 def rates(panel: Panel, data: dict[str, Any]) -> None:

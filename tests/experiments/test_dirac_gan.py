@@ -188,3 +188,18 @@ def test_r1_is_fastest_where_the_eigenvalues_meet(tmp_path):
         rates, found = (closed, measured) if name == "flow" else (1 - closed, 1 - measured)
         # The critical decay is n ρⁿ: 1 / n ~ 0.3 % of the rate over 140 powers of ten, as are swings of slow spirals.
         np.testing.assert_allclose(found, rates, rtol=0.01)
+
+
+def test_at_a_large_rate_the_flow_is_measured_and_alternating_steps_need_a_quarter_less(tmp_path):
+    """The best strength is 2 √κ - η κ, and the factor there is 1 - η √κ = 0.5; at 2 √κ = 1 it is 0.75."""
+    penalty = critical_penalty.EXPERIMENT.run(critical_penalty.Settings(1.0), tmp_path)
+    closed = np.array(penalty["alternating"]["closed"])
+    assert penalty["strengths"][closed.argmin()] == pytest.approx(0.75)
+    np.testing.assert_allclose([closed.min(), closed[99]], [0.5, 0.75], atol=1e-6)
+    np.testing.assert_allclose(penalty["flow"]["measured"], np.array(penalty["flow"]["closed"])[9::10], rtol=0.01)
+    for name in ("simultaneous", "alternating"):
+        lost = np.isnan(penalty[name]["measured"])
+        np.testing.assert_array_equal(lost, np.array(penalty[name]["closed"])[9::10] > 1)
+    best, not_measured = penalty["answer"].splitlines()
+    assert "γ = 2√κ = 1 for the flow and for simultaneous steps, and at 2√κ - ηκ = 0.75 for alternating steps" in best
+    assert not_measured.endswith("simultaneous at 11 of 30 strengths, alternating at 12 of 30 strengths.")

@@ -1,5 +1,6 @@
 import convergence_rates
 import does_it_converge
+import figures.does_it_converge
 import jax
 import numpy as np
 import pytest
@@ -48,6 +49,15 @@ def test_curves_are_on_one_axis(data):
         assert {len(values) for values in curves[name].values()} == {count}
         assert min(curves[name]["Nikaido-Isoda gap"]) > 0
     assert np.shape(curves["replicas"]["mean gap"]) == (3, count)
+
+
+@pytest.mark.parametrize("c", [1e-9, -0.0065, -3.771, 50.0])
+def test_the_gap_of_a_flat_d_is_what_its_bias_costs(c):
+    """s(c) + s(-c) - 2 ln 2, by NumPy; it loses the digits of 2 ln 2. For small c it is c²/4."""
+    exact = np.logaddexp(0, c) + np.logaddexp(0, -c) - 2 * np.log(2)
+    np.testing.assert_allclose(figures.does_it_converge.gap_of_bias(c), exact, rtol=1e-12, atol=1e-15)
+    if abs(c) < 1e-2:
+        np.testing.assert_allclose(figures.does_it_converge.gap_of_bias(c), c**2 / 4, rtol=1e-5)
 
 
 def test_the_spectrum_predicts_how_fast_a_run_converges(tmp_path):
