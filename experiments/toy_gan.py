@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from _experiment import Experiment, Quick
-from _methods import ORDERS, Logit, Method
+from _methods import ORDERS, Logit, Method, said, undecided
 from _options import check_known, check_positive, check_whole, check_within, listing
 from _results import Data
 from _toys import ATTRS, DESCENTS, DIMS, TOY_METHODS, Toy, perceptron, shown, summary
@@ -28,6 +28,7 @@ SHORT = {"ring": "ring-metz-paper", "grid": "grid25-gulrajani", "roll": "swiss-r
 
 DATA = (*SHORT, *datasets.DATASETS)
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid")
+DEFAULT_DESCENT = "adam"
 AT_LEAST_ONE = partial(check_whole, least=1)
 RECORDS = 50
 """How often a run is measured."""
@@ -57,7 +58,7 @@ class Settings:
     optimizer: Annotated[
         str | None,
         partial(check_known, known=DESCENTS),
-        listing("What a method that brings no optimizer descends with; by default adam.", DESCENTS),
+        listing(f"What a method that brings no optimizer descends with; by default {DEFAULT_DESCENT}.", DESCENTS),
     ] = None
     learning_rate: Annotated[float, check_positive] = 1e-3
     """Of both players."""
@@ -87,15 +88,14 @@ class Settings:
     """Let G's loss have latents of its own."""
 
     def check(self) -> None:
-        method, asked = TOY_METHODS[self.method], []
+        method = TOY_METHODS[self.method]
         if self.strength is not None and method.strengths == Method().strengths:
             raise ValueError(f"--strength is {self.strength}, but --method {self.method} has none: leave it out")
         check_within(f"--strength of --method {self.method}", strength_of(self), *method.limits)
-        descent = lambda rate: asked.append(rate) or optax.sgd(rate)  # noqa: E731
-        method.rule(ORDERS[self.order], self.learning_rate, strength_of(self), descent)
+        brings_optimizer = not takes_descent(self)  # it makes the rule, which refuses more strengths
         if self.order != Settings.order and method.whole_rule:
             raise ValueError(f"--order is {self.order}, but --method {self.method} brings one: leave it out")
-        if self.optimizer is not None and not asked:
+        if self.optimizer is not None and brings_optimizer:
             raise ValueError(f"--optimizer is {self.optimizer}, but --method {self.method} brings one: leave it out")
         if self.order == "tutorial" and len(losses.OBJECTIVES[self.objective].discriminator) == 1:
             raise ValueError(
@@ -127,7 +127,8 @@ def toy_of(settings: Settings) -> Toy:
 def run(key: jax.Array, settings: Settings) -> dict[str, jax.Array]:
     toy, method = toy_of(settings), TOY_METHODS[settings.method]
     strength = strength_of(settings)
-    rule = method.rule(ORDERS[settings.order], settings.learning_rate, strength, DESCENTS[settings.optimizer or "adam"])
+    descent = DESCENTS[settings.optimizer or DEFAULT_DESCENT]
+    rule = method.rule(ORDERS[settings.order], settings.learning_rate, strength, descent)
     game = toy.game(method, strength, independent_latents=settings.independent_latents)
     return toy.run(key, game, rule, settings.steps, RECORDS)
 
@@ -135,6 +136,25 @@ def run(key: jax.Array, settings: Settings) -> dict[str, jax.Array]:
 def strength_of(settings: Settings) -> float:
     known = TOY_METHODS[settings.method].strengths
     return known[len(known) // 2] if settings.strength is None else settings.strength
+
+
+def takes_descent(settings: Settings) -> bool:
+    """Whether the method descends with the optimizer that is asked for, and brings none of its own."""
+    asked = []
+    descent = lambda rate: asked.append(rate) or optax.sgd(rate)  # noqa: E731
+    method = TOY_METHODS[settings.method]
+    method.rule(ORDERS[settings.order], settings.learning_rate, strength_of(settings), descent)
+    return bool(asked)
+
+
+def played(settings: Settings) -> Data:
+    """The strength, the optimizer and the order that ran; None for what the method has not, or brings itself."""
+    method = TOY_METHODS[settings.method]
+    return {
+        "strength": None if method.strengths == Method().strengths else strength_of(settings),
+        "optimizer": settings.optimizer or DEFAULT_DESCENT if takes_descent(settings) else None,
+        "order": None if method.whole_rule else settings.order,
+    }
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -154,7 +174,7 @@ def compute(settings: Settings, out: Path) -> Data:
     )
     key = jax.random.key(0)
     _, unravel = ravel_pytree(toy.init(key))
-    axis, surfaces = surface(
+    axis, scores = surface(
         toy,
         TOY_METHODS[settings.method].constrain(toy.logit),
         [unravel(row) for row in ds["players"].values[: figures.DRAWN]],
@@ -163,6 +183,7 @@ def compute(settings: Settings, out: Path) -> Data:
     real = jax.vmap(lambda number: toy.data.sample(key, number, 0))(np.arange(1000))
     modes = None if toy.data.modes is None else np.asarray(toy.data.modes().centers)
     return {
+        "played": played(settings),
         "summary": summary(ds),
         "runs": {name: ds[name].values for name in names if name not in ("points", "players")},
         "points": ds["points"].values[: figures.DRAWN],
@@ -170,29 +191,40 @@ def compute(settings: Settings, out: Path) -> Data:
         "real": np.asarray(real),
         "modes": modes,
         "axis": axis,
-        "surfaces": surfaces,
+        "verdicts": np.stack([verdict(settings.objective, one) for one in scores]),
     }
 
 
 def surface(toy: Toy, logit: Logit, players: list[Players], dimensions: int) -> tuple[np.ndarray, np.ndarray]:
-    """D's probability on a grid around the data for each of the players: the axis `[n]`, and `[players, n]` or
+    """D's logit on a grid around the data for each of the players: the axis `[n]`, and `[players, n]` or
     `[players, n, n]`. `logit` is that of the method."""
     reach = np.abs(np.asarray(toy.data.modes().centers)).max() if toy.data.modes else 2.0
     axis = np.linspace(-1.5 * reach, 1.5 * reach, SURFACE_POINTS)
     grid = np.stack(np.meshgrid(*[axis] * dimensions), -1).astype(np.float32)
 
-    def probability(discriminator: Any, point: jax.Array) -> jax.Array:
-        image = point if toy.packing == 1 else jnp.broadcast_to(point, (toy.packing, dimensions))
-        return jax.nn.sigmoid(logit(discriminator, image))
+    def score(discriminator: Any, point: jax.Array) -> jax.Array:
+        return logit(discriminator, point if toy.packing == 1 else jnp.broadcast_to(point, (toy.packing, dimensions)))
 
-    of = jax.jit(jax.vmap(probability, in_axes=(None, 0)))
+    of = jax.jit(jax.vmap(score, in_axes=(None, 0)))
     found = [np.asarray(of(one.discriminator, grid.reshape(-1, dimensions))) for one in players]
     return axis, np.stack(found).reshape(-1, *grid.shape[:-1])
 
 
+def verdict(objective: str, scores: np.ndarray) -> np.ndarray:
+    """What D says of a grid of points, from 0 for generated to 1 for real; ½ is undecided.
+
+    That is the probability, and with least squares the score, as far as it is between 0 and 1. Where any constant is
+    undecided, it is σ of the score relative to its median over the grid.
+    """
+    if undecided(objective) is None:
+        return np.asarray(jax.nn.sigmoid(scores - jnp.median(scores)))
+    return np.asarray(jnp.clip(said(objective, scores), 0, 1))
+
+
 def answer(data: Data) -> str:
-    settings = data["settings"]
-    return f"{settings['method']} on {settings['data']}: {shown(data['summary'])}."
+    settings, strength = data["settings"], data["played"]["strength"]
+    method = settings["method"] if strength is None else f"{settings['method']} of strength {strength:g}"
+    return f"{method} on {settings['data']}: {shown(data['summary'])}."
 
 
 EXPERIMENT = Experiment(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from _experiment import Figure, progress
+from _methods import undecided
 from _results import Data
 from figures.panels import gif, grid, title
 from matplotlib.axes import Axes
@@ -17,6 +18,8 @@ DRAWN = 8
 """This many seeds, the first ones, are drawn one by one."""
 
 VERDICT = "RdBu_r"
+SAID = {True: "σ of D's score less its median, red where it is above", False: "D, red for real"}
+"""What the background shows, by whether any constant D is undecided."""
 
 
 def of(data: Data) -> Mapping[str, Figure]:
@@ -35,20 +38,19 @@ def samples(figure: Panel, data: Data) -> None:
         drawn = np.isfinite(points[seed, -1]).any()
         ax.set_title(f"seed {seed}{captured}" if drawn else f"seed {seed}: diverged", fontsize=9)
     title(figure, data["answer"])
-    figure.supxlabel(
-        "green: generated; black: centers of modes, or real points; background: D, red for real", fontsize=9
-    )
+    background = SAID[undecided(data["settings"]["objective"]) is None]
+    figure.supxlabel(f"green: generated; black: centers of modes, or real points; background: {background}", fontsize=9)
 
 
 def verdict(ax: Axes, data: Data, seed: int) -> None:
     axis = data["axis"]
-    if data["surfaces"].ndim == 3:
+    if data["verdicts"].ndim == 3:
         ax.imshow(
-            data["surfaces"][seed], origin="lower", extent=(axis[0], axis[-1], axis[0], axis[-1]),
+            data["verdicts"][seed], origin="lower", extent=(axis[0], axis[-1], axis[0], axis[-1]),
             cmap=VERDICT, vmin=0, vmax=1, alpha=0.5, aspect="equal",
         )  # fmt: skip
     else:
-        ax.plot(axis, data["surfaces"][seed], color=DISCRIMINATOR)
+        ax.plot(axis, data["verdicts"][seed], color=DISCRIMINATOR)
 
 
 def cloud(ax: Axes, data: Data, points: np.ndarray) -> None:

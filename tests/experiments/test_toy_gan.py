@@ -189,7 +189,48 @@ def test_a_drawn_discriminator_is_that_which_played():
     points = np.stack(np.meshgrid(axis, axis), -1)
     hidden = np.maximum(points @ (np.asarray(first) / np.linalg.norm(first, 2)).T, 0)
     logits = hidden @ (np.asarray(last) / np.linalg.norm(last, 2)).T
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits[..., 0])), atol=1e-5)
+    np.testing.assert_allclose(found, logits[..., 0], atol=1e-5)
+
+
+SCORES = np.array([-1.0, 0.0, 0.5, 1.0, 4.0])
+SIGMOID = 1 / (1 + np.exp(-SCORES))
+RELATIVE = 1 / (1 + np.exp(0.5 - SCORES))
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [
+        ("non-saturating", SIGMOID), ("KL-type", SIGMOID), ("least squares", [0, 0, 0.5, 1, 1]),
+        ("Wasserstein", RELATIVE), ("hinge", RELATIVE), ("relativistic", RELATIVE),
+    ],
+)  # fmt: skip
+def test_the_middle_of_a_drawn_discriminator_is_undecided(objective, said):
+    """A constant added to a critic's score changes nothing that is drawn."""
+    np.testing.assert_allclose(toy_gan.verdict(objective, SCORES), said, atol=1e-6)
+    if said is RELATIVE:
+        np.testing.assert_allclose(toy_gan.verdict(objective, SCORES + 7), said, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "strength", "optimizer", "order"),
+    [
+        ({}, None, "adam", "alternating"),
+        ({"method": "consensus"}, 10.0, "adam", "alternating"),
+        ({"method": "R1", "strength": 3.0, "optimizer": "sgd", "order": "simultaneous"}, 3.0, "sgd", "simultaneous"),
+        ({"method": "Adam"}, 0.5, None, "alternating"),
+        ({"method": "past extragradient"}, None, "adam", None),
+    ],
+)
+def test_the_data_say_what_was_played(options, strength, optimizer, order):
+    played = toy_gan.played(toy_gan.Settings(**options))
+    assert played == {"strength": strength, "optimizer": optimizer, "order": order}
+
+
+def test_the_answer_says_the_strength_if_there_is_one():
+    found = {"seeds": 1, "finite": (0.0, 0.0, 0.0)}
+    data = {"settings": {"method": "R1", "data": "ring"}, "summary": found, "played": {"strength": 0.1}}
+    assert toy_gan.answer(data) == "R1 of strength 0.1 on ring: the run diverged."
+    assert toy_gan.answer(data | {"played": {"strength": None}}) == "R1 on ring: the run diverged."
 
 
 def test_negative_momentum_takes_negative_strengths():
