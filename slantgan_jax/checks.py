@@ -154,5 +154,7 @@ def is_numeric(value: Any) -> bool:
 
 
 def _is_scalar(value: Any) -> bool:
-    kind = getattr(value, "dtype", np.dtype(type(value)) if isinstance(value, bool | int | float) else None)
-    return is_numeric(value) and np.shape(value) == () and kind.kind != "b" and kind.isnative and kind.itemsize <= 8
+    if not is_numeric(value) or np.shape(value) != () or isinstance(value, bool):
+        return False
+    kind = getattr(value, "dtype", np.dtype(float))
+    return kind.kind != "b" and kind.isnative and kind.itemsize <= 8

@@ -163,7 +163,7 @@ def _train(
 
     # A state that is continued is not known to the compiler, so that of a new run must not be: it computes with known
     # numbers beforehand, and rounds differently.
-    state = jax.lax.optimization_barrier(state)
+    start: State = jax.lax.optimization_barrier(state)
 
     def advance(state: State) -> State:
         return rule.step(game, state, rule.sample(game, key_latent, state.step))
@@ -185,31 +185,32 @@ def _train(
         if steps == 1:
             # XLA joins a loop of one trip with what comes before it, and rounds differently than in a longer loop. So
             # a single step is made twice from the same state.
-            before, twice = state, jax.tree.map(lambda value: jnp.stack([value, value]), state)
+            twice = jax.tree.map(lambda value: jnp.stack([value, value]), start)
             states = jax.lax.map(advance, jax.lax.optimization_barrier(twice))
-            first: State = jax.tree.map(lambda values: values[0], states)
-            state = first
-            history = jax.tree.map(lambda value: jnp.asarray(value)[None], seen(state, before))
+            end: State = jax.tree.map(lambda values: values[0], states)
+            if any(_difference(end, start)):
+                raise TypeError("the carry has changed")
+            history = jax.tree.map(lambda value: jnp.asarray(value)[None], seen(end, start))
         elif record is None:
-            state, history = jax.lax.scan(lambda state, _: (advance(state), None), state, length=steps)
+            end, history = jax.lax.scan(lambda state, _: (advance(state), None), start, length=steps)
         else:
-            state, history = jax.lax.scan(chunk, state, length=steps // record_every)
+            end, history = jax.lax.scan(chunk, start, length=steps // record_every)
     except TypeError as error:
         if "carry" not in str(error):
             raise
-        made, lost = _difference(jax.eval_shape(advance, state), state)
+        made, lost = _difference(jax.eval_shape(advance, start), start)
         if not made and not lost:  # the error is not about the state
             raise
         raise ValueError(
             f"a step of the rule makes {made or 'nothing'} of {lost or 'nothing'} in the state: moves keep its "
             "structure, shapes and types"
         ) from error
-    players = rule.players(state)
-    finite = is_finite((players, state.players))
-    for leaf in jax.tree.leaves((state.optimizer_states, state.extra)):
+    players = rule.players(end)
+    finite = is_finite((players, end.players))
+    for leaf in jax.tree.leaves((end.optimizer_states, end.extra)):
         if jnp.issubdtype(leaf.dtype, jnp.inexact):
             finite &= jnp.isfinite(leaf).all()
-    return TrainResult(players, state, finite, history)
+    return TrainResult(players, end, finite, history)
 
 
 def _recorded(record: Callable[[StepInfo], Any], info: StepInfo) -> Any:
