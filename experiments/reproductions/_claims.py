@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from _experiment import Experiment, Figure, Quick
 from _options import check_whole
-from _results import Data
+from _results import Data, counted
 from _toys import ATTRS, DIMS, Toy, shown, summary
 from figures import reproductions as figures
 from jax.flatten_util import ravel_pytree
@@ -131,7 +131,8 @@ def covering(data: Data, better: Collection[str]) -> str:
 def compared(shares: Mapping[str, tuple[float, float, float]], better: Collection[str], data: Data, what: str) -> str:
     """A verdict on the claim that the ways named `better` have a larger share of runs that do `what`, and the shares.
 
-    It is confirmed if the intervals of the shares lie apart, and open if they do not.
+    It is confirmed if the intervals of the shares lie apart, and the opposite holds if they do in the other order.
+    Otherwise it is not decided if each of these ways has the larger share, and not confirmed if one has not.
     """
     good, bad = ([shares[name] for name in shares if (name in better) == chosen] for chosen in (True, False))
     if min(low for _, low, _ in good) > max(high for _, _, high in bad):
@@ -142,7 +143,7 @@ def compared(shares: Mapping[str, tuple[float, float, float]], better: Collectio
         verdict = "Not confirmed" if min(good) <= max(bad) else "Not decided by so few seeds"
     seeds = next(iter(data["ways"].values()))["summary"]["seeds"]
     listed = "; ".join(f"{name} {one:.0%} ({low:.0%} to {high:.0%})" for name, (one, low, high) in shares.items())
-    return f"{verdict}. Shares of {seeds} seeds that {what}:\n{listed}."
+    return f"{verdict}. Shares of {counted(seeds, 'seed')} that {what}:\n{listed}."
 
 
 def table(claim: str, data: Data) -> None:

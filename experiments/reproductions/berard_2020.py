@@ -2,14 +2,16 @@
 
 Settings: their published train_mixture_gan.py. Two normal distributions at -2 and 2 on a line; one hidden layer of 100
 ReLU in both networks, PyTorch's start; 100 normal latents; 10,000 fixed pairs of point and latent, all in each batch;
-gradient descent with 0.1 for D and 0.01 for G; 100,000 steps of extragradient, of alternating or of simultaneous moves.
+gradient descent with 0.1 for D and 0.01 for G; 100,000 simultaneous steps, or 50,000 steps of extragradient or of
+alternating moves, of which the published loop counts both halves.
 
 Code is not paper: the code saves what extragradient reaches in the middle of a step, the point ahead. That point is
-nearly stationary. The players stay one step of size 0.1 away from it, where D's loss is about 3.4: a point ahead can be
+nearly stationary. The players stay one step of size 0.1 away from it, where D's loss is about 3.7: a point ahead can be
 stationary where the players are not, as the curvature of D's loss passes 1 / 0.1. The landscape is that of the point
 ahead.
 
-By default this runs at a reduced size, 1,000 pairs and 10,000 steps. `--full` has the published size.
+By default this runs at a reduced size, 1,000 pairs and 10,000 steps. `--full` has the published 10,000 pairs, and
+100,000 steps in each order.
 """
 
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from _claims import Data, Figure, Seeds, SizedSettings, Steps, Way, played, players_of, toy_experiment
@@ -33,11 +36,16 @@ CLAIM = "Training rotates around the point that it reaches, where G is at a sadd
 RATES = Players(0.01, 0.1)
 DESCENT = Players(optax.sgd(0.01), optax.sgd(0.1))
 OBJECTIVES = {"nsgan": losses.non_saturating, "gan": losses.saturating, "wgan": losses.wasserstein}
-RULES: dict[str, Callable[[Players], Rule]] = {
-    "extra": lambda optimizers: rules.simultaneous(optimizers, fields.extragradient(RATES)),
-    "alt": rules.alternating,
-    "sim": rules.simultaneous,
+Projection = Callable[[Any], Any]
+"""From players to players within their constraints."""
+
+RULES: dict[str, Callable[[Players, Projection | None], Rule]] = {
+    "extra": lambda optimizers, project: rules.simultaneous(optimizers, fields.extragradient(RATES, project=project)),
+    "alt": lambda optimizers, project: rules.alternating(optimizers),
+    "sim": lambda optimizers, project: rules.simultaneous(optimizers),
 }
+CLIP = 1.0
+"""The largest parameter of D's with the loss wgan."""
 FULL_PAIRS, REDUCED_PAIRS = 10_000, 1_000
 EIGENVALUES = 20
 TOY = Toy(
@@ -72,21 +80,32 @@ def ways(settings: Settings) -> dict[str, Way]:
         for method in settings.methods:
             optimizers = DESCENT
             if loss == "wgan":
-                optimizers = Players(DESCENT.generator, penalties.clipped(DESCENT.discriminator, 1.0))
-            found[f"{loss}, {method}"] = Way(toy, game, RULES[method](optimizers))
+                optimizers = Players(DESCENT.generator, penalties.clipped(DESCENT.discriminator, CLIP))
+            found[f"{loss}, {method}"] = Way(toy, game, RULES[method](optimizers, projection(loss)))
     return found
+
+
+def projection(loss: str) -> Projection | None:
+    """How players are taken back into the constraints of a loss, if it has any."""
+    if loss != "wgan":
+        return None
+    clip = lambda leaf: jnp.clip(leaf, -CLIP, CLIP)  # noqa: E731
+    return lambda players: players._replace(discriminator=jax.tree.map(clip, players.discriminator))
 
 
 def compute(settings: Settings, out: Path) -> Data:
     data = played(ways(settings), settings, out)
     for name, way in ways(settings).items():
-        ahead = RATES if name.endswith("extra") else Players(0.0, 0.0)
-        found = [landscape(way, ahead, seed, numbers) for seed, numbers in enumerate(data["ways"][name]["players"])]
+        ahead, project = RATES if name.endswith("extra") else Players(0.0, 0.0), projection(name.partition(",")[0])
+        ends = data["ways"][name]["players"]
+        found = [landscape(way, ahead, project, seed, numbers) for seed, numbers in enumerate(ends)]
         data["ways"][name]["landscape"] = {key: np.stack([one[key] for one in found]) for key in found[0]}
     return data
 
 
-def landscape(way: Way, ahead: Players, seed: int, numbers: np.ndarray) -> dict[str, np.ndarray]:
+def landscape(
+    way: Way, ahead: Players, project: Projection | None, seed: int, numbers: np.ndarray
+) -> dict[str, np.ndarray]:
     """One step of the size `ahead` from the end of a run: D's losses here and there, and the landscape there.
 
     That is leading eigenvalues of J, the least one of G's own part, and the path angle from the start.
@@ -97,6 +116,7 @@ def landscape(way: Way, ahead: Players, seed: int, numbers: np.ndarray) -> dict[
         total = partial(games.total_losses, way.game, sample=())
         field = fields.gradients(total)
         end = fields.step_along(last, ahead, field(last))
+        end = end if project is None else project(end)
         path = path_angle.path_angle(field, start, end)
         flow = matrix_free.flow_eigenvalues(field, end, EIGENVALUES, "LM")
         own = matrix_free.flow_eigenvalues(

@@ -14,6 +14,7 @@ The code differs from the algorithms as published, and both are run:
     Adam             has no correction of the second moment in the code, and Extra-Adam counts both halves as one step
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -115,11 +116,11 @@ def compute(settings: Settings, out: Path) -> Data:
 
 
 def answer(data: Data) -> str:
-    start, end = ({name: own["mean"][i] for name, own in data["batch"]["code"].items()} for i in (0, -1))
+    start, end = ({name: distance_at(i, own) for name, own in data["batch"]["code"].items()} for i in (0, -1))
     looking = {fraction: end[f"lookahead, α = {fraction}"] for fraction in FRACTIONS}
     arrives = [last < start["descent"] < end["descent"] for last in looking.values()]
     ahead = ", ".join(f"{last:.2g} (α = {fraction})" for fraction, last in looking.items())
-    ends = {size: [own["mean"][-1] for own in parts["code"].values()] for size, parts in data["minibatch"].items()}
+    ends = {size: [distance_at(-1, own) for own in parts["code"].values()] for size, parts in data["minibatch"].items()}
     pairs = {size: (own, min(others)) for size, (own, *others) in ends.items()}
     nearer = [own < best for size, (own, best) in pairs.items() if size != "100"]
     own, best = (", ".join(f"{pair[i]:.2g}" for pair in pairs.values()) for i in (0, 1))
@@ -129,6 +130,12 @@ def answer(data: Data) -> str:
         f"lookahead to {ahead}, extragradient to {end['extragradient']:.2g}.\n"
         f"{verdict(nearer)} in {sizes}: lookahead ends at {own}, the best of the others at {best}."
     )
+
+
+def distance_at(record: int, way: Data) -> float:
+    """The mean distance at a record; infinite where it is no number any more."""
+    distance = float(way["mean"][record])
+    return math.inf if math.isnan(distance) else distance
 
 
 def report(data: Data) -> None:

@@ -1,9 +1,9 @@
 """Gulrajani et al. 2017, "Improved training of Wasserstein GANs" (1704.00028), figure 1: critics of toy data.
 
-Settings: their published gan_toy.py. G and D have three hidden layers of 512 ReLU, He uniform; 2 normal latents. Or G
-is fixed: real points plus standard-normal noise. Five moves of D to one of G; minibatches of 256; either weights are
-clipped to 0.01 with TensorFlow's RMSProp 5e-5, or there is the gradient penalty with Adam 1e-4, β = (0.5, 0.9);
-100,000 steps.
+Settings: their published gan_toy.py. G and D have three hidden layers of 512 ReLU, He uniform (the published last
+layers have Glorot's); 2 normal latents. Or G is fixed: real points plus standard-normal noise. Five moves of D to one
+of G; minibatches of 256; either weights are clipped to 0.01 with TensorFlow's RMSProp 5e-5, or there is the gradient
+penalty with Adam 1e-4, β = (0.5, 0.9); 100,000 steps.
 
 Code is not paper: λ is 0.1 in the toy code and 10 in the paper. Both are run. Their fixed G adds noise to the same
 real points that D sees in the step; here it has points of its own.

@@ -5,7 +5,8 @@ Settings of PacGAN's code: 100,000 fixed points; G of four hidden layers of 400 
 three maxout layers of 200; 2 normal latents; weights N(0, 0.02²); Adam 1e-4 with β₁ = 0.8; minibatches of 100; 400,000
 steps.
 
-This is a smaller version, for two cores: two hidden layers of 64 ReLU in both networks, Adam 1e-3, 10,000 steps. The
+This is a smaller version, for two cores: two hidden layers of 64 ReLU in both networks, Adam 1e-3, 10,000 steps, in
+which D moves before G; in their code both move at once. The
 suspects are changed one at a time: the length of training, the normalization, the starting weights, the capacity, and
 whether the data are a fixed sample.
 """

@@ -2,6 +2,7 @@
 
 import _experiment
 import basins
+import benchmark
 import berard_2020
 import chavdarova_2021
 import cost_growth
@@ -9,9 +10,11 @@ import dirac_gan
 import figures.dirac_gan
 import figures.which_equilibrium
 import gulrajani_2017
+import jax
 import latent_noise
 import numpy as np
 import pytest
+import qin_2020
 import quality_of_equilibria
 import stability_edge
 import thanh_tung_2019
@@ -152,12 +155,44 @@ def test_each_method_of_berard_moves_in_its_own_way():
     """One step on min max x y from (1, 1), clipped or not."""
     ends = set()
     for make in berard_2020.RULES.values():
-        rule = make(berard_2020.DESCENT)
+        rule = make(berard_2020.DESCENT, None)
         state = rule.step(games.bilinear(), rule.init(Players(1.0, 1.0)), ())
         ends.add(tuple(map(float, state.players)))
     assert len(ends) == 3
     for name, way in berard_2020.ways(berard_2020.Settings(losses=("wgan",), methods=("alt", "sim"))).items():
         assert len(way.rule.moves(way.game)) == (2 if name == "wgan, alt" else 1)
+    assert berard_2020.projection("nsgan") is None
+    clipped = berard_2020.projection("wgan")(Players(np.array(3.0), np.array([-2.0, 0.5])))
+    np.testing.assert_array_equal(np.hstack(clipped), [3, -1, 0.5])
+
+
+def test_what_confirms_a_claim_is_what_it_says():
+    """Of Qin, every step of Runge-Kutta covers, of second order, too; of Chavdarova, descent has overflowed."""
+    ways = {name: {"summary": {"seeds": 64, "all modes at the end": (1.0, 0.94, 1.0)}} for name in qin_2020.ways()}
+    for name in ("Euler", "RK4, as written, no penalty"):
+        ways[name] = {"summary": {"seeds": 64, "all modes at the end": (0.0, 0.0, 0.06)}}
+    assert qin_2020.EXPERIMENT.answer({"ways": ways}).startswith("Confirmed. Shares of 64 seeds that end")
+    names = ("descent", "extragradient", *(f"lookahead, α = {fraction}" for fraction in chavdarova_2021.FRACTIONS))
+    batch = {name: {"mean": np.array([9.0, 1e-15])} for name in names} | {"descent": {"mean": np.array([9.0, np.nan])}}
+    said = chavdarova_2021.answer({"batch": {"code": batch}, "minibatch": {}})
+    assert said.startswith("Confirmed in full batch: descent goes from 9 to inf, lookahead to 1e-15")
+
+
+def test_the_published_toy_of_thanh_tung_differs_in_what_its_text_says():
+    ours, published = (thanh_tung_2019.ways(published)["1-GP of σ(ℓ)"] for published in (False, True))
+    key = jax.random.key(0)
+    layers = [len(jax.eval_shape(way.toy.init, key).generator) for way in (ours, published)]
+    assert layers == [3, 4]
+    assert [len(way.rule.reads) for way in (ours, published)] == [1, 2]  # latents of G's own
+    radii = [float(np.linalg.norm(way.toy.data.modes().centers[0])) for way in (ours, published)]
+    np.testing.assert_allclose(radii, [2 / 1.414, 10 / 1.414], rtol=1e-6)
+
+
+def test_a_tree_is_slower_than_another_only_if_it_is_so_in_all_turns():
+    rows = {"first result of a process": (1.1, 1.1, 1.1), "sga": (1.2, 0.9, 1.3), "cgd": (1.05, 1.02, 1.2)}
+    data = {"against": {name: dict(zip(("median", "least", "largest"), of, strict=True)) for name, of in rows.items()}}
+    assert benchmark.answer(data) == "This working tree is slower in all turns: cgd (1.050)."
+    assert benchmark.answer({"against": {"sga": data["against"]["sga"]}}).endswith("in no row.")
 
 
 @pytest.mark.parametrize("script", [berard_2020, gulrajani_2017])
