@@ -138,7 +138,7 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
         field = inner(losses)
 
         def direction(players: Any) -> Any:
-            common = jnp.result_type(jnp.float32, *jax.tree.leaves(players))
+            common = jnp.result_type(jnp.float32, *map(jnp.result_type, jax.tree.leaves(players)))
             wide = jax.tree.map(lambda x: jnp.asarray(x, common), players)
             return jax.tree.map(lambda x, y: x.astype(jnp.result_type(y)), answer(wide), players)
 
