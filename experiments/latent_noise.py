@@ -5,10 +5,11 @@ docs/results/which_equilibrium.md#does-noise-move-it.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,8 @@ from _methods import METHODS, OBJECTIVES, ORDERS
 from _options import check_known, check_positive, check_whole
 from _results import Data
 from figures import which_equilibrium as figures
+from scipy.integrate import solve_ivp
+from scipy.linalg import block_diag
 
 from slantgan_jax import Players, faces, networks, slanted_land, sweep, train
 from slantgan_jax.analysis import diffusion, equilibria
@@ -27,14 +30,26 @@ START_WEIGHTS = (1.5, 1.0, -1.0, -1.5)
 """Of the equilibrium at which all runs start: about as large as those that the flow reaches."""
 
 RECORDS = 50
-SUBSTEPS = 4
-"""Steps of the integration of the theory from record to record."""
+RELATIVE_ERROR, ABSOLUTE_ERROR = 1e-8, 1e-12
+"""Of each step by which the theory is solved."""
 
 MOST_STEPS = 100_000_000
-ARTICLE_RATE, STEPS_PER_EPOCH = 0.01, len(faces.FACES)
+TIME_OF_EPOCH = 0.01**2 * len(faces.FACES)
+"""Of the theory, at the article's rate."""
+
+FOLLOWED_EPOCHS = 1e9
+"""For so long it is asked whether |w| halves."""
+
+LONGEST_TIME = 1e10
+"""After it the theory is not solved. Where |w| grows, it is beyond 1000 by then."""
+
 HALVING = "epochs in which mean |w| halves at rate 0.01, as predicted"
 AHEAD = "epochs at rate 0.01 that the theory was followed for"
 GROWS = "mean |w| grows, as predicted"
+
+
+Motion = Callable[[float, np.ndarray], Any]
+Theory = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
 class Case(NamedTuple):
@@ -69,12 +84,13 @@ class Settings:
 
 
 def compute(settings: Settings, out: Path) -> Data:
-    noise = {}
+    noise, summaries = {}, {}
     for name in progress(settings.cases, "cases"):
-        theory = jax.lax.map(partial(predicted, float(settings.steps), CASES[name]), np.array(settings.learning_rates))
+        at = theory(CASES[name])
         noise[name] = measured(CASES[name], settings)
-        noise[name] |= {f"predicted_{key}": np.asarray(value) for key, value in theory.items()}
-    return {"noise": noise, "summary": {name: summary(found, settings) for name, found in noise.items()}}
+        noise[name] |= {f"predicted_{key}": values for key, values in predicted(at, settings).items()}
+        summaries[name] = summary(noise[name], settings) | outlook(at)
+    return {"noise": noise, "summary": summaries}
 
 
 def noisy_run(key: jax.Array, learning_rate: jax.Array, start: Players, case: Case, steps: int) -> dict[str, jax.Array]:
@@ -111,10 +127,8 @@ def measured(case: Case, settings: Settings) -> dict[str, np.ndarray]:
     }
 
 
-@partial(jax.jit, static_argnames=("steps", "case"))
-def predicted(steps: float, case: Case, rate: jax.Array) -> dict[str, jax.Array]:
-    """What `measured` gives for one rate, and the drift at the start: dw/dτ = V(w) and dP/dτ = 2 η D(w) + V' P + P V'ᵀ
-    in the time τ = η² n of n steps, solved by the method of Adams and Bashforth of order two."""
+def theory(case: Case) -> Theory:
+    """V, V', D and the diagonal of X at weights `[4]`, as `diffusion.slow_diffusion` names them."""
 
     def slow(weights: jax.Array) -> diffusion.SlowDiffusion:
         return diffusion.slow_diffusion(
@@ -122,31 +136,73 @@ def predicted(steps: float, case: Case, rate: jax.Array) -> dict[str, jax.Array]
             shared_latent=case.shared_latent, discriminator_first=case.discriminator_first,
         )  # fmt: skip
 
-    def step(carry, number):
-        (weights, covariance), before = carry
+    @jax.jit
+    def at(weights: jax.Array) -> tuple[jax.Array, ...]:
         here, turn = slow(weights), jax.jacfwd(lambda weights: slow(weights).drift)(weights)
-        now = here.drift, 2 * rate * here.diffusion + turn @ covariance + covariance @ turn.T
-        before = jax.tree.map(partial(jnp.where, number == 0), now, before)
-        after = jax.tree.map(lambda x, a, b: x + size * (1.5 * a - 0.5 * b), carry[0], now, before)
-        return (after, now), (weights, jnp.diag(covariance), jnp.diag(here.fast_covariance), here.drift)
+        return here.drift, turn, here.diffusion, jnp.diag(here.fast_covariance)
 
-    size = rate**2 * steps / (RECORDS * SUBSTEPS)
-    start = jnp.array(START_WEIGHTS), jnp.zeros((4, 4))
-    numbers = jnp.arange(RECORDS * SUBSTEPS + 1)
-    _, (mean, variance, fluctuation, velocity) = jax.lax.scan(step, (start, start), numbers)
+    return lambda weights: tuple(map(np.asarray, at(weights)))
+
+
+def predicted(at: Theory, settings: Settings) -> dict[str, np.ndarray]:
+    """What `measured` gives, and the drift at the start; NaN at times to which the theory is not solved.
+
+    dw/dτ = V(w) and dQ/dτ = 2 D(w) + V' Q + Q V'ᵀ in the time τ = η² n of n steps, with Q = P / η for the covariance P
+    of w. So all rates are on one solution.
+    """
+
+    def motion(_: float, state: np.ndarray) -> np.ndarray:
+        drift, turn, spreading = at(state[:4])[:3]
+        turned = turn @ state[4:].reshape(4, 4)
+        return np.append(drift, 2 * spreading + turned + turned.T)
+
+    def slope(_: float, state: np.ndarray) -> Any:
+        """Of `motion`, but for how dQ/dτ depends on w: that does not matter for which steps are stable."""
+        turn, one = at(state[:4])[1], np.eye(4)
+        return block_diag(turn, np.kron(turn, one) + np.kron(one, turn))
+
+    rates = np.array(settings.learning_rates)[:, None]
+    times = rates**2 * np.linspace(0, settings.steps, 1 + RECORDS)
+    states = solved(motion, slope, np.append(START_WEIGHTS, np.zeros(16)), times)  # [rates, 1 + RECORDS, 20]
+    mean, variances = states[..., :4], states[..., 4::5]
+    fluctuations = [[at(weights)[3] for weights in records] for records in mean[:, 1 + RECORDS // 2 :]]
     return {
-        "mean": mean[::SUBSTEPS],
-        "deviation": jnp.sqrt(variance)[::SUBSTEPS],
-        "fluctuation": rate * fluctuation[len(numbers) // 2 : -1].mean(0),
-        "velocity": velocity[0],
+        "mean": mean,
+        "deviation": np.sqrt(rates[..., None] * np.maximum(variances, 0)),
+        "fluctuation": rates * np.mean(fluctuations, axis=1),
+        "velocity": np.tile(at(np.array(START_WEIGHTS))[0], (len(rates), 1)),
     }
 
 
+def solved(motion: Motion, slope: Motion, start: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The states `[..., n]` at all `times` `[...]` of dx/dτ = motion(τ, x), whose Jacobian is `slope`.
+
+    They are NaN after `LONGEST_TIME`, and after the time at which the solver gives up. The solver chooses its steps by
+    the error, and it is implicit where an explicit step would have to be small to be stable.
+    """
+    known, places = np.unique(times, return_inverse=True)
+    end, states = min(float(known[-1]), LONGEST_TIME), np.full((len(known), len(start)), np.nan)
+    found = solve_ivp(
+        motion, (0, end), start, "LSODA", known[known <= end], jac=slope, rtol=RELATIVE_ERROR, atol=ABSOLUTE_ERROR
+    )
+    states[: len(found.t)] = found.y.T
+    return states[places.reshape(times.shape)]
+
+
+def outlook(at: Theory) -> Data:
+    """When the mean |w| has halved at the article's rate, whatever the rates and the steps of the runs are."""
+    epochs = np.append(0, np.geomspace(1e-6, 1, 1000)) * FOLLOWED_EPOCHS
+    motion, slope = (lambda _, weights, i=i: at(weights)[i] for i in (0, 1))
+    weights = solved(motion, slope, np.array(START_WEIGHTS), epochs * TIME_OF_EPOCH)
+    reached = np.isfinite(weights).all(1)
+    epochs, sizes = epochs[reached], (weights[reached] * np.sign(START_WEIGHTS)).mean(1)
+    return {HALVING: time_to_half(epochs, sizes), AHEAD: epochs[-1], GROWS: bool(sizes[-1] > sizes[0])}
+
+
 def summary(found: dict[str, np.ndarray], settings: Settings) -> Data:
-    """For each rate what moved, and the epochs in which the mean |w| halves at the article's rate, by theory."""
-    signs, fastest = np.sign(START_WEIGHTS), int(np.argmax(settings.learning_rates))
-    time = max(settings.learning_rates) ** 2 * settings.steps / RECORDS * np.arange(1 + RECORDS)
-    rows = {
+    """For each rate what moved."""
+    signs = np.sign(START_WEIGHTS)
+    return {
         f"{rate:g}": {
             "mean |w| moves by": ((found["mean"][i, -1] - START_WEIGHTS) * signs).mean(),
             "predicted": ((found["predicted_mean"][i, -1] - START_WEIGHTS) * signs).mean(),
@@ -155,13 +211,6 @@ def summary(found: dict[str, np.ndarray], settings: Settings) -> Data:
             "variance of u over predicted": (found["fluctuation"] / found["predicted_fluctuation"])[i].mean(),
         }
         for i, rate in enumerate(settings.learning_rates)
-    }
-    sizes = (found["predicted_mean"][fastest] * signs).mean(1)
-    epoch = ARTICLE_RATE**2 * STEPS_PER_EPOCH
-    return rows | {
-        HALVING: time_to_half(time, sizes) / epoch,
-        AHEAD: time[-1] / epoch,
-        GROWS: bool(sizes[-1] > sizes[0]),
     }
 
 
@@ -175,7 +224,7 @@ def answer(data: Data) -> str:
     """The first two cases, which differ in the latent that G has."""
     found = []
     for name, row in list(data["summary"].items())[:2]:
-        halving, ahead = row[HALVING] / 1e6, f"within {row[AHEAD] / 1e6:.2g}"
+        halving, ahead = row[HALVING] / 1e6, f"within {row[AHEAD] / 1e6:.4g}"
         if row[GROWS]:
             what = f"makes |w| grow {ahead}"
         else:

@@ -5,6 +5,7 @@ import pytest
 import quality_of_equilibria
 import which_equilibrium
 from latent_noise import CASES, RECORDS, START_WEIGHTS, time_to_half
+from scipy.integrate import solve_ivp
 
 from slantgan_jax import Generator, faces
 from slantgan_jax.analysis import distances
@@ -42,6 +43,38 @@ def test_all_runs_start_at_one_equilibrium(tmp_path):
 def test_the_time_to_half_is_read_between_records():
     assert time_to_half(np.array([0.0, 1.0, 2.0, 3.0]), np.array([4.0, 3.0, 1.0, 0.5])) == 1.5
     assert time_to_half(np.array([0.0, 1.0]), np.array([4.0, 3.0])) == np.inf
+
+
+@pytest.fixture(scope="module")
+def theory():
+    return latent_noise.theory(next(iter(CASES.values())))
+
+
+def test_the_theory_halves_w_when_another_solver_says_so(theory, x64):
+    def halved(_, weights):
+        return np.abs(weights).mean() - np.abs(START_WEIGHTS).mean() / 2
+
+    halved.terminal = True
+    exact = solve_ivp(
+        lambda _, weights: theory(weights)[0], (0, 1e4), START_WEIGHTS, "DOP853", events=halved, rtol=1e-10, atol=1e-10
+    )
+    found = latent_noise.outlook(theory)
+    # It is read between times that are 1.4 % apart.
+    assert found[latent_noise.HALVING] == pytest.approx(exact.t[-1] / latent_noise.TIME_OF_EPOCH, rel=1e-4)
+    assert found[latent_noise.AHEAD] == latent_noise.FOLLOWED_EPOCHS
+
+
+@pytest.mark.parametrize(("rate", "steps"), [(1.0, 1_000_000), (30.0, 5000), (1e20, 50)])
+def test_the_theory_is_right_or_unknown_however_far_it_goes(rate, steps, theory, x64):
+    """Noise makes w collapse, whatever the size of the time between records is."""
+    found = latent_noise.predicted(theory, latent_noise.Settings(learning_rates=(rate,), steps=steps))
+    if rate == 1e20:
+        assert np.isnan(found["mean"][0, 1:]).all()
+        return
+    sizes = np.abs(found["mean"][0]).mean(1)
+    assert np.all(np.diff(sizes[:3]) < 0)
+    assert sizes[-1] < 1e-9
+    assert np.all(found["deviation"][0, -1] < 1e-6)
 
 
 def test_nothing_is_better_than_the_least(tmp_path, monkeypatch):
