@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _convergence import GAME, IMAGES, STEPS_PER_EPOCH, Histories, equilibrium_of, mean_errors
+from _convergence import GAME, IMAGES, STEPS_PER_EPOCH, Histories, equilibrium_of, mean_errors, standstill
 from jax.typing import ArrayLike
 
 from slantgan_jax import Rule, distributions, games, networks
@@ -23,10 +23,10 @@ ZERO_MODES = 4
 @partial(jax.vmap, in_axes=(None, 0))
 def fixed_point_of_epoch(rule: Rule, numbers: jax.Array) -> jax.Array:
     """Where an epoch of `rule` stands still, `[13]`, with the faces in their order and each latent's expectation taken,
-    beside the equilibrium with the same weights of G as `numbers` `[13]`."""
-    resting, tangents = equilibrium_of(networks.from_vector(numbers, stacked=True))
-    state = spectra.fixed_point(rule, GAME, resting, STEPS_PER_EPOCH, tangents, iterations=4, over="latent").state
-    return networks.to_vector(state.players)
+    beside the equilibrium with the same weights of G as `numbers` `[13]`; NaN if it does so nowhere near."""
+    resting, _ = equilibrium_of(networks.from_vector(numbers, stacked=True))
+    state, stands = standstill(rule, GAME, resting, STEPS_PER_EPOCH, iterations=4, over="latent")
+    return jnp.where(stands, networks.to_vector(state.players), jnp.nan)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -70,7 +70,8 @@ def compute(settings: Settings, out: Path) -> Data:
 
 
 def rates_of(run: Run, rate: float, settings: Settings) -> dict[str, Any]:
-    """The e-folding time of one run in epochs, predicted and measured, and what became of the run."""
+    """The e-folding time of one run in epochs, predicted and measured, and what became of the run. Nothing is predicted
+    of a rule that does not come to rest near the end of the run."""
     method = METHODS[run.method]
     rule = method.rule(ORDERS[run.order], rate, run.strength)
     epochs = max(RECORDS, int(run.share * settings.epochs * ARTICLE_RATE / rate) // RECORDS * RECORDS)
@@ -81,13 +82,13 @@ def rates_of(run: Run, rate: float, settings: Settings) -> dict[str, Any]:
     @jax.jit
     def played(start: Players) -> tuple[Any, ...]:
         history = convergence.run(game, rule, epochs, record_every, start)
-        return history, *convergence.rest(rule, game_in_arrays, history[-1], method.period, iterations=4)
+        return history, *convergence.rest(rule, game_in_arrays, history[-1], method.period)
 
     history, fixed, predicted = jax.tree.map(np.asarray, played(convergence.start_of(settings.seed)))
     fold, period = convergence.measured_decay(history, fixed, record_every)
     settled = int(trajectories.first_settled_record(convergence.distance(history), CONVERGED_DISTANCE))
     return {
-        "predicted": float(predicted.efold) if predicted.growth <= 0 else math.nan,
+        "predicted": float(predicted.fold) if 0 < predicted.fold < math.inf else math.nan,
         "measured": fold,
         "period": {"predicted": float(predicted.period), "measured": period},
         "epochs to 1 %": (settled + 1) * record_every if settled < RECORDS else math.inf,
@@ -100,7 +101,8 @@ def answer(data: Data) -> str:
     """The fastest method at the first learning rate, and how well the spectrum predicts."""
     first = [row for row in data["methods"] if row["learning rate"] == data["methods"][0]["learning rate"]]
     fastest = min(first, key=lambda row: (math.isnan(row["predicted"]), row["predicted"]))
-    errors = [row["measured"] / row["predicted"] - 1 for row in data["methods"] if math.isfinite(row["measured"])]
+    ratios = (row["measured"] / row["predicted"] for row in data["methods"])
+    errors = [ratio - 1 for ratio in ratios if math.isfinite(ratio)]
     if math.isnan(fastest["predicted"]):
         return f"At rate {first[0]['learning rate']:g} none of these methods comes to rest."
     who = f"the fastest is {fastest['method']}: its" if len(first) > 1 else f"with {fastest['method']} the"

@@ -93,23 +93,27 @@ def at_epochs(history: np.ndarray, epochs: tuple[int, ...]) -> list[dict[str, An
 
 def spectrum_of(rule: Rule, history: np.ndarray, rate: float) -> tuple[np.ndarray, dict[str, Any]]:
     """Where the tutorial's order stands still beside the full batch's end, `[13]`, and periods and e-folding times in
-    epochs: of the flow, of the tutorial's step, and of the full batch as measured."""
+    epochs: of the flow, of the tutorial's step, and of the full batch as measured. E-folding times are negative where
+    distances grow, and all is NaN if the order stands still nowhere near."""
 
     @jax.jit
     def predicted(end: jax.Array) -> tuple[Any, ...]:
         resting, tangents = convergence.equilibrium_of(networks.from_vector(end, stacked=True))
+        fixed, step = convergence.rest(rule, GAME, end)
         values = spectra.flow_eigenvalues(GAME, resting, tangents=tangents)
-        return values, spectra.summarize_flow(values, STEPS_PER_EPOCH * rate), *convergence.rest(rule, GAME, end)
+        flow = spectra.summarize_flow(jnp.where(jnp.isnan(step.fold), jnp.nan, values), STEPS_PER_EPOCH * rate)
+        return flow, convergence.pace(flow), fixed, step
 
-    values, flow, fixed, step = jax.tree.map(np.asarray, predicted(history[-1]))
+    spectrum, flow, fixed, step = jax.tree.map(np.asarray, predicted(history[-1]))
+    values = spectrum.eigenvalues
     turning = values[values.imag > 0] * STEPS_PER_EPOCH * rate
     fold, period = convergence.measured_decay(history, fixed, RECORD_EVERY["full batch"])
     return fixed, {
         "eigenvalues of the flow": np.stack([values.real, values.imag], -1),
-        "zero modes": int(flow.zero_modes),
+        "zero modes": int(spectrum.zero_modes),
         "modes": {"period in epochs": 2 * np.pi / turning.imag, "e-folding time in epochs": -1 / turning.real},
         "period in epochs": {"flow": float(flow.period), "step": float(step.period), "measured": period},
-        "e-folding time in epochs": {"flow": float(flow.efold), "step": float(step.efold), "measured": fold},
+        "e-folding time in epochs": {"flow": float(flow.fold), "step": float(step.fold), "measured": fold},
     }
 
 
@@ -127,15 +131,19 @@ def answer(data: Data) -> str:
     period, fold = (data["spectrum"][name]["step"] for name in ("period in epochs", "e-folding time in epochs"))
     settled, turned = "Yes" if then["verdict"] == "converged" else "No", then["epoch"] / period
     seen = "within its first turn" if turned < 1 else f"after {turned:.1f} turns"
-    shrink = f"shrink by e in {fold:,.0f} epochs" if np.isfinite(fold) else "do not shrink"
+    shrink = f"{'shrink' if fold > 0 else 'grow'} by e in {abs(fold):,.0f} epochs"
+    shrink = shrink if np.isfinite(fold) else "do not shrink"
     pace = f", {seen}; turns take {period:,.0f} epochs and {shrink}"
-    if not np.isfinite(period):
+    if np.isnan(fold):
+        pace = "; near the end of the run there is no equilibrium at which it could rest"
+    elif not np.isfinite(period):
         pace = f"; near the equilibrium nothing turns, and distances {shrink}"
-    noise = f"sampling leaves a noise of {quiet['measured']:.2g} (predicted: {quiet['predicted']:.2g})"
+    noise = "; too few to see the noise of sampling" if fold > 0 else ""
+    if figures.rests(data):
+        noise = f"; sampling leaves a noise of {quiet['measured']:.2g} (predicted: {quiet['predicted']:.2g})"
     return (
         f"{settled}: at epoch {then['epoch']} the mean image is {then['mean gap']:.3f} off{pace}.\n"
-        f"With exact expectations it is {end['mean gap']:.1g} off after {end['epoch']:,} epochs; "
-        f"{noise if figures.rests(data) else 'too few to see the noise of sampling'}."
+        f"With exact expectations it is {end['mean gap']:.1g} off after {end['epoch']:,} epochs{noise}."
     )
 
 

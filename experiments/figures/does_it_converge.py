@@ -24,7 +24,7 @@ RESTING_TIMES = 10
 
 def rests(data: dict[str, Any]) -> bool:
     """Whether the run is long enough for what is left to be the noise of sampling."""
-    return data["settings"]["epochs"] > RESTING_TIMES * data["spectrum"]["e-folding time in epochs"]["step"]
+    return 0 < RESTING_TIMES * data["spectrum"]["e-folding time in epochs"]["step"] < data["settings"]["epochs"]
 
 
 def draw(panel: Panel, data: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ def amplitude(ax: Axes, data: dict[str, Any], name: str, noise: str, label: str,
     ax.plot(epochs, curves["article"][name], color=ARTICLE, linewidth=1.6, label="the article's run, sampled")
     ax.plot(epochs, full, color=FULL_BATCH, linewidth=1.6, label="its start, exact expectations")
     fold = data["spectrum"]["e-folding time in epochs"]["step"]
-    if np.isfinite(fold) and fold < epochs[-1]:
+    if 0 < fold < epochs[-1]:
         # The curve is known but for its height, which is taken where the first fast modes have gone.
         anchor = int(np.argmin(np.abs(epochs - 3 * fold)))
         known = full[anchor] * np.exp(-(epochs - epochs[anchor]) / fold)
@@ -114,8 +114,9 @@ def bias(ax: Axes, data: dict[str, Any]) -> None:
     for name, width in (("full batch", 1.6), ("article", 1.2)):
         ax.plot(curves["epochs"], curves[name]["bias"], color=COLORS[name], linewidth=width)
     order = known["order of moves"]["c"]
-    order_label = f"the order's fixed point, c = {order:.6f}"
-    ax.axhline(order, color=PREDICTED, linestyle="--", linewidth=1.2, label=order_label)
+    if np.isfinite(order):
+        order_label = f"the order's fixed point, c = {order:.6f}"
+        ax.axhline(order, color=PREDICTED, linestyle="--", linewidth=1.2, label=order_label)
     ax.axhline(0, color="#d1d5db", linewidth=1, label="the equilibrium, c = 0")
     mean, error = known["sampled, mean over time"]["c"], known["its standard error"]["c"]
     digits = max(0, math.ceil(-math.log10(error)) + 1) if error > 0 else 6
@@ -136,9 +137,10 @@ def nikaido_isoda(ax: Axes, data: dict[str, Any]) -> None:
         for part, face in ((~apart, color), (apart, "white")):
             ax.plot(epochs[part], gap[part], "o", color=color, markersize=3.5, markerfacecolor=face)
     lost = gap_of_bias(data["bias of the order"]["order of moves"]["c"])
-    lost_label = f"2 ln cosh(c/2) = {lost:.1e}, by the order of moves"
-    ax.axhline(lost, color=PREDICTED, linestyle="--", linewidth=1.2, label=lost_label)
-    ax.legend(fontsize=9, loc="lower left")
+    if np.isfinite(lost):
+        lost_label = f"2 ln cosh(c/2) = {lost:.1e}, by the order of moves"
+        ax.axhline(lost, color=PREDICTED, linestyle="--", linewidth=1.2, label=lost_label)
+        ax.legend(fontsize=9, loc="lower left")
     _epochs(ax, data, "Nikaido-Isoda gap")
     ax.set_yscale("log")
     ax.set_title("What the players could still gain; hollow: a plane tells all images apart", fontsize=11)
@@ -191,7 +193,7 @@ def _epochs(ax: Axes, data: dict[str, Any], label: str, named: bool = True) -> N
     box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5}
     for name, style in (("period", (0, (1, 2))), ("e-folding time", (0, (6, 2)))):
         value = data["spectrum"][f"{name} in epochs"]["step"]
-        if np.isfinite(value) and value < epochs[-1]:
+        if 0 < value < epochs[-1]:
             ax.axvline(value, color="#4b5563", linestyle=style, linewidth=1)
             if named:
                 ax.text(value * 0.95, 0.56, name, transform=ax.get_xaxis_transform(), rotation=90, va="top",

@@ -3,10 +3,12 @@ import does_it_converge
 import figures.does_it_converge
 import jax
 import numpy as np
+import optax
 import pytest
-from _convergence import measured_decay, start_of
+from _convergence import GAME, measured_decay, pace, rest, start_of
 
-from slantgan_jax import networks
+from slantgan_jax import networks, rules
+from slantgan_jax.analysis import spectra
 
 # One process, so that the script runs once.
 pytestmark = [
@@ -70,6 +72,38 @@ def test_the_spectrum_predicts_how_fast_a_run_converges(tmp_path):
     np.testing.assert_allclose(row["period"]["measured"], row["period"]["predicted"], rtol=1e-2)  # few turns are seen
     assert 100 < row["epochs to 1 %"] < 300
     assert data["answer"].startswith("At rate 0.3 with R1, γ = 0.1 the distance falls by e in 34 epochs.")
+
+
+def test_nothing_is_predicted_where_a_rule_stands_still_far_from_the_equilibria(x64):
+    """Saturated players, as in the tutorial's order at the rate 30: a step moves them by 1e-5 and less."""
+    far = np.array([-48.0, -54.7, -50.0, -50.0, 20.0, 20.0, 20.0, 20.0, 33.7, 33.7, 33.7, 33.7, -14.8])
+    near = np.array(networks.to_vector(jax.tree.map(np.asarray, start_of(42))))
+    near[8:] = 0
+    predict = jax.jit(lambda end: rest(rules.tutorial(optax.sgd(0.3)), GAME, end))
+    assert np.isnan(jax.tree.leaves(predict(far))[1:]).all()
+    fixed, found = predict(near)
+    assert np.isfinite(fixed).all()
+    assert found.fold > 0
+
+
+def test_growing_is_not_called_shrinking(data):
+    growing = pace(spectra.summarize_map(np.array([1.1, 0.9, 0.9j])))
+    assert float(growing.fold) == pytest.approx(-1 / np.log(1.1))
+    spectrum = {"period in epochs": {"step": np.inf}, "e-folding time in epochs": {"step": float(growing.fold)}}
+    answers = {
+        name: does_it_converge.answer(data | {"spectrum": spectrum | {"e-folding time in epochs": {"step": fold}}})
+        for name, fold in (("grow", -10.0), ("shrink", 20.0), ("none", np.nan))
+    }
+    assert "nothing turns, and distances grow by e in 10 epochs" in answers["grow"]
+    assert "nothing turns, and distances shrink by e in 20 epochs" in answers["shrink"]
+    assert "there is no equilibrium at which it could rest" in answers["none"]
+
+
+@pytest.mark.parametrize("rate", [30.0, 1000.0])  # at 1000 the run diverges
+def test_a_method_that_does_not_come_to_rest_is_not_the_fastest(rate, tmp_path):
+    settings = convergence_rates.Settings(("tutorial's order",), (rate,), epochs=2000)
+    data = convergence_rates.EXPERIMENT.run(settings, tmp_path)
+    assert data["answer"].startswith(f"At rate {rate:g} none of these methods comes to rest.")
 
 
 def test_decay_is_measured_on_a_spiral_that_is_not_round(x64):
