@@ -3,6 +3,7 @@
 See docs/results/stability_edge.md#how-it-was-done for the measurement.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ CHUNK = 10
 BRACKET = 0.45, 1.9
 """The first rates lie between these multiples of the prediction, which so is none of them."""
 RATES_PER_SECTION, SECTIONS = 6, 7
+LOWEST, HIGHEST, POINTS_PER_DECADE = 0.01, 1000.0, 24
+"""The rates among which a predicted edge is looked for. With R1 of a strength γ above 1 they begin at `LOWEST` / γ²:
+no edge falls faster, and that of consensus falls so."""
 FOLLOWED_RATES = 30
 """How many smaller rates lead to the fixed point at a large rate, if it depends on the rate."""
 
@@ -54,7 +58,8 @@ def edges(case: Case, weights: np.ndarray, strengths: np.ndarray) -> dict[str, n
     """
     cells = np.repeat(weights, len(strengths), axis=0), np.tile(strengths, len(weights))
     # What needs Jacobians is mapped one after the other, and so compiles in half of the time.
-    predicted, lost = map(np.asarray, jax.jit(one_by_one(partial(predicted_edge, case)))(*cells))
+    lowest = LOWEST / max(1.0, strengths.max()) ** 2
+    predicted, lost = map(np.asarray, jax.jit(one_by_one(partial(predicted_edge, case, lowest)))(*cells))
     around = jax.jit(one_by_one(partial(surroundings, case)))
     growths = jax.jit(jax.vmap(partial(growth_rates, case)))
     of_rates = [np.repeat(values, RATES_PER_SECTION, axis=0) for values in cells]
@@ -89,12 +94,12 @@ def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arguments: jax.lax.map(lambda values: function(*values), arguments)
 
 
-def predicted_edge(case: Case, weights: jax.Array, strength: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The largest stable rate, and whether the rule has no fixed point at a rate just above."""
+def predicted_edge(case: Case, lowest: float, weights: jax.Array, strength: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The largest stable rate above `lowest`, and whether the rule has no fixed point at a rate just above it."""
     game, players, tangents = place(weights, strength, jnp.asarray)
     edge = thresholds.largest_stable_rate(
         case.rule, game, players, tangents, steps=case.period, fixed_point_iterations=case.newton,
-        lowest=0.01, highest=1000.0, points=120,
+        lowest=lowest, highest=HIGHEST, points=math.ceil(POINTS_PER_DECADE * math.log10(HIGHEST / lowest)),
     )  # fmt: skip
     if not case.newton:
         return edge, jnp.asarray(False)

@@ -24,6 +24,7 @@ from slantgan_jax.analysis import growth
 
 DIRECTION = np.array([1.0, -1.0, -1.0, 1.0])
 LARGEST_SCALE = 6.0
+LARGEST_STRENGTH = 1000.0
 
 
 def case(order: str, method: str = "plain", strength: float = 0.0, **numbers: Any) -> Case:
@@ -68,8 +69,8 @@ class Settings:
     """s of the weights s (1, -1, -1, 1), from -6 to 6."""
     random: Annotated[int, partial(check_whole, least=0, most=10_000)] = 2
     """The number of further equilibria, with standard-normal weights."""
-    strengths: Annotated[tuple[float, ...], partial(check_within, least=0)] = (0.0, 0.1, 1.0)
-    """The strengths of R1."""
+    strengths: Annotated[tuple[float, ...], partial(check_within, least=0, most=LARGEST_STRENGTH)] = (0.0, 0.1, 1.0)
+    """The strengths of R1, up to 1000."""
     steps: Annotated[int | None, STEPS] = None
     """Steps of each run, a multiple of 40 from 400 up; by default 20000, for simultaneous 320000, for CGD 2000."""
 
@@ -110,12 +111,12 @@ def answer(data: Data) -> str:
     if least == most:
         text += f"is {edge[least]:.3g} ({names[least]})"
     else:
-        text += f"goes from {edge[least]:.2g} ({names[least]}) to {edge[most]:.3g} ({names[most]})"
+        text += f"goes from {edge[least]:.3g} ({names[least]}) to {edge[most]:.3g} ({names[most]})"
     if penalized:
         raised, helped = penalized[0] > edge, np.argmax(penalized[0] / edge)
         text += f"; R1 with γ = {strengths[1]:g} raises it for {raised.sum()} of {counted(len(rows), 'rule')}"
         if raised.any():
-            text += f", most for {names[helped]}: from {edge[helped]:.2g} to {penalized[0][helped]:.3g}"
+            text += f", most for {names[helped]}: from {edge[helped]:.3g} to {penalized[0][helped]:.3g}"
     return f"{text}."
 
 

@@ -49,6 +49,7 @@ WRONG = [
     ("quality_of_equilibria", "--flow-steps 0", "--flow-steps is 0"),
     ("quality_of_equilibria", "--orders", "--orders names none: give at least one"),
     ("spectrum", "--weights 1 2 3 nan", "from -100 to 100"),
+    ("stability_edge", "--strengths 1001", "from 0 to 1000"),
     ("spectrum", "--weights 1 2 3 4 --objective magic", "choose from 'non-saturating'"),
     ("spectrum", "--weights 1 2 3 4 --penalty wgan-gp --strength 1", "choose from 'r1'"),
     ("spectrum", "--weights 1 2 3 4 --penalty r1", "--penalty r1 has no strength: give --strength"),
