@@ -87,8 +87,9 @@ def measured_factor(radii: jax.Array, low: float) -> jax.Array:
     return jnp.exp(jax.vmap(rate)(radii).mean() / RECORD_EVERY)
 
 
-def run_verdict(places: np.ndarray, radii: np.ndarray, finite: np.ndarray) -> dict[str, Any]:
-    """What becomes of runs with positions `places` `[runs, records, 2]` and distances `radii` `[runs, records]`.
+def run_verdict(places: np.ndarray, radii: np.ndarray, finite: np.ndarray, start_radii: np.ndarray) -> dict[str, Any]:
+    """What becomes of runs with positions `places` `[runs, records, 2]` and distances `radii` `[runs, records]`, that
+    start at the distances `start_radii` `[runs]`.
 
     Each run has one of the `WORDS`. Runs that differ are "leaves" if none of them stays, and otherwise "mixed". Runs
     that all circle are on a "limit cycle" if they end on the same one, and otherwise on "closed orbits".
@@ -99,8 +100,8 @@ def run_verdict(places: np.ndarray, radii: np.ndarray, finite: np.ndarray) -> di
     kind = classes[0] if len(set(classes)) == 1 else "leaves" if set(classes) <= LEAVING else "mixed"
     if kind == "cycle":
         kind = "limit cycle" if trajectories.same_cycle(orbits) else "closed orbits"
-    ends = radii[:, -tail:]
-    shares = ends.max(1) / radii[:, 0]
+    ends = np.where(np.isnan(radii), np.inf, radii)[:, -tail:]  # a run that has diverged is infinitely far
+    shares = ends.max(1) / start_radii
     return {
         "run verdict": kind,
         "runs": {name: classes.count(name) for name in dict.fromkeys(classes)},

@@ -26,7 +26,7 @@ FAR_RUNS, FAR_RADII = 60, (0.3, 1.5)
 """The runs that show where a method goes; those near the equilibrium measure the factor there."""
 GOLDEN_ANGLE = 3 - np.sqrt(5)  # over π; all of its multiples differ
 SMALLEST_DISTANCE = 1e-14  # the factor is measured above it
-FACTOR_TOLERANCE = 0.01, 1e-7  # relative to 1 - factor, and absolute
+FACTOR_TOLERANCE = 0.01  # relative to 1 - factor; what is not linear adds the rate times the squared distance
 DRAWN_RUNS, DRAWN_RECORDS = [15, 40, 59], {"paths": 300, "ends": 60}
 VISIBLE_GROWTH = {"attracts": 12.0, "repels": 0.15, "undecided": math.inf}  # the least steps · |ln ρ| that runs show
 ORIGIN = Players(0.0, 0.0)
@@ -55,6 +55,7 @@ def compute(settings: Settings, out: Path) -> Data:
     rows, portraits = {}, []
     for name, form in progress(forms.items(), "methods", len(forms)):
         rows[name], portrait = examine(form, settings.steps)
+        rows[name]["agrees"] = agrees(rows[name], rate)
         portraits.append(portrait)
     data = {
         "methods": rows,
@@ -64,7 +65,7 @@ def compute(settings: Settings, out: Path) -> Data:
             part: min(records * runs.RECORD_EVERY, settings.steps) for part, records in DRAWN_RECORDS.items()
         },
     }
-    if CIRCLE in rows:
+    if CIRCLE in rows and rows[CIRCLE]["run verdict"] == "limit cycle":
         data["limit cycle"] = {"predicted": math.sqrt(2 * rate), "measured": float(np.mean(rows[CIRCLE]["radius"]))}
     return data
 
@@ -72,9 +73,10 @@ def compute(settings: Settings, out: Path) -> Data:
 def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A row's numbers, and the arrays of its portrait."""
     jacobian, jump, arrows = runs.field_at_origin(form.game, form.field)
-    radii = np.append(np.linspace(*FAR_RADII, FAR_RUNS), np.full(runs.NEAR_RUNS, runs.NEAR_RADIUS))
+    start_radii = np.append(np.linspace(*FAR_RADII, FAR_RUNS), np.full(runs.NEAR_RUNS, runs.NEAR_RADIUS))
+    starts = runs.starts(start_radii, GOLDEN_ANGLE)
     run = jax.jit(jax.vmap(lambda start: runs.play(form.game, form.rule, start, steps)))
-    places, finite = map(np.asarray, run(runs.starts(radii, GOLDEN_ANGLE)))
+    places, finite = map(np.asarray, run(starts))
     with np.errstate(over="ignore"):  # in runs that diverge
         radii = np.hypot(*np.moveaxis(places, -1, 0))
     row: dict[str, Any] = {"group": form.group, "jump": jump}
@@ -95,28 +97,29 @@ def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.
             "flow verdict": runs.spectral_verdict(-np.real(form.flow).min()),
             "spectral verdict": runs.spectral_verdict(radius - 1),
         }
-    row |= runs.run_verdict(places[:FAR_RUNS], radii[:FAR_RUNS], finite[:FAR_RUNS])
-    row["agrees"] = agrees(row)
+    row |= runs.run_verdict(*(values[:FAR_RUNS] for values in (places, radii, finite, start_radii)))
     drawn, (first, last) = places[DRAWN_RUNS], DRAWN_RECORDS.values()
-    return row, {"arrows": arrows, "paths": drawn[:, :first], "ends": drawn[:, -last:]}
+    paths = np.concatenate([np.stack(starts, -1)[DRAWN_RUNS, None], drawn[:, :first]], axis=1)
+    return row, {"arrows": arrows, "paths": paths, "ends": drawn[:, -last:]}
 
 
-def agrees(row: dict[str, Any]) -> bool:
-    """Whether runs did what the spectrum says: their kind, and the factor measured at the equilibrium.
+def agrees(row: dict[str, Any], rate: float) -> bool:
+    """Whether runs did what the spectrum says: their kinds, and the factor measured at the equilibrium.
 
-    A spectral radius of 1, or too near to it to be seen in so many steps, leaves the kind to the runs. Then they must
-    not converge linearly unless it is below 1, and without an equilibrium they must not converge at all. A factor that
-    could not be measured agrees with all.
+    The spectrum speaks of what happens near the equilibrium. If it attracts, some runs must converge linearly, but
+    others may stay away. If it repels, none may converge. A spectral radius of 1, or too near to it to be seen in so
+    many steps, leaves the kind to the runs. Then none may converge linearly unless it is below 1, and without an
+    equilibrium none may converge at all. A factor that could not be measured agrees with all.
     """
-    radius, factor, kind = row["spectral radius"], row["measured factor"], row["run verdict"]
+    radius, factor, kinds = row["spectral radius"], row["measured factor"], set(row["runs"])
     if radius is None:
-        return kind not in ("linear", "sublinear")
+        return kinds.isdisjoint(("linear", "sublinear"))
     if row["seen"] and row["spectral verdict"] == "repels":
-        same = kind in {*runs.LEAVING, "limit cycle"}
+        same = kinds.isdisjoint(("linear", "sublinear", "converging"))
     else:
-        same = (kind == "linear") == row["seen"] or (not row["seen"] and row["spectral verdict"] == "attracts")
-    relative, absolute = FACTOR_TOLERANCE
-    return same and (not is_known(factor) or abs(factor - radius) < relative * abs(radius - 1) + absolute)
+        same = ("linear" in kinds) == row["seen"] or (not row["seen"] and row["spectral verdict"] == "attracts")
+    tolerance = FACTOR_TOLERANCE * abs(radius - 1) + rate * runs.NEAR_RADIUS**2
+    return same and (not is_known(factor) or abs(factor - radius) < tolerance)
 
 
 def report(data: Data) -> None:

@@ -98,6 +98,9 @@ def test_runs_do_what_the_spectrum_says(rows):
             # The distance of a tilted spiral swings around its exponential: by 0.2 % of 1 - ρ for R2, the most.
             tolerance = 0.005 * abs(1 - row["spectral radius"]) + 1e-7
             assert abs(row["measured factor"] - row["spectral radius"]) < tolerance, name
+    kinds = {"attracts": {"linear"}, "repels": {*_two_numbers.LEAVING, "limit cycle"}}  # at this rate of all runs
+    for name, row in rows.items():
+        assert not row["seen"] or row["run verdict"] in kinds[row["spectral verdict"]], name
     undecided = {name for name, row in rows.items() if row["spectral verdict"] == "undecided"}
     assert {rows[name]["run verdict"] for name in undecided} == {"closed orbits", "sublinear", "stalls"}
 
@@ -163,10 +166,32 @@ RUNS = {
 def test_the_course_of_runs_gives_their_verdict(kind, x64):
     places = np.array(RUNS[kind])
     finite = np.abs(places[:, -1]) <= DIVERGENCE_BOUND
-    found = _two_numbers.run_verdict(np.stack([np.real(places), np.imag(places)], -1), np.abs(places), finite)
+    vectors, start_radii = np.stack([np.real(places), np.imag(places)], -1), np.full(len(places), 0.5)
+    found = _two_numbers.run_verdict(vectors, np.abs(places), finite, start_radii)
     assert found["run verdict"] == kind
+    # The first record is later than the start, at which a share is 1.
+    shares = np.abs(places[:, -200:]).max(1) / 0.5
+    np.testing.assert_allclose(found["share"], [shares.min(), shares.max()])
     if kind == "sublinear":
         assert found["exponent"] == pytest.approx(-0.5, abs=1e-3)  # a power is fitted exactly
+
+
+def test_a_run_that_is_not_finite_is_infinitely_far(x64):
+    places = np.array(RUNS["leaves"])
+    places[0, -10:] = np.nan
+    vectors = np.stack([np.real(places), np.imag(places)], -1)
+    found = _two_numbers.run_verdict(vectors, np.abs(places), np.array([False, True]), np.ones(2))
+    assert found["run verdict"] == "leaves"
+    np.testing.assert_allclose(found["radius"], [1.0, np.inf])
+
+
+def test_a_limit_cycle_is_stated_only_of_runs_that_have_one(tmp_path):
+    settings = dirac_gan.Settings(RATE, 100, (dirac_gan.CIRCLE,))
+    data = dirac_gan.EXPERIMENT.run(settings, tmp_path)
+    assert data["methods"][dirac_gan.CIRCLE]["run verdict"] == "drifts"
+    assert "limit cycle" not in data
+    starts = data["portraits"]["paths"][0, :, 0]
+    np.testing.assert_allclose(np.hypot(*starts.T), np.linspace(0.3, 1.5, 60)[dirac_gan.DRAWN_RUNS])  # as figures say
 
 
 def test_r1_is_fastest_where_the_eigenvalues_meet(tmp_path):
