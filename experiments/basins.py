@@ -89,18 +89,17 @@ def fate(
 
 def answer(data: Data) -> str:
     planes, koch, line = data["planes"], data["checks"]["snowflake"], data["checks"]["line"]
-    rates, starts = (
-        [figures.with_error(planes[plane][by]) for by in ("box_dimension", "uncertainty_dimension")] for plane in PLANES
-    )
     first, second = (trained_in(data, plane) for plane in PLANES)
+    rates, starts = (boundary(planes[plane]) for plane in PLANES)
+    if first == "some" and kind_of(planes["rates"]) == kind_of(planes["starts"]):
+        starts = "{} and {}".format(*dimensions(planes["starts"]))
     between = {
-        "some": "Between learning rates that train this GAN and rates that do not lies a fractal of dimension "
-        f"{rates[0]} by counting boxes in zooms and {rates[1]} by pairs of points;",
+        "some": f"Between learning rates that train this GAN and rates that do not lies {rates};",
         "none": f"No learning rate of the picture trains this GAN within {data['settings']['steps']} steps;",
         "all": "All learning rates of the picture train this GAN;",
     }[first]
     starting = {
-        "some": f"between starting points that train and others, {starts[0]} and {starts[1]}.",
+        "some": f"between starting points that train and others, {starts}.",
         "none": "no starting point trains it.",
         "all": "all starting points train it.",
     }[second]
@@ -109,6 +108,25 @@ def answer(data: Data) -> str:
         f"(Koch's curve of {koch['known']:.2f} is found to have {koch['found']['value']:.2f}, "
         f"a line {line['found']['value']:.2f}.)"
     )
+
+
+def boundary(plane: Data) -> str:
+    """What the boundary in a plane is, in words."""
+    (kind, zooms), (by_boxes, by_pairs) = kind_of(plane), dimensions(plane)
+    return f"{kind} of dimension {by_boxes} by counting boxes{zooms} and {by_pairs} by pairs of points"
+
+
+def kind_of(plane: Data) -> tuple[str, str]:
+    """Whether the boundary is known to be a fractal, and whether zooms show it."""
+    found = [plane[by] for by in ("box_dimension", "uncertainty_dimension") if plane[by] and plane[by]["value"]]
+    errors = [dimension["error"] for dimension in found]
+    above = all(dimension["value"] > 1 + (dimension["error"] or 0) for dimension in found)
+    fractal = above and any(error is not None for error in errors)
+    return "a fractal" if fractal else "a boundary", " in zooms" if len(plane["pictures"]) > 1 else ""
+
+
+def dimensions(plane: Data) -> list[str]:
+    return [figures.with_error(plane[by]) for by in ("box_dimension", "uncertainty_dimension")]
 
 
 def trained_in(data: Data, plane: str) -> str:

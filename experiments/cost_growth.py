@@ -111,7 +111,8 @@ def answer(data: Data) -> str:
     large = data["runs"][str(sizes[-1])]
     both = sorted(set(data["array"]) & set(data["scalars"]), key=int)
     faster = [side for side in both if data["scalars"][side]["ns a step"] < data["array"][side]["ns a step"]]
-    text = f"Of {sizes[-1]:,} runs each takes {large['µs a run']:.3g} µs and {large['store, bytes a run']:.3g} bytes, "
+    who = "One run" if sizes[-1] == 1 else f"Of {sizes[-1]:,} runs each"
+    text = f"{who} takes {large['µs a run']:.3g} µs and {large['store, bytes a run']:.3g} bytes, "
     text += f"and the process {large['memory, MiB']:,.0f} MiB."
     if not both:
         return text

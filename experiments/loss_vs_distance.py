@@ -126,28 +126,38 @@ def example(data: Data, index: np.ndarray) -> Data:
 def answer(data: Data) -> str:
     last = str(data["epochs"][-1])
     alike, found = data["undecided"][last], data["spearman"][last]
-    rho, within = (
-        {name: ranks["wasserstein_1"][name][0] if ranks else np.nan for name in INDICATORS}
-        for ranks in (found, alike["spearman"])
-    )
-    first = (
-        f"Rank correlation with W1, over the {data['transported']} of {data['runs']} runs at the end of which it was "
-        f"found: {rho['generator_loss']:.2f} for G's final loss, {rho['discriminator_loss']:.2f} for D's, "
-        f"{rho['off_undecided']:.2f} for how far both are from equilibrium's, {rho['duality_gap_ridge']:.2f} for the "
-        "duality gap with a ridge.\n"
-    )
+    if found is None:
+        known = f"{data['transported']} of {data['runs']} runs"
+        first = f"W1 was found at the end of {known}, too few for a rank correlation.\n"
+    else:
+        rho = of_indicators(found)
+        first = (
+            f"Rank correlation with W1, over the {data['transported']} of {data['runs']} runs at the end of which it "
+            f"was found: {rho['generator_loss']:.2f} for G's final loss, {rho['discriminator_loss']:.2f} for D's, "
+            f"{rho['off_undecided']:.2f} for how far both are from equilibrium's, {rho['duality_gap_ridge']:.2f} for "
+            "the duality gap with a ridge.\n"
+        )
     if alike["wasserstein_1_quantiles"] is None:
         those = ", and the W1 of none of these was found" if alike["share"] else ""
         return first + f"{alike['share']:.0%} end with equilibrium's losses to 1 %{those}."
-    of_losses = max(abs(r) for name, r in within.items() if name.endswith("_loss") or name == "off_undecided")
-    of_gaps = max(abs(r) for name, r in within.items() if name.startswith(("duality_gap", "nikaido_isoda_gap")))
+    ordered = "too few to be ordered"
+    if alike["spearman"] is not None:
+        within = of_indicators(alike["spearman"])
+        of_losses = max(abs(r) for name, r in within.items() if name.endswith("_loss") or name == "off_undecided")
+        of_gaps = max(abs(r) for name, r in within.items() if name.startswith(("duality_gap", "nikaido_isoda_gap")))
+        ordered = f"ordered by losses with |ρ| ≤ {of_losses:.2f}, by gaps ≤ {of_gaps:.2f}"
     nearest, *_, farthest = alike["wasserstein_1_quantiles"]
     one, other = (run["wasserstein_1"] for run in data["same_loss"])
     return first + (
         f"{alike['share']:.0%} end with equilibrium's losses to 1 % and W1 from {nearest:.3f} to {farthest:.3f} "
-        f"(only the mean face: {data['mean_face_wasserstein_1']:.3f}), ordered by losses with |ρ| ≤ {of_losses:.2f}, "
-        f"by gaps ≤ {of_gaps:.2f}; two with the same losses have {one:.2f}, {other:.2f}."
+        f"(only the mean face: {data['mean_face_wasserstein_1']:.3f}), {ordered}; "
+        f"two with the same losses have {one:.2f}, {other:.2f}."
     )
+
+
+def of_indicators(ranks: Data) -> dict[str, float]:
+    """The rank correlation of each indicator with W1."""
+    return {name: ranks["wasserstein_1"][name][0] for name in INDICATORS}
 
 
 FIGURES = {"loss_vs_distance.png": Figure(figures.draw, 16, 10.5)}

@@ -89,7 +89,8 @@ def _box_counts(ax: Axes, data: Data) -> None:
     for plane, about in data["planes"].items():
         for level, picture in enumerate(about["pictures"]):
             counts = np.where(picture["counts"] > 0, picture["counts"], np.nan)
-            label = None if level else f"{plane}: D = {with_error(about['box_dimension'])} in the zooms"
+            zooms = " in the zooms" if len(about["pictures"]) > 1 else ""
+            label = None if level else f"{plane}: D = {with_error(about['box_dimension'])}{zooms}"
             style = {"color": COLORS[plane], "markersize": 4, "linewidth": 1.2, "label": label}
             ax.loglog(sides * _side(picture) / _side(about["pictures"][0]), counts, "o-", **style)
     for name, check, style in zip(("a line", "Koch's curve"), data["checks"].values(), (":", "--"), strict=True):

@@ -36,19 +36,44 @@ def test_a_run_that_diverged_has_no_distance():
 @pytest.mark.parametrize("factor", [None, np.nan])
 def test_a_factor_that_was_not_measured_disagrees_with_nothing(factor):
     row = {"spectral radius": 0.7, "spectral verdict": "attracts", "seen": True, "measured factor": factor}
-    row |= {"run verdict": "linear", "radius": (0, 0), "share": (0, 0), "exponent": factor}
-    assert dirac_gan.agrees(row)
-    assert dirac_gan.agrees(row | {"seen": False, "spectral radius": 0.99999})
-    assert not dirac_gan.agrees(row | {"measured factor": 0.8})
-    assert not dirac_gan.agrees(row | {"run verdict": "leaves"})
+    row |= {"run verdict": "linear", "runs": {"linear": 60}, "radius": (0, 0), "share": (0, 0), "exponent": factor}
+    assert dirac_gan.agrees(row, 0.1)
+    assert dirac_gan.agrees(row | {"seen": False, "spectral radius": 0.99999}, 0.1)
+    assert not dirac_gan.agrees(row | {"measured factor": 0.8}, 0.1)
+    assert not dirac_gan.agrees(row | {"run verdict": "leaves", "runs": {"drifts": 60}}, 0.1)
     assert figures.dirac_gan.outcome(row) == "converges"
     assert figures.dirac_gan.outcome(row | {"run verdict": "sublinear"}) == "converges sublinearly"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "runs", "agrees"),
+    [
+        ("repels", {"cycle": 60}, True),  # on closed orbits of their own, too, runs stay away
+        ("repels", {"drifts": 59, "linear": 1}, False),
+        ("attracts", {"linear": 50, "drifts": 10}, True),  # the spectrum does not speak of runs that start far away
+        ("attracts", {"drifts": 60}, False),
+        ("undecided", {"cycle": 59, "linear": 1}, False),
+    ],
+)
+def test_the_spectrum_speaks_of_what_happens_near_the_equilibrium(verdict, runs, agrees):
+    radius = {"repels": 1.4, "attracts": 0.7, "undecided": 1.0}[verdict]
+    row = {"spectral radius": radius, "spectral verdict": verdict, "seen": verdict != "undecided", "runs": runs}
+    assert dirac_gan.agrees(row | {"run verdict": "mixed", "measured factor": None}, 1.0) == agrees
+
+
+def test_the_factor_is_as_exact_as_the_rate_and_the_distance_allow():
+    """A sublinear decay, which is η r² a step, is measured at the radius 1e-3: here that of least squares at rate 1."""
+    row = {"spectral radius": 1.0, "spectral verdict": "undecided", "seen": False, "runs": {"sublinear": 60}}
+    row |= {"run verdict": "sublinear", "measured factor": 0.99999968}
+    assert dirac_gan.agrees(row, 1.0)
+    assert not dirac_gan.agrees(row, 0.1)
 
 
 def test_nothing_is_said_of_sizes_that_were_not_compared():
     row = {"µs a run": 1.0, "store, bytes a run": 2.0, "memory, MiB": 3.0, "ns a step": 1.0}
     data = {"runs": {"1": row}, "array": {"2": row}, "scalars": {"4": row}}
     assert "Scalar" not in cost_growth.answer(data)
+    assert cost_growth.answer(data).startswith("One run takes 1 µs and 2 bytes, and the process 3 MiB.")
     assert cost_growth.answer(data | {"scalars": {"2": row | {"ns a step": 0.5}}}).endswith("up to 2×2 pixels.")
 
 
@@ -57,13 +82,40 @@ def test_nothing_is_said_of_sizes_that_were_not_compared():
     [((1, 2), "No learning rate of the picture trains this GAN within 50"), ((0, 0), "All learning rates of the")],
 )
 def test_without_a_boundary_there_is_no_fractal(verdicts, said):
-    dimensions = {"box_dimension": None, "uncertainty_dimension": None}
+    dimensions = {"box_dimension": None, "uncertainty_dimension": None, "pictures": [{}]}
     check = {"known": 1.26, "found": {"value": 1.3}}
     data = {"planes": dict.fromkeys(basins.PLANES, dimensions), "settings": {"steps": 50}}
     data |= {"checks": {"snowflake": check, "line": check}}
     data |= {f"{plane}_0_verdict": np.array(verdicts) for plane in basins.PLANES}
     assert basins.answer(data).startswith(said)
     assert "fractal" not in basins.answer(data)
+
+
+@pytest.mark.parametrize(
+    ("by_boxes", "by_pairs", "pictures", "said"),
+    [
+        ((1.73, 0.05), (1.74, 0.02), 2, "a fractal of dimension 1.73 ± 0.05 by counting boxes in zooms and 1.74"),
+        ((0.98, None), None, 1, "a boundary of dimension 0.98 ± ? by counting boxes and unknown by pairs of points;"),
+        ((1.73, None), (1.74, 0.02), 1, "a fractal of dimension 1.73 ± ? by counting boxes and 1.74"),
+        ((1.73, None), None, 1, "a boundary of dimension 1.73 ± ? by counting boxes and unknown"),
+        ((1.73, 0.05), (1.01, 0.02), 2, "a boundary of dimension 1.73"),
+    ],
+)
+def test_a_boundary_is_a_fractal_if_its_dimension_is_known_to_exceed_1(by_boxes, by_pairs, pictures, said):
+    def plane(*found):
+        found = [None if one is None else dict(zip(("value", "error"), one, strict=True)) for one in found]
+        return dict(zip(("box_dimension", "uncertainty_dimension"), found, strict=True)) | {"pictures": [{}] * pictures}
+
+    check = {"known": 1.26, "found": {"value": 1.3}}
+    data = {"planes": {"rates": plane(by_boxes, by_pairs), "starts": plane((1.85, 0.02), (1.76, 0.01))}}
+    data |= {"checks": {"snowflake": check, "line": check}, "settings": {"steps": 50}}
+    data |= {f"{plane}_0_verdict": np.array([0, 1]) for plane in basins.PLANES}
+    assert basins.answer(data).startswith(
+        f"Between learning rates that train this GAN and rates that do not lies {said}"
+    )
+    same = basins.kind_of(data["planes"]["rates"]) == basins.kind_of(data["planes"]["starts"])
+    starts = "1.85 ± 0.02 and" if same else "a fractal of dimension 1.85 ± 0.02 by"
+    assert f"between starting points that train and others, {starts}" in basins.answer(data)
 
 
 def test_what_the_theory_was_not_followed_to_is_more_than_that():
@@ -75,6 +127,17 @@ def test_what_the_theory_was_not_followed_to_is_more_than_that():
         "does not halve |w| within 2.5 million epochs (one), and halves |w| in 7 million epochs (other)."
     )
     assert "makes |w| grow within 2.5 million" in latent_noise.answer({"summary": {"one": row(np.inf, 2.5e6, True)}})
+
+
+def test_rates_keep_their_order_in_the_answer():
+    row = {"lost": np.zeros(2, bool), "difference": np.zeros(2), "resolution": np.zeros(2)}
+    edges = {"alternating": [[0.976, 0.976]], "simultaneous": [[0.979, 0.9788]]}
+    rows = [row | {"method": name, "predicted": np.array(edge)} for name, edge in edges.items()]
+    said = stability_edge.answer({"rows": rows, "settings": {"strengths": (0.0, 1.0)}})
+    assert "goes from 0.976 (alternating) to 0.979 (simultaneous)" in said
+    rows[0]["predicted"] = np.array([[0.976, 0.978]])
+    said = stability_edge.answer({"rows": rows, "settings": {"strengths": (0.0, 1.0)}})
+    assert "most for alternating: from 0.976 to 0.978." in said
 
 
 def test_cells_that_could_not_be_measured_are_counted():

@@ -132,5 +132,8 @@ def test_few_known_distances_make_an_answer_too():
     ):
         few = {"share": share, "wasserstein_1_quantiles": None, "spearman": None}
         said = script.answer(data | {"undecided": {"5": few}})
-        assert said.startswith("Rank correlation with W1, over the 4 of 12 runs at the end of which it was found: nan")
+        assert said.startswith("W1 was found at the end of 4 of 12 runs, too few for a rank correlation.")
         assert said.endswith(last)
+    few = {"share": 0.25, "wasserstein_1_quantiles": [0.1, 0.2, 0.3], "spearman": None}
+    said = script.answer(data | {"undecided": {"5": few}, "mean_face_wasserstein_1": 0.5})
+    assert "W1 from 0.100 to 0.300 (only the mean face: 0.500), too few to be ordered; two with the same" in said
