@@ -126,7 +126,7 @@ EXPERIMENT = Experiment(
     compute,
     answer,
     {"stability_edge.png": Figure(figures.draw, size=figures.size)},
-    time="about 6 minutes",
+    time="about 4 minutes",
     quick=Quick(
         {
             "methods": ("simultaneous", "alternating, D first", "tutorial"),
@@ -134,7 +134,7 @@ EXPERIMENT = Experiment(
             "random": 0,
             "strengths": (0.0,),
         },
-        "40 seconds",
+        "25 seconds",
     ),
 )
 
