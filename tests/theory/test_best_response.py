@@ -372,6 +372,7 @@ def test_the_gradient_holds_the_discriminator_still(x64):
     np.testing.assert_allclose(np.concatenate([by_w[0], by_b[0]]), expected, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_second_derivative_lets_the_discriminator_follow(x64):
     (w,), (b,) = generators(1, 2.0, seed=8, spread=0.01)
 
