@@ -20,6 +20,7 @@ from slantgan_jax import (
     Generator,
     Objective,
     Players,
+    checks,
     cpu,
     datasets,
     distributions,
@@ -83,6 +84,16 @@ class Swapped(NamedTuple):
 
 
 SWAPPED = Game(lambda key: Swapped(0.0, 0.0), (), Swapped((lambda p, s: p.discriminator,), (lambda p, s: p.generator,)))
+
+
+class Nameless(NamedTuple):
+    """Players of which none is called the discriminator."""
+
+    one: Any
+    other: Any
+
+
+NAMELESS = GAME._replace(losses=Nameless(*GAME.losses))
 
 
 def trained(key=None, game=GAME, rule=RULE, steps=2, **options):
@@ -210,6 +221,9 @@ ROWS = [
     (lambda: penalties.r1(1.0)(None, None), "logit is None"),
     (lambda: penalties.r1(1.0)(jnp.sum, None), "inputs is None"),
     (lambda: penalties.r1(True), "strength of r1 is True"),
+    (lambda: penalties.r1(10**400), "strength of r1 is 1000"),
+    (lambda: penalties.r1(np.array(3.0, ">f8")), "strength of r1 is array(3., dtype='>f8')"),
+    (lambda: penalties.r1(np.longdouble(3)), "strength of r1 is np.longdouble('3.0')"),
     (lambda: penalties.r2(INF), "strength of r2 is inf"),
     (lambda: penalties.zero_centered(NAN), "strength of zero_centered is nan"),
     (lambda: penalties.wgan_gp(1.0, -1.0), "norm of wgan_gp is -1.0"),
@@ -281,6 +295,7 @@ ROWS = [
     (lambda: penalized(BILINEAR, penalties.r1(1.0)), "this game shows none"),
     (lambda: penalized(expected(GAME), penalties.r1(1.0)), "this game shows none"),
     (lambda: penalized(GAME, penalties.r1), "a penalty is <function r1"),
+    (lambda: penalized(NAMELESS, penalties.r1(1.0)), "the players are ('one', 'other'): name that one discriminator"),
     (lambda: penalized(GAME, 0.1), "a penalty is 0.1"),
     (lambda: penalized(GAME, [penalties.r1(1.0)]), "a penalty is [Penalty("),
     (lambda: penalized(penalties.r1(1.0), GAME), "game is Penalty("),
@@ -463,6 +478,8 @@ ROWS = [
     (lambda: numerics.as_float("a"), "a value is 'a': give numbers"),
     # plots
     (lambda: plots.faces(Figure(), FACES, 0), "columns is 0"),
+    (lambda: plots.faces(Figure(), np.zeros((0, 4)), 2), "images have the shape (0, 4)"),
+    (lambda: plots.network(Figure(), Generator(1.0, 2.0)), "the weights are a single number"),
     (lambda: plots.faces(None, FACES, 1), "the panel is 'None'"),
     (lambda: plots.face(None, FACES[0]), "ax is 'None'"),
     (lambda: plots.new_figure(0, 1), "the figure's width is 0"),
@@ -634,6 +651,8 @@ def with_nodes(weights):
 ROWS += [
     (lambda: expected(with_nodes([1.0, 1.0])), "the weights of the draw 'latent' is Array([1., 1.]"),
     (lambda: expected(with_nodes([1.0])), "weights of shape (1,): give one weight for each node"),
+    (lambda: checks.check_weights("w", "abc"), "w is 'abc': give numbers of at least 0"),
+    (lambda: checks.check_weights("w", [[0.5], [0.5, 0.2]]), "w is [[0.5], [0.5, 0.2]]: give numbers of at least 0"),
     (lambda: minibatch(expected(OF_BATCHES, over="latent"), 6), "batch normalization has no batch here"),
     (lambda: mlp(1, 4, 1, batch_norm="no"), "batch_norm is 'no'"),
     (lambda: losses.softplus("a"), "softplus of 'a'"),

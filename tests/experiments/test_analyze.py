@@ -118,6 +118,16 @@ def test_files_that_are_no_run_are_refused(path, content, message):
         analyze.players_of(path)
 
 
+def test_the_script_computes_with_every_digit_of_the_run(path):
+    with jax.enable_x64(True):
+        resting = equilibria.equilibrium(np.array([1.0, -2.0, 0.5, 3.0]), faces.FACES).generator
+        w, b = (np.asarray(leaf).tolist() for leaf in resting)
+    path.write_text(run_json(w, b, [1e-10] * 4, 0))
+    found = analyze.parse([str(path)])
+    assert found["mean_gap"] < 1e-14  # in float32 it would be 1e-8
+    assert 1e-11 < found["field_norm"] < 1e-9  # and this would be 4e-9
+
+
 def test_the_script_writes_what_it_prints(path, capsys):
     path.write_text(run_json())
     analyze.parse([str(path)])

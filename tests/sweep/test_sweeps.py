@@ -113,6 +113,10 @@ def test_a_seed_is_the_key_of_that_number():
     assert [float(jax.random.uniform(jax.random.key(seed))) for seed in seeds] == found.tolist()
 
 
+def test_the_least_whole_number_is_a_label():
+    assert sweep(lambda number: {"same": number}, {"number": [-(2**31), 0]}).same.values.tolist() == [-(2**31), 0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tile", [1, 7, 30, 1000])
 def test_any_tile_gives_the_same_bits(tmp_path, expected, tile):

@@ -317,6 +317,17 @@ def test_competitive_gradient_descent_is_solved_in_single_precision(kinds):
     np.testing.assert_allclose(np.array(found, float), expected, rtol=2**-8)  # rounding to bfloat16
 
 
+def test_players_of_two_precisions_keep_theirs(x64):
+    """On the bilinear game with ξ = (y, -x) and η = 0.3 both move along (ξ_x - η ξ_y, ξ_y + η ξ_x), cgd by 1 / (1 + η²)
+    of it."""
+    losses, along = partial(games.total_losses, games.bilinear(), sample=()), np.array([1.0 + 0.15, -0.5 + 0.3])
+    players = Players(jnp.float32(0.5), jnp.float64(1.0))
+    for field, expected in ((fields.cgd(0.3), along / 1.09), (fields.sga(0.3, align=True), along)):
+        found = jax.jit(field(losses))(players)
+        assert [leaf.dtype for leaf in found] == [np.float32, np.float64]
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_competitive_gradient_descent_of_vectors_has_a_jacobian(x64):
     """Of min max xᵀ M y it is (I + η J)⁻¹ J. A derivative maps the arrays along different axes."""
     matrix, eta = np.array([[1.0, 2.0, 0.5], [3.0, 4.0, -1.0]]), 0.3

@@ -39,6 +39,24 @@ def test_a_step_draws_only_what_its_game_uses():
         assert [name for name, value in sample._asdict().items() if value is not None] == ["latent", *drawn, "real"]
 
 
+def test_a_label_beside_a_pixel_leaves_its_noise_integrable():
+    """A pixel of the relativistic game, whose noise has nodes only if an image is one number."""
+    pixels, objective = np.array([0.2, 0.9]), losses.relativistic
+
+    def made(labeled):
+        def image(x, label):
+            return {"x": x, "label": label} if labeled else {"x": x}
+
+        return games.gan(
+            lambda key: Players(jnp.asarray(0.5), jnp.asarray(1.5)), lambda g, z: image(g + z, 1),
+            lambda d, seen: d * seen["x"], distributions.cyclic(image(pixels, np.arange(2))), objective=objective,
+            noise=0.3,
+        )  # fmt: skip
+
+    with_labels, without = (games.expected_losses(made(labeled), Players(0.5, 1.5)) for labeled in (True, False))
+    np.testing.assert_array_equal(with_labels, without)
+
+
 def test_noise_is_standard_normal():
     draws = jax.jit(jax.vmap(lambda t: distributions.normal().sample(jax.random.key(0), t, 3)))(jnp.arange(100_000))
     for power, moment in ((1, 0), (2, 1), (3, 0), (4, 3)):

@@ -130,6 +130,8 @@ def test_labels_take_part_in_no_penalty_and_no_noise():
     assert item["label"] == 2**24 + 1
     with pytest.raises(ValueError, match="labels that int32 does not have"):
         distributions.cyclic({"point": points, "label": 2**31 * labels}).sample(jax.random.key(0), 0, 0)
+    swapped = {"point": points.astype(">f8"), "label": labels.astype(">i8")}  # bytes in another order
+    jax.tree.map(np.testing.assert_array_equal, distributions.cyclic(swapped).sample(jax.random.key(0), 0, 0), item)
     pixels = distributions.cyclic(labels).sample(jax.random.key(0), 1, 0)  # alone, whole numbers are pixels
     assert pixels.dtype == jnp.float32
 
