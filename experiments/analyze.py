@@ -48,11 +48,10 @@ def parse(arguments: list[str] | None = None) -> Data:
     start_jax(0)
     with jax.enable_x64(True):
         players, objective = players_of(settings.run), objective_of(settings.run)
-    with atomic_folder(folder) as unfinished:
-        with jax.enable_x64(True):
+        with atomic_folder(folder) as unfinished:
             analysis = analysis_of(players, objective)
-        data = analysis | {"run": settings.run, "objective": objective} | origin()
-        write(unfinished / "analysis.json", data)
+            data = analysis | {"run": settings.run, "objective": objective} | origin()
+            write(unfinished / "analysis.json", data)
     report(analysis, objective)
     print(f"Written to {folder / 'analysis.json'}.")
     return data

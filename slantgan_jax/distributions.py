@@ -22,7 +22,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_count, check_function, check_key, check_kind, is_numeric, shown
-from slantgan_jax.numerics import as_float, but_labels, native, squared_norm
+from slantgan_jax.numerics import as_float, but_labels, squared_norm
 from slantgan_jax.types import Image, PRNGKey
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -355,7 +355,7 @@ def _all_items(dataset: Image) -> tuple[Image, jax.Array]:
 
 def _values(dataset: Any) -> Any:
     """A data set as it is drawn: numbers in the precision of the trace, and labels as they are."""
-    return jax.tree.map(_kept, but_labels(as_float, jax.tree.map(native, dataset)))
+    return jax.tree.map(_kept, but_labels(as_float, dataset))
 
 
 def _kept(leaf: Any) -> jax.Array:

@@ -129,8 +129,8 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
 
     η is the learning rate. Schäfer & Anandkumar 2019 (arXiv:1905.12103), eq. 4. The system is solved by conjugate
     gradients of its normal equations. The relative error is at most six times the condition of I + η J_o times the
-    precision, for bilinear games with a condition of up to 10 and η up to 1000. All is computed in the
-    largest precision of the players, and in at least 32 bits.
+    precision, for bilinear games with a condition of up to 10 and η up to 1000. All is computed in the largest
+    precision of the players, and in at least 32 bits.
     """
     _check("the step size of cgd", step_size, inner)
 

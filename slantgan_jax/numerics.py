@@ -47,11 +47,12 @@ def native(values: Any) -> Any:
 def but_labels(function: Callable[..., Any], image: Any, *others: Any) -> Any:
     """`function` of each leaf of `image` and of those of `others` at its place, but for labels, which stay.
 
-    A label is a leaf of whole numbers, or of booleans, beside leaves of floating-point numbers.
+    A label is a leaf of whole numbers, or of booleans, beside leaves of floating-point numbers. All are `native`.
     """
+    image, *rest = jax.tree.map(native, (image, *others))
     floating = jax.tree.map(lambda leaf: jnp.issubdtype(jnp.result_type(leaf), jnp.inexact), image)
     numbers = jax.tree.map(lambda is_float: is_float or not any(jax.tree.leaves(floating)), floating)
-    return jax.tree.map(lambda leaf, known, *rest: function(leaf, *rest) if known else leaf, image, numbers, *others)
+    return jax.tree.map(lambda leaf, known, *more: function(leaf, *more) if known else leaf, image, numbers, *rest)
 
 
 def seeded_key(seed: Any) -> jax.Array:

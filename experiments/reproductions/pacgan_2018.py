@@ -6,9 +6,8 @@ three maxout layers of 200; 2 normal latents; weights N(0, 0.02²); Adam 1e-4 wi
 steps.
 
 This is a smaller version, for two cores: two hidden layers of 64 ReLU in both networks, Adam 1e-3, 10,000 steps, in
-which D moves before G; in their code both move at once. The
-suspects are changed one at a time: the length of training, the normalization, the starting weights, the capacity, and
-whether the data are a fixed sample.
+which D moves before G; in their code both move at once. The suspects are changed one at a time: the length of training,
+the normalization, the starting weights, the capacity, and whether the data are a fixed sample.
 """
 
 from dataclasses import dataclass

@@ -108,6 +108,7 @@ def best_discriminator(
     separable = lower > _tolerance(12)
     unbounded = separable & (still.ridge == 0)
     psi = psi.at[-1].add(jnp.where(unbounded, -(low + high) / 2, 0.0))
+    # Without a minimizer the loss is 0, and what would be its derivatives may be infinite.
     problem = jax.tree.map(lambda own, constant: jnp.where(unbounded, constant, own), problem, still)
     return BestDiscriminator(
         discriminator=Discriminator(unravel(psi[:-1]), psi[-1]),
