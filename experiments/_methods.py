@@ -169,6 +169,6 @@ def undecided_losses(objective: str) -> Players:
     """
     terms, generator = OBJECTIVES[objective]
     logit = equilibria.undecided_logit(OBJECTIVES[objective])
-    biased = undecided(objective) is None and jax.grad(lambda c: generator(c, c))(logit) != 0
+    biased = equilibria.logit_is_free(OBJECTIVES[objective]) and jax.grad(lambda c: generator(c, c))(logit) != 0
     judged = None if biased else float(generator(logit, logit))
     return Players(judged, float(sum(term(logit, logit) for term in terms)))

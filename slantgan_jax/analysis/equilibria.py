@@ -75,9 +75,12 @@ def undecided_logit(objective: Objective = losses.non_saturating) -> jax.Array:
         value, curvature = jax.value_and_grad(gradient)(c)
         return jnp.where(curvature == 0, c, c - value / jnp.where(curvature == 0, 1, curvature))
 
-    c = jax.lax.fori_loop(0, 30, newton, as_float(0.0))
-    found = jnp.abs(gradient(c)) <= math.sqrt(jnp.finfo(c.dtype).eps)
-    return jnp.where(found, c, jnp.nan)
+    @jax.jit  # one program, where each operation would be one
+    def found(start):
+        c = jax.lax.fori_loop(0, 30, newton, start)
+        return jnp.where(jnp.abs(gradient(c)) <= math.sqrt(jnp.finfo(c.dtype).eps), c, jnp.nan)
+
+    return found(as_float(0.0))
 
 
 def equilibrium(weights: Image, images: Image, objective: Objective = losses.non_saturating) -> Players:
@@ -139,7 +142,8 @@ def logit_is_free(objective: Objective) -> bool:
     """
     with jax.ensure_compile_time_eval():
         c = undecided_logit(objective)
-        curvature = jax.grad(jax.grad(lambda c: as_float(sum(term(c, c) for term in objective.discriminator))))(c)
+        loss = lambda c: as_float(sum(term(c, c) for term in objective.discriminator))  # noqa: E731
+        curvature = jax.jit(jax.grad(jax.grad(loss)))(c)
         return bool(curvature == 0)
 
 
