@@ -49,6 +49,7 @@ def test_a_run_and_a_batch_of_runs_train_without_flags():
     assert dark > 0 > light
 
 
+@pytest.mark.slow
 def test_a_sweep_in_memory_and_in_a_store_needs_no_flags(tmp_path):
     found = printed(
         "import numpy as np, optax\n"

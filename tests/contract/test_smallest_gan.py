@@ -52,6 +52,7 @@ def test_the_page_trains_as_the_library_does(page, seed):
     np.testing.assert_allclose(ours, trained_by_the_library(True, seed), rtol=0, atol=500 * 6e-8)
 
 
+@pytest.mark.slow
 def test_its_generator_draws_faces(page):
     generator, discriminator = page.train(jax.random.key(42), epochs=1000)
     image = page.generate(generator, 0.5)

@@ -92,6 +92,7 @@ def test_links_and_pictures_exist(page):
             assert anchor in anchors(file), target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("picture", "colors"),
     [

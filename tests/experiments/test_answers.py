@@ -214,12 +214,13 @@ def test_old_data_are_not_drawn_as_if_they_had_other_settings(tmp_path):
         _experiment.check_the_same(train.Settings(learning_rate=0.25), data, tmp_path)
 
 
+@pytest.mark.slow
 def test_each_method_of_berard_moves_in_its_own_way():
     """One step on min max x y from (1, 1), clipped or not."""
     ends = set()
     for make in berard_2020.RULES.values():
         rule = make(berard_2020.DESCENT, None)
-        state = rule.step(games.bilinear(), rule.init(Players(1.0, 1.0)), ())
+        state = jax.jit(rule.step, static_argnums=0)(games.bilinear(), rule.init(Players(1.0, 1.0)), ())
         ends.add(tuple(map(float, state.players)))
     assert len(ends) == 3
     for name, way in berard_2020.ways(berard_2020.Settings(losses=("wgan",), methods=("alt", "sim"))).items():

@@ -31,6 +31,7 @@ def test_ratios_are_medians_over_rounds():
     assert found["ratios"]["smallest / largest sweep"] == 1.8
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux lets a program inherit the peak")
 def test_the_memory_of_a_process_is_not_that_of_the_one_that_started_it():
     child = "import _timing; print(_timing.peak_memory())"

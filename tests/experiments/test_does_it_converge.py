@@ -87,7 +87,7 @@ def test_nothing_is_predicted_where_a_rule_stands_still_far_from_the_equilibria(
 
 
 def test_growing_is_not_called_shrinking(data):
-    growing = pace(spectra.summarize_map(np.array([1.1, 0.9, 0.9j])))
+    growing = pace(jax.jit(spectra.summarize_map)(np.array([1.1, 0.9, 0.9j])))
     assert float(growing.fold) == pytest.approx(-1 / np.log(1.1))
     spectrum = {"period in epochs": {"step": np.inf}, "e-folding time in epochs": {"step": float(growing.fold)}}
     answers = {

@@ -173,7 +173,7 @@ def test_eigenvalues_are_those_of_the_library(page, x64, changed, rate):
     settings = SETTINGS | {"rateG": rate, "rateD": rate} | changed
     weights = faces.unstack(np.array([0.5, -1.0, -0.3, 1.2]))
     objective, images, way = losses.OBJECTIVES[settings["objective"]], faces.unstack(faces.FACES), WAYS[settings["way"]]
-    rest = equilibria.equilibrium(weights, images, objective)
+    rest = jax.jit(lambda: equilibria.equilibrium(weights, images, objective))()
     script = f"""
       const found = E.spectrum({json.dumps(settings)}, {np.asarray(networks.to_vector(rest)).tolist()});
       return [found, E.forecast(found)];
@@ -194,7 +194,7 @@ def test_eigenvalues_are_those_of_the_library(page, x64, changed, rate):
     if settings["way"] in PER_SAMPLE:
         return
     assert found["drift"] < 1e-12
-    summary = spectra.summarize_map(jnp.asarray(expected))
+    summary = jax.jit(spectra.summarize_map)(expected)
     assert np.log(told["size"]) == pytest.approx(float(summary.growth), rel=1e-6, abs=1e-11)
     assert told["turn"] == pytest.approx(float(summary.period) * rule.period, rel=1e-6)
 
@@ -288,7 +288,8 @@ def test_a_way_has_momentum_if_its_steps_depend_on_it(page):
 def test_the_least_distance_is_that_of_all_epochs(page):
     """In the article's run that of epoch 382; in a longer one of an epoch that no curve has a point of."""
     article = trained(42, 0.01, 1000, "numpy")["trajectory"][::5]
-    gaps = [float(distances.mean_gap(networks.from_vector(v).generator, faces.unstack(faces.FACES))) for v in article]
+    images = faces.unstack(faces.FACES)
+    gaps = jax.jit(jax.vmap(lambda v: distances.mean_gap(networks.from_vector(v).generator, images)))(article)
     script = """
       const run = new E.Run({ ...S, epochs: 4000 }), all = [];
       for (let epoch = 0; epoch <= 4000; epoch++) all.push(run.advance(epoch * 5).distance());

@@ -179,6 +179,7 @@ def test_a_summary_is_of_the_last_record():
     assert shown(summary(nothing)) == "all 4 runs diverged"
 
 
+@pytest.mark.slow
 def test_a_drawn_discriminator_is_that_which_played():
     """With spectral normalization its logit is that of the weights divided by their norms, by NumPy."""
     settings = toy_gan.Settings(method="spectral norm", generator=(4,), discriminator=(5,))

@@ -130,6 +130,7 @@ def test_the_text_says_where_in_its_circle_a_run_is(data, said):
     assert said in what_happened(data).replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_only_runs_that_circle_are_said_to():
     assert "circle" not in what_happened(ended(PALE, penalty="R1"))
     assert "circle" not in what_happened(ended(PALE, objective="Wasserstein"))
@@ -157,6 +158,7 @@ def test_what_to_try_next_are_whole_commands_that_the_script_takes(options, argu
             replace(tutorial.EXPERIMENT, compute=compute).parse([*shlex.split(line), "--out", str(tmp_path)])
 
 
+@pytest.mark.slow
 def test_a_run_that_passes_the_mean_face_with_a_steep_d_is_not_at_rest():
     """Its mean image is 0.018 from the mean face, and the length of D's slopes is 3."""
     run = tutorial.trained(44, 0.01, 446, "numpy")
@@ -184,6 +186,7 @@ def test_after_a_divergence_the_rate_is_smaller_and_below_one_over_the_strength(
     assert tutorial.divergence(run["trajectory"][-1]) is None
 
 
+@pytest.mark.slow
 def test_no_rate_beyond_one_over_the_strength_is_proposed():
     """With R1 of strength 1e6 a turn is far, but a larger rate diverges; and a rate of 5 is too large for R1 of 0.1."""
     lines = [line for line, _ in what_next(ended(PALE, penalty="R1", strength=1e6, learning_rate=2.5e-7))]
@@ -236,6 +239,7 @@ def test_an_undecided_discriminator_has_the_losses_of_a_coin(objective):
 SAYS = {"smoothed": 0.45, "least squares": 0.5, "Wasserstein": None, "hinge": None, "relativistic": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_undecided_is_drawn_where_d_is_and_nowhere_if_any_constant_is(objective):
     level = SAYS.get(objective, 0.5)
@@ -262,6 +266,7 @@ def test_a_verdict_is_that_of_an_undecided_d_or_beside_the_mean_face(says, level
     assert figures.verdict_of(says, level, of_mean_face)[0] == words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("objective", "start"),
     [

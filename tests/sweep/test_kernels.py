@@ -222,6 +222,7 @@ def one_rate(key, learning_rate, epochs=3):
 AXES = {"seed": np.arange(20), "learning_rate": [0.1, 0.2]}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(HAS_GPU, reason="is about a machine that only seems to have a GPU")
 def test_a_sweep_on_a_gpu_has_kernels(monkeypatch):
     expected = sweep(one_rate, AXES, dims=runs.DIMS)
@@ -233,6 +234,7 @@ def test_a_sweep_on_a_gpu_has_kernels(monkeypatch):
     assert found.attrs["program"] != expected.attrs["program"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(HAS_GPU, reason="is about a machine that only seems to have a GPU")
 def test_a_gpu_that_makes_no_kernels_computes_step_by_step_and_says_so(monkeypatch):
     run = partial(one_rate, epochs=2)

@@ -258,6 +258,7 @@ def test_what_is_damaged_is_noticed_and_made_again(store, expected, damage, arra
     assert again.learning_rate.values.tolist() == AXES["learning_rate"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [truncate, empty, Path.unlink])
 def test_a_damaged_group_is_named_and_left(store, damage):
     damage(store / "zarr.json")

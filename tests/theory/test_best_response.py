@@ -141,6 +141,7 @@ def test_a_ridge_makes_every_infimum_a_minimum(x64):
     assert np.all(np.abs(small.loss - plain.loss)[plain.attained] <= 1e-9 * size[plain.attained])  # ridge |ψ|² / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.3, 1.0, 4.0, 12.0])
 def test_separability_is_the_linear_programs(x64, scale):
     """The largest t with u·x + c ≥ t on the faces, ≤ -t on the curve and |u_i| ≤ 1 is positive or it is not."""
@@ -211,6 +212,7 @@ def test_a_collapsed_generator_that_draws_one_of_the_faces_has_no_best_discrimin
     np.testing.assert_allclose(found.loss, infimum, atol=1e-7)  # short of it by e^-20 at most
 
 
+@pytest.mark.slow
 def test_a_face_on_the_curve_at_a_node_of_the_quadrature_is_not_proven_to_be_inside(x64):
     w, b = np.array([4.0, 2.0, 0.0, 0.0]), np.array([-2.0, -0.2, 0.0, 0.0])
     z = (np.polynomial.legendre.leggauss(best_response.NODES)[0][41] + 1) / 2
@@ -342,6 +344,7 @@ def test_no_player_alone_gets_more_than_its_gap(x64):
     assert nikaido_isoda == pytest.approx(own, abs=1e-10)  # the quadrature at |w| ≤ 10
 
 
+@pytest.mark.slow
 def test_the_divergence_is_that_of_the_best_discriminator_by_monte_carlo(x64):
     (w,), (b,) = generators(1, 2.0, seed=8, spread=0.01)
     found = best(w[None], b[None])

@@ -105,6 +105,7 @@ def test_the_flow_keeps_its_limit(x64):
     assert np.abs(change(limit)).max() < 0.03 * np.abs(change(0 * limit)).max()
 
 
+@pytest.mark.slow
 def test_little_steep_generators_follow_a_closed_form(x64):
     """V_i = -(m (1 - m))² w_i / 60 where w is small: C_ii = σ'² w / 12, κ = 4/5, a f = ¼; X ∝ w² gives w³."""
     small = 1e-3 * W

@@ -65,6 +65,7 @@ def test_on_slanted_land_the_equilibria_are_zeros_and_the_rest_the_spectrum(x64)
     np.testing.assert_allclose(found.values, expected, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_run_is_that_of_train_and_its_samples_are_seen(x64):
     game, rule = games.dirac(noise=1.0), rules.alternating(optax.adam(0.01, eps_root=1e-12))  # with counts
     found = jax.jit(lambda key: lyapunov.lyapunov_exponents(key, game, rule, 200, 2, transient=100))(jax.random.key(0))

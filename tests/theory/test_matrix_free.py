@@ -65,6 +65,7 @@ def start():
         return quadratic()[0].init(jax.random.key(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", matrix_free.RANKS)
 def test_the_flows_leading_eigenvalues_are_those_of_the_matrix(x64, which, start):
     game, matrix = quadratic()
@@ -253,6 +254,7 @@ def test_there_is_no_spectrum_where_the_field_jumps(x64):
         )
 
 
+@pytest.mark.slow
 def test_there_is_no_spectrum_where_a_step_jumps_however_short_it_is(x64):
     game, players = quadratic()[0], Players(jnp.zeros(SIDE), jnp.zeros(SIDE))
     for rate in (1e-3, 1e-7):

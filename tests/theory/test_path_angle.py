@@ -71,7 +71,8 @@ def test_any_field_of_any_players_is_measured_and_many_lines_at_once():
     def field(players):
         return jax.tree.map(lambda x, y: 2 * (x - y), players, target)
 
-    many = jax.vmap(lambda start: path_angle.path_angle(field, start, target, np.array([0.0, 0.9, 1.5])))(starts)
+    measure = jax.jit(jax.vmap(lambda start: path_angle.path_angle(field, start, target, np.array([0.0, 0.9, 1.5]))))
+    many = measure(starts)
     np.testing.assert_allclose(many.cosines, np.tile([-1, -1, 1], (4, 1)), rtol=1e-5)  # float32, sums of 21 numbers
     assert many.norms.dtype == jnp.float32
     with pytest.raises(ValueError, match="structure"):

@@ -72,6 +72,7 @@ def apart(one, other):
     return max(table.min(0).max(), table.min(1).max())
 
 
+@pytest.mark.slow
 def test_the_flows_eigenvalues_are_those_of_the_moments(x64, place):
     _, _, found = place
     np.testing.assert_array_equal(found[:4], 0)
@@ -173,7 +174,7 @@ def test_an_updates_multipliers_are_functions_of_the_flows_eigenvalues(x64, plac
     found = quick(lambda: spectra.update_eigenvalues(rule, GAME, players, period, tangents))()
     assert apart(found, multipliers(RATE * np.asarray(flow))) < error
     assert np.sum(np.asarray(found) == 1) == 4
-    assert spectra.summarize_map(found).zero_modes == 4
+    assert quick(spectra.summarize_map)(found).zero_modes == 4
     np.testing.assert_array_equal(np.abs(found), np.sort(np.abs(found))[::-1])
 
 
@@ -208,8 +209,8 @@ def test_a_spectrum_in_words_and_epochs(x64):
 )
 def test_nothing_is_stable_of_which_only_zero_modes_are_seen(x64, losses):
     players = Players(jnp.asarray(0.0), jnp.asarray(0.0))
-    values = spectra.flow_eigenvalues(games.two_player(*losses), players)
-    assert spectra.summarize_flow(values).verdict == spectra.Stability.MARGINAL
+    values = quick(functools.partial(spectra.flow_eigenvalues, games.two_player(*losses)))(players)
+    assert quick(spectra.summarize_flow)(values).verdict == spectra.Stability.MARGINAL
 
 
 @pytest.mark.slow
@@ -320,6 +321,7 @@ def test_counts_of_optimizers_and_rules_are_those_of_a_long_run(x64):
         np.testing.assert_allclose(quick(functools.partial(search, points=40))(), edge, rtol=1e-9, atol=1e-11 / 0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "of_rate, share",
     [
@@ -331,15 +333,15 @@ def test_counts_of_optimizers_and_rules_are_those_of_a_long_run(x64):
 def test_an_optimizer_that_collects_gradients_repeats_itself_only_after_all_of_them(x64, of_rate, share):
     """The mean of four gradients at one place makes the step of one, μ = 1 ± iη, and their sum the step of four."""
 
+    @functools.partial(jax.jit, static_argnums=1)
     def eigenvalues(rate, steps):
         return spectra.update_eigenvalues(rules.simultaneous(of_rate(rate)), games.bilinear(), ORIGIN, steps)
 
     for steps in (1, 3, 6):
         with pytest.raises(ValueError, match="again only after 4: give a multiple"):
             eigenvalues(0.1, steps)
-    rates = jnp.array([0.1, 0.3])
-    found = jax.vmap(functools.partial(eigenvalues, steps=4))(rates)
-    np.testing.assert_allclose(found[:, 0], 1 + 1j * share * rates, rtol=1e-12)
+    for rate in (0.1, 0.3):
+        np.testing.assert_allclose(eigenvalues(rate, 4)[0], 1 + 1j * share * rate, rtol=1e-12)
     np.testing.assert_allclose(eigenvalues(0.1, 8)[0], (1 + 1j * share * 0.1) ** 2, rtol=1e-12)
 
 
@@ -360,6 +362,7 @@ def test_the_tutorials_order_needs_its_own_fixed_point(x64, place):
     assert np.isnan(quick(search)())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("objective", "kappa"), [(losses.non_saturating, 0.25), (losses.wasserstein, 1.0)])
 def test_r1_damps_the_dirac_gan_critically_at_twice_the_root_of_kappa(x64, objective, kappa):
 
@@ -404,7 +407,7 @@ def test_no_rate_is_stable_where_descent_only_turns_however_slowly(turn, x64):
 
 def test_of_modes_that_decay_equally_the_fastest_gives_the_period(x64):
     modes = np.array([3e-18 + 1j, 3e-18 - 1j, 2j, -2j, 7e-18 + 0.5j, 7e-18 - 0.5j, -1.0 + 5j, -1.0 - 5j])
-    np.testing.assert_allclose(spectra.summarize_flow(modes).period, np.pi, rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(spectra.summarize_flow)(modes).period, np.pi, rtol=1e-12)
 
 
 @pytest.mark.slow
@@ -480,14 +483,16 @@ def test_quadrature_converges_geometrically_in_its_nodes(x64):
 def test_there_is_no_spectrum_where_the_field_or_the_step_jumps(x64):
     """A slope has no norm with a derivative at 0, nor has a sign one there, though JAX declares them."""
     dirac, zero = games.penalized(games.dirac(), penalties.wgan_gp(1e-3)), Players(0.0, 0.0)
-    assert np.isnan(spectra.flow_eigenvalues(dirac, zero)).all()
-    assert not np.isnan(spectra.flow_eigenvalues(dirac, Players(0.0, 1e-3))).any()
-    assert np.isnan(spectra.flow_eigenvalues(dirac, Players(0.0, 1e-20))).all()  # beside the jump
+    of_flow = quick(functools.partial(spectra.flow_eigenvalues, dirac))
+    assert np.isnan(of_flow(zero)).all()
+    assert not np.isnan(of_flow(Players(0.0, 1e-3))).any()
+    assert np.isnan(of_flow(Players(0.0, 1e-20))).all()  # beside the jump
+    of_step = quick(spectra.update_eigenvalues, static_argnums=(0, 1))
     slow = rules.simultaneous(optax.adam(1e-3, eps_root=1e-16))  # whose roots are no numbers below 0
-    assert np.isnan(spectra.update_eigenvalues(slow, dirac, zero)).any()
-    assert not np.isnan(spectra.update_eigenvalues(slow, games.dirac(), zero)).any()
+    assert np.isnan(of_step(slow, dirac, zero)).any()
+    assert not np.isnan(of_step(slow, games.dirac(), zero)).any()
     for descent in (optax.sign_sgd, optax.lion):
-        values = spectra.update_eigenvalues(rules.simultaneous(descent(1e-3)), games.quadratic(0.5), zero)
+        values = of_step(rules.simultaneous(descent(1e-3)), games.quadratic(0.5), zero)
         assert np.isnan(values).any()
 
 
@@ -500,7 +505,8 @@ def test_an_undecided_discriminator_is_no_equilibrium_with_a_penalty_on_the_norm
 ):
     players, tangents, _ = place
     game = games.penalized(GAME, penalty(0.01))
-    assert np.isnan(spectra.flow_eigenvalues(game, players, tangents=tangents)).any() == jumps
+    found = quick(lambda: spectra.flow_eigenvalues(game, players, tangents=tangents))()
+    assert np.isnan(found).any() == jumps
 
 
 @pytest.mark.slow

@@ -67,6 +67,7 @@ def test_the_wasserstein_flow_keeps_lines_and_energies(x64):
     assert moved < 1e-6
 
 
+@pytest.mark.slow
 def test_an_equilibrium_has_no_energy_and_is_its_own_endpoint(x64):
     found = jax.jit(lambda w: (p := equilibria.equilibrium(w, IMAGES), steepest_lines.energies(p, IMAGES)))
     players, energies = found(np.array([2.0, -1.0, 0.0, 30.0]))

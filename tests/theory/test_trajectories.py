@@ -111,6 +111,7 @@ def test_the_dirac_gan_has_a_limit_cycle_of_radius_root_two_eta(circling, x64):
         assert cycle.turns in (22, 23)
 
 
+@pytest.mark.slow
 def test_orbits_about_a_center_are_not_one_cycle_and_keep_their_energy(x64):
     rule = rules.alternating(optax.sgd(0.5))
 

@@ -38,6 +38,7 @@ def nearest(points, centers):
     return np.argmin(((points[:, None] - centers) ** 2).sum(-1), axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "of_length",
     [
@@ -48,6 +49,7 @@ def nearest(points, centers):
     ids=["ring", "grid", "swiss roll"],
 )
 def test_a_length_may_be_an_axis_of_a_sweep(of_length):
+    @jax.jit
     def known(length):
         data = of_length(length)
         point = data.sample(jax.random.key(0), 3, 0)

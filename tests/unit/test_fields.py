@@ -167,6 +167,7 @@ def test_adjusted_fields_are_the_dense_computation(x64, name):
         np.testing.assert_allclose(found, by_hand(seed)[name], atol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_the_jacobian_is_that_of_finite_differences(x64):
     players, own, x, gradient = start(5)
     found = jax.jit(lambda players: fields.jacobian(fields.gradients(own), players))(players)
@@ -285,7 +286,7 @@ def test_frozen_opponents_turn_a_step_into_descent(x64, make):
         return Players(players.generator * players.discriminator, -players.generator * players.discriminator)
 
     start = Players(jnp.array(0.7), jnp.array(-0.3))
-    frozen, joint = (make(0.5, frozen=kind)(losses)(start) for kind in (True, False))
+    frozen, joint = (jax.jit(make(0.5, frozen=kind)(losses))(start) for kind in (True, False))
     np.testing.assert_allclose(frozen, (-0.3, -0.7), rtol=1e-14)
     assert abs(joint.generator + 0.3) > 0.1
 
@@ -335,4 +336,5 @@ def test_competitive_gradient_descent_of_vectors_has_a_jacobian(x64):
     losses = lambda p: Players(p.generator @ matrix @ p.discriminator, -p.generator @ matrix @ p.discriminator)  # noqa: E731
     jacobian = np.block([[np.zeros((2, 2)), matrix], [-matrix.T, np.zeros((3, 3))]])
     expected = np.linalg.solve(np.eye(5) + eta * jacobian, jacobian)
-    np.testing.assert_allclose(fields.jacobian(fields.cgd(eta)(losses), players), expected, atol=1e-12)
+    found = jax.jit(functools.partial(fields.jacobian, fields.cgd(eta)(losses)))(players)
+    np.testing.assert_allclose(found, expected, atol=1e-12)

@@ -1,5 +1,6 @@
 """Metrics of samples, held against closed forms, loops in NumPy, scipy and POT."""
 
+import functools
 import math
 from fractions import Fraction
 
@@ -119,10 +120,11 @@ def test_without_high_quality_points_the_divergence_is_nan():
 def test_uniform_noise_is_of_high_quality_by_area():
     modes = RING._replace(deviation=0.1)
     points = np.random.default_rng(0).uniform(-2, 2, (100_000, 2))
-    found = metrics.mode_coverage(points, modes)
+    coverage = jax.jit(metrics.mode_coverage)
+    found = coverage(points, modes)
     assert within(found.ball.share, 8 * math.pi * 0.3**2 / 16, 100_000)
     assert within(found.box.share, 8 * 0.6**2 / 16, 100_000)
-    far = metrics.mode_coverage(points, modes, deviations=1.5)
+    far = coverage(points, modes, deviations=1.5)
     assert within(far.ball.share, 8 * math.pi * 0.15**2 / 16, 100_000)
 
 
@@ -181,6 +183,7 @@ def test_a_shift_is_as_long_as_it_is(x64):
         assert distance(x, x + shift) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shapes", [((30, 1), (30, 1)), ((30, 1), (45, 1)), ((7, 1), (11, 1))])
 def test_in_one_dimension_all_distances_have_a_closed_form(x64, shapes):
     x, y = normals(*shapes)
@@ -218,13 +221,14 @@ def test_points_that_are_not_finite_are_at_no_distance():
     x[3, 1] = np.nan
     distances = (
         metrics.wasserstein(x, y),
-        metrics.sliced_wasserstein(x, y, EVEN),
-        metrics.energy_distance(x, y),
-        metrics.mmd_squared(x, y, 1.0),
+        jax.jit(metrics.sliced_wasserstein)(x, y, EVEN),
+        jax.jit(metrics.energy_distance)(x, y),
+        jax.jit(metrics.mmd_squared)(x, y, 1.0),
     )
     assert np.isnan(np.array(distances)).all()
 
 
+@pytest.mark.slow
 def test_slices_are_those_of_another_library(x64):
     x, y = normals((30, 3), (47, 3))
     directions = metrics.random_directions(jax.random.key(0), 20, 3)
@@ -267,9 +271,12 @@ def test_means_over_pairs_are_what_loops_say(x64, unbiased):
     def discrepancy(kernel):
         return mean(kernel, x, x) + mean(kernel, y, y) - 2 * mean(kernel, x, y)
 
-    np.testing.assert_allclose(metrics.energy_distance(x, y, unbiased), -discrepancy(lambda r: r), rtol=1e-12)
+    energy, squared = (
+        jax.jit(functools.partial(f, unbiased=unbiased)) for f in (metrics.energy_distance, metrics.mmd_squared)
+    )
+    np.testing.assert_allclose(energy(x, y), -discrepancy(lambda r: r), rtol=1e-12)
     known = discrepancy(lambda r: math.exp(-(r**2) / (2 * 0.7**2)))
-    np.testing.assert_allclose(metrics.mmd_squared(x, y, 0.7, unbiased), known, rtol=1e-12)
+    np.testing.assert_allclose(squared(x, y, 0.7), known, rtol=1e-12)
 
 
 @pytest.mark.slow
@@ -380,7 +387,8 @@ def test_distances_have_the_units_of_the_points(spread, order, x64):
 
 def test_no_power_underflows_in_float32():
     x, y = np.random.default_rng(0).normal(size=(2, 7, 2))
-    one, small, large = (float(metrics.sliced_wasserstein(s * x, s * y, np.eye(2), 20)) for s in (1, 1e-3, 1e3))
+    distance = jax.jit(functools.partial(metrics.sliced_wasserstein, order=20))
+    one, small, large = (float(distance(s * x, s * y, np.eye(2))) for s in (1, 1e-3, 1e3))
     assert small == pytest.approx(1e-3 * one, rel=1e-5)
     assert large == pytest.approx(1e3 * one, rel=1e-5)
 

@@ -89,6 +89,7 @@ def test_losses_and_gradients_of_a_minibatch_are_those_of_a_numpy_program(x64, p
             np.testing.assert_allclose(found[number][index], (sides[0] - sides[1]) / 2e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_minibatch_of_one_is_the_game_itself():
     game = slanted_land()
     one, players = games.minibatch(game, 1), game.init(jax.random.key(0))
@@ -100,6 +101,7 @@ def test_a_minibatch_of_one_is_the_game_itself():
         np.testing.assert_array_equal(games.total_losses(one, players, batch), games.total_losses(game, players, alone))
 
 
+@pytest.mark.slow
 def test_a_minibatch_of_all_data_and_all_latents_is_full_batch():
     """All five faces in each batch, and the expectation over z: nothing is random any more."""
     game = games.penalized(slanted_land(), penalties.r1(0.3))

@@ -71,7 +71,7 @@ def test_a_perceptron_is_its_formula(x64):
         assert bound / 2 < np.abs(weights).max() <= bound
         expected = np.asarray(weights) @ expected + np.asarray(biases)
         expected = np.tanh(expected) if i < 2 else expected
-    np.testing.assert_allclose(network.apply(layers, x), expected, rtol=1e-14)
+    np.testing.assert_allclose(jax.jit(network.apply)(layers, x), expected, rtol=1e-14)
 
 
 # Initializers by their published definitions: the variance and the largest size of a weight of 300 inputs, 200 outputs.

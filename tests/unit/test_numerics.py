@@ -7,14 +7,15 @@ from slantgan_jax.numerics import as_float, as_floats, rk4_slope, safe_norm, squ
 
 
 def test_the_norm_is_safe_at_zero_and_nowhere_else():
-    tree = {"a": jnp.array([3.0, 0.0]), "b": jnp.array(-4.0)}
-    assert safe_norm(tree) == safe_norm(jnp.array([3, 4])) == 5
+    tree = {"a": np.array([3.0, 0.0]), "b": np.array(-4.0)}
+    norm, slope = jax.jit(safe_norm), jax.jit(jax.grad(safe_norm))
+    assert norm(tree) == safe_norm(np.array([3, 4])) == 5
     assert squared_norm(tree) == 25
-    np.testing.assert_allclose(jax.grad(safe_norm)(tree)["a"], [0.6, 0.0], rtol=1e-6)
-    assert safe_norm(jnp.zeros(3)) == 0
-    assert not np.any(jax.grad(safe_norm)(jnp.zeros(3)))
-    assert np.isnan(safe_norm(jnp.array([1.0, np.nan])))
-    assert np.isinf(safe_norm(jnp.array([1.0, np.inf])))
+    np.testing.assert_allclose(slope(tree)["a"], [0.6, 0.0], rtol=1e-6)
+    assert norm(np.zeros(2)) == 0
+    assert not np.any(slope(np.zeros(2)))
+    assert np.isnan(norm(np.array([1.0, np.nan])))
+    assert np.isinf(norm(np.array([1.0, np.inf])))
 
 
 def test_a_norm_whose_square_is_no_normal_number_is_zero():
@@ -32,7 +33,7 @@ def test_a_norm_whose_square_is_no_normal_number_is_zero():
 def test_a_norm_along_an_axis_is_safe_for_each_row():
     rows = jnp.array([[3.0, 4.0], [0.0, 0.0], [np.nan, 0.0]])
     np.testing.assert_array_equal(safe_norm(rows, axis=-1), [5, 0, np.nan])
-    slope = jax.grad(lambda rows: safe_norm(rows, axis=-1)[:2].sum())(rows)
+    slope = jax.jit(jax.grad(lambda rows: safe_norm(rows, axis=-1)[:2].sum()))(rows)
     np.testing.assert_allclose(slope[:2], [[0.6, 0.8], [0, 0]], rtol=1e-6)
 
 

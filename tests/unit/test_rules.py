@@ -250,10 +250,11 @@ def test_lookahead_and_averages_are_their_recursions(x64):
     sgd = optax.sgd(rate)
     looking = rules.lookahead(rules.simultaneous(sgd), period, fraction)
     smooth = rules.averaged(looking, optax.ema(decay))
-    state = smooth.init(Players(1.0, -0.5))
+    state, step_of = smooth.init(Players(1.0, -0.5)), jax.jit(smooth.step, static_argnums=0)
+    game = games.bilinear()
     point, slow, moment = np.array([1.0, -0.5]), np.array([1.0, -0.5]), np.zeros(2)
     for step in range(1, 11):
-        state = smooth.step(games.bilinear(), state, ())
+        state = step_of(game, state, ())
         point = point - rate * np.array([point[1], -point[0]])
         if step % period == 0:
             point = slow = slow + fraction * (point - slow)
@@ -270,6 +271,7 @@ def test_a_late_return_can_be_made_by_hand_from_plain_numbers():
     chex.assert_trees_all_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_a_late_return_is_the_same_play_recorded_before_it(x64):
     period, fraction = 3, 0.25
     start = Players(jnp.array(1.0), jnp.array(-0.5))
@@ -401,6 +403,7 @@ def test_a_lazy_rule_plays_the_game_at_every_kth_step(x64, period):
     chex.assert_trees_all_close(found, state.players, rtol=1e-12, atol=0)  # rounding of eight steps
 
 
+@pytest.mark.slow
 def test_a_lazy_rule_shows_no_draw_twice():
     """So that `lazily(rule, k, game)` on the game itself is `rule` in law."""
     rule = rules.lazily(ALTERNATING, 4, GAME)

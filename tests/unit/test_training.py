@@ -239,6 +239,7 @@ PLAYED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pieces", [(1, 6, 1), pytest.param((1,) * 8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("record", [None, lambda info: info.players])
 @pytest.mark.parametrize("played", PLAYED)
@@ -279,6 +280,7 @@ def test_given_players_keep_the_precision_of_the_game():
     assert train(jax.random.key(0), game, rule, 3, state=first.state).state.step == 6
 
 
+@pytest.mark.slow
 def test_states_of_many_runs_and_too_many_steps_are_refused():
     game, rule = games.bilinear(), rules.simultaneous(optax.sgd(0.1))
     many = jax.vmap(lambda key: train(key, game, rule, 3))(jax.random.split(jax.random.key(0), 4))
@@ -288,6 +290,7 @@ def test_states_of_many_runs_and_too_many_steps_are_refused():
         train(jax.random.key(0), game, rule, 2**31)
 
 
+@pytest.mark.slow
 def test_an_average_whose_first_weights_are_zero_begins_with_the_first_that_counts():
     rule = rules.averaged(
         rules.simultaneous(optax.sgd(0.1)), rules.running_mean(lambda count: jnp.maximum(count - 3.0, 0.0))

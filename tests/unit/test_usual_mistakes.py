@@ -130,6 +130,7 @@ def test_a_penalty_moves_the_discriminator_and_the_generator_only_through_it(ord
         assert ends[1].generator == ends[0].generator
 
 
+@pytest.mark.slow
 def test_a_penalty_without_its_graph_has_the_right_value_and_no_gradient():
     """What `create_graph=False` or a stopped gradient makes of it: every printed loss is right."""
 

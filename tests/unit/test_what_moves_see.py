@@ -50,6 +50,7 @@ def test_every_player_sees_all_data_equally_often(counts, order):
         np.testing.assert_array_equal(player, np.full(5, moves))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("items", "period"), [(5, 5), (6, 4), (5, 1), (4, 2)])
 def test_a_lazy_rule_shows_all_data_to_both_games(items, period):
     """The game counts in thousands, the plain one in ones."""
