@@ -172,32 +172,18 @@ def _train(
         return (advance(pair[0]), pair[0]), None
 
     def chunk(state: State, _: Any) -> tuple[State, Any]:
-        (state, before), _ = jax.lax.scan(onward, (state, state), length=record_every)
-        return state, seen(state, before)
-
-    def first_of_two(state: State, again: jax.Array) -> tuple[State, State]:
-        # What the second step gives is left out: it must not count in derivatives, and it sees what the first one saw.
-        still = jax.tree.map(lambda own: jnp.where(again, jax.lax.stop_gradient(own), own), state)
-        state = advance(still._replace(step=start.step))._replace(step=start.step + 1)
-        return state, state
-
-    def seen(state: State, before: State) -> Any:
         if record is None:
-            return None
+            return advance(state), None
+        (state, before), _ = jax.lax.scan(onward, (state, state), length=record_every)
         sample = rule.sample(game, key_latent, before.step)
-        return _recorded(record, StepInfo(rule.players(state), state, sample, before.step, before))
+        return state, _recorded(record, StepInfo(rule.players(state), state, sample, before.step, before))
 
     try:
         if steps == 1:
-            # XLA joins a loop of one trip with what comes before it, and rounds differently than in a longer loop. So
-            # a single step is the first of two.
-            states = jax.lax.scan(first_of_two, start, jnp.array([False, True]))[1]
-            end: State = jax.tree.map(lambda values: values[0], states)
-            history = jax.tree.map(lambda value: jnp.asarray(value)[None], seen(end, start))
-        elif record is None:
-            end, history = jax.lax.scan(lambda state, _: (advance(state), None), start, length=steps)
+            end, one = _as_in_a_loop(lambda state: chunk(state, None), start)
+            history = jax.tree.map(lambda value: value[None], one)
         else:
-            end, history = jax.lax.scan(chunk, start, length=steps // record_every)
+            end, history = jax.lax.scan(chunk, start, length=steps // (record_every if record else 1))
     except TypeError as error:
         if "carry" not in str(error):
             raise
@@ -214,6 +200,31 @@ def _train(
         if jnp.issubdtype(leaf.dtype, jnp.inexact):
             finite &= jnp.isfinite(leaf).all()
     return TrainResult(players, end, finite, history)
+
+
+def _as_in_a_loop(step: Callable[[State], tuple[State, Any]], start: State) -> tuple[State, Any]:
+    """`step(start)` with the bits that it has in a longer loop.
+
+    XLA joins a loop of one trip with what comes before it, and rounds differently. So this is a loop of which the
+    compiler does not know that it ends after one trip. Since such a loop has no reverse derivative, those of `step`
+    itself are declared.
+    """
+    step, read = jax.closure_convert(step, start)
+
+    @jax.custom_jvp
+    def once(start: State, *read: Any) -> tuple[State, Any]:
+        def trip(carry: tuple[jax.Array, State, Any]) -> tuple[jax.Array, State, Any]:
+            return carry[0] + 1, *step(carry[1], *read)
+
+        trips = jax.lax.optimization_barrier(np.uint32(1))
+        made = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), jax.eval_shape(step, start, *read)[1])
+        return jax.lax.while_loop(lambda carry: carry[0] < trips, trip, (jnp.uint32(0), start, made))[1:]
+
+    @once.defjvp
+    def _(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        return once(*primals), jax.jvp(step, primals, tangents)[1]
+
+    return once(start, *read)
 
 
 def _recorded(record: Callable[[StepInfo], Any], info: StepInfo) -> Any:

@@ -1,4 +1,5 @@
 import itertools
+import math
 import subprocess
 import sys
 from functools import partial
@@ -236,11 +237,12 @@ def test_a_sequence_that_was_continued_too_far_is_refused():
 PLAYED = {
     "R1": (games.penalized(slanted_land(), penalties.r1(0.1)), rules.simultaneous(optax.sgd(0.1))),
     "consensus": (games.quadratic(1.2), rules.simultaneous(optax.sgd(0.03), fields.consensus(0.3))),
+    "Adam in turn": (slanted_land(), rules.tutorial(optax.adam(0.1))),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pieces", [(1, 6, 1), pytest.param((1,) * 8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pieces", [(1, 6, 1), (1,) * 8])
 @pytest.mark.parametrize("record", [None, lambda info: info.players])
 @pytest.mark.parametrize("played", PLAYED)
 def test_a_piece_may_be_a_single_step(pieces, record, played):
@@ -260,15 +262,25 @@ def test_a_piece_may_be_a_single_step(pieces, record, played):
             )
 
 
-def test_a_single_step_has_the_derivative_of_one():
-    """At 0 the slope of |x|^1.5 has an infinite derivative; the second step of a run would start there."""
-    game = games.two_player(lambda p: jnp.abs(p.generator) ** 1.5 / 1.5, lambda p: p.discriminator**2)
+@pytest.mark.parametrize(
+    ("loss", "start", "rate", "slopes"),
+    [
+        (lambda x, a: jnp.abs(x - a) ** 1.5 / 1.5, 2.0, 1.0, (-1.0, 0.5)),
+        (lambda x, a: jnp.exp(a * x), 1.0, -1000.0, (-math.e, 2000 * math.e)),
+    ],
+    ids=["no second derivative", "overflow"],
+)
+def test_a_single_step_has_the_derivatives_of_one(loss, start, rate, slopes):
+    """By the rate and by a number in the loss; a second step would have none."""
 
-    def end(rate):
+    def end(rate, a):
+        game = games.two_player(lambda p: loss(p.generator, a), lambda p: p.discriminator**2)
         rule = rules.simultaneous(optax.sgd(rate))
-        return train(jax.random.key(0), game, rule, 1, players=Players(1.0, 1.0)).players.generator
+        return train(jax.random.key(0), game, rule, 1, players=Players(start, 1.0)).players.generator
 
-    assert jax.jit(jax.grad(end))(1.0) == -1
+    np.testing.assert_allclose(jax.jit(jax.grad(end, (0, 1)))(rate, 1.0), slopes, rtol=1e-6)
+    forward = [jax.jvp(end, (rate, 1.0), tangents)[1] for tangents in ((1.0, 0.0), (0.0, 1.0))]
+    np.testing.assert_allclose(forward, slopes, rtol=1e-6)
 
 
 def test_given_players_keep_the_precision_of_the_game():
