@@ -168,7 +168,11 @@ def undecided_losses(objective: str) -> Players:
     G's is None if any constant D is undecided, and G's loss depends on that constant.
     """
     terms, generator = OBJECTIVES[objective]
-    logit = equilibria.undecided_logit(OBJECTIVES[objective])
-    biased = equilibria.logit_is_free(OBJECTIVES[objective]) and jax.grad(lambda c: generator(c, c))(logit) != 0
-    judged = None if biased else float(generator(logit, logit))
-    return Players(judged, float(sum(term(logit, logit) for term in terms)))
+
+    @jax.jit
+    def seen(c: jax.Array) -> tuple[Any, Any, Any]:
+        return generator(c, c), jax.grad(lambda c: generator(c, c))(c), sum(term(c, c) for term in terms)
+
+    judged, slope, appraised = map(float, seen(equilibria.undecided_logit(OBJECTIVES[objective])))
+    biased = slope != 0 and equilibria.logit_is_free(OBJECTIVES[objective])
+    return Players(None if biased else judged, appraised)
