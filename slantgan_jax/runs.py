@@ -55,6 +55,7 @@ def one_rate(
     objective: str = "non-saturating",
 ) -> dict[str, Any]:
     """The tutorial GAN with the same learning rate for both players; see `two_rates`."""
+    check_number("learning_rate", learning_rate)
     return two_rates(key, learning_rate, learning_rate, epochs, record_every, objective)
 
 
@@ -79,13 +80,15 @@ def two_rates(
       objective: a name in `losses.OBJECTIVES`, of an objective with two terms for D.
 
     Raises:
-      ValueError: an objective that is not known, or of one term.
+      ValueError: an objective that is not known, or of one term; `record_every` does not divide `epochs`.
     """
     check_number("generator_learning_rate", generator_learning_rate)
     check_number("discriminator_learning_rate", discriminator_learning_rate)
     check_count("epochs", epochs, 1, MAX_EPOCHS)
     if record_every is not None:
         check_count("record_every", record_every)
+        if epochs % record_every:
+            raise ValueError(f"record_every is {record_every}: give a positive divisor of the {epochs} epochs")
     if not isinstance(objective, str) or objective not in losses.OBJECTIVES:
         raise ValueError(f"objective is {shown(objective)}: choose from {', '.join(map(repr, losses.OBJECTIVES))}")
     game = slanted_land(objective=losses.OBJECTIVES[objective])

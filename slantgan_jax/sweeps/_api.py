@@ -64,8 +64,8 @@ def sweep(
         tracer or calls back into Python; names that cannot be kept, or that name nothing; dimensions without names; a
         `chunk_size` below 1; an executor without a store, or whose processes differ from that which made the store; a
         `store` that another sweep made, which is left as it was, or where none can be.
-      OSError: the store cannot be written any more; finished chunks stay valid. Later, a chunk was removed that is
-        read.
+      OSError: the store cannot be written any more, or the executor failed: a process died, its scheduler went away, or
+        it gave up a chunk. Finished chunks stay valid. Later, a chunk was removed that is read.
       KeyboardInterrupt: its message says how to continue.
     """
     task = _checks.task(run, axes, static, dims or {}, coords or {}, attrs or {})
@@ -125,7 +125,7 @@ def _completed(where: Path | str, layout: Layout, worker: Callable[..., None]) -
                 stored, before = _store.matching(where, layout)
             except OSError as error:
                 again = "finished chunks stay, mend that and call it again with the same arguments"
-                raise OSError(f"{_unwritable(where, error)}: {again}") from error
+                raise OSError(f"{_what_failed(where, error)}: {again}") from error
             with _store.in_use(where), _progress(stored, where) as progress:
                 worker(where, stored, before, progress)
             ds = _store.dataset(where, stored)
@@ -168,10 +168,12 @@ def _progress(layout: Layout, where: Path | str | None) -> Iterator[Progress]:
             raise KeyboardInterrupt(f"stopped with {progress.saved} of {progress.total} runs saved: {again}") from None
         except OSError as error:
             saved = f"{progress.saved} of {progress.total} runs are saved"
-            raise OSError(f"{_unwritable(where, error)}; {saved}: mend that and {again}") from error
+            raise OSError(f"{_what_failed(where, error)}; {saved}: mend that and {again}") from error
 
 
-def _unwritable(where: Path | str | None, error: OSError) -> str:
+def _what_failed(where: Path | str | None, error: OSError) -> str:
+    if isinstance(error, _executors.EngineError):
+        return f"{where} is not finished ({error})"
     place = f": {error.filename}" if error.filename else ""
     return f"{where} cannot be written ({error.strerror or error}{place})"
 

@@ -121,10 +121,10 @@ def layout_of(task: Task) -> tuple[Layout, dict[str, Program]]:
         labels[name] = _as_array(f"coords of {name!r}", given)
         if name in axes:
             raise ValueError(f"coords has {name!r}, which axes has already: rename one")
-        if labels[name].ndim != 1 or labels[name].dtype.kind not in "biufU":
-            raise ValueError(
-                f"coords of {name!r} has shape {labels[name].shape} and type {labels[name].dtype}: give a list"
-            )
+        if labels[name].ndim != 1:
+            raise ValueError(f"coords of {name!r} has shape {labels[name].shape}: give a list")
+        if labels[name].dtype.kind not in "biufU":
+            raise ValueError(f"coords of {name!r} has values of type {labels[name].dtype}: give numbers, or texts")
         if unkept := _unkept(labels[name]):
             raise ValueError(f"coords of {name!r} has {unkept}")
     sizes = tuple(map(len, task.axes.values()))

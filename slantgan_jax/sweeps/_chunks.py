@@ -123,7 +123,7 @@ def computed(
             values[name] = values[name].reshape(*shape, *out.shape)
         else:
             whole = np.empty((*shape, *out.shape), out.dtype)
-            whole[wanted], whole[~wanted] = values[name], known[1][name].reshape(-1, *out.shape)
+            whole[wanted], whole[~wanted] = values[name], known[1][name].reshape(wanted.size - count, *out.shape)
             values[name] = whole
     return values
 

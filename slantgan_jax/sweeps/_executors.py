@@ -4,12 +4,15 @@ An executor is whatever has the interface of `concurrent.futures.Executor`: that
 submitit, or a pool of processes. A process computes a chunk with all of its devices and writes it into the store.
 """
 
+import asyncio
 import contextlib
 import functools
 import os
 import pickle
 import time
-from concurrent.futures import BrokenExecutor, Executor
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,10 @@ from slantgan_jax.sweeps._layout import Layout
 from slantgan_jax.sweeps._programs import Program
 
 POLL_SECONDS = 0.05
+
+
+class EngineError(OSError):
+    """The executor itself failed: a process died, its scheduler went away, or it gave up a call."""
 
 
 def packed(task: Task) -> bytes:
@@ -48,13 +55,11 @@ def packed(task: Task) -> bytes:
 def prepared(executor: Executor, payload: bytes, measure: bool) -> tuple[Layout, tuple[int, ...] | None]:
     """The layout, as a process of the executor finds it, and if asked for the shape of a chunk."""
     try:
-        return executor.submit(_prepared, payload, measure).result()
-    except BrokenExecutor as error:
-        raise OSError(f"a process of the executor died while it traced the run ({error}): start another") from error
-    except RuntimeError as error:
-        if "after shutdown" not in str(error):
-            raise
-        raise ValueError(f"executor is {executor}, which is shut down: give one that is not") from None
+        return _result(_submitted(executor, _prepared, payload, measure))
+    except EngineError as error:
+        if "after shutdown" in str(error):
+            raise ValueError(f"executor is {executor}, which is shut down: give one that is not") from None
+        raise EngineError(f"{error}, while it traced the run: start another") from error
 
 
 def compute_all(
@@ -70,17 +75,56 @@ def compute_all(
     progress.save(progress.total - sum(map(layout.runs, todo)), computed=False)
     waiting: list[Any] = []
     try:
-        waiting += [executor.submit(_compute, payload, where, layout, before, index) for index in todo]
+        for index in todo:
+            waiting.append(_submitted(executor, _compute, payload, where, layout, before, index))
         while waiting:
             for future in [future for future in waiting if future.done()]:
                 waiting.remove(future)
-                progress.save(future.result(), computed=False)
+                progress.save(_result(future), computed=False)
             time.sleep(POLL_SECONDS)
-    except BrokenExecutor as error:
-        raise OSError(f"a process of the executor died ({error})") from error
     finally:
         for future in waiting:
             future.cancel()
+
+
+def _submitted(executor: Executor, function: Callable[..., Any], *arguments: Any) -> Any:
+    """The future of a call. Each has a number of its own, or Dask would answer an equal call from memory."""
+    with _engine():
+        return executor.submit(_called, uuid.uuid4().hex, function, *arguments)
+
+
+def _called(_number: str, function: Callable[..., Any], *arguments: Any) -> tuple[Any, Exception | None]:
+    """What a function returns, or else its error. So the errors that an engine raises are its own.
+
+    An `OSError` is raised all the same, as an engine may try again, and no caller has to know whose it is.
+    """
+    try:
+        return function(*arguments), None
+    except OSError:
+        raise
+    except Exception as error:
+        return None, error
+
+
+def _result(future: Any) -> Any:
+    """What a call returned; its error is raised as it was."""
+    with _engine():
+        value, error = future.result()
+    if error is not None:
+        raise error
+    return value
+
+
+@contextlib.contextmanager
+def _engine() -> Iterator[None]:
+    """Errors of the engine are an `EngineError`; Dask ends what it gives up by errors of several kinds."""
+    try:
+        yield
+    except OSError:
+        raise
+    except (Exception, asyncio.CancelledError) as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
+        raise EngineError(f"the executor failed ({said})") from error
 
 
 def _prepared(payload: bytes, measure: bool) -> tuple[Layout, tuple[int, ...] | None]:

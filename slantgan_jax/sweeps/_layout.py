@@ -9,8 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from slantgan_jax.checks import shortened
+
 SURROUNDINGS = ("platform", "processor", "xla_flags", "threads", "lapack", "settings", "versions")
 """The attributes that, beside the program, decide each bit of a result."""
+
+SHOWN_LETTERS = 60
+"""The most letters of each side of a difference."""
 
 MAX_LABELS_KEPT = 1000
 """At most this many labels are attributes, too, so that a store that was killed while it grew can be mended."""
@@ -84,13 +89,16 @@ def other_identity(theirs: Layout, ours: Layout) -> Iterator[str]:
     for name in ("settings", "versions"):
         old, new = json.loads(theirs.about[name]), json.loads(ours.about[name])
         yield from (
-            f"{part} {old.get(part)}, now {new.get(part)}" for part in {**old, **new} if old.get(part) != new.get(part)
+            f"{part} {change(old.get(part), new.get(part))}"
+            for part in {**old, **new}
+            if old.get(part) != new.get(part)
         )
     for name in ("platform", "processor", "xla_flags", "threads", "lapack"):
         if theirs.about[name] != ours.about[name]:
-            yield f"{name} {theirs.about[name]}, now {ours.about[name]}"
-    if any(ours.programs.get(choice) != digest for choice, digest in theirs.programs.items()):
-        named = "" if (old := theirs.about["run"]) == (new := ours.about["run"]) else f" ({old}, now {new})"
+            yield f"{name} {change(theirs.about[name], ours.about[name])}"
+    both = theirs.programs.keys() & ours.programs.keys()  # a choice that one of them lacks is a label that it lacks
+    if any(ours.programs[choice] != theirs.programs[choice] for choice in both):
+        named = "" if (old := theirs.about["run"]) == (new := ours.about["run"]) else f" ({change(old, new)})"
         yield f"another program: the code of the run{named}, or a number or function that it reads"
 
 
@@ -121,13 +129,25 @@ def description(layout: Layout) -> dict[str, Any]:
 def other_shapes(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
     """In words, every difference of axes, coordinates and variables, apart from the labels of axes."""
     old, new = list(theirs["axes"]), list(ours["axes"])
-    if old != new:
-        yield f"axes {', '.join(old)}, now {', '.join(new)}"
+    for what, before, now in (("axes", old, new), ("static axes", theirs["static"], ours["static"])):
+        if before != now:
+            yield f"{what} {change(', '.join(before) or 'none', ', '.join(now) or 'none')}"
     for kind in ("coordinates", "variables"):
         for name in {**theirs[kind], **ours[kind]}:
             before, now = (_outline(side[kind].get(name), len(old)) for side in (theirs, ours))
             if before != now:
-                yield f"{name} {before}, now {now}"
+                yield f"{name} {change(before, now)}"
+
+
+def change(old: Any, new: Any) -> str:
+    """Two values in words, as "old, now new". Of long ones the words are left out with which both begin."""
+    texts = str(old), str(new)
+    if max(map(len, texts)) > SHOWN_LETTERS:
+        words = [text.split(" ") for text in texts]
+        same = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], zip(*words, strict=False))])
+        if same:
+            texts = [" ".join(["...", *own[same:]]) for own in words]
+    return ", now ".join(shortened(text, SHOWN_LETTERS) for text in texts)
 
 
 def same_cells(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:

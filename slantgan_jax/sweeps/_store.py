@@ -26,7 +26,6 @@ from zarr.codecs import Crc32cCodec
 from zarr.storage import MemoryStore
 
 from slantgan_jax import folders
-from slantgan_jax.checks import shortened
 from slantgan_jax.sweeps import _files, _layout
 from slantgan_jax.sweeps._layout import Layout, Variable
 
@@ -98,13 +97,11 @@ def matching(where: Path | str, layout: Layout) -> tuple[Layout, Layout]:
     found += _layout.other_shapes(theirs, _layout.description(layout))
     kept = {} if found else {name: _kept_labels(where, name, theirs, layout, damaged) for name in layout.axes}
     labeled = [
-        f"{name} {theirs['axes'][name]['summary']}, now {_layout.summary(layout.labels[name])}"
+        f"{name} {_layout.change(theirs['axes'][name]['summary'], _layout.summary(layout.labels[name]))}"
         for name, labels in kept.items() if labels is None or not _layout.has_all(layout.labels[name], labels)
     ]  # fmt: skip
     if differences := found or labeled:
-        some = "; ".join(shortened(one, 150) for one in differences[:SHOWN_DIFFERENCES]) + (
-            "; ..." if len(differences) > SHOWN_DIFFERENCES else ""
-        )
+        some = "; ".join([*differences[:SHOWN_DIFFERENCES], *["..."] * (len(differences) > SHOWN_DIFFERENCES)])
         hint = "" if found else "; a store only grows, so give all labels that it has, too, or read it with sweeps.load"
         raise ValueError(f"{where} was made by another sweep ({some}): it is left as it was, name another{hint}")
     before = layout._replace(

@@ -467,6 +467,10 @@ ROWS = [
     ),
     (lambda: runs.one_rate(jax.random.key(0), 0.1, 10, 0), "record_every is 0"),
     (
+        lambda: runs.one_rate(jax.random.key(0), 0.1, 10, 3),
+        "record_every is 3: give a positive divisor of the 10 epochs",
+    ),
+    (
         lambda: runs.one_rate(jax.random.key(0), 0.1, 10, objective="x"),
         "objective is 'x': choose from 'non-saturating'",
     ),

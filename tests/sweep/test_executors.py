@@ -1,12 +1,13 @@
 """Sweeps that other processes compute, through executors of several kinds."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +58,85 @@ def test_an_executor_needs_a_store_and_gives_the_same_bits(tmp_path, expected):
     assert_same(sweep(run, grown, dims=DIMS, store=tmp_path / "s.zarr", executor=Here()), sweep(run, grown, dims=DIMS))
     with pytest.raises(ValueError, match="another sweep"):
         sweep(run, AXES, dims=DIMS, store=tmp_path / "s.zarr", executor=Here())
+
+
+class FromMemory(Here):
+    """Answers a call that it knows from memory, as Dask does."""
+
+    def __init__(self):
+        self.known = {}
+
+    def submit(self, fn, /, *args, **kwargs):
+        call = fn, repr(args)
+        if call not in self.known:
+            self.known[call] = super().submit(fn, *args, **kwargs)
+        return self.known[call]
+
+
+def test_an_executor_with_a_memory_computes_a_damaged_chunk_again(tmp_path):
+    executor, place = FromMemory(), tmp_path / "s.zarr/x/c/1"
+
+    def swept():
+        return sweep(scaled, {"rate": [1.0, 2.0, 3.0]}, store=tmp_path / "s.zarr", chunk_size=1, executor=executor)
+
+    swept()
+    place.unlink()
+    assert swept().x.values.tolist() == [2, 4, 6]
+    place.unlink()
+    place.mkdir()
+    with pytest.raises(ValueError, match="is a folder, and the store needs a file there"):
+        swept()
+    place.rmdir()
+    assert swept().x.values.tolist() == [2, 4, 6]
+
+
+class KilledWorker(Exception):
+    """As Dask's, which is no `BrokenExecutor`."""
+
+
+class Failing(Here):
+    """Fails from a call on: what it was sent, or what was to come back, ends with an error of its own."""
+
+    def __init__(self, error, calls, at_once):
+        self.error, self.calls, self.at_once = error, calls, at_once
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.calls -= 1
+        if self.calls >= 0:
+            return super().submit(fn, *args, **kwargs)
+        if self.at_once:
+            raise self.error
+        future = Future()
+        future.set_exception(self.error)
+        return future
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize(
+    "error", [KilledWorker("x\ny"), CancelledError(), asyncio.CancelledError(), RuntimeError("gone")]
+)
+def test_an_executor_that_fails_says_how_to_go_on(tmp_path, error, at_once):
+    where, said = tmp_path / "s.zarr", " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
+
+    def swept(calls):
+        executor = Failing(error, calls, at_once)
+        return sweep(scaled, {"rate": [1.0, 2.0]}, store=where, chunk_size=1, executor=executor)
+
+    with pytest.raises(OSError, match=rf"the executor failed \({said}\), while it traced the run: start another"):
+        swept(0)
+    saved = 0 if at_once else 1  # of the chunk before, nobody waits for the answer
+    with pytest.raises(
+        OSError, match=rf"failed \({said}\)\); {saved} of 2 runs are saved: mend that and call it again"
+    ):
+        swept(2)
+    assert swept(9).x.values.tolist() == [2, 4]
+
+
+def test_an_executor_that_is_shut_down_is_named(tmp_path):
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    with pytest.raises(ValueError, match="which is shut down: give one that is not"):
+        sweep(scaled, {"rate": [1.0]}, store=tmp_path / "s.zarr", executor=pool)
 
 
 def test_a_pool_of_processes_gives_the_same_bits_and_a_dead_process_loses_nothing(tmp_path, expected):

@@ -470,6 +470,57 @@ def test_choices_and_static_numbers_are_axes(tmp_path):
         sweep(trained, axes, static=["step"])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"axes": {"method": ["b"], "n": [1, 2]}}, r"\(method \['a', 'b'\], now \['b'\]\).*a store only grows"),
+        ({"axes": {"method": ["a", "b"], "n": [2]}}, r"\(n \[1, 2\], now \[2\]\)"),
+        ({"axes": {"method": ["c"], "n": [1.0]}}, r"\(method \['a', 'b'\], now \['c'\]; n \[1, 2\], now \[1.0\]\)"),
+        ({"static": []}, r"\(static axes method, n, now method\)"),
+        ({"factor": 3.0}, r"\(another program: the code of the run"),
+    ],
+)
+def test_a_choice_that_is_missing_is_a_label_that_is_missing(tmp_path, change, message):
+    def swept(axes, static=("n",), factor=2.0):
+        run = lambda method, n: {"x": jnp.ones(()) * n * factor * (method == "a")}  # noqa: E731
+        return sweep(run, axes, static=static, store=tmp_path / "s.zarr")
+
+    axes = {"method": ["a", "b"], "n": [1, 2]}
+    swept(axes)
+    with pytest.raises(ValueError, match=message):
+        swept(**({"axes": axes} | change))
+
+
+MANY = [f"argument_{i}" for i in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "difference"),
+    [
+        (
+            {},
+            {"argument_15": 7.0},
+            r"\(\.\.\. argument_15=1.0, argument_16=.*, now \.\.\. argument_15=7.0, argument_16=",
+        ),
+        ({}, {"argument_19": 7.0}, r"\(\.\.\. argument_19=1.0\), now \.\.\. argument_19=7.0\)"),
+        (
+            {"rate": np.arange(6) + 1 / 3},
+            {"rate": np.arange(5) + 1 / 3},
+            r"5.333333333333333\], now \.\.\. 4.333333333333333\]",
+        ),
+    ],
+)
+def test_a_difference_between_long_texts_is_in_sight(tmp_path, first, then, difference):
+    def swept(rate=(1.0, 2.0), **changed):
+        run = functools.partial(lambda rate, **numbers: {"x": rate * sum(numbers.values())}, **dict.fromkeys(MANY, 1.0))
+        return sweep(functools.partial(run, **changed), {"rate": rate}, store=tmp_path / "s.zarr")
+
+    swept(**first)
+    with pytest.raises(ValueError, match=difference) as caught:
+        swept(**then)
+    assert len(str(caught.value)) < 500
+
+
 def test_object_stores_and_homes(tmp_path, monkeypatch, expected):
     url = f"memory://{tmp_path.name}/s.zarr"
     assert_same(make(url), expected)

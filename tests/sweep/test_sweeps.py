@@ -462,6 +462,10 @@ MISUSE = {
         "axis 'seed' is range(0, 100000000000000000)",
     ),
     "a coordinate of rows": ({"coords": {"pixel": [[1], [2, 3]]}}, "coords of 'pixel' is [[1], [2, 3]]"),
+    "a coordinate of dates": (
+        {"coords": {"pixel": np.arange("2020-01-01", "2020-01-05", dtype="M8[D]")}},
+        "coords of 'pixel' has values of type datetime64[D]: give numbers, or texts",
+    ),
     "a coordinate of nothing": ({"coords": {"place": [1]}}, "coords names 'place', which is none of"),
     "a list of coordinates": ({"coords": [1, 2]}, "coords is [1, 2]"),
     "no names for dimensions": ({"dims": {"weights": None}}, "dims of 'weights' is None"),
@@ -584,10 +588,11 @@ def test_the_default_chunk_is_bounded_by_what_a_run_records(monkeypatch):
 
 def test_a_store_that_begins_with_one_seed_grows_within_its_chunk(tmp_path):
     def run(key, rate):
-        return {"x": rate * jax.random.uniform(key)}
+        return {"x": rate * jax.random.uniform(key), "none": jnp.zeros((2, 0))}
 
     def swept(seeds, store):
-        return sweep(run, {"seed": range(seeds), "rate": [1.0, 2.0, 3.0]}, store=store)
+        axes = {"seed": range(seeds), "rate": [1.0, 2.0, 3.0]}
+        return sweep(run, axes, dims={"none": ("two", "zero")}, store=store)
 
     swept(1, tmp_path / "s.zarr")
     grown = swept(300, tmp_path / "s.zarr")
