@@ -7,11 +7,13 @@ See docs/sweeps.md.
 
 import contextlib
 import os
+import re
+import sys
 import threading
 import urllib.parse
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,11 +22,12 @@ import figures.sweep as figures
 import jax
 import numpy as np
 import xarray as xr
-from _experiment import draw, start_jax
+from _experiment import draw, options_given, start_jax
 from _options import check_known, check_positive, check_whole, checked, command_line, options_of
 from _results import atomic_folder, counted
 
 from slantgan_jax import losses, sweep, sweeps
+from slantgan_jax.checks import shortened
 from slantgan_jax.runs import ATTRS, DIMS, IN_NATS, MAX_EPOCHS, SCALARS, one_rate, two_rates
 
 MOST_RUNS = 10**9
@@ -32,6 +35,9 @@ DASK_SECONDS = 10
 """How long a scheduler has to answer."""
 
 MOST_DEVICES = max(64, os.cpu_count() or 1)
+GRID = ("generator_learning_rate", "discriminator_learning_rate")
+"""The axes of the rates, if each player has its own."""
+
 TWO_TERMS = [name for name, objective in losses.OBJECTIVES.items() if len(objective.discriminator) > 1]
 """The objectives that the tutorial's order can minimize."""
 
@@ -60,7 +66,7 @@ class Settings:
     tile: Annotated[int | None, partial(check_whole, least=1, most=MOST_RUNS)] = None
     """The largest number of runs in one chunk of the store; by default a chunk takes about 20 seconds."""
     plot_only: bool = False
-    """Draw what the store holds, without training."""
+    """Draw what the store holds, without training. Options that say otherwise than the store are refused."""
     devices: Annotated[int | None, partial(check_whole, least=1, most=MOST_DEVICES)] = None
     """The number of CPU devices to use; by default one for each core."""
     dask: str | None = None
@@ -95,6 +101,8 @@ def parse(arguments: list[str] | None = None) -> xr.Dataset:
     folder = folder_of_figures(settings.out)
     if settings.plot_only:
         ds = sweeps.load(settings.out)
+        check_drawable(ds)
+        check_the_same(settings, ds, options_given(settings, sys.argv[1:] if arguments is None else arguments))
     else:
         checked(settings)
         with contextlib.suppress(_Tried), atomic_folder(folder):
@@ -117,17 +125,20 @@ def folder_of_figures(store: str) -> Path:
         raise ValueError(f"--out is {store!r}, where no store can be: name another") from None
 
 
+def rates_of(settings: Settings) -> np.ndarray:
+    given = settings.learning_rate_range
+    return np.asarray(settings.learning_rates) if given is None else np.geomspace(*given)
+
+
 def computed(settings: Settings) -> xr.Dataset:
     start_jax(settings.devices)
-    given, every = settings.learning_rate_range, settings.record_every
-    rates = np.asarray(settings.learning_rates) if given is None else np.geomspace(*given)
-    names = ("generator_learning_rate", "discriminator_learning_rate") if settings.grid else ("learning_rate",)
+    every, names = settings.record_every, GRID if settings.grid else ("learning_rate",)
     losses_are = {"units": "nat"} if {*settings.objective} <= {*IN_NATS} else {}
     if len(settings.objective) == 1:  # else it is an axis
         losses_are |= {"objective": settings.objective[0]}
     scalars = {name: about | (losses_are if "loss" in name else {}) for name, about in SCALARS.items()}
     histories = {f"{name}_history": about for name, about in scalars.items()} if every else {}
-    axes = {"seed": np.arange(settings.seeds)} | dict.fromkeys(names, rates)
+    axes = {"seed": np.arange(settings.seeds)} | dict.fromkeys(names, rates_of(settings))
     run = partial(two_rates if settings.grid else one_rate, epochs=settings.epochs, record_every=every)
     if len(settings.objective) > 1:
         axes = {"objective": np.array(settings.objective)} | axes
@@ -192,10 +203,49 @@ def dask_client(address: str) -> Any:
     return found[0]
 
 
+def check_drawable(ds: xr.Dataset) -> None:
+    """Raises `ValueError` unless a store has the results and the dimensions that are drawn."""
+    needed = (*sorted(SCALARS), "generator_weights", "generator_biases")
+    if missing := [name for name in needed if name not in ds]:
+        raise ValueError(f"the store has no {', '.join(missing)}, as it is of another sweep: name one of this script")
+    dims = {str(dim) for name in needed for dim in ds[name].dims}
+    wanted = {"seed", "pixel", *(GRID if dims & {*GRID} else ("learning_rate",))}
+    for which, names in (("no dimension", wanted - dims), ("the dimension", dims - wanted - {"objective"})):
+        if names:
+            some = ", ".join(sorted(names))
+            raise ValueError(f"the store has {which} {some}, as it is of another sweep: name one of this script")
+
+
+def check_the_same(settings: Settings, ds: xr.Dataset, given: set[str]) -> None:
+    """Raises `ValueError` if a setting whose name is in `given` is not that of a store, or is one of computing."""
+    grid, seeds = GRID[0] in ds.dims, np.sort(ds.seed)
+    of_first, *others = (np.sort(ds[name]).tolist() for name in (GRID if grid else ("learning_rate",)))
+    rates = of_first if all(other == of_first for other in others) else [of_first, *others]
+    arguments = dict(re.findall(r"(\w+)=(\w+)", ds.attrs["run"]))
+    objectives = ds.objective.values.tolist() if "objective" in ds.dims else [ds.generator_loss.attrs.get("objective")]
+    stored = {
+        "seeds": len(seeds) if np.array_equal(seeds, np.arange(len(seeds))) else seeds.tolist(),
+        "learning_rates": rates,
+        "learning_rate_range": rates,
+        "grid": grid,
+        "epochs": arguments.get("epochs"),
+        "record_every": arguments.get("record_every", "None"),
+        "objective": None if None in objectives else sorted(objectives),
+    }
+    asked = dict.fromkeys(("learning_rates", "learning_rate_range"), np.sort(rates_of(settings)).tolist())
+    asked = asdict(settings) | asked | {"objective": sorted(settings.objective)}
+    for name in sorted(given - {"out", "plot_only"}):
+        option = f"--{name.replace('_', '-')}"
+        if name not in stored:
+            raise ValueError(f"{option} says how to compute, but --plot-only computes nothing: leave out one of them")
+        if str(asked[name]) != str(stored[name]):
+            has = "does not tell its own" if stored[name] is None else f"has {shortened(str(stored[name]))}"
+            what = f"{option} is {shortened(str(asked[name]))}, but the store {has}"
+            raise ValueError(f"{what}: leave out {option}, or run without --plot-only")
+
+
 def draw_all(ds: xr.Dataset, folder: Path) -> None:
     """Draws everything that the store has data for, and prints the typical distances."""
-    if missing := sorted(set(SCALARS) - set(ds)):
-        raise ValueError(f"the store has no {', '.join(missing)}, as it is of another sweep: name one of this script")
     ds = ds.sortby([dim for dim in ds.mean_gap.dims if str(dim).endswith("rate")])  # a store grows in any order
     several = "objective" in ds.dims
     parts = {name: ds.sel(objective=name) for name in ds.objective.values} if several else {"": ds}

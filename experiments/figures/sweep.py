@@ -35,7 +35,7 @@ def of(ds: xr.Dataset) -> Mapping[str, Figure]:
     figures = {"heat_map.png": Figure(heat_map, *((9, 4.5) if one_rate else (7, 5.5)))}
     if one_rate:
         figures["distributions.png"] = Figure(distributions, 7, 4.5)
-    if one_rate and all(name in ds for name in HISTORIES):
+    if one_rate and all(name in ds for name in (*HISTORIES, "finite_history")):
         figures["loss_bands.png"] = Figure(loss_bands, 10, 4.5)
     if ds.finite.any():
         figures["faces.png"] = Figure(faces, 6, 6.5)
@@ -108,19 +108,22 @@ def loss_bands(figure: Panel, data: Data) -> None:
     """Median and middle 80 % over seeds of the losses at some of the rates. A run that diverged loses infinitely much.
 
     A store that does not say its objective was made by earlier code; it gets no level of an undecided D, and no unit.
+    If it does not say after which epochs the losses were recorded, the records are counted.
     """
     ds = data["ds"].isel(learning_rate=_evenly(data["ds"].sizes["learning_rate"], DRAWN_LINES))
     objective = ds.objective.item() if "objective" in ds.coords else ds[HISTORIES[0]].attrs.get("objective")
     undecided = undecided_losses(objective) if objective in OBJECTIVES else (None, None)
-    axes, epochs = figure.subplots(1, 2), ds.epoch.values
+    (time,) = {*ds[HISTORIES[0]].dims} - {"learning_rate", "seed"}
+    times = ds[time].values if time in ds.coords else 1 + np.arange(ds.sizes[time])
+    axes = figure.subplots(1, 2)
     for ax, name, level in zip(axes, HISTORIES, undecided, strict=True):
-        lost, bands = ds[name].where(ds.finite_history).fillna(np.inf).transpose("learning_rate", "seed", "epoch"), []
+        lost, bands = ds[name].where(ds.finite_history).fillna(np.inf).transpose("learning_rate", "seed", time), []
         for loss, color, label in zip(lost.values, _colors(len(lost)), _labels(ds), strict=True):
             low, middle, high = _quantiles(loss, 0, [0.1, 0.5, 0.9])
             bands.append((low, high, color))
             if np.isfinite(middle).any():
-                ax.plot(epochs, np.where(np.isfinite(middle), middle, np.nan), color=color, label=label)
-        ax.update_datalim([(epochs[0], edge) for edge in (0, level or 0)])
+                ax.plot(times, np.where(np.isfinite(middle), middle, np.nan), color=color, label=label)
+        ax.update_datalim([(times[0], edge) for edge in (0, level or 0)])
         ax.autoscale_view()
         if level is not None:
             ax.axhline(level, color=plots.QUIET, linestyle=":", linewidth=1)
@@ -129,9 +132,9 @@ def loss_bands(figure: Panel, data: Data) -> None:
         ax.set_ylim(ax.get_ylim())
         for low, high, color in bands:  # up to the edge, if more than a tenth has diverged
             edges = np.nan_to_num([low, high], posinf=ax.get_ylim()[1])
-            ax.fill_between(epochs, *edges, color=color, alpha=0.18, linewidth=0)
+            ax.fill_between(times, *edges, color=color, alpha=0.18, linewidth=0)
         unit = " (nats)" if objective in IN_NATS else ""
-        ax.set(xlabel="epoch", ylabel=f"expected {name.partition('_')[0]} loss{unit}")
+        ax.set(xlabel=time if time in ds.coords else "record", ylabel=f"expected {name.partition('_')[0]} loss{unit}")
     _legend(axes[0])
     dotted = "; dotted: D undecided" if objective in OBJECTIVES else ""
     figure.suptitle(f"Losses (lines: median; bands: 10 to 90 %{dotted})", fontsize=11)

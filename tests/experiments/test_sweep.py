@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -6,14 +7,14 @@ from pathlib import Path
 
 import figures.sweep as figures
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import sweep as script
 import xarray as xr
 
-from slantgan_jax import Players, faces, games, plots, slanted_land, sweeps
+from slantgan_jax import Players, faces, games, plots, runs, slanted_land, sweeps
 from slantgan_jax.analysis import distances
-from slantgan_jax.runs import SCALARS
 
 # One process makes the store once.
 pytestmark = [pytest.mark.xdist_group("cli sweep"), pytest.mark.slow]
@@ -44,10 +45,10 @@ def test_the_store_and_the_figures_have_the_promised_names(store):
     assert ds.generator_loss_history.dims == ("seed", "learning_rate", "epoch")
     assert ds.epoch.values.tolist() == [4, 8, 12]
     names = {"generator_weights", "generator_biases", "discriminator_weights", "discriminator_bias"}
-    assert names | set(SCALARS) <= set(ds.data_vars)
+    assert names | set(runs.SCALARS) <= set(ds.data_vars)
     assert not ds.finite.sel(learning_rate=1e6).any()
     assert ds.finite.sel(learning_rate=[0.01, 0.1]).all()
-    for name in SCALARS:
+    for name in runs.SCALARS:
         np.testing.assert_array_equal(ds[f"{name}_history"].isel(epoch=-1), ds[name])
 
 
@@ -59,7 +60,7 @@ def test_one_cell_alone_has_the_same_bits(store, tmp_path):
     for player, parts in (("generator", ("weights", "biases")), ("discriminator", ("weights", "bias"))):
         for part in parts:
             assert np.float32(record[player][part]).tobytes() == cell[f"{player}_{part}"].values.tobytes()
-    for name in SCALARS:
+    for name in runs.SCALARS:
         assert record[name] == cell[name].values.tolist()
 
 
@@ -91,12 +92,68 @@ def test_expected_losses_and_mean_gap_are_the_integrals(x64):
 
 def test_the_store_of_another_sweep_is_not_drawn(tmp_path):
     sweeps.sweep(lambda rate: {"x": rate}, {"rate": [1.0]}, store=tmp_path / "s.zarr")
-    with pytest.raises(ValueError, match="has no discriminator_loss, finite, generator_loss, mean_gap"):
+    with pytest.raises(
+        ValueError, match="has no discriminator_loss, finite, generator_loss, mean_gap, generator_weights"
+    ):
+        script.parse(["--plot-only", "--out", str(tmp_path / "s.zarr")])
+
+
+def alike(**axes):
+    """A run that has all results of a tutorial's, at once."""
+    scalars, images = dict.fromkeys(runs.SCALARS, jnp.ones(())), dict.fromkeys(runs.IMAGES, jnp.ones(4))
+    return {**scalars, **images, "finite": jnp.ones((), bool)}
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        (["learning_rate"], "no dimension seed"),
+        (["seed"], "no dimension learning_rate"),
+        (["seed", "generator_learning_rate"], "no dimension discriminator_learning_rate"),
+        (["seed", "learning_rate", "epochs"], "the dimension epochs"),
+    ],
+)
+def test_a_store_of_other_axes_is_not_drawn(tmp_path, axes, said):
+    sweeps.sweep(alike, {name: [1, 2] for name in axes}, dims=runs.DIMS, store=tmp_path / "s.zarr")
+    with pytest.raises(ValueError, match=f"^the store has {said}, as it is of another sweep: name one of this script$"):
         script.parse(["--plot-only", "--out", str(tmp_path / "s.zarr")])
 
 
 def parsed(*arguments):
     return script.parse(list(map(str, arguments)))
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ("--seeds 6 --learning-rates 1e6 0.1 0.01 --epochs 12 --record-every 4 --no-grid", None),
+        ("--seeds 9", "--seeds is 9, but the store has 6"),
+        ("--epochs 77", "--epochs is 77, but the store has 12"),
+        ("--epochs=1000", "--epochs is 1000, but the store has 12"),
+        ("--record-every 6", "--record-every is 6, but the store has 4"),
+        ("--objective hinge", "--objective is ['hinge'], but the store has ['non-saturating']"),
+        ("--learning-rates 0.01 0.1", "--learning-rates is [0.01, 0.1], but the store has [0.01, 0.1, 1000000.0]"),
+        ("--learning-rate-range 0.01 1 3", "--learning-rate-range is [0.01, 0.1, 1.0], but the store has"),
+        ("--grid", "--grid is True, but the store has False"),
+        ("--tile 3", "--tile says how to compute"),
+    ],
+)
+def test_a_store_is_drawn_again_only_with_the_settings_that_it_has(store, tmp_path, given, refused):
+    shutil.copytree(store, tmp_path / "s.zarr")
+    if refused is None:
+        parsed("--plot-only", "--out", tmp_path / "s.zarr", *given.split())
+        return
+    with pytest.raises(ValueError, match=re.escape(refused)):
+        parsed("--plot-only", "--out", tmp_path / "s.zarr", *given.split())
+    assert not (tmp_path / "s-figures").exists()
+
+
+def test_a_store_that_does_not_tell_a_setting_is_not_drawn_with_one(tmp_path):
+    axes = {"seed": [5, 3], "learning_rate": [0.1]}
+    sweeps.sweep(alike, axes, dims=runs.DIMS, store=tmp_path / "s.zarr")
+    for given, has in (("--objective hinge", "does not tell its own"), ("--seeds 2", "has [3, 5]")):
+        with pytest.raises(ValueError, match=re.escape(f"but the store {has}: leave out")):
+            parsed("--plot-only", "--out", tmp_path / "s.zarr", *given.split())
 
 
 def test_stores_of_like_names_keep_their_figures_and_one_seed_is_a_sweep(tmp_path):
@@ -201,6 +258,14 @@ def test_losses_of_every_objective_are_in_sight_beside_those_of_an_undecided_dis
         low, high = ax.get_ylim()
         assert all(low < loss < high for loss in (*losses, 0.0 if level is None else level))
         assert ("nats" in ax.get_ylabel()) == (objective in ("non-saturating", "saturating"))
+
+
+@pytest.mark.parametrize("name", ["epoch", "time"])
+def test_records_without_epochs_are_counted(name):
+    ds = made([0.1], 3, 4).drop_vars("epoch").rename({} if name == "epoch" else {"epoch": name})
+    for ax in drawn("loss_bands.png", ds).axes:
+        assert ax.get_xlabel() == "record"
+        np.testing.assert_array_equal(ax.lines[0].get_xdata(), [1, 2, 3, 4])
 
 
 def test_a_run_that_diverges_later_counts_before_and_is_infinitely_far_after():
