@@ -7,18 +7,21 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import tyro
 from _experiment import start_jax
-from _methods import OBJECTIVES, undecided_losses
+from _methods import METHODS, OBJECTIVES, Logit, undecided_losses
 from _options import command_line, options_of
 from _results import Data, atomic_folder, origin, write
 
-from slantgan_jax import Players, faces, fields, games, slanted_land
+from slantgan_jax import Players, faces, fields, games, networks, slanted_land
 from slantgan_jax.analysis import best_response, distances, quadrature, spectra, transport
-from slantgan_jax.networks import from_vector
+from slantgan_jax.checks import shown
+from slantgan_jax.networks import Discriminator, from_vector
 from slantgan_jax.numerics import as_float, safe_norm
 from slantgan_jax.training import DIVERGENCE_BOUND
 
@@ -28,12 +31,29 @@ TUTORIAL = "non-saturating"
 """The tutorial's objective."""
 
 
+class Play(NamedTuple):
+    """How a run was played, as its run.json says.
+
+    Attributes:
+      objective: a name in `OBJECTIVES`.
+      way: a name in `METHODS`; D has its logit.
+      without: what else the run's losses had, such as a penalty, and the measured ones do not have.
+    """
+
+    objective: str = TUTORIAL
+    way: str = "plain"
+    without: tuple[str, ...] = ()
+
+
+PLAIN = Play()
+
+
 @dataclass(frozen=True)
 class Settings:
     """Analyze the players of a run.json; print the results and write them to analysis.json beside it."""
 
     run: tyro.conf.Positional[Path]
-    """A run.json of tutorial.py or train.py."""
+    """A run.json of tutorial.py, of train.py or of the page."""
     out: Path | None = None
     """The folder for analysis.json; by default that of the run."""
 
@@ -47,12 +67,12 @@ def parse(arguments: list[str] | None = None) -> Data:
     folder = settings.out or settings.run.parent
     start_jax(0)
     with jax.enable_x64(True):
-        players, objective = players_of(settings.run), objective_of(settings.run)
+        players, play = players_of(settings.run), play_of(settings.run)
         with atomic_folder(folder) as unfinished:
-            analysis = analysis_of(players, objective)
-            data = analysis | {"run": settings.run, "objective": objective} | origin()
+            analysis = analysis_of(players, play)
+            data = analysis | {"run": settings.run} | play._asdict() | origin()
             write(unfinished / "analysis.json", data)
-    report(analysis, objective)
+    report(analysis, play)
     print(f"Written to {folder / 'analysis.json'}.")
     return data
 
@@ -87,14 +107,18 @@ STORY = {
 """The numbers in the order in which they are told, each in half a sentence. {} is the loss where D is undecided."""
 
 
-def report(analysis: Data, objective: str = TUTORIAL) -> None:
-    levels = zip(("generator_loss", "discriminator_loss"), undecided_losses(objective), strict=True)
+def report(analysis: Data, play: Play = PLAIN) -> None:
+    levels = zip(("generator_loss", "discriminator_loss"), undecided_losses(play.objective), strict=True)
     undecided = {name: f"; {level:.3f} if D is undecided" for name, level in levels if level is not None}
     for title, numbers in STORY.items():
         print(f"\n{title}")
         for name, meaning in numbers.items():
             print(f"{name:25} {analysis[name]}\n  {meaning.format(undecided.get(name, ''))}")
     print()
+    if METHODS[play.way].logit is not networks.logit:
+        print(f"D has the logit of {play.way}, as in the run.")
+    if play.without:
+        print(f"Losses and gradients are those without {' and '.join(play.without)}, which the run had.")
 
 
 def players_of(path: Path) -> Players:
@@ -109,7 +133,7 @@ def players_of(path: Path) -> Players:
         u, c = (np.array(run["discriminator"][name], float) for name in ("weights", "bias"))
     except (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         what = type(error).__name__
-        raise ValueError(f"{path} is not a run.json of tutorial.py or train.py ({what}): name one") from None
+        raise ValueError(f"{path} is not a run.json of tutorial.py, train.py or the page ({what}): name one") from None
     if not (w.shape == b.shape == u.shape == (4,) and c.shape == ()):
         shapes = ", ".join(str(x.shape) for x in (w, b, u, c))
         raise ValueError(f"{path} has players of the shapes {shapes}: name a run on images of 4 pixels")
@@ -121,23 +145,40 @@ def players_of(path: Path) -> Players:
     return from_vector(vector)
 
 
-def objective_of(path: Path) -> str:
-    """The name of the objective of a run.json; that of the tutorial if it names none that is known here."""
+def play_of(path: Path) -> Play:
+    """How the run of a run.json was played. What it does not say was as in the tutorial.
+
+    Raises:
+      ValueError: an objective or a way that is not known here.
+    """
     settings = json.loads(path.read_text(encoding="utf-8")).get("settings")
-    named = settings.get("objective") if isinstance(settings, dict) else None
-    return named if isinstance(named, str) and named in OBJECTIVES else TUTORIAL
+    settings = settings if isinstance(settings, dict) else {}
+    objective, way = settings.get("objective", TUTORIAL), settings.get("way", "plain")
+    for what, name, known in (("objective", objective, OBJECTIVES), ("way", way, METHODS)):
+        if not isinstance(name, str) or name not in known:
+            raise ValueError(f"{path} has the {what} {shown(name)}: name a run of one of {', '.join(known)}")
+    penalty = settings.get("penalty", "none")
+    without = [f"the penalty {penalty}"] * (penalty != "none") + ["the instance noise"] * METHODS[way].noisy
+    return Play(objective, way, tuple(without))
 
 
-def analysis_of(players: Players, objective: str = TUTORIAL) -> Data:
+def analysis_of(players: Players, play: Play = PLAIN) -> Data:
     """The measures by name as Python numbers and lists, computed in the precision of the players."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), measured(players, objective))
+    return jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), measured(players, play))
 
 
-@partial(jax.jit, static_argnames="objective")
-def measured(players: Players, objective: str) -> Data:
-    images, generator = faces.unstack(faces.FACES), players.generator
-    game = quadrature.with_panels(slanted_land(objective=OBJECTIVES[objective]), generator)
+def plain_discriminator(logit: Logit, discriminator: Discriminator) -> Discriminator:
+    """The D whose own logit is that of `discriminator` by `logit`, for every image; both are affine."""
+    black = jax.tree.map(jnp.zeros_like, discriminator.weights)
+    return Discriminator(jax.grad(partial(logit, discriminator))(black), logit(discriminator, black))
+
+
+@partial(jax.jit, static_argnames="play")
+def measured(players: Players, play: Play) -> Data:
+    images, generator, logit = faces.unstack(faces.FACES), players.generator, METHODS[play.way].logit
+    game = quadrature.with_panels(slanted_land(objective=OBJECTIVES[play.objective], logit=logit), generator)
     expected = games.expected_losses(game, players)
+    plain = Players(generator, plain_discriminator(logit, players.discriminator))
     ridges = as_float(RIDGES)
     best = jax.vmap(lambda ridge: best_response.best_discriminator(generator, images, ridge))(ridges)
     scales = as_float(SCALES)
@@ -154,8 +195,8 @@ def measured(players: Players, objective: str) -> Data:
         "discriminator_loss": expected.discriminator,
         "generator_loss": expected.generator,
         "field_norm": safe_norm(spectra.expected_field(game, fields.gradients)(players)),
-        "duality_gap": best_response.duality_gap(players, images),
-        "nikaido_isoda_gap": best_response.nikaido_isoda_gap(players, images),
+        "duality_gap": best_response.duality_gap(plain, images),
+        "nikaido_isoda_gap": best_response.nikaido_isoda_gap(plain, images),
         "best_discriminator_loss": {f"ridge_{r:g}": loss for r, loss in zip(RIDGES, best.loss, strict=True)},
         "separable": best.separable[0],
     }

@@ -281,7 +281,7 @@ function drawAll() {
 
 function sayCompared() {
   const end = run => run.diverged === null ? say("end_distance", { distance: number(run.history.values.at(-1)[2]) }) : say("diverged_in", { epoch: run.diverged });
-  const order = second && second.order !== S.order ? say("order_second", { order: say(second.order) }) : "";
+  const order = second && other.name !== "order" && second.order !== S.order ? say("order_second", { order: say(second.order) }) : "";
   $("compared").textContent = second ? sentences(say("compared", { a: end(now), b: end(second) }), order) : "";
 }
 

@@ -2,12 +2,13 @@ import json
 
 import analyze
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from analyze import TUTORIAL
+from analyze import TUTORIAL, Play
 from scipy.linalg import sqrtm
 
-from slantgan_jax import faces
+from slantgan_jax import faces, games, losses, networks, slanted_land
 from slantgan_jax.analysis import equilibria
 from slantgan_jax.numerics import as_float
 
@@ -83,7 +84,7 @@ def test_a_run_is_judged_by_its_own_objective(path, x64, capsys):
     for settings, levels, objective in (
         ({"objective": "least squares"}, (1 / 8, 1 / 4), "least squares"),
         ({"objective": "hinge"}, (-1 / 2, 2), "hinge"),
-        ({"objective": "another"}, (np.log1p(np.exp(-0.5)), np.log1p(np.exp(-0.5)) + np.log1p(np.exp(0.5))), TUTORIAL),
+        ({}, (np.log1p(np.exp(-0.5)), np.log1p(np.exp(-0.5)) + np.log1p(np.exp(0.5))), TUTORIAL),
         (None, (np.log1p(np.exp(-0.5)), np.log1p(np.exp(-0.5)) + np.log1p(np.exp(0.5))), TUTORIAL),
     ):
         path.write_text(json.dumps(record | {"settings": settings}))
@@ -94,6 +95,56 @@ def test_a_run_is_judged_by_its_own_objective(path, x64, capsys):
         said = capsys.readouterr().out
         assert ("0.125 if D is undecided" in said) == (objective == "least squares")
         assert ("0.693 if D is undecided" in said) == (objective == TUTORIAL)
+
+
+def test_a_run_with_another_logit_is_judged_by_it(path, x64, capsys):
+    """With spectral normalization: the losses and the gaps of the normalized D, and the gradients through it."""
+    w, b, u, c = [1.5, -0.7, 0.4, 2.0], [0.3, -1.0, -1.4, 0.2], [0.6, -0.3, -0.4, 0.4], -0.2
+    settings = {"objective": "hinge", "way": "spectral norm", "penalty": "R1"}
+    path.write_text(json.dumps(json.loads(run_json(w, b, u, c)) | {"settings": settings}))
+    found = analyze.parse([str(path)])
+    said = capsys.readouterr().out
+    assert "D has the logit of spectral norm" in said
+    assert "are those without the penalty R1" in said
+    path.write_text(run_json(w, b, (np.array(u) / np.linalg.norm(u)).tolist(), c))
+    of_unit = analyze.analysis_of(analyze.players_of(path), Play("hinge"))
+    for name in ("generator_loss", "discriminator_loss", "duality_gap", "nikaido_isoda_gap"):
+        np.testing.assert_allclose(found[name], of_unit[name], rtol=1e-12)
+    game = slanted_land(objective=losses.hinge)
+
+    def both(vector):
+        w, b, u, c = jnp.split(vector, [4, 8, 12])
+        return jnp.stack(
+            games.expected_losses(game, networks.from_vector(jnp.hstack([w, b, u / jnp.linalg.norm(u), c])))
+        )
+
+    of_g, of_d = jax.jit(jax.jacobian(both))(jnp.array([*w, *b, *u, c]))
+    # The default quadrature of ten latents is exact to 1e-9 for weights of 2, but for the kinks of the hinge.
+    np.testing.assert_allclose(found["field_norm"], np.linalg.norm([*of_g[:8], *of_d[8:]]), rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("settings", "play"),
+    [
+        (None, Play()),
+        ({"seed": 42}, Play()),
+        ({"objective": "hinge", "penalty": "none"}, Play("hinge")),
+        (
+            {"way": "instance noise", "penalty": "R1"},
+            Play(way="instance noise", without=("the penalty R1", "the instance noise")),
+        ),
+        ({"objective": "another"}, "objective 'another': name a run of one of non-saturating, saturating"),
+        ({"objective": None}, "objective None: name a run"),
+        ({"way": "magic"}, "way 'magic': name a run of one of plain"),
+    ],
+)
+def test_how_a_run_was_played_is_known_or_the_file_is_refused(path, settings, play):
+    path.write_text(json.dumps({"settings": settings}))
+    if isinstance(play, Play):
+        assert analyze.play_of(path) == play
+    else:
+        with pytest.raises(ValueError, match=f"run.json has the {play}"):
+            analyze.play_of(path)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import playground
 import pytest
+from _methods import METHODS
 from _page import WAYS, chosen_of, rule_of
 from tutorial import trained
 
@@ -465,6 +466,16 @@ def test_the_numbers_are_a_run_that_can_be_analyzed(opened, tmp_path):
     found = analyze.players_of(tmp_path / "run.json")
     np.testing.assert_allclose(networks.to_vector(found), values_of(tab), atol=1e-7)
     assert json.loads((tmp_path / "run.json").read_text())["settings"]["seed"] == 4
+    assert analyze.play_of(tmp_path / "run.json") == analyze.PLAIN
+    (tmp_path / "run.json").write_text(opened("#seed=4&way=spectral norm&penalty=R1").evaluate("numbers()"))
+    assert analyze.play_of(tmp_path / "run.json") == analyze.Play(way="spectral norm", without=("the penalty R1",))
+
+
+def test_every_way_of_the_page_can_be_analyzed():
+    assert WAYS.keys() <= METHODS.keys()
+    for name, way in WAYS.items():
+        assert (way.logit is networks.logit) == (METHODS[name].logit is networks.logit)
+        assert way.noisy == METHODS[name].noisy
 
 
 def test_both_languages_have_every_word(opened):
@@ -632,6 +643,8 @@ def test_a_second_run_says_its_order_and_its_divergence(opened):
     tab = opened("#seed=1&epochs=50&change=way&to=past extragradient")
     assert "both at once" in tab.text_content("#compared")
     tab = opened("#seed=1&epochs=50&change=way&to=Adam")
+    assert "order" not in tab.text_content("#compared")
+    tab = opened("#seed=1&epochs=50&change=order&to=simultaneous")
     assert "order" not in tab.text_content("#compared")
     tab = opened("#seed=1&epochs=50&rateG=1&penaltyStrength=10&change=penalty&to=R1")
     assert re.search(
