@@ -21,7 +21,7 @@ from _toys import ATTRS, DESCENTS, DIMS, TOY_METHODS, Toy, perceptron, shown, su
 from figures import toy_gan as figures
 from jax.flatten_util import ravel_pytree
 
-from slantgan_jax import Players, datasets, distributions, losses, networks, sweep
+from slantgan_jax import Distribution, Players, datasets, distributions, losses, networks, sweep
 
 SHORT = {"ring": "ring-metz-paper", "grid": "grid25-gulrajani", "roll": "swiss-roll-gulrajani"}
 """Short names of data sets."""
@@ -104,13 +104,22 @@ class Settings:
             )
         if self.batch_norm and self.batch == 1:
             raise ValueError("--batch is 1, of which --batch-norm has no deviation: give at least 2")
+        if self.packing > 1 and data_of(self).period > 1:
+            raise ValueError(
+                f"--packing is {self.packing}, but --data {self.data} shows its modes in turn, so that a pack always "
+                "holds the same ones: choose another data set, or leave --packing out"
+            )
         for option, widths in (("--generator", self.generator), ("--discriminator", self.discriminator)):
             for width in widths:
                 check_whole(option, width, 1)
 
 
+def data_of(settings: Settings) -> Distribution:
+    return datasets.DATASETS[SHORT.get(settings.data, settings.data)]()
+
+
 def toy_of(settings: Settings) -> Toy:
-    data = datasets.DATASETS[SHORT.get(settings.data, settings.data)]()
+    data = data_of(settings)
     size = jax.eval_shape(data.sample, jax.random.key(0), 0, 0).size
     style = settings.activation, settings.init
     return Toy(

@@ -176,7 +176,9 @@ def gan(
         a batch, each place of the packs is a batch of its own, as in their code.
 
     Raises:
-      ValueError: `noise` is negative or not finite; data, latents or an objective that are none; a `packing` below 1.
+      ValueError: `noise` is negative or not finite; data, latents or an objective that are none; a `packing` below 1,
+        or above 1 where data or latents come in turn: the same few packs would come again and again, and a G whose
+        points are independent could not match them.
     """
     check_function("init", init, "key")
     check_function("generate", generate, "generator", "latent")
@@ -187,6 +189,13 @@ def gan(
     check_number("noise, a standard deviation,", noise, 0)
     check_flag("independent_latents", independent_latents)
     if check_count("the packing", packing) > 1:
+        for name, draw in (("data", data), ("latents", latent)):
+            if draw.period > 1:
+                raise ValueError(
+                    f"the packing is {packing}, but the {name} come in turn, every {draw.period} draws the same, so "
+                    "that a pack always holds the same neighbors: use random draws, by distributions.resampled or "
+                    "stratified=False"
+                )
         data, latent = distributions.packed(data, packing), distributions.packed(latent, packing)
         generate = jax.vmap(generate, in_axes=(None, 0))
     noisy = not (isinstance(noise, int | float) and noise == 0)

@@ -112,6 +112,10 @@ def short_of(draws):
     return slanted_land(latent=distributions.sequence(np.zeros(draws)))
 
 
+def in_packs(data, latent):
+    return games.gan(lambda key: REST, lambda point, z: z, lambda slope, image: 0.0, data, latent, packing=2)
+
+
 def exponents(steps=10, count=1, key=None, game=BILINEAR, rule=RULE, **options):
     key = jax.random.key(0) if key is None else key
     return lyapunov.lyapunov_exponents(key, game, rule, steps, count, **options)
@@ -256,6 +260,13 @@ ROWS = [
     (lambda: slanted_land(latent=0.5), "latent is 0.5: give a Distribution, such as distributions.uniform()"),
     (lambda: slanted_land(logit=penalties.spectral), "logit is <function spectral"),
     (lambda: slanted_land(logit=None), "logit is None"),
+    *(
+        (partial(in_packs, *draws), f"packing is 2, but the {what} come in turn, every {period} draws")
+        for what, period, draws in (
+            ("data", 3, (distributions.cyclic(NINE), distributions.uniform())),
+            ("latents", 16, (distributions.normal(), datasets.DATASETS["grid16-balduzzi"]())),
+        )
+    ),
     (lambda: played(slanted_land(logit=generate)), "generator is Discriminator("),
     (lambda: played(slanted_land(latent=distributions.normal((3,)))), "the latent is"),
     (lambda: games.gan(None, generate, logit, distributions.cyclic(IMAGES)), "init is None: give a function of (key)"),

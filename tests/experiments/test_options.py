@@ -97,6 +97,11 @@ WRONG = [
     ("toy_gan", "--method Adam --strength -0.1", "--strength of --method Adam is -0.1"),
     ("toy_gan", "--order tutorial --objective relativistic", "choose another order"),
     ("toy_gan", "--batch-norm --batch 1", "--batch is 1, of which --batch-norm has no deviation: give at least 2"),
+    (
+        "toy_gan",
+        "--data ring-mescheder --packing 2",
+        "--data ring-mescheder shows its modes in turn",
+    ),
     ("train", "--learning-rate inf", "--learning-rate is inf"),
     ("train", "--learning-rate 1e39", "--learning-rate is 1e+39: give a finite number from 1e-30 to 1e+30"),
     ("bilinear", "--methods", "--methods names none"),

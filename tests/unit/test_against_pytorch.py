@@ -56,7 +56,7 @@ def game_of(case, added=True):
         lambda key: Players(*(net.init(own) for net, own in zip(networks, jax.random.split(key), strict=True))),
         networks[0].apply,
         penalties.spectral(logit) if case.spectral else logit,
-        distributions.cyclic(data()),
+        distributions.resampled(data()),
         distributions.normal((LATENT,)),
         losses.smoothed(objective, case.smoothing) if case.smoothing else objective,
         noise=case.noise,
@@ -72,6 +72,8 @@ def game_of(case, added=True):
         for name, values in draws(case).items()
         if getattr(game.draws, name) is not None
     }
+    in_turn = distributions.cyclic(data())  # as the program in PyTorch, also in its packs
+    given["real"] = distributions.packed(in_turn, case.packing) if case.packing > 1 else in_turn
     return games.minibatch(game._replace(draws=game.draws._replace(**given)), BATCH)
 
 

@@ -254,7 +254,7 @@ def test_a_generator_normalizes_over_its_own_batch_and_each_place_of_a_pack_apar
     generator = mlp(2, 3, 2, activation=jnp.tanh, batch_norm=True)
     last = RNG.normal(size=(2, 3))
     layers = networks.Layer(WEIGHTS, BIASES), networks.Layer(last, np.zeros(2))
-    data, latent = distributions.cyclic(REAL), distributions.sequence(LATENT)
+    data, latent = map(distributions.sequence, (REAL, LATENT))
     game = games.gan(lambda key: PLAYERS, generator.apply, curved, data, latent, losses.wasserstein, packing=2)
     game, players = games.minibatch(game, BATCH), Players(layers, np.float64(PSI))
     sample = game.sample(KEY, 1)
