@@ -292,7 +292,8 @@ def heun(step_size: Rates, inner: Transform = gradients, *, frozen: bool = False
     """½ (k₁ + k₂) with k₁ = ξ(ω), k₂ = ξ(ω - h k₁): Heun's step of ω' = -ξ(ω), h = `step_size` the learning rate.
 
     With `frozen` each player makes this step alone, against opponents that stand still in between. Qin et al. 2020
-    (arXiv:2010.15040), section 3 ("RK2"), who integrate the joint field; their published code has frozen opponents.
+    (arXiv:2010.15040), section 3 ("RK2"), who integrate the joint field. Their published code has frozen opponents, and
+    takes k₂ after half a step, which makes the method one of first order: `heun(h / 2, frozen=True)`.
     """
     _check("the step size of heun", step_size, inner)
 
@@ -307,7 +308,8 @@ def heun(step_size: Rates, inner: Transform = gradients, *, frozen: bool = False
 def rk4(step_size: Rates, inner: Transform = gradients, *, frozen: bool = False) -> Transform:
     """(k₁ + 2 k₂ + 2 k₃ + k₄) / 6: the classical Runge-Kutta step of ω' = -ξ(ω), h = `step_size` the learning rate.
 
-    k₁ = ξ(ω), k₂ = ξ(ω - ½ h k₁), k₃ = ξ(ω - ½ h k₂), k₄ = ξ(ω - h k₃). Source and `frozen` are those of `heun`.
+    k₁ = ξ(ω), k₂ = ξ(ω - ½ h k₁), k₃ = ξ(ω - ½ h k₂), k₄ = ξ(ω - h k₃). Source and `frozen` are those of `heun`; with
+    `frozen` it is the step of the published code.
     """
     _check("the step size of rk4", step_size, inner)
 

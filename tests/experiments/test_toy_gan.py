@@ -15,7 +15,7 @@ import xarray as xr
 from _methods import ORDERS
 from _toys import DESCENTS, DIMS, FATES, TOY_METHODS, fate, share, shown, summary
 
-from slantgan_jax import datasets, losses, networks, train
+from slantgan_jax import Players, datasets, games, losses, networks, train
 from slantgan_jax.networks import to_vector
 
 TINY = "--seeds 3 --steps 50 --batch 8 --generator 4 --discriminator 4 --latents 2 --data"
@@ -66,6 +66,23 @@ def test_every_way_of_the_reproductions_can_be_played(ways):
     for name, way in ways.items():
         found = jax.eval_shape(lambda seed, way=way: _claims._run(way, 100, jax.random.key(seed)), np.uint32(0))
         assert found["points"].shape == (50, 256, 2), name
+
+
+def test_heuns_step_of_the_published_notebook_has_its_second_slope_after_half_a_step(x64):
+    """One step from (1, 2) of L_G = x y + x², L_D = -x y + y²/2, each player against the other's start."""
+    game = games.two_player(
+        lambda p: p.generator * p.discriminator + p.generator**2,
+        lambda p: -p.generator * p.discriminator + p.discriminator**2 / 2,
+    )
+    slopes = {"generator": lambda x: 2 + 2 * x, "discriminator": lambda y: -1 + y}
+    start = Players(1.0, 2.0)
+    direction = qin_2020.SOLVERS["Heun, as coded"](games.SampleLosses(game, ()))(start)
+    for player, slope in slopes.items():
+        place, h = getattr(start, player), qin_2020.STEP
+        first = slope(place)
+        second = slope(place - h * first / 2)  # euler_heun_step has beta = 1/2, and both weights are 1/2
+        found = place - h * getattr(direction, player)
+        np.testing.assert_allclose(found, place - h * (first / 2 + second / 2), rtol=1e-14)
 
 
 @pytest.mark.slow
