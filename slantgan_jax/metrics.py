@@ -140,7 +140,9 @@ def sliced_wasserstein(x: ArrayLike, y: ArrayLike, directions: ArrayLike, order:
     largest, costs = lax.map(partial(_line_cost, x, y, overlap, order), directions)
     scale = jnp.max(largest)
     shares = largest / jnp.where(scale > 0, scale, 1)
-    return scale * jnp.mean(shares**order * costs) ** (1 / order)
+    mean = jnp.mean(shares**order * costs)
+    equal = mean == 0  # where the root has no derivative
+    return scale * jnp.where(equal, 0, jnp.where(equal, 1, mean) ** (1 / order))
 
 
 def energy_distance(x: ArrayLike, y: ArrayLike, unbiased: bool = False) -> jax.Array:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from slantgan_jax.checks import check_function, check_kind, check_number, shown
-from slantgan_jax.numerics import as_float, but_labels, safe_norm, squared_norm
+from slantgan_jax.numerics import as_float, but_labels, native, safe_norm, squared_norm
 from slantgan_jax.types import Image
 
 
@@ -32,7 +32,11 @@ PenaltyLoss = Callable[[Callable[[Image], jax.Array], PenaltyInputs], jax.Array]
 
 
 class Penalty(NamedTuple):
-    """A penalty: its `loss`, and the names of the draws that it needs: "epsilon", "penalty_noise", both or none."""
+    """A penalty: its `loss`, and the names of the draws that it needs: "epsilon", "penalty_noise", both or none.
+
+    If D normalizes over a batch, ∇ℓ at an image is the slope of the sum of the logits of the whole batch, see
+    `networks.normalized`.
+    """
 
     loss: PenaltyLoss
     draws: tuple[str, ...] = ()
@@ -94,6 +98,9 @@ def spectral(logit: Callable[[Any, Image], jax.Array]) -> Callable[[Any, Image],
     singular value comes twice, as in an orthogonal W, second derivatives are NaN, and with them fields such as
     `fields.consensus`.
 
+    The squares of the weights have to be numbers of their precision: in float32, weights below 1e-19 count as 0, and
+    beyond 1e19 the logit or its derivative is wrong.
+
     Raises:
       ValueError: `logit` is no function of a discriminator and an image. When it is called, D has no layers, a
         matrix outside of them, or several in one.
@@ -106,9 +113,10 @@ def spectral(logit: Callable[[Any, Image], jax.Array]) -> Callable[[Any, Image],
     def normalized_layer(layer: Any) -> Any:
         if not is_layer(layer):
             return layer
-        size = _largest_singular_value(layer.weights)
+        weights = jax.tree.map(native, layer.weights)
+        size = _largest_singular_value(weights)
         scale = jnp.where(size > 0, 1 / jnp.where(size > 0, size, 1), 0)
-        return layer._replace(weights=jax.tree.map(lambda w: w * scale, layer.weights))
+        return layer._replace(weights=jax.tree.map(lambda w: w * scale, weights))
 
     def normalized(discriminator: Any, image: Image) -> jax.Array:
         parts = jax.tree.leaves(discriminator, is_leaf=is_layer)
@@ -162,7 +170,8 @@ def _largest_singular_value(weights: Any) -> jax.Array:
     if len(leaves) > 1 or jnp.ndim(leaves[0]) < 2:
         return safe_norm(weights)
     matrix = leaves[0].reshape(leaves[0].shape[0], -1)
-    zero = jnp.all(matrix == 0)
+    # As in `safe_norm`: no square that a derivative divides by is below the least normal number.
+    zero = squared_norm(matrix) < min(matrix.shape) * jnp.finfo(matrix.dtype).tiny
     return jnp.where(zero, 0, jnp.linalg.norm(jnp.where(zero, jnp.eye(*matrix.shape), matrix), 2))
 
 

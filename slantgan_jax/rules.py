@@ -430,8 +430,10 @@ def running_mean(weight: optax.Schedule | None = None) -> optax.GradientTransfor
         own = as_float(1.0) if weight is None else as_float(weight(count))
         total = total + own
         # Equal weights are counted as whole numbers: a float32 stops growing at 2**24.
-        ratio = count + 1 if weight is None else jnp.where(total == 0, 1, total / own)
-        mean = jax.tree.map(lambda m, x: m + (x - m) / ratio.astype(x.dtype), mean, updates)
+        part, whole = own, count + 1
+        if weight is not None:  # own / total, and 1 as long as all weights are 0
+            part, whole = (jnp.where(total == 0, 1, number) for number in (own, total))
+        mean = jax.tree.map(lambda m, x: m + (x - m) * part.astype(x.dtype) / whole.astype(x.dtype), mean, updates)
         return mean, (count + 1, total, mean)
 
     return optax.GradientTransformation(init, update)

@@ -328,6 +328,14 @@ def test_no_table_of_all_pairs_is_kept():
         assert compiled.memory_analysis().temp_size_in_bytes < 2500 * 2500  # a quarter of a table of float32
 
 
+@pytest.mark.parametrize("order", [1, 1.5, 2, 50])
+def test_the_gradient_of_sliced_distances_is_zero_where_the_samples_are_equal(order):
+    points = jnp.array([[1.0, 2.0], [0.5, -1.0], [1.0, 2.0]])
+    distance, slope = jax.value_and_grad(metrics.sliced_wasserstein)(points, points[::-1], EVEN, order)
+    assert distance == 0
+    assert not np.any(slope)
+
+
 @pytest.mark.slow
 def test_distances_have_gradients_where_points_meet():
     (x,) = normals((6, 2))

@@ -109,6 +109,17 @@ def test_spectral_normalization_gives_the_logit_slope_one(x64):
     assert slanted_land(logit=normalized).losses.generator[0](trained, slanted_land().sample(jax.random.key(0), 0)) > 0
 
 
+def test_spectral_normalization_of_weights_whose_squares_are_no_normal_numbers_is_zero():
+    """Of a matrix and of a row; the derivative is finite. Other weights have the quotient of any size."""
+    weights, image = np.array([[3.0, 0.0], [0.0, 4.0]]), jnp.array([1.0, 2.0])
+    normalized = penalties.spectral(lambda layer, image: jnp.sum(layer.weights @ image))
+    of = jax.jit(lambda *each: [jax.value_and_grad(normalized)(networks.Layer(one, 0.0), image) for one in each])
+    for size in (1e-30, 1e-20, 1e-18):
+        (matrix, slopes), (row, slope) = of(*(jnp.float32(size * one) for one in (weights, weights.sum(0))))
+        np.testing.assert_allclose((matrix, row), (11 / 4, 11 / 5) if size > 1e-19 else 0, rtol=1e-6)
+        chex.assert_tree_all_finite((slopes, slope))
+
+
 def test_clipping_projects_onto_the_box():
     optimizer = penalties.clipped(optax.sgd(1.0), 0.1)
     parameters = jnp.array([0.05, -0.05, 0.0])
@@ -121,6 +132,42 @@ def test_penalty_in_the_tutorials_order_belongs_to_the_step_on_the_fake():
         game = games.penalized(slanted_land(objective=objective), penalties.r1(1.0))
         assert isinstance(game.losses, Players)
         assert len(game.losses.discriminator) == steps
+
+
+def test_the_slope_of_a_normalizing_discriminator_is_that_of_the_sum_of_the_batch(x64):
+    """R1 by central differences of D in NumPy; the slopes of each logit by its own image would give another number."""
+    rng = np.random.default_rng(0)
+    layers = tuple(networks.Layer(rng.normal(size=(n, m)), rng.normal(size=n)) for m, n in ((2, 3), (3, 1)))
+    (w, b), (v, c) = layers
+    points, apply = rng.normal(size=(4, 2)), networks.mlp(2, 3, 1, activation=jnp.tanh, batch_norm=True).apply
+    game = games.gan(
+        lambda key: Players(0.0, layers),
+        lambda point, latent: point * jnp.ones(2) * latent,
+        lambda parameters, point: apply(parameters, point)[0],
+        distributions.cyclic(points),
+    )
+    plain, penalized = (games.minibatch(games.penalized(game, *added), 4) for added in ((), (penalties.r1(2.0),)))
+    players = Players(np.float64(1), layers)
+
+    @jax.jit
+    def losses_of_both():
+        sample = plain.sample(jax.random.key(0), 0)
+        return [games.total_losses(one, players, sample).discriminator for one in (penalized, plain)]
+
+    def logits(points):
+        hidden = points @ w.T
+        return np.tanh((hidden - hidden.mean(0)) / np.sqrt(hidden.var(0) + 1e-3) + b) @ v[0] + c[0]
+
+    slopes = np.zeros((4, 4, 2))  # of each logit by each image
+    for image, pixel in np.ndindex(4, 2):
+        step = np.zeros((4, 2))
+        step[image, pixel] = 1e-6
+        slopes[:, image, pixel] = (logits(points + step) - logits(points - step)) / 2e-6
+    found = losses_of_both()
+    # Central differences: 1e-12 of the third derivative, 1e-16 / 1e-6 of rounding.
+    np.testing.assert_allclose(found[0] - found[1], np.mean(np.sum(slopes.sum(0) ** 2, axis=-1)), atol=1e-8)
+    own = np.mean(np.sum(slopes[np.arange(4), np.arange(4)] ** 2, axis=-1))
+    assert abs(found[0] - found[1] - own) > 0.1 * own
 
 
 @pytest.mark.slow

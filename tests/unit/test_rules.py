@@ -313,6 +313,22 @@ def test_a_weighted_mean_is_its_formula(x64):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("first", [0.0, 1.0])
+def test_a_weighted_mean_has_a_derivative_by_a_weight_that_is_zero(first):
+    """Of the points 1, 2 and 4, of which 2 has the weight 0. A factor of all weights changes nothing."""
+
+    def mean(weights):
+        average = rules.running_mean(lambda count: weights[count])
+        state = average.init(jnp.zeros(()))
+        for point in (1.0, 2.0, 4.0):
+            found, state = average.update(jnp.asarray(point), state)
+        return found
+
+    weights = jnp.array([first, 0.0, 1.0])
+    np.testing.assert_allclose(jax.grad(mean)(weights)[1], (2 - mean(weights)) / (first + 1), rtol=1e-6)
+    np.testing.assert_allclose(jax.grad(lambda r: mean(r * weights))(3.0), 0, atol=1e-6)
+
+
 @pytest.mark.parametrize(("samples", "seen"), [(1, (0, 0, 0)), (2, (0, 1, 1)), (3, (0, 1, 2))])
 def test_extrapolated_reads_its_samples_and_counts_two_updates_a_step(samples, seen):
     """One step by hand, with momentum: the look-ahead, then each player, on samples 4 · `samples` + `seen`."""
