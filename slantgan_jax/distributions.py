@@ -22,7 +22,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_count, check_function, check_key, check_kind, is_numeric, shown
-from slantgan_jax.numerics import as_float, but_labels, squared_norm
+from slantgan_jax.numerics import as_float, but_labels, native, squared_norm
 from slantgan_jax.types import Image, PRNGKey
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -220,20 +220,15 @@ def threefry(key: tuple[jax.Array, jax.Array], counter: tuple[ArrayLike, ArrayLi
 
 def _hash(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> tuple[jax.Array, jax.Array]:
     words = jax.random.key_data(check_key(key))
-    return threefry((words[0], words[1]), (_word(stream), _word(step)))
+    return threefry((words[0], words[1]), (counter(stream), counter(step)))
 
 
 def counter(count: ArrayLike) -> jax.Array:
-    """`count` with at least 32 bits, so that multiples of it do not wrap before 2³².
+    """`count` in 32 bits without a sign, so that multiples of it do not wrap before 2³².
 
     Raises `ValueError` unless it is a whole number from 0 to 2³² - 1, as far as it is known when traced.
     """
-    word = _word(count)
-    large = isinstance(count, int) and count >= 2**31
-    return word if large or jnp.result_type(count).itemsize < 4 else jnp.asarray(count)
-
-
-def _word(count: ArrayLike) -> jax.Array:
+    count = native(count)
     whole = is_numeric(count) and jnp.issubdtype(jnp.result_type(count), jnp.integer)
     known = np.asarray(count) if whole and not isinstance(count, Tracer) else np.zeros(())
     if not whole or np.any((known < 0) | (known >= MAX_DRAWS)):
@@ -242,8 +237,7 @@ def _word(count: ArrayLike) -> jax.Array:
 
 
 def _block(distribution: Distribution, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
-    step = counter(step)
-    numbers = step * count + jnp.arange(count, dtype=step.dtype)
+    numbers = counter(step) * count + jnp.arange(count, dtype=jnp.uint32)
     return jax.vmap(lambda number: distribution.sample(key, number, stream))(numbers)
 
 
@@ -330,7 +324,7 @@ def _count(dataset: Any) -> int:
 
 def _cyclic_item(dataset: Image, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Image:
     del key, stream
-    return jax.tree.map(lambda leaf: leaf[_word(step) % count], _values(dataset))
+    return jax.tree.map(lambda leaf: leaf[counter(step) % count], _values(dataset))
 
 
 def _random_item(dataset: Image, count: int, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Image:
@@ -343,7 +337,7 @@ def _sequence_item(values: Any, key: PRNGKey, step: ArrayLike, stream: ArrayLike
     del key, stream
 
     def item(leaf: jax.Array) -> jax.Array:  # beyond the end NaN; labels have no such value
-        return leaf.at[step].get(mode="fill", wrap_negative_indices=False)
+        return leaf.at[native(step)].get(mode="fill", wrap_negative_indices=False)
 
     return jax.tree.map(item, _values(values))
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_function, check_number, is_numeric, shown
+from slantgan_jax.numerics import native
 
 LogitLoss = Callable[[jax.Array, jax.Array], jax.Array]
 """`(ℓ_real, ℓ_fake) -> loss`, scalars; a term may ignore one of the two."""
@@ -46,7 +47,7 @@ def softplus(a: ArrayLike) -> jax.Array:
     """
     if not is_numeric(a):
         raise ValueError(f"softplus of {shown(a)}: give a number, or an array of numbers")
-    return _softplus(a)
+    return _softplus(native(a))
 
 
 @jax.custom_jvp
@@ -60,10 +61,14 @@ def _softplus_jvp(primals, tangents):
     return _softplus(a), jax.nn.sigmoid(a) * a_dot
 
 
+def _array(logit: ArrayLike) -> jax.Array:
+    return jnp.asarray(native(logit))
+
+
 def minus_log_real(real: ArrayLike, fake: ArrayLike) -> jax.Array:
     """-ln D(x) = s(-ℓ_real): small when the real image is taken for real."""
     del fake
-    return softplus(-jnp.asarray(real))
+    return softplus(-_array(real))
 
 
 def minus_log_not_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
@@ -75,7 +80,7 @@ def minus_log_not_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
 def minus_log_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
     """-ln D(G(z)) = s(-ℓ_fake): small when the generated image is taken for real."""
     del real
-    return softplus(-jnp.asarray(fake))
+    return softplus(-_array(fake))
 
 
 def log_not_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
@@ -94,19 +99,19 @@ saturating = Objective((minus_log_real, minus_log_not_fake), log_not_fake)
 def minus_logit_real(real: ArrayLike, fake: ArrayLike) -> jax.Array:
     """-ℓ_real."""
     del fake
-    return -jnp.asarray(real)
+    return -_array(real)
 
 
 def logit_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
     """ℓ_fake."""
     del real
-    return jnp.asarray(fake)
+    return _array(fake)
 
 
 def minus_logit_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
     """-ℓ_fake."""
     del real
-    return -jnp.asarray(fake)
+    return -_array(fake)
 
 
 kl = Objective((minus_log_real, minus_log_not_fake), minus_logit_fake)
@@ -138,7 +143,8 @@ hinge = Objective(
 Miyato et al. 2018 (arXiv:1802.05957), eqs. 16 and 17, write it."""
 
 relativistic = Objective(
-    (lambda real, fake: softplus(fake - real),), lambda real, fake: softplus(jnp.asarray(real) - fake)
+    (lambda real, fake: softplus(_array(fake) - _array(real)),),
+    lambda real, fake: softplus(_array(real) - _array(fake)),
 )
 """L_D = s(ℓ_fake - ℓ_real), L_G = s(ℓ_real - ℓ_fake). Jolicoeur-Martineau 2018 (arXiv:1807.00734), section 4.1 (RSGAN);
 Huang et al. 2024 (arXiv:2501.05441), eq. 2 for D (R3GAN)."""
@@ -161,7 +167,7 @@ def smoothed(objective: Objective, amount: jax.Array | float) -> Objective:
 
         (1 - α) L_real(ℓ_real) + α L_fake(ℓ_real),   L_fake(ℓ_fake)
 
-    Salimans et al. 2016 (arXiv:1606.03498), section 3.4.
+    Salimans et al. 2016 (arXiv:1606.03498), section 3.4. For the number 0 it is `objective` itself.
 
     Raises:
       ValueError: D's loss is not one term for the real and one for the fake image; an `amount` beyond ½, with which D
@@ -174,6 +180,8 @@ def smoothed(objective: Objective, amount: jax.Array | float) -> Objective:
             f"label smoothing mixes the loss of a real with that of a fake image, but this objective has "
             f"{len(objective.discriminator)} terms for D, not one for each: use an objective that compares no pairs"
         )
+    if isinstance(amount, int | float) and amount == 0:  # 0 times an infinite loss would be NaN
+        return objective
     real_loss, fake_loss = objective.discriminator
     return Objective(
         (lambda real, fake: (1 - amount) * real_loss(real, fake) + amount * fake_loss(fake, real), fake_loss),

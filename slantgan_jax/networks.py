@@ -90,6 +90,9 @@ def normalized(values: jax.Array, epsilon: float = 1e-3) -> jax.Array:
     apart. Ioffe & Szegedy 2015 (arXiv:1502.03167), algorithm 1. Their scale γ is left out; before a ReLU, the weights
     of the next layer can do the same. Map with `jax.vmap(..., axis_name=BATCH)` outside of `games.minibatch`.
 
+    In a D that normalizes, an image changes the logits of the whole batch. The slope of which `penalties` take the norm
+    is then that of the sum of these logits, Σ_j ∂ℓ_j/∂x_i, as in programs in PyTorch that differentiate the sum.
+
     Raises:
       ValueError: there is no axis of this name, or it has one image, which would become 0.
     """
@@ -155,6 +158,7 @@ def init(key: PRNGKey, image: Image) -> Players:
 
     The numbers are `jax.random.normal(key, (3 * pixels + 1,))`, read in the tutorial's order: u, c, w, b.
     """
+    image = jax.tree.map(native, image)
     leaves = jax.tree.leaves(image)
     if not leaves or not all(map(is_numeric, leaves)) or not jnp.issubdtype(jnp.result_type(*leaves), jnp.floating):
         raise ValueError(f"the image is {shown(image)}: give one of floats, as the data are")
@@ -169,7 +173,7 @@ def init(key: PRNGKey, image: Image) -> Players:
 def to_vector(players: Players) -> jax.Array:
     """All parameters of both players as one array `[3 pixels + 1]`, in the order of `jax.tree.leaves`: w, b, u, c."""
     check_kind("players", players, Players)
-    return ravel_pytree(players)[0]
+    return ravel_pytree(jax.tree.map(native, players))[0]
 
 
 def from_vector(numbers: ArrayLike, *, stacked: bool = False) -> Players:
@@ -209,7 +213,8 @@ def pixel_scores(generator: Generator, latent: ArrayLike) -> Image:
     check_generator(generator)
     if not is_numeric(latent) or np.ndim(latent) != 0:
         raise ValueError(f"the latent is {shown(latent)}: give one scalar, and map over more with jax.vmap")
-    return jax.tree.map(lambda w, b: w * latent + b, generator.weights, generator.biases)
+    (weights, biases), latent = jax.tree.map(native, (generator, latent))
+    return jax.tree.map(lambda w, b: w * latent + b, weights, biases)
 
 
 def generate(generator: Generator, latent: ArrayLike) -> Image:
@@ -232,8 +237,8 @@ def logit(discriminator: Discriminator, image: Image) -> jax.Array:
             f"the discriminator reads images of shape {shown(jax.tree.map(jnp.shape, weights))}, "
             f"got {shown(jax.tree.map(jnp.shape, image))}: use one form (faces.unstack or arrays) and one side for both"
         )
-    products = jax.tree.map(lambda u, x: jnp.sum(u * x), weights, image)
-    return jax.tree.reduce(jnp.add, products) + discriminator.bias
+    products = jax.tree.map(lambda u, x: jnp.sum(native(u) * native(x)), weights, image)
+    return jax.tree.reduce(jnp.add, products) + native(discriminator.bias)
 
 
 def _layers(init: Initializer, sizes: tuple[int, ...], key: PRNGKey) -> tuple[Layer, ...]:
@@ -242,8 +247,9 @@ def _layers(init: Initializer, sizes: tuple[int, ...], key: PRNGKey) -> tuple[La
         drawn = init(own, shape, dtype)
         weights, biases = drawn if isinstance(drawn, tuple) else (drawn, jnp.zeros(shape[1], dtype))
         weights = as_float(weights, "what init returns", "inputs", "outputs")
-        if weights.shape != shape or np.shape(biases) != shape[1:]:
-            shapes = weights.shape, np.shape(biases)
+        biases = as_float(biases, "what init returns as biases")
+        if weights.shape != shape or biases.shape != shape[1:]:
+            shapes = weights.shape, biases.shape
             raise ValueError(f"init returns weights and biases of shapes {shapes}: return {shape} and {shape[1:]}")
         layers.append(Layer(weights.T, biases))
     return tuple(layers)
@@ -259,6 +265,7 @@ def _perceptron(
             f"the network takes an input of shape {layers[0].weights.shape[1:]}, got {shown(inputs)} of shape "
             f"{np.shape(inputs)}: give one input, and map over a batch with jax.vmap"
         )
+    layers, inputs = jax.tree.map(native, (layers, inputs))
     values = jnp.asarray(inputs)
     for layer in layers[:-1]:
         values = _product(values, layer.weights)

@@ -187,6 +187,13 @@ def test_a_counter_of_few_bits_does_not_wrap(kind):
     chex.assert_trees_all_equal(found, expected)
 
 
+@pytest.mark.parametrize("kind", [int, np.int32, jnp.int32, jnp.uint32])
+def test_packs_count_beyond_the_largest_number_with_a_sign(kind):
+    ring = datasets.ring(5, deviation=1e-6, stratified=True)
+    found = distributions.packed(ring, 1000).sample(jax.random.key(0), kind(3_000_000), 0)
+    np.testing.assert_allclose(found[:5], ring.modes().centers, atol=1e-4)
+
+
 def test_the_largest_counters_are_counted():
     """2³¹ mod 3 is 2, and 2³² - 1 mod 3 is 0."""
     ring = datasets.ring(3, deviation=1e-6, stratified=True)

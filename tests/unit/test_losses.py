@@ -82,6 +82,12 @@ def test_softplus_agrees_with_the_librarys_and_has_a_second_derivative(x64):
     np.testing.assert_allclose(second, np.exp(a) / (1 + np.exp(a)) ** 2, rtol=1e-12, atol=3e-16)  # σ(1 - σ) rounds at 1
 
 
+def test_no_smoothing_is_the_objective_also_at_infinite_logits():
+    """Where L_fake is infinite, 0 times it would be NaN."""
+    real_loss, _ = losses.smoothed(losses.non_saturating, 0.0).discriminator
+    assert real_loss(jnp.inf, 0.0) == 0
+
+
 def test_minimax_generator_has_another_gradient_but_the_same_zero_sum():
     """dL_G/dℓ is -(1 - D) non-saturating and -D saturating; L_G + (fake part of L_D) is 0 for the latter."""
     logit = -2.0

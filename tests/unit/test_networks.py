@@ -123,6 +123,14 @@ def test_orthogonal_weights_keep_lengths_up_to_their_gain(x64, name):
     np.testing.assert_allclose(narrow.weights @ narrow.weights.T, gain**2 * np.eye(3), atol=1e-14)
 
 
+@pytest.mark.parametrize("biases", [[0.5], np.array([0.5], ">f4"), np.array([0.5], np.float16), np.array([0.5])])
+def test_biases_of_an_initializer_take_the_precision_of_the_trace_as_weights_do(biases):
+    network = mlp(2, 1, init=lambda key, shape, dtype: (np.ones(shape), biases))
+    layers = network.init(jax.random.key(0))
+    chex.assert_trees_all_equal_dtypes(layers, (networks.Layer(jnp.ones(1), jnp.ones(1)),))
+    assert network.apply(layers, np.array([1.0, 2.0])) == 3.5
+
+
 @pytest.mark.slow
 def test_every_layer_starts_with_numbers_of_its_own():
     one, two, _ = jax.jit(mlp(4, 4, 4, 4, init=networks.pytorch_linear).init)(jax.random.key(0))

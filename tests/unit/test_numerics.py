@@ -1,8 +1,11 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.extend.core import Literal
 
+from slantgan_jax import Discriminator, Generator, Players, datasets, distributions, losses, mlp, networks, penalties
 from slantgan_jax.numerics import as_float, as_floats, rk4_slope, safe_norm, squared_norm
 
 
@@ -53,6 +56,40 @@ def test_numbers_of_a_tree_take_the_precision_of_the_trace_and_counts_stay():
             found = as_floats(tree)
             assert found["x"].dtype == float_type
             assert (found["count"].dtype, found["is"].dtype) == (np.uint32, np.bool_)
+
+
+def first(numbers, kind="f4"):
+    """The first of the numbers as an array without axes, of this kind, with the order of bytes that they have."""
+    return numbers[:1].astype(np.dtype(kind).newbyteorder(numbers.dtype.byteorder)).reshape(())
+
+
+SWAPPED = np.array([1.0, 2.0], ">f4")
+TAKES = {
+    "logit": lambda x: networks.logit(Discriminator(x, first(x)), x),
+    "logit of JAX": lambda x: networks.logit(Discriminator(jnp.ones(2), 0.0), x),
+    "generate": lambda x: networks.generate(Generator(x, x), jnp.float32(0.5)),
+    "generate by JAX": lambda x: networks.generate(Generator(jnp.ones(2), jnp.ones(2)), first(x)),
+    "init": lambda x: networks.init(jax.random.key(0), x),
+    "to_vector": lambda x: networks.to_vector(Players(Generator(x, x), Discriminator(x, first(x)))),
+    "mlp": lambda x: mlp(2, 2, 1).apply((networks.Layer(x[None].repeat(2, 0), x), networks.Layer(x[None], x[:1])), x),
+    "mlp of JAX": lambda x: mlp(2, 1).apply((networks.Layer(jnp.ones((1, 2)), jnp.ones(1)),), x),
+    "spectral": lambda x: penalties.spectral(networks.logit)(Discriminator(x[None], 0.0), jnp.ones((1, 2))),
+    "log_density": lambda x: datasets.ring().log_density(x),
+    "softplus": losses.softplus,
+    "objectives": lambda x: [
+        term(*logits)
+        for one in losses.OBJECTIVES.values()
+        for term in (*one.discriminator, one.generator)
+        for logits in ((x, x), (x, jnp.ones(2)), (jnp.ones(2), x))
+    ],
+    "a step": lambda x: distributions.uniform().sample(jax.random.key(0), first(x, "u4"), 0),
+    "a step of a sequence": lambda x: distributions.sequence(np.arange(5.0)).sample(None, first(x, "u4"), 0),
+}
+
+
+@pytest.mark.parametrize("name", TAKES)
+def test_numbers_may_have_their_bytes_in_another_order(name):
+    chex.assert_trees_all_equal(TAKES[name](SWAPPED), TAKES[name](SWAPPED.astype(np.float32)))
 
 
 def test_constants_take_the_precision_of_the_trace():
