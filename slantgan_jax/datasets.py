@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 from slantgan_jax import distributions
 from slantgan_jax.checks import check_count, check_number, shown
 from slantgan_jax.distributions import Distribution, Modes
-from slantgan_jax.numerics import as_float, seeded_key
+from slantgan_jax.numerics import as_float, native, seeded_key
 from slantgan_jax.types import PRNGKey
 
 FIXED_KEY = 0
@@ -125,7 +125,7 @@ DATASETS: dict[str, Callable[[], Distribution]] = {
     "ring-gulrajani": partial(ring, 8, 2 / _GULRAJANI_SCALE, 0.02 / _GULRAJANI_SCALE),
     "ring-veegan": partial(_fixed, partial(ring, 8, 1.0, 0.01), 100_000),
     "ring-d2gan": partial(ring, 8, 2.0, 0.02**0.5),
-    "grid25-gulrajani": partial(_fixed, partial(grid, 5, 2 / 2.828, 0.05 / 2.828), 100_000),
+    "grid25-gulrajani": partial(_fixed, partial(grid, 5, 2 / 2.828, 0.05 / 2.828, stratified=True), 100_000),
     "grid25-veegan": partial(_fixed, partial(grid, 5, 2.0, 0.05), 100_000),
     "grid16-balduzzi": partial(grid, 4, 1.0, 0.02, stratified=True),
     "swiss-roll-gulrajani": swiss_roll,
@@ -157,7 +157,7 @@ def _mixture_log_density(centers: Any, deviation: float, shares: np.ndarray, poi
             f"the point has shape {jnp.shape(point)}: give one of shape {centers.shape[1:]}, and map over more with "
             "jax.vmap"
         )
-    offsets = (jnp.asarray(point)[None] - as_float(centers)) / as_float(deviation)
+    offsets = (jnp.asarray(native(point))[None] - as_float(centers)) / as_float(deviation)
     squares = jnp.sum(offsets**2, axis=-1)
     log = jnp.log if isinstance(deviation, Tracer) else math.log
     constant = centers.shape[1] * log(deviation * math.sqrt(2 * math.pi))

@@ -83,7 +83,7 @@ def compute(settings: Settings, out: Path) -> Data:
 def answer(data: Data) -> str:
     """Whether the ways with the penalty to norm 0 settle, and those with the penalty to norm 1 do not.
 
-    A run that diverged does not settle: all its points, which are no numbers, are counted at one mode.
+    A run that diverged does not settle: its points, which are no numbers, are counted at no mode, and so do not move.
     """
     moved = {name: movement(way["runs"]["histogram"]) for name, way in data["ways"].items()}
     settled = {name: (moved[name] < SETTLED) & way["finite"] for name, way in data["ways"].items()}

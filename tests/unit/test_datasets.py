@@ -184,6 +184,14 @@ def test_a_minibatch_of_stratified_data_has_all_modes_equally_often():
         np.testing.assert_array_equal(np.bincount(found), np.full(8, 3))
 
 
+def test_the_fixed_grid_of_gulrajani_has_as_many_points_of_each_mode():
+    """As gan_toy.py makes it; the others with fixed points are drawn at random."""
+    for name, equal in (("grid25-gulrajani", True), ("grid25-veegan", False)):
+        data = datasets.DATASETS[name]()
+        counts = np.bincount(nearest(np.asarray(data.nodes()[0]), np.asarray(data.modes().centers)))
+        assert (set(counts) == {4000}) == equal
+
+
 @pytest.mark.parametrize("name", slow_unless(FIXED, "two-gaussians-berard"))
 def test_fixed_data_are_one_finite_sample(name):
     data, again = datasets.DATASETS[name](), datasets.DATASETS[name]()
