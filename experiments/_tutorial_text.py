@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from _methods import SCORED
+from _methods import OBJECTIVES, SCORED
 from _results import Data, counted
 
 from slantgan_jax import Discriminator, Generator, faces, generate, logit
@@ -22,7 +22,10 @@ LOGISTIC = ("non-saturating", "saturating")
 
 MOST_EPOCHS_TO_TRY = 1_000_000
 EPOCHS_OF_A_TURN = 21.4
-"""At the rate 1 with logistic losses; inversely proportional to the rate, see docs/results/does_it_converge.md."""
+"""Times the rate, with logistic losses and without a penalty; see docs/results/does_it_converge.md."""
+
+LARGEST_RATE_OF_TURNS = 0.3
+"""Up to this rate a turn is stated. In the tutorial's order it becomes shorter: here by 10 %, at the rate 1 by 30 %."""
 
 NEAR = 0.02
 """A mean image that is nearer to the mean face differs from it by little more than the noise of sampling.
@@ -42,7 +45,14 @@ and WGAN-GP of strength λ takes up to 2 η λ of them away. From η γ = 1 on, 
 R1, see docs/theory/stability.md."""
 
 FLAT = 1e-3
-"""Where no pixel has a larger slope of σ in the mean over z, G learns next to nothing."""
+"""Where no pixel has a larger slope of σ in the mean over z, G learns next to nothing. The same holds where its loss
+has no larger slope by D's logit; where D is undecided, that slope is between ½ and 1."""
+
+STILL = 1e-3
+"""If the distance of the mean image changes by less in the last fifth of the epochs, G does not move."""
+
+LARGE_RATE = 20.0
+"""Of the run that is proposed to see what a rate does that is too large."""
 
 SIMULTANEOUS_EDGE = 0.34
 """The rate beyond which simultaneous steps spiral outwards, the median over equilibria."""
@@ -188,6 +198,11 @@ def what_happened(data: Data) -> str:
         said.append(
             "G is stuck: its pixels are so near to 0 or 1 that the slope of σ is almost 0, and it learns no more."
         )
+    elif vanished(data):
+        said.append(
+            f"G no longer moves: D is certain of its verdict on G's images, and there the {settings['objective']} loss "
+            "has no slope that G could follow. This is the vanishing gradient."
+        )
     elif at_equilibrium(data):
         said.append(
             "The run is at an equilibrium, but for the noise of sampling: D has nothing left to tell them apart by."
@@ -202,29 +217,36 @@ def what_happened(data: Data) -> str:
         )
         said.append("This has not converged." + WAYS.get(course(settings), ""))
     else:
-        slant = np.array([0.5, -0.5, -0.5, 0.5])
-        more = bool(slant @ (mean - target) > 0)
-        rewarded = bool(slant @ data["discriminator"]["weights"] > 0)
-        said.append(PLACES[more, rewarded])
-        if real < fake and more == rewarded:
-            said.append(
-                "That is why D takes G's images for faces rather than real faces: it learned from worse images than "
-                "G draws now."
-            )
+        said.append(place(data))
         said.append("This has not converged." + WAYS.get(course(settings), ""))
     return "\n".join(textwrap.fill(text, 110) for text in said)
 
 
-PLACES = {
-    (False, True): "G's slant is too weak, and D rewards a stronger one: G is on its way to the mean face.",
-    (True, True): "G has passed the mean face: its slant is stronger than that of real faces. D still rewards a strong "
-    "slant and has only begun to turn.",
-    (True, False): "G's slant is stronger than that of real faces, and D has turned: it rewards a weaker one.",
-    (False, False): "G has passed the mean face on its way back: its slant is too weak, and D still rewards that.",
-}
-"""Where in the circle a run is, by whether G's slant is too strong, and whether D rewards a strong one.
+def place(data: Data) -> str:
+    """Where in the circle a run is, by whether G's slant is too strong, and whether D rewards a strong one.
 
-The slant is how much darker the diagonal is than the other two pixels."""
+    What was before is said only if the run has shown it.
+    """
+    excess, reward = np.asarray(data["excess of slant"]), np.asarray(data["reward of slant"])
+    passed, turned = (bool(np.any(curve * np.sign(curve[-1]) < 0)) for curve in (excess, reward))
+    strong, rewarded = bool(excess[-1] > 0), bool(reward[-1] > 0)
+    slant = "slant is stronger than that of real faces" if strong else "slant is too weak"
+    word = "strong" if rewarded else "weak"
+    if course(data["settings"]) == "creeps":  # what so flat a D rewards changes with each sample
+        return f"G's {slant}."
+    if strong != rewarded:
+        way = "on its way back" if passed else "on its way"
+        turn = "has turned and " if turned else ""
+        return f"G's {slant}, and D {turn}rewards a {word}er one: G is {way} to the mean face."
+    if passed:
+        text = f"G has passed the mean face: its {slant}. D still rewards a {word} slant."
+        reason = ": it learned from earlier images, on the other side of the mean face."
+    else:
+        text, reason = f"G's {slant}, and D rewards an even {word}er one: G moves away from the mean face.", "."
+    if data["verdicts"]["real"][-1] < data["verdicts"]["fake"][-1]:
+        text += f" That is why D takes G's images for faces rather than real faces{reason}"
+    return text
+
 
 WAYS = {
     "circles": " The two players circle around each other.",
@@ -234,41 +256,56 @@ WAYS = {
 
 def course(settings: Data) -> str:
     """How a run goes on that is not stuck: it circles, creeps, or nothing is known."""
-    if settings["objective"] in LOGISTIC and settings["penalty"] == "none":
+    if settings["objective"] not in LOGISTIC:
+        return "unknown"
+    if settings["penalty"] == "none":
         return "circles"
     return "creeps" if settings["penalty"] == "R1" and settings["strength"] > CRITICAL_R1 else "unknown"
 
 
 def what_next(data: Data) -> list[tuple[str, str]]:
-    """Commands to try, each with what there is to see."""
+    """Commands to try, each with what there is to see. None of them is that of the run itself."""
     settings = data["settings"]
-    rate, epochs = settings["learning_rate"], settings["epochs"]
+    other = {"seed": (settings["seed"] + 1) % 2**32}
     if stuck(data):
-        line = command(settings, learning_rate=smaller_rate(settings))
-        return [(line, "a smaller rate: G stays where σ has a slope")]
-    if at_equilibrium(data):
-        return [
-            (command(settings, seed=(settings["seed"] + 1) % 2**32), "another start: it ends at another equilibrium")
-        ]
+        found = [({"learning_rate": smaller_rate(settings)}, "a smaller rate: G stays where σ has a slope")]
+    elif vanished(data):
+        found = [({"learning_rate": smaller_rate(settings)}, "a smaller rate: D does not become certain at once")]
+        if settings["objective"] != PLAIN["objective"]:
+            seen = "the loss that was made against this: it has its largest slope where D is certain"
+            found.insert(0, ({"objective": PLAIN["objective"]}, seen))
+    elif at_equilibrium(data):
+        found = [(other, "another start: it ends at another equilibrium")]
+    else:
+        found = further(settings)
+    commands = [(command(settings, **changed), seen) for changed, seen in found]
+    commands = [(line, seen) for line, seen in commands if line != command(settings)]
+    return commands or [(command(settings, **other), "another start: does the same happen?")]
+
+
+def further(settings: Data) -> list[tuple[Data, str]]:
+    """What to change of a run that is on its way, each with what there is to see."""
+    rate, epochs = settings["learning_rate"], settings["epochs"]
     circles, turn = course(settings) == "circles", EPOCHS_OF_A_TURN / rate
     if turn > MOST_EPOCHS_TO_TRY and rate < (larger := largest_rate(settings)):
-        line = command(settings, learning_rate=larger)
-        return [(line, f"a larger rate: with this one a turn takes {turn:.1g} epochs")]
+        sight = f"with this one a turn takes {turn:.1g} epochs" if circles else "this one is small for any run"
+        return [({"learning_rate": larger}, f"a larger rate: {sight}")]
     longer = min(max(int(float(f"{5.6 * turn:.2g}")), epochs) if circles else 10 * epochs, MOST_EPOCHS_TO_TRY)
-    found = []
+    found: list[tuple[Data, str]] = []
     if longer > epochs:
-        sight = f"it circles: one turn takes about {turn:,.0f} epochs" if circles else "longer: does it come to rest?"
-        found.append((command(settings, epochs=longer), sight))
+        length = f": one turn takes about {turn:,.0f} epochs" if rate <= LARGEST_RATE_OF_TURNS else ""
+        found.append(({"epochs": longer}, f"it circles{length}" if circles else "longer: does it come to rest?"))
     if settings["penalty"] == "none":
         way = {"penalty": "R1", "epochs": longer, "strength": min(R1_STRENGTH, rounded(LARGEST_DAMPING / rate))}
-        found.append((command(settings, **way), "a penalty on D's slope: friction"))
+        found.append((way, "a penalty on D's slope: friction"))
     if circles and settings["order"] == "simultaneous" and rate > SIMULTANEOUS_EDGE:
-        found.append((command(settings, learning_rate=0.1), f"below a rate of {SIMULTANEOUS_EDGE} the circles shrink"))
+        found.append(({"learning_rate": 0.1}, f"below a rate of {SIMULTANEOUS_EDGE} the circles shrink"))
     if circles and settings["order"] == "tutorial":
         way = {"order": "simultaneous", "learning_rate": 1.0, "epochs": max(epochs, 1000)}
-        found.append((command(settings, **way), "both move at once: the circles grow"))
-        way = {"learning_rate": 20.0, "epochs": max(epochs, 1000)}
-        found.append((command(settings, **way), "too large: G is thrown to where σ is flat"))
+        found.append((way, "both move at once: the circles grow"))
+        if rate < LARGE_RATE:
+            way = {"learning_rate": LARGE_RATE, "epochs": max(epochs, 1000)}
+            found.append((way, "too large: G is thrown to where σ is flat"))
     return found
 
 
@@ -278,17 +315,41 @@ def command(settings: Data, **changed: Any) -> str:
     for name, default in (ARTICLE | PLAIN | {"strength": R1_STRENGTH}).items():
         value = (settings | changed)[name]
         if value != default and (name != "strength" or (settings | changed)["penalty"] != "none"):
-            words.append(
-                f"--{name.replace('_', '-')} {shlex.quote(f'{value:g}' if isinstance(value, float) else str(value))}"
-            )
+            words.append(f"--{name.replace('_', '-')} {shlex.quote(exactly(value))}")
     return " ".join(words)
+
+
+def exactly(value: Any) -> str:
+    """A setting as the command line takes it: numbers with all of their digits."""
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def stuck(data: Data) -> bool:
     """Whether all pixels are nearly 0 or 1, whatever z is."""
+    values = pixels(data)
+    return bool(np.max(np.mean(values * (1 - values), axis=0)) < FLAT)
+
+
+def vanished(data: Data) -> bool:
+    """Whether G stands still as its loss has no slope where D is as certain as it is.
+
+    This is no equilibrium, where the slope is large. The pixels have a slope, or G would be `stuck`.
+    """
+    distances = of_late(data["distance"])
+    if len(distances) < 2 or np.ptp(distances) > STILL:
+        return False
+    u, bias = (np.asarray(data["discriminator"][name], float) for name in ("weights", "bias"))
+    generated = pixels(data) @ u + bias
+    real = np.mean(np.asarray(data["faces"], float) @ u) + bias
+    loss = OBJECTIVES[data["settings"]["objective"]].generator
+    slopes = jax.vmap(jax.grad(lambda logit: loss(real, logit)))(generated)
+    return bool(np.max(np.abs(slopes)) < FLAT)
+
+
+def pixels(data: Data) -> np.ndarray:
+    """G's images `[latents, 4]` of even latents."""
     w, b = (np.asarray(data["generator"][name], float) for name in ("weights", "biases"))
-    pixels = jax.nn.sigmoid(w * np.linspace(0, 1, 101)[:, None] + b)
-    return bool(np.max(np.mean(pixels * (1 - pixels), axis=0)) < FLAT)
+    return np.asarray(jax.nn.sigmoid(w * np.linspace(0, 1, 101)[:, None] + b))
 
 
 def near(settings: Data) -> float:
@@ -303,8 +364,12 @@ def at_equilibrium(data: Data) -> bool:
 
 def farthest_of_late(data: Data) -> float:
     """The largest distance to equilibrium in the last fifth of the epochs."""
-    distances = np.asarray(data["distance to equilibrium"])
-    return float(np.max(distances[-math.ceil(len(distances) / 5) :]))
+    return float(np.max(of_late(data["distance to equilibrium"])))
+
+
+def of_late(curve: Any) -> np.ndarray:
+    """The last fifth of the epochs of a curve."""
+    return np.asarray(curve)[-math.ceil(len(curve) / 5) :]
 
 
 def largest_rate(settings: Data) -> float:

@@ -31,6 +31,9 @@ PENALTIES = {"none": METHODS["plain"]} | {name: method for name, method in METHO
 TAUGHT_ORDERS = [name for name in ORDERS if name != "alternating, D twice"]
 """The article's program draws one latent a step, so D cannot learn from two."""
 
+SLANT = np.array([0.5, -0.5, -0.5, 0.5])
+"""The slant of an image is its product with these numbers: how much darker its diagonal is than the other pixels."""
+
 FRAMES = 51
 FRAME_LATENTS = np.array([0.1, 0.4, 0.6, 0.9])
 
@@ -68,6 +71,7 @@ def compute(settings: Settings, out: Path) -> Data:
     run = trained(**asdict(settings))
     w, b, u, c = np.split(run["trajectory"][-1], [4, 8, 12])
     diverged = divergence(run["trajectory"][-1])
+    gaps = None if diverged else mean_gaps(run["trajectory"])
     levels = dict(zip(("generator_error", "discriminator_loss"), undecided_losses(settings.objective), strict=True))
     return {
         "faces": faces.FACES,
@@ -81,7 +85,9 @@ def compute(settings: Settings, out: Path) -> Data:
         "undecided D says": undecided(settings.objective),
         "mean_image": run["generated_mean"],
         "verdicts": None if diverged else verdicts(run["trajectory"], settings.objective),
-        "distance": None if diverged else distance(run["trajectory"]),
+        "distance": None if gaps is None else np.linalg.norm(gaps, axis=-1),
+        "excess of slant": None if gaps is None else gaps @ SLANT,
+        "reward of slant": None if diverged else run["trajectory"][::STEPS_PER_EPOCH, 8:12] @ SLANT,
         "distance to equilibrium": None if diverged else distance_to_equilibrium(run["trajectory"]),
         "frames": None if diverged else frames(run["trajectory"], settings.objective),
         "precision": run["generated"].dtype.name,
@@ -193,11 +199,11 @@ def verdicts(trajectory: np.ndarray, objective: str) -> Data:
     return {"real": np.asarray(real), "fake": np.asarray(fake)}
 
 
-def distance(trajectory: np.ndarray) -> np.ndarray:
-    """How far the mean generated image is from the mean face, at the start and after each epoch."""
+def mean_gaps(trajectory: np.ndarray) -> np.ndarray:
+    """The mean generated image minus the mean face `[1 + epochs, 4]`, at the start and after each epoch."""
     generators, _ = jax.vmap(partial(from_vector, stacked=True))(trajectory[::STEPS_PER_EPOCH])
     images = jax.jit(jax.vmap(lambda generator: faces.stack(distances.mean_image(generator))))(generators)
-    return np.linalg.norm(np.asarray(images) - faces.FACES.mean(0), axis=-1)
+    return np.asarray(images) - faces.FACES.mean(0)
 
 
 def distance_to_equilibrium(trajectory: np.ndarray) -> np.ndarray:

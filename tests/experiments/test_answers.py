@@ -198,7 +198,7 @@ def test_what_to_try_next_shows_what_it_promises():
         "order": "tutorial", "penalty": "none", "strength": 0.1,
     }  # fmt: skip
     data = {"settings": settings, "mean_image": np.ones(4), "faces": np.zeros((5, 4)), "generator": zero}
-    data |= {"distance to equilibrium": np.ones(2)}
+    data |= dict.fromkeys(("distance", "distance to equilibrium"), np.ones(2))
     commands = dict(map(reversed, what_next(data)))
     assert "--epochs" not in commands["both move at once: the circles grow"]  # 1000 is the default
     ((line, said),) = what_next(data | {"settings": settings | {"learning_rate": 1e-30, "epochs": 100}})

@@ -9,7 +9,7 @@ import numpy_gan
 import pytest
 import tutorial
 from _methods import OBJECTIVES, said, undecided, undecided_losses
-from _tutorial_text import PUBLISHED, smaller_rate, what_happened, what_next
+from _tutorial_text import PUBLISHED, command, smaller_rate, what_happened, what_next
 from article_stream import article_players, article_stream
 from matplotlib.figure import Figure
 
@@ -82,10 +82,11 @@ def test_the_command_writes_everything(tmp_path, capsys):
         assert line in said
 
 
-def ended(mean, slope=1.0, says=(0.4, 0.5), weight=0.0, earlier=0.0, **options):
+def ended(mean, slope=1.0, says=(0.4, 0.5), weight=0.0, earlier=0.0, before=(-1, 1), bias=0.0, **options):
     """What is known of a run whose generator draws about `mean`, and whose D has these slopes on the diagonal.
 
-    `earlier` is its distance to equilibrium before the last epoch.
+    `earlier` is its distance to equilibrium before the last epoch, and `before` are the excesses of slant and the
+    rewards of slant that it had.
     """
     mean = np.array(mean)
     with np.errstate(divide="ignore"):
@@ -97,9 +98,12 @@ def ended(mean, slope=1.0, says=(0.4, 0.5), weight=0.0, earlier=0.0, **options):
         "distance to equilibrium": np.array(
             9 * [earlier] + [np.hypot(2 * slope, np.linalg.norm(mean - FACES.mean(0)))]
         ),
+        "distance": np.append(1.0, np.full(9, np.linalg.norm(mean - FACES.mean(0)))),
+        "excess of slant": np.append(before, tutorial.SLANT @ (mean - FACES.mean(0))),
+        "reward of slant": np.append(before, 2 * slope),
         "undecided D says": undecided(settings.objective),
         "generator": generator,
-        "discriminator": {"weights": slope * np.array([1, -1, -1, 1])},
+        "discriminator": {"weights": slope * np.array([1, -1, -1, 1]), "bias": bias},
         "verdicts": {"real": np.array([0.9, says[0]]), "fake": np.array([0.1, says[1]])},
         "settings": asdict(settings),
     }
@@ -113,8 +117,16 @@ PALE, DARK, RIGHT, FLAT = (0.7, 0.3, 0.3, 0.7), (0.95, 0.05, 0.05, 0.95), (0.88,
     [
         (ended(PALE), "on its way"),
         (ended(DARK), "has passed the mean face: its slant is stronger"),
-        (ended(DARK, -1.0), "D has turned"),
-        (ended(PALE, -1.0), "on its way back"),
+        (ended(DARK, before=[1]), "and D rewards an even stronger one: G moves away"),
+        (ended(DARK, -1.0), "D has turned and rewards a weaker one: G is on its way back"),
+        (ended(DARK, -1.0, before=[]), "D rewards a weaker one: G is on its way to"),
+        (ended(PALE, -1.0), "has passed the mean face: its slant is too weak"),
+        (ended(PALE, -1.0), "than real faces: it learned from earlier images"),
+        (ended(PALE, -1.0, before=[]), "D rewards an even weaker one: G moves away from the mean face"),
+        (ended(PALE, -1.0, before=[]), "for faces rather than real faces."),
+        (ended(PALE, 9.0, bias=-30.0, objective="saturating"), "there the saturating loss has no slope"),
+        (ended(PALE, 9.0, bias=-30.0), "on its way"),
+        (ended(PALE, -1.0, penalty="R1", strength=1.0), "slant is too weak. This has not converged."),
         (ended(PALE), "The two players circle around each other"),
         (ended(PALE, penalty="R1", strength=1.0), "D is held so flat that G comes in straight"),
         (ended(RIGHT, 0.0), "at an equilibrium"),
@@ -135,6 +147,8 @@ def test_only_runs_that_circle_are_said_to():
     assert "circle" not in what_happened(ended(PALE, penalty="R1"))
     assert "circle" not in what_happened(ended(PALE, objective="Wasserstein"))
     assert "circle" not in what_happened(ended(FLAT, learning_rate=10.0))
+    assert "circle" not in what_happened(ended(PALE, 9.0, bias=-30.0, objective="saturating"))
+    assert "straight" not in what_happened(ended(PALE, penalty="R1", strength=0.3, objective="Wasserstein"))
 
 
 @pytest.mark.parametrize(
@@ -144,11 +158,16 @@ def test_only_runs_that_circle_are_said_to():
         ({"penalty": "R1", "strength": 1.0}, ["--epochs 10000 --penalty R1 --strength 1"]),
         ({"order": "simultaneous", "learning_rate": 1.0}, ["--learning-rate 0.1 --order simultaneous"]),
         ({"objective": "KL-type", "epochs": 10}, ["--epochs 100 --objective KL-type"]),
+        ({"learning_rate": 0.123456789, "epochs": 100}, ["--learning-rate 0.123456789 --epochs 970"]),
+        ({"learning_rate": 20.0, "order": "alternating"}, ["--seed 43 --learning-rate 20 --order alternating"]),
+        ({"learning_rate": 5.0}, ["--learning-rate 20"]),
+        ({"penalty": "R1", "epochs": 1_000_000}, ["--seed 43 --epochs 1000000 --penalty R1"]),
     ],
 )
 def test_what_to_try_next_are_whole_commands_that_the_script_takes(options, arguments, tmp_path):
     lines = [line.removeprefix("python experiments/tutorial.py ") for line, _ in what_next(ended(PALE, **options))]
     assert set(arguments) <= set(lines)
+    assert command(asdict(tutorial.Settings(**options))) not in [line for line, _ in what_next(ended(PALE, **options))]
 
     def compute(settings, out):
         raise KeyboardInterrupt
@@ -158,11 +177,33 @@ def test_what_to_try_next_are_whole_commands_that_the_script_takes(options, argu
             replace(tutorial.EXPERIMENT, compute=compute).parse([*shlex.split(line), "--out", str(tmp_path)])
 
 
+def test_where_d_is_certain_the_loss_without_this_flaw_is_proposed():
+    options = {"objective": "saturating", "learning_rate": 20.0, "seed": 2}
+    lines = [line for line, _ in what_next(ended(PALE, 9.0, bias=-30.0, **options))]
+    assert [line.partition(".py ")[2] for line in lines] == [
+        "--seed 2 --learning-rate 20", "--seed 2 --objective saturating"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"epochs": 10}, "it circles: one turn takes about 2,140 epochs"),
+        ({"epochs": 10, "learning_rate": 1.0}, "it circles"),
+        ({"epochs": 10, "objective": "Wasserstein"}, "longer: does it come to rest?"),
+        ({"learning_rate": 1e-7}, "a larger rate: with this one a turn takes 2e+08 epochs"),
+        ({"learning_rate": 1e-7, "objective": "Wasserstein"}, "a larger rate: this one is small for any run"),
+    ],
+)
+def test_a_turn_is_stated_only_where_its_length_is_known(options, said):
+    assert next(seen for _, seen in what_next(ended(PALE, **options))) == said
+
+
 @pytest.mark.slow
 def test_a_run_that_passes_the_mean_face_with_a_steep_d_is_not_at_rest():
     """Its mean image is 0.018 from the mean face, and the length of D's slopes is 3."""
     run = tutorial.trained(44, 0.01, 446, "numpy")
-    assert tutorial.distance(run["trajectory"])[-1] < 0.02
+    assert np.linalg.norm(tutorial.mean_gaps(run["trajectory"])[-1]) < 0.02
     np.testing.assert_allclose(tutorial.distance_to_equilibrium(run["trajectory"])[-1], 2.97, atol=0.01)
     (line, _), *_ = what_next(ended(RIGHT, 3.0))
     assert "--epochs" in line  # and not another start
@@ -199,7 +240,7 @@ def test_no_rate_beyond_one_over_the_strength_is_proposed():
 def test_the_distance_is_that_of_the_mean_image_and_its_least_is_known():
     """The 12,000-epoch run of docs/teaching.md is too long here: of the first 1000 epochs the least is at 382."""
     run = tutorial.trained(42, 0.01, 1000, "numpy")
-    found = tutorial.distance(run["trajectory"])
+    found = np.linalg.norm(tutorial.mean_gaps(run["trajectory"]), axis=-1)
     assert found.shape == (1001,)
     np.testing.assert_allclose(found[-1], np.linalg.norm(run["generated_mean"] - FACES.mean(0)), atol=1e-6)
     assert found.argmin() == 382
