@@ -8,6 +8,7 @@ import shlex
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,15 @@ MAX_LISTED_NUMBERS = 1000
 def counted(number: float, noun: str) -> str:
     """`number` with its noun, such as "1 run" and "2 runs"."""
     return f"{int(number) if number == int(number) else number} {noun}{'' if number == 1 else 's'}"
+
+
+def at_most(value: float, digits: int = 1) -> str:
+    """`value`, rounded up to so many significant digits: what is at most `value` is at most what the text says."""
+    if not value or not math.isfinite(value):
+        return f"{value:g}"
+    number = Decimal(f"{value:.12g}")  # without the rounding by which a float is above the number that it stands for
+    unit = Decimal(1).scaleb(number.adjusted() + 1 - digits)
+    return f"{float(number.quantize(unit, ROUND_CEILING)):.{digits}g}"
 
 
 def is_known(number: float | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from _methods import OBJECTIVES, SCORED
-from _results import Data, counted
+from _results import Data, at_most, counted
 
 from slantgan_jax import Discriminator, Generator, faces, generate, logit
 from slantgan_jax.networks import pixel_scores
@@ -397,7 +397,7 @@ def report_result(data: Data) -> None:
     for name, values in list(zip(PUBLISHED, found, strict=True))[1:]:
         print(f"  {name:21}  {numbers(np.atleast_1d(values), 8)}")
     spread = np.ptp(data["generated"], axis=0).max()
-    print(f"What to see: G's images for these four z differ by at most {spread:.2f} in a pixel (network.png).")
+    print(f"What to see: G's images for these four z differ by at most {at_most(spread, 2)} in a pixel (network.png).")
     if ARTICLE.items() <= data["settings"].items() and PLAIN.items() <= data["settings"].items():
         heading("Published and ours")
         differences = []

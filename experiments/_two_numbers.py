@@ -76,15 +76,23 @@ def spectral_verdict(growth: float) -> str:
 
 
 @jax.jit
-def measured_factor(radii: jax.Array, low: float) -> jax.Array:
-    """The factor of a step, from distances `[runs, records]` in the later half of the time in which they exceed `low`
-    and are below `LARGEST_DISTANCE`."""
+def measured_factor(radii: jax.Array, low: float) -> tuple[jax.Array, jax.Array]:
+    """The factor of a step, and its error, from distances `[runs, records]` in the time in which they exceed `low` and
+    are below `LARGEST_DISTANCE`.
 
-    def rate(radii: jax.Array) -> jax.Array:
+    The later half of that time counts. The error is how far the factors of single runs, in this half and in the middle
+    half, are from that: waves of few turns, and lesser modes that have not died out, make them differ.
+    """
+
+    def rates(radii: jax.Array) -> jax.Array:
         start, stop = growth.longest_stretch(radii, low, LARGEST_DISTANCE)
-        return growth.growth_rate(jnp.log(radii), (start + stop) // 2, stop)
+        quarter = (stop - start) // 4
+        windows = ((start + stop) // 2, stop), (start + quarter, stop - quarter)
+        return jnp.stack([growth.growth_rate(jnp.log(radii), *window) for window in windows])
 
-    return jnp.exp(jax.vmap(rate)(radii).mean() / RECORD_EVERY)
+    factors = jnp.exp(jax.vmap(rates)(radii) / RECORD_EVERY)  # [runs, windows]
+    factor = jnp.exp(jnp.log(factors[:, 0]).mean())
+    return factor, jnp.abs(factors - factor).max()
 
 
 def run_verdict(places: np.ndarray, radii: np.ndarray, finite: np.ndarray, start_radii: np.ndarray) -> dict[str, Any]:
@@ -116,6 +124,7 @@ def courses(
     places: jax.Array, radii: jax.Array, finite: jax.Array, tail: int
 ) -> tuple[jax.Array, trajectories.Orbit, jax.Array]:
     """The verdict of each run, its orbit in the last `tail` records, and its exponent where it converges as a power."""
-    classify = partial(trajectories.classify, close=CONVERGED_DISTANCE, settled_records=tail)
+    # A run that falls is no more than that far away, or it would move by more.
+    classify = partial(trajectories.classify, close=CONVERGED_DISTANCE, still=CONVERGED_DISTANCE, settled_records=tail)
     orbits = jax.vmap(trajectories.orbit_statistics)(places[:, -tail:])
     return jax.vmap(classify)(radii, places, finite), orbits, jax.vmap(trajectories.power_law_exponents)(radii)[1]

@@ -15,7 +15,7 @@ import numpy as np
 from _experiment import Experiment, Figure, Quick, progress
 from _methods import METHODS, ORDERS
 from _options import check_known, check_whole
-from _results import Data
+from _results import Data, at_most
 from _two_numbers import play
 from closed_forms.bilinear import CLOSED_FORMS, LARGEST_STEP, SMALLEST_STEP, ClosedForm, perturbed_energy
 from figures import bilinear as figures
@@ -37,6 +37,14 @@ GROWTH_TOLERANCE = 1e-12
 """A mode grows if its factor exceeds 1 by more: rounding leaves 1e-15 of a modulus of exactly 1."""
 DRAWN_STEP_SIZE, DRAWN_STEPS = 0.3, 60
 CONSERVED_STEP_SIZE = 0.7
+SMALLEST_DRAWN, CURVE_POINTS = 1e-3, 2400
+"""The curves of factors begin at this step size, and have so many points up to `LARGEST_STEP`."""
+ZOOMS, ZOOM_POINTS = 14, 40
+"""Each zoom into a minimum of a curve makes it 20 times as sharp."""
+ROOT_ERROR = 2e-3
+"""Fifth roots are found to be 0 to this. Of minima as near to the least one, the smallest step size counts."""
+FAR_STEP = 1e9
+"""Stands for infinitely large step sizes."""
 LEAST_STEPS = 3000
 """Waves are damped to 1e-9 by then where they are longest, with the smallest step size."""
 
@@ -77,8 +85,8 @@ def measure(form: ClosedForm, steps: int, points: int = POINTS) -> dict[str, Any
         steps=form.period, lowest=SMALLEST_STEP, highest=LARGEST_STEP, tolerance=GROWTH_TOLERANCE,
     )  # fmt: skip
     closed, threshold = form.factor(sizes), float(jax.jit(search)())
+    curve, best, windows = shape(form)
     drawn = math.hypot(*START) * np.exp(np.cumsum(growths[-1, :DRAWN_STEPS]))
-    fine = np.linspace(1e-3, sizes[-1], 600)
     return {
         "method": form.name,
         "group": form.group,
@@ -88,13 +96,48 @@ def measure(form: ClosedForm, steps: int, points: int = POINTS) -> dict[str, Any
         "closed": closed,
         "measured": factors[:points],
         "largest_difference": float(np.abs(factors[:points] - closed).max()),
-        "curve": np.stack([fine, form.factor(fine)]),
+        "curve": curve[:, curve[0] <= sizes[-1]],
+        "best": best,
+        "windows": windows,
         # 0: no step size is stable; infinite, null in JSON: every one is.
         "threshold": {"closed": form.threshold, "measured": threshold, "formula": form.bound},
         "factors_beside_threshold": list(factors[points:-1]) if crosses else None,
         "drawn factor": float(form.factor(np.array([DRAWN_STEP_SIZE]))[0]),
         "path": np.stack([START, *(drawn * reached[:, -1, :DRAWN_STEPS] / distances[-1, :DRAWN_STEPS]).T]),
     }
+
+
+def shape(form: ClosedForm) -> tuple[np.ndarray, dict[str, float], np.ndarray]:
+    """The curve of the factor against the step size `[2, points]`, the best step size, and the windows that contract.
+
+    The curve has all of its minima. The best step size is infinite if the factor falls forever. Windows of step sizes
+    are `[windows, 2]`; one that goes beyond `LARGEST_STEP` ends at infinity.
+    """
+    grid = np.linspace(SMALLEST_DRAWN, LARGEST_STEP, CURVE_POINTS)
+    factor = form.factor(grid)
+    contracts = factor < 1 - figures.ROUNDING
+    lower = np.pad(factor, 1, constant_values=np.inf)
+    places = np.flatnonzero(contracts & (factor < lower[:-2]) & (factor <= lower[2:]))
+    minima = np.array([minimum(form, *grid[[max(i - 1, 0), min(i + 1, CURVE_POINTS - 1)]]) for i in places])
+    every = np.sort(np.append(grid, minima))
+    curve = np.stack([every, form.factor(every)])
+    edges = np.flatnonzero(np.diff(np.pad(contracts, 1).astype(int))).reshape(-1, 2)
+    windows = np.stack([grid[edges[:, 0]], np.where(edges[:, 1] == len(grid), math.inf, grid[edges[:, 1] - 1])], -1)
+    lows = np.stack([minima, form.factor(minima)]) if minima.size else curve
+    step, lowest = lows[:, np.argmax(lows[1] <= lows[1].min() + ROOT_ERROR)]
+    far = float(form.factor(np.array([FAR_STEP]))[0])
+    if contracts[-1] and far < lowest:
+        step, lowest = math.inf, far
+    return curve, {"step size": float(step), "factor": float(lowest)}, windows
+
+
+def minimum(form: ClosedForm, low: float, high: float) -> float:
+    """The step size between `low` and `high` at which the factor is least, where it may have a cusp."""
+    sizes = np.linspace(low, high, ZOOM_POINTS)
+    for _ in range(ZOOMS):
+        least = form.factor(sizes).argmin()
+        sizes = np.linspace(sizes[max(least - 1, 0)], sizes[min(least + 1, ZOOM_POINTS - 1)], ZOOM_POINTS)
+    return float(sizes[form.factor(sizes).argmin()])
 
 
 @partial(jax.jit, static_argnames=("form", "steps"))
@@ -147,8 +190,8 @@ def answer(data: Data) -> str:
     apart = max(0.0 if closed == measured else abs(closed - measured) for closed, measured in thresholds)
     count = sum(len(row["measured"]) for row in rows)
     return (
-        f"{count} measured factors of {len(rows)} methods differ from their closed forms by at most {worst:.1e}, "
-        f"the largest stable step sizes by at most {apart:.1e}."
+        f"{count} measured factors of {len(rows)} methods differ from their closed forms by at most "
+        f"{at_most(worst, 2)}, the largest stable step sizes by at most {at_most(apart, 2)}."
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from _experiment import Experiment, Figure, Quick, progress
 from _methods import METHODS, ORDERS
 from _options import check_known, check_positive, check_whole
-from _results import Data
+from _results import Data, at_most
 from figures import does_it_converge as figures
 
 from slantgan_jax import Players, games
@@ -23,6 +23,8 @@ from slantgan_jax.analysis import trajectories
 
 RECORDS = 2000
 CONVERGED_DISTANCE = 0.01
+MOST_STEPS = 2**32 - 1
+"""That `train` makes."""
 ARTICLE_RATE = 0.01
 
 
@@ -59,6 +61,20 @@ class Settings:
     seed: Annotated[int, partial(check_whole, least=0, most=2**32 - 1)] = 42
     """Of the article's random numbers, from which all runs have their start; 42 is the article."""
 
+    def check(self) -> None:
+        slowest = min(self.learning_rates)
+        for name in self.methods:
+            if (steps := convergence.STEPS_PER_EPOCH * epochs_of(RUNS[name], slowest, self)) > MOST_STEPS:
+                raise ValueError(
+                    f"--learning-rates has {slowest!r}, at which {name} would make {steps:,} steps, more than the "
+                    f"{MOST_STEPS:,} that a run can make: give larger rates, or fewer --epochs"
+                )
+
+
+def epochs_of(run: Run, rate: float, settings: Settings) -> int:
+    """The epochs of a run, a multiple of `RECORDS`."""
+    return max(RECORDS, int(run.share * settings.epochs * ARTICLE_RATE / rate) // RECORDS * RECORDS)
+
 
 def compute(settings: Settings, out: Path) -> Data:
     cases = [(rate, name) for rate in settings.learning_rates for name in settings.methods]
@@ -74,7 +90,7 @@ def rates_of(run: Run, rate: float, settings: Settings) -> dict[str, Any]:
     of a rule that does not come to rest near the end of the run."""
     method = METHODS[run.method]
     rule = method.rule(ORDERS[run.order], rate, run.strength)
-    epochs = max(RECORDS, int(run.share * settings.epochs * ARTICLE_RATE / rate) // RECORDS * RECORDS)
+    epochs = epochs_of(run, rate, settings)
     record_every = epochs // RECORDS
     game = games.expected(method.game(strength=run.strength, latent=convergence.LATENT))
     game_in_arrays = method.game(strength=run.strength, latent=convergence.LATENT, images=convergence.IMAGES)
@@ -109,7 +125,7 @@ def answer(data: Data) -> str:
     others = ", ".join(f"{row['method']}: {row['predicted']:,.0f}" for row in first[:1] if row is not fastest)
     head = f"At rate {first[0]['learning rate']:g} {who} distance falls by e in {fastest['predicted']:,.0f} epochs"
     measured = (
-        f"Measured times differ from predicted ones by at most {max(map(abs, errors)):.2%}."
+        f"Measured times differ from predicted ones by at most {at_most(100 * max(map(abs, errors)), 2)}%."
         if errors
         else "No run is long enough to measure this time."
     )

@@ -72,7 +72,7 @@ def factors(rule: Rule, strengths: np.ndarray, steps: int) -> np.ndarray:
     near = starts(np.full(NEAR_RUNS, NEAR_RADIUS), 1 / NEAR_RUNS)
     history = jax.jit(jax.vmap(jax.vmap(run, (None, 0)), (0, None)))(strengths, near)
     radii = np.hypot(history[..., 0], history[..., 1])
-    return np.array([measured_factor(runs, SMALLEST_DISTANCE) for runs in radii])
+    return np.array([measured_factor(runs, SMALLEST_DISTANCE)[0] for runs in radii])
 
 
 def answer(data: Data) -> str:

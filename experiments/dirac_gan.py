@@ -82,17 +82,19 @@ def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.
     row: dict[str, Any] = {"group": form.group, "jump": jump}
     if form.flow is None or form.update is None:
         verdicts = dict.fromkeys(("flow verdict", "spectral verdict"), "no equilibrium")
-        row |= {"spectral radius": None, "measured factor": None, "seen": False, **verdicts}
+        row |= {"spectral radius": None, "measured factor": None, "error of it": None, "seen": False, **verdicts}
     else:
         update_jacobian = partial(spectra.update_jacobian, form.rule, form.game, steps=form.period)
         values = np.linalg.eigvals(jax.jit(update_jacobian)(players=ORIGIN))
         radius = float(np.abs(values).max() ** (1 / form.period))
+        factor, error = map(float, runs.measured_factor(radii[FAR_RUNS:], SMALLEST_DISTANCE))
         merged = np.abs(np.subtract(*form.flow)) < 1e-6  # then runs grow by a power of n, too
         row |= {
             "flow": runs.compared(form.flow, np.linalg.eigvals(jacobian)),
             "update": runs.compared(form.update, values),
             "spectral radius": radius,
-            "measured factor": None if merged else float(runs.measured_factor(radii[FAR_RUNS:], SMALLEST_DISTANCE)),
+            "measured factor": None if merged else factor,
+            "error of it": None if merged else error,
             "seen": steps * abs(math.log(radius)) > VISIBLE_GROWTH[runs.spectral_verdict(radius - 1)],
             "flow verdict": runs.spectral_verdict(-np.real(form.flow).min()),
             "spectral verdict": runs.spectral_verdict(radius - 1),
@@ -109,7 +111,8 @@ def agrees(row: dict[str, Any], rate: float) -> bool:
     The spectrum speaks of what happens near the equilibrium. If it attracts, some runs must converge linearly, but
     others may stay away. If it repels, none may converge. A spectral radius of 1, or too near to it to be seen in so
     many steps, leaves the kind to the runs. Then none may converge linearly unless it is below 1, and without an
-    equilibrium none may converge at all. A factor that could not be measured agrees with all.
+    equilibrium none may converge at all. A factor agrees within the error of its measurement, which is large in short
+    runs, and one that could not be measured agrees with all.
     """
     radius, factor, kinds = row["spectral radius"], row["measured factor"], set(row["runs"])
     if radius is None:
@@ -119,7 +122,7 @@ def agrees(row: dict[str, Any], rate: float) -> bool:
     else:
         same = ("linear" in kinds) == row["seen"] or (not row["seen"] and row["spectral verdict"] == "attracts")
     tolerance = FACTOR_TOLERANCE * abs(radius - 1) + rate * runs.NEAR_RADIUS**2
-    return same and (not is_known(factor) or abs(factor - radius) < tolerance)
+    return same and (not is_known(factor) or abs(factor - radius) < tolerance + row["error of it"])
 
 
 def report(data: Data) -> None:

@@ -20,6 +20,7 @@ from _methods import METHODS, OBJECTIVES, ORDERS
 from _options import check_known, check_positive, check_whole
 from _results import Data
 from figures import which_equilibrium as figures
+from figures.which_equilibrium import GROWS, HALVING, SEEN
 from scipy.integrate import solve_ivp
 from scipy.linalg import block_diag
 
@@ -43,9 +44,7 @@ FOLLOWED_EPOCHS = 1e9
 LONGEST_TIME = 1e10
 """After it the theory is not solved. Where |w| grows, it is beyond 1000 by then."""
 
-HALVING = "epochs in which mean |w| halves at rate 0.01, as predicted"
 AHEAD = "epochs at rate 0.01 that the theory was followed for"
-GROWS = "mean |w| grows, as predicted"
 
 
 Motion = Callable[[float, np.ndarray], Any]
@@ -62,7 +61,7 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "the tutorial: D has seen G's latent": Case(True, True),
+    SEEN: Case(True, True),
     "G has a fresh latent": Case(False, True),
     "G moves first, same latent": Case(True, False, "alternating, G first"),
     "saturating loss, fresh latent": Case(False, True, objective="saturating"),
@@ -81,6 +80,13 @@ class Settings:
     """Both players'."""
     cases: Annotated[tuple[str, ...], partial(check_known, known=CASES)] = tuple(CASES)
     """Which kinds of noise."""
+
+    def check(self) -> None:
+        if len(self.learning_rates) > figures.MOST_RATES:
+            raise ValueError(
+                f"--learning-rates has {len(self.learning_rates)} numbers: give at most {figures.MOST_RATES}, as many "
+                "as the figure has colors"
+            )
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -203,7 +209,7 @@ def summary(found: dict[str, np.ndarray], settings: Settings) -> Data:
     """For each rate what moved."""
     signs = np.sign(START_WEIGHTS)
     return {
-        f"{rate:g}": {
+        repr(float(rate)): {
             "mean |w| moves by": ((found["mean"][i, -1] - START_WEIGHTS) * signs).mean(),
             "predicted": ((found["predicted_mean"][i, -1] - START_WEIGHTS) * signs).mean(),
             "deviation": found["deviation"][i, -1].mean(),

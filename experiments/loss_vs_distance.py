@@ -97,7 +97,10 @@ def undecided(data: Data, look: int, mean_face: float) -> Data:
 
 
 def telling_pairs(data: Data) -> Data:
-    """Two runs with the same losses and the most different W1, and two with the same W1 and the most different L_D."""
+    """Two runs with the same losses and the most different W1, and two with the same W1 and the most different L_D.
+
+    There are none, and the list is empty, if no two runs have the same.
+    """
     known = np.isfinite(data["wasserstein_1"][..., -1])
     w1, g, d = (data[name][..., -1][known] for name in ("wasserstein_1", "generator_loss", "discriminator_loss"))
     g_apart, d_apart, w1_apart, d_apart_in_nats = (
@@ -107,7 +110,8 @@ def telling_pairs(data: Data) -> Data:
     same_distance = np.where(w1_apart < RELATIVE_DIFFERENCE, d_apart_in_nats, -1)
     pairs = {}
     for name, score, order in (("same_loss", same_loss, w1), ("same_distance", same_distance, d)):
-        pair = np.unravel_index(np.argmax(score), score.shape)
+        np.fill_diagonal(score, -1)  # a run is no pair with itself
+        pair = np.unravel_index(np.argmax(score), score.shape) if score.max() >= 0 else ()
         pairs[name] = [example(data, np.argwhere(known)[i]) for i in sorted(pair, key=lambda i: order[i])]
     return pairs
 
@@ -147,11 +151,14 @@ def answer(data: Data) -> str:
         of_gaps = max(abs(r) for name, r in within.items() if name.startswith(("duality_gap", "nikaido_isoda_gap")))
         ordered = f"ordered by losses with |ρ| ≤ {of_losses:.2f}, by gaps ≤ {of_gaps:.2f}"
     nearest, *_, farthest = alike["wasserstein_1_quantiles"]
-    one, other = (run["wasserstein_1"] for run in data["same_loss"])
+    twins = "no two have the same losses"
+    if data["same_loss"]:
+        one, other = (run["wasserstein_1"] for run in data["same_loss"])
+        twins = f"two with the same losses have {one:.2f}, {other:.2f}"
     return first + (
         f"{alike['share']:.0%} end with equilibrium's losses to 1 % and W1 from {nearest:.3f} to {farthest:.3f} "
         f"(only the mean face: {data['mean_face_wasserstein_1']:.3f}), {ordered}; "
-        f"two with the same losses have {one:.2f}, {other:.2f}."
+        f"{twins}."
     )
 
 

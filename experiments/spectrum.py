@@ -213,11 +213,11 @@ def of_rule(update: Data) -> str:
 
 
 def pace(spectrum: Data) -> str:
-    """How fast the slowest mode changes, in words."""
+    """How fast the mode changes that is left in the end, in words: the slowest to decay, or the fastest to grow."""
     efold, period = spectrum["efold_epochs"], spectrum["period_epochs"]
-    changes = "grows" if spectrum["verdict"] == "unstable" else "decays"
-    slowest = f"the slowest mode {changes} by e in {efold:.4g} epochs" if math.isfinite(efold) else "some mode stays"
-    return f"{slowest}, " + (f"a turn takes {period:.4g}" if math.isfinite(period) else "none oscillates")
+    last = "the fastest growing mode grows" if spectrum["verdict"] == "unstable" else "the slowest mode decays"
+    change = f"{last} by e in {efold:.4g} epochs" if math.isfinite(efold) else "some mode stays"
+    return f"{change}, " + (f"a turn takes {period:.4g}" if math.isfinite(period) else "none oscillates")
 
 
 def stable_up_to(data: Data) -> str:

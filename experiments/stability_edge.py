@@ -16,7 +16,7 @@ from _experiment import Experiment, Figure, Quick
 from _methods import METHODS, ORDERS
 from _options import check_known, check_whole, check_within
 from _processes import in_processes
-from _results import Data, counted
+from _results import Data, at_most, counted
 from figures import stability_edge as figures
 
 from slantgan_jax import Players, rules
@@ -98,8 +98,8 @@ def answer(data: Data) -> str:
     measured = differences[np.isfinite(differences)]
     found = "no difference could be measured"
     if measured.size:
-        found = f"runs differ by at most {measured.max():.1g} in {counted(measured.size, 'cell')}"
-        found += f", and resolve {np.nanmax(resolutions):.1g} or less"
+        found = f"runs differ by at most {at_most(measured.max())} in {counted(measured.size, 'cell')}"
+        found += f", and resolve {at_most(np.nanmax(resolutions))} or less"
     if unmeasured := differences.size - measured.size:
         found += f" ({counted(unmeasured, 'cell')} could not be measured)"
     edge, *penalized = np.median([row["predicted"] for row in rows], axis=1).T

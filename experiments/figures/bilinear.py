@@ -27,16 +27,20 @@ def size_of_contraction(data: dict[str, Any]) -> tuple[float, float]:
 
 
 def contraction(panel: plots.Panel, data: dict[str, Any]) -> None:
-    """A row for each method: its factor at the best step size, and the step sizes at which it contracts."""
-    rows = sorted(data["methods"], key=lambda row: np.min(row["curve"][1]))
+    """A row for each method: its factor at the best step size, and the step sizes at which it contracts. An arrow says
+    that these never end."""
+    rows = sorted(data["methods"], key=lambda row: row["best"]["factor"])
+    windows = [np.asarray(row["windows"]) for row in rows]
+    ends = np.concatenate([window.ravel() for window in windows])
+    end = 1.05 * max(ends[np.isfinite(ends)], default=1.0)
     names = [re.sub(r", (simultaneous|alternating)", "", row["method"]) for row in rows]
     factors, sizes = panel.subplots(1, 2, sharey=True, width_ratios=(2, 3))
     for place, row in enumerate(rows):
         color = ALTERNATING if "alternating" in row["method"] else SIMULTANEOUS
         face = "white" if color == ALTERNATING else color
-        (eta, factor), marks = row["curve"], {"color": color, "mfc": face, "markersize": 5}
-        best = np.argmin(factor)
-        if factor[best] > 1 - ROUNDING:
+        marks = {"color": color, "mfc": face, "markersize": 5}
+        best, factor = row["best"]["step size"], row["best"]["factor"]
+        if not len(windows[place]):
             circles = abs(row["drawn factor"] - 1) < NEUTRAL_FACTOR
             said = (
                 "circles the equilibrium; at large step sizes it leaves"
@@ -45,20 +49,22 @@ def contraction(panel: plots.Panel, data: dict[str, Any]) -> None:
             )
             sizes.text(0.02, place, said, fontsize=8, color=color, va="center")
             continue
-        factors.plot([factor[best], 1], [place, place], color=color, linewidth=0.8, alpha=0.5)
-        factors.plot(factor[best], place, "o", **marks)
-        # A window of step sizes at which the factor is below 1, or several.
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], factor < 1 - ROUNDING, [False]])))
-        for first, last in edges.reshape(-1, 2):
-            sizes.plot(eta[[first, last - 1]], [place, place], color=color, linewidth=3, alpha=0.4)
-        sizes.plot(eta[best], place, "o", **marks)
-        if row["threshold"]["closed"] == math.inf:
-            sizes.annotate(
-                "", (eta[-1] + 0.12, place), (eta[-1], place), arrowprops={"arrowstyle": "->", "color": color}
+        factors.plot([factor, 1], [place, place], color=color, linewidth=0.8, alpha=0.5)
+        factors.plot(factor, place, "o", clip_on=False, **marks)
+        for first, last in windows[place]:
+            sizes.plot([first, min(last, end)], [place, place], color=color, linewidth=3, alpha=0.4)
+            if last == math.inf:
+                arrow = {"arrowstyle": "->", "color": color}
+                sizes.annotate("", (1.06 * end, place), (end, place), arrowprops=arrow)
+        if best < math.inf:
+            sizes.plot(best, place, "o", **marks)
+        else:
+            factors.text(
+                factor + 0.03, place - 0.35, f"η → ∞: {round(factor, 3):g}", fontsize=8, color=color, va="center"
             )
     factors.set(ylim=(len(rows) - 0.3, -0.7), xlim=(0, 1), xlabel="factor per step at the best step size")
     factors.set_yticks(range(len(rows)), names, fontsize=8.5)
-    sizes.set(xlim=(0, None), xlabel="step size η; bars: where the method contracts; dots: the best")
+    sizes.set(xlim=(0, 1.07 * end), xlabel="step size η; bars: where the method contracts; dots: the best")
     for ax in (factors, sizes):
         ax.grid(axis="x", color="#e5e7eb", linewidth=0.8)
         ax.set_axisbelow(True)
@@ -66,7 +72,7 @@ def contraction(panel: plots.Panel, data: dict[str, Any]) -> None:
         face = "white" if color == ALTERNATING else color
         sizes.plot([], [], "o", color=color, mfc=face, markersize=5, label=name)
     sizes.legend(fontsize=9, loc="lower right")
-    contracting = sum(np.min(row["curve"][1]) < 1 - ROUNDING for row in rows)
+    contracting = sum(len(window) > 0 for window in windows)
     panel.suptitle(
         f"On min max x y, {contracting} of {len(rows)} ways to play contract; plain gradients never do", fontsize=12
     )
@@ -92,7 +98,7 @@ def factors(figure: plots.Figure, data: dict[str, Any]) -> None:
             threshold = row["threshold"]["closed"]
             if 0 < threshold < math.inf:
                 ax.plot(threshold, 1, "|", color=color, markersize=18, markeredgewidth=1.6, zorder=4)
-        ax.set(xlim=(0, None), ylim=(0.3, 1.5), xlabel="step size η")
+        ax.set(xlim=(0, None), ylim=(0, 1.5), xlabel="step size η")
         ax.set_title(name, fontsize=10)
         below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
         ax.legend(families.values(), families.keys(), fontsize=9, ncol=2, frameon=False, **below)

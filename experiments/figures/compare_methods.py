@@ -72,7 +72,8 @@ def summary(panel: Panel, data: dict[str, Any]) -> None:
     order = sorted(
         methods, key=lambda name: (-len(medians[name]) / max(len(entries[name]), 1), min(medians[name], default=0))
     )
-    colors = dict(zip(data["settings"]["objectives"], PALETTE, strict=False))
+    objectives = data["settings"]["objectives"]
+    colors = dict(zip(objectives, PALETTE[: len(objectives)], strict=True))
     for place, name in enumerate(order):
         for entry in entries[name]:
             if np.isfinite(entry["steps"][1]):

@@ -4,6 +4,7 @@ from typing import Any
 
 from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, POSITIVE, Panel
 
+COLORS = GENERATOR, DISCRIMINATOR, POSITIVE
 LABELS = {
     "memory, MiB": "memory, MiB",
     "open, s": "to open the store, s",
@@ -16,7 +17,7 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
     left, middle, right = panel.subplots(1, 3)
     sizes, rows = list(map(int, data["runs"])), list(data["runs"].values())
     for ax, names in ((left, ("µs a run", "store, bytes a run")), (middle, LABELS)):
-        for name, color in zip(names, (GENERATOR, DISCRIMINATOR, POSITIVE), strict=False):
+        for name, color in zip(names, COLORS[: len(names)], strict=True):
             ax.plot(sizes, [row[name] for row in rows], "o-", color=color, label=LABELS.get(name, name))
         ax.set(xscale="log", yscale="log", xlabel="runs of the sweep")
         ax.legend(fontsize=9)

@@ -90,7 +90,7 @@ def chavdarova(figure: plots.Figure, data: dict[str, Any]) -> None:
 
 def colors_of(curves: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """A color for each method of the code."""
-    return dict(zip(curves["code"], COLORS, strict=False))
+    return dict(zip(curves["code"], COLORS[: len(curves["code"])], strict=True))
 
 
 def distances(ax: Axes, curves: Mapping[str, Mapping[str, Any]], xlabel: str, every: Any = None) -> None:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from figures.panels import told_apart
 from matplotlib.axes import Axes
 
 from slantgan_jax.plots import GENERATOR, Panel
@@ -11,6 +12,7 @@ from slantgan_jax.plots import GENERATOR, Panel
 ARTICLE, FULL_BATCH, REPLICAS, PREDICTED = "#be185d", "#1d4ed8", "#9ca3af", "black"
 COLORS = {"full batch": FULL_BATCH, "article": ARTICLE}
 RATE_COLORS = (ARTICLE, GENERATOR, FULL_BATCH, "#b45309")
+"""Of the first learning rates."""
 PIXEL = 1
 """x₂, the top right pixel, which is light in a face: in its mean the slowest turning mode is seen best."""
 
@@ -160,13 +162,15 @@ def rates(panel: Panel, data: dict[str, Any]) -> None:
     rows = data["methods"]
     names = list(dict.fromkeys(row["method"] for row in rows))
     learning_rates = dict.fromkeys(row["learning rate"] for row in rows)
-    for rate, color in zip(learning_rates, RATE_COLORS, strict=False):
+    styles = told_apart(len(learning_rates), RATE_COLORS)
+    for rate, (color, marker) in zip(learning_rates, styles, strict=True):
         own = [row for row in rows if row["learning rate"] == rate]
         places = [names.index(row["method"]) for row in own]
         ring = {"markersize": 11, "markerfacecolor": "none", "label": f"rate {rate:g}: predicted"}
-        ax.plot([row["predicted"] for row in own], places, "o", color=color, **ring)
+        dots = {"color": color, "marker": marker, "linestyle": "none"}
+        ax.plot([row["predicted"] for row in own], places, **dots, **ring)
         measured = [row["measured"] for row in own]
-        ax.plot(measured, places, "o", color=color, markersize=4.5, label=f"rate {rate:g}: measured")
+        ax.plot(measured, places, **dots, markersize=4.5, label=f"rate {rate:g}: measured")
         for place, value in zip(places, measured, strict=True):
             if np.isfinite(value):
                 position = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center"}

@@ -4,6 +4,7 @@ import textwrap
 
 import numpy as np
 from _results import Data
+from figures.panels import told_apart
 from matplotlib.axes import Axes
 
 from slantgan_jax import plots
@@ -51,8 +52,10 @@ def draw(figure: Panel, data: Data) -> None:
 def _against_distance(ax: Axes, data: Data, name: str, label: str) -> None:
     """One dot a run: an indicator and the Wasserstein-1 distance, both at the end."""
     indicator, distance = data[name][..., -1], data["wasserstein_1"][..., -1]
-    for method, color, x, y in zip(data["methods"], METHOD_COLORS, indicator, distance, strict=False):
-        ax.plot(x.ravel(), y.ravel(), "o", color=color, markersize=2.6, alpha=0.6, linewidth=0, label=method)
+    styles = told_apart(len(data["methods"]), METHOD_COLORS)
+    for method, (color, marker), x, y in zip(data["methods"], styles, indicator, distance, strict=True):
+        dots = {"color": color, "marker": marker, "markersize": 2.6, "alpha": 0.6, "linewidth": 0}
+        ax.plot(x.ravel(), y.ravel(), **dots, label=method)
     ax.set(xscale="log", yscale="log", xlabel=label)
     if name in data["equilibrium"]:
         ax.axvline(data["equilibrium"][name], color="black", linewidth=0.9, linestyle=":")
@@ -77,7 +80,8 @@ def _correlations(ax: Axes, data: Data) -> None:
         style["label"] = f"after {int(epochs):,} epochs"
         ax.errorbar(value, places + 0.22 * (1 - number), xerr=[value - low, high - value], **style)
     ax.set_yticks(places, list(INDICATORS.values()), fontsize=9)
-    ax.set(xlim=(-0.56, 1.02), xlabel="Spearman's ρ with the Wasserstein-1 distance (95 % over seeds)")
+    least = min(-0.56, 1.05 * ax.dataLim.x0)
+    ax.set(xlim=(least, 1.02), xlabel="Spearman's ρ with the Wasserstein-1 distance (95 % over seeds)")
     ax.grid(axis="x", color="#e5e7eb")
     ax.set_axisbelow(True)
     ax.legend(fontsize=9, loc="best")
@@ -86,6 +90,9 @@ def _correlations(ax: Axes, data: Data) -> None:
 
 def _twins(figure: Panel, data: Data) -> None:
     """Two runs with the same losses: their curves above each other, and beside them what they draw."""
+    if not data["same_loss"]:
+        figure.suptitle("No two runs have the same losses to 1 %", fontsize=11)
+        return
     axes = figure.subplots(2, 1 + len(data["latents"]), width_ratios=[4.5, *[1] * len(data["latents"])])
     for (curves, *pictures), run in zip(axes, data["same_loss"], strict=True):
         losses = np.asarray(run["curves"])

@@ -1,6 +1,7 @@
 """Sheets of panels, and animations."""
 
 import io
+import itertools
 import math
 import textwrap
 from collections.abc import Sequence
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from slantgan_jax.plots import Panel
+from slantgan_jax.plots import PALETTE, Panel
 
 LETTERS_PER_INCH = 11.5
 """Of a title."""
+
+MARKERS = "o^sDvP"
 
 
 def grid(panel: Panel, count: int, columns: int, **options: Any) -> np.ndarray:
@@ -21,6 +24,19 @@ def grid(panel: Panel, count: int, columns: int, **options: Any) -> np.ndarray:
     for ax in axes[count:]:
         ax.set_visible(False)
     return axes[:count]
+
+
+def marker_of(number: int) -> Any:
+    """The marker of one of any number of things: after the `MARKERS` come stars of 5, 6, 7, ... points."""
+    return MARKERS[number] if number < len(MARKERS) else (number - 1, 1, 0)
+
+
+def told_apart(count: int, first: Sequence[str] = ()) -> list[tuple[str, Any]]:
+    """A color and a marker for each of `count` things, no two alike: the colors in `first` and those of the palette,
+    then the same colors with the next marker."""
+    colors = list(dict.fromkeys((*first, *PALETTE)))
+    pairs = ((color, marker_of(number)) for number in itertools.count() for color in colors)
+    return list(itertools.islice(pairs, count))
 
 
 def title(figure: Panel, text: str) -> None:

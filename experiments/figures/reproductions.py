@@ -12,6 +12,8 @@ from slantgan_jax.plots import DISCRIMINATOR, GENERATOR, NEGATIVE, POSITIVE, QUI
 DRAWN = 4
 """This many seeds, the first ones, are drawn one by one."""
 
+RUN_COLORS = GENERATOR, DISCRIMINATOR, POSITIVE, NEGATIVE
+
 FATES = {
     "covers": GENERATOR,
     "between": "#d1d5db",
@@ -80,7 +82,7 @@ def spectra(figure: Panel, data: dict[str, Any]) -> None:
     axes = figure.subplots(len(rows), 2, squeeze=False)
     for (name, way), line in zip(rows.items(), axes, strict=True):
         for ax, (field, numbers) in zip(line, way["spectra"].items(), strict=True):
-            for color, run in zip((GENERATOR, DISCRIMINATOR, POSITIVE, NEGATIVE), numbers, strict=False):
+            for color, run in zip(RUN_COLORS[: len(numbers)], numbers, strict=True):
                 ax.plot(*run.T, ".", color=color)
             ax.axvline(0, color=QUIET, linewidth=0.8)
             ax.set(xlabel="real part", ylabel="imaginary part", title=f"flow of {field}, after training with {name}")

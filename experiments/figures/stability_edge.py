@@ -3,11 +3,9 @@
 from typing import Any
 
 import numpy as np
+from figures.panels import told_apart
 
-from slantgan_jax.plots import PALETTE, Panel
-
-COLORS = PALETTE[:4]
-"""Of the strengths of R1."""
+from slantgan_jax.plots import Panel
 
 
 def size(data: dict[str, Any]) -> tuple[float, float]:
@@ -19,20 +17,20 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
     """Rings are predicted, dots measured, one of each for every equilibrium; the largest rates first."""
     ax, strengths = panel.subplots(), data["settings"]["strengths"]
     rows = sorted(data["rows"], key=lambda row: -np.median(row["predicted"][:, 0]))
+    styles = told_apart(len(strengths))
     offsets = 0.5 * (np.arange(len(strengths)) - (len(strengths) - 1) / 2) / len(strengths)
     for place, row in enumerate(rows):
-        for i, offset in enumerate(offsets):
-            color, y = COLORS[i % len(COLORS)], place + offset
+        for i, (offset, (color, marker)) in enumerate(zip(offsets, styles, strict=True)):
+            y = place + offset
             predicted, measured, lost = (row[name][:, i] for name in ("predicted", "measured", "lost"))
             ax.plot([predicted.min(), predicted.max()], [y, y], color=color, linewidth=1, alpha=0.5)
-            ring = {"color": color, "markersize": 7, "markerfacecolor": "none", "linewidth": 0}
-            ax.plot(predicted[~lost], np.full((~lost).sum(), y), "o", **ring)
+            ring = {"color": color, "marker": marker, "markersize": 7, "markerfacecolor": "none", "linewidth": 0}
+            ax.plot(predicted[~lost], np.full((~lost).sum(), y), **ring)
             ax.plot(measured[~lost], np.full((~lost).sum(), y), ".", color=color, markersize=5)
             ax.plot(predicted[lost], np.full(lost.sum(), y), "x", color=color, markersize=6)
-    for i, strength in enumerate(strengths):
-        ax.plot(
-            [], [], "o", color=COLORS[i % len(COLORS)], label="no penalty" if strength == 0 else f"R1, γ = {strength:g}"
-        )
+    for strength, (color, marker) in zip(strengths, styles, strict=True):
+        label = "no penalty" if strength == 0 else f"R1, γ = {strength:g}"
+        ax.plot([], [], marker=marker, linestyle="none", color=color, label=label)
     ax.set(xscale="log", ylim=(len(rows) - 0.4, -0.6), xlabel="largest stable learning rate")
     ax.set_yticks(range(len(rows)), [row["method"] for row in rows])
     ax.grid(axis="x", color="#e5e7eb", linewidth=0.8)

@@ -4,13 +4,21 @@ from typing import Any
 
 import numpy as np
 from _flow import METHOD_AT_REST, STEEPEST_LINE, motion
-from figures.panels import title
+from _results import counted
+from figures.panels import marker_of, title, told_apart
 from matplotlib.axes import Axes
 
-from slantgan_jax.plots import QUIET, Panel
+from slantgan_jax.plots import PALETTE, QUIET, Panel
 
 COLORS = ("#1d4ed8", "#b45309", "#0f766e", "#be185d")
-MARKERS = "o^sDvP"
+MOST_RATES = len({*COLORS, *PALETTE})
+"""Of the figure of noise, which has a color for each."""
+
+SEEN = "the tutorial: D has seen G's latent"
+HALVING = "epochs in which mean |w| halves at rate 0.01, as predicted"
+GROWS = "mean |w| grows, as predicted"
+"""Names in the data of latent_noise.py."""
+
 TICKS = (1, 1.2, 1.5, 2, 3, 5, 8)
 
 
@@ -97,13 +105,14 @@ def noise(panel: Panel, data: dict[str, Any]) -> None:
     drift, spread = panel.subplots(1, 2)
     rates, steps = data["settings"]["learning_rates"], data["settings"]["steps"]
     drift_of_noise(drift, data["noise"], rates, steps)
+    drift.set_title(f"{what_noise_does(data['summary'])} (lines: theory)", fontsize=10)
     spread_by_noise(spread, data["noise"], rates, steps)
     panel.suptitle(data["answer"], fontsize=10.5)
 
 
 def drift_of_noise(ax: Axes, noise: dict[str, Any], rates: list[float], steps: int) -> None:
     """Mean size of the weights against η² n: all rates on one curve for each case; lines are the prediction."""
-    for color, (name, found) in zip(COLORS, noise.items(), strict=False):
+    for (color, _), (name, found) in zip(told_apart(len(noise), COLORS), noise.items(), strict=True):
         for i, rate in enumerate(rates):
             times, few = _records(found, steps)
             size, predicted = (
@@ -111,23 +120,34 @@ def drift_of_noise(ax: Axes, noise: dict[str, Any], rates: list[float], steps: i
                 for key in ("mean", "predicted_mean")
             )
             ax.plot(rate**2 * times[1:], predicted[1:], color=color, linewidth=1, label="" if i else name)
-            marker = {"marker": MARKERS[i % 6], "markersize": 3.5, "markerfacecolor": "none", "linestyle": "none"}
-            ax.plot(rate**2 * times[few], size[few], color=color, **marker)
+            ring = {"marker": marker_of(i), "markersize": 3.5, "markerfacecolor": "none", "linestyle": "none"}
+            ax.plot(rate**2 * times[few], size[few], color=color, **ring)
     for i, rate in enumerate(rates):
-        ax.plot([], [], MARKERS[i % 6], color="black", markersize=3.5, markerfacecolor="none", label=f"η = {rate:g}")
+        ring = {"marker": marker_of(i), "markersize": 3.5, "markerfacecolor": "none", "linestyle": "none"}
+        ax.plot([], [], color="black", label=f"η = {rate:g}", **ring)
     last = max(rates) ** 2 * steps
     ax.set(xscale="log", xlim=(min(1, last / 100), 1.2 * last), ylim=(-0.05, 2))
     ax.set_xlabel("η² n, the rate squared times the steps")
     ax.set_ylabel("mean |w|, relative to the start")
     ax.legend(fontsize=7.5, loc="upper left")
-    ax.set_title("A latent that D has just seen makes G collapse (lines: theory)", fontsize=10)
+
+
+def what_noise_does(summary: dict[str, dict[str, Any]]) -> str:
+    """What theory says of the size of the weights in the cases that there are."""
+    halves = [name for name, row in summary.items() if np.isfinite(row[HALVING])]
+    if SEEN in halves:
+        return "A latent that D has just seen makes G collapse"
+    grow = sum(row[GROWS] for row in summary.values())
+    return f"Of {counted(len(summary), 'kind')} of noise {len(halves)} halve |w|, and {grow} make it grow"
 
 
 def spread_by_noise(ax: Axes, noise: dict[str, Any], rates: list[float], steps: int) -> None:
     """Standard deviation of w over replicas against steps, of the first two cases; lines are the prediction."""
-    for marker, style, (name, found) in zip("o^", ("-", "--"), noise.items(), strict=False):
+    colors = [color for color, _ in told_apart(len(rates), COLORS)]
+    two = list(noise.items())[:2]
+    for marker, style, (name, found) in zip("o^"[: len(two)], ("-", "--")[: len(two)], two, strict=True):
         times, few = _records(found, steps)
-        for i, color in enumerate(COLORS[: len(rates)]):
+        for i, color in enumerate(colors):
             ax.plot(times[1:], found["predicted_deviation"][i, 1:].mean(1), style, color=color, linewidth=1)
             face = color if marker == "o" else "none"
             measured = found["deviation"][i].mean(1)
@@ -135,7 +155,7 @@ def spread_by_noise(ax: Axes, noise: dict[str, Any], rates: list[float], steps: 
         face = "black" if marker == "o" else "none"
         legend = {"marker": marker, "markerfacecolor": face, "markersize": 3.5}
         ax.plot([], [], style, color="black", linewidth=1, label=name, **legend)
-    for color, rate in zip(COLORS, rates, strict=False):
+    for color, rate in zip(colors, rates, strict=True):
         ax.plot([], [], color=color, label=f"η = {rate:g}")
     ax.set(xscale="log", yscale="log", xlabel="steps n", ylabel="standard deviation of w over replicas")
     ax.set_ylim(min(1e-4, ax.get_ylim()[0]), 3)
@@ -152,7 +172,8 @@ def _records(found: dict[str, Any], steps: int) -> tuple[np.ndarray, slice]:
 def quality(panel: Panel, data: dict[str, Any]) -> None:
     """Shares of runs against their distance from the faces, in units of the least; three single generators, too."""
     ax = panel.subplots()
-    for color, (name, found) in zip(COLORS, data["quality"].items(), strict=False):
+    styles = told_apart(len(data["quality"]), COLORS)
+    for (color, _), (name, found) in zip(styles, data["quality"].items(), strict=True):
         least = found["best"][0]
         for key, style in (("equilibria", "-"), ("runs", ":")):
             values = np.sort(found[key]) / least

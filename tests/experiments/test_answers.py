@@ -8,6 +8,8 @@ import chavdarova_2021
 import cost_growth
 import dirac_gan
 import figures.dirac_gan
+import figures.does_it_converge
+import figures.stability_edge
 import figures.which_equilibrium
 import gulrajani_2017
 import jax
@@ -16,11 +18,12 @@ import numpy as np
 import pytest
 import qin_2020
 import quality_of_equilibria
+import spectrum
 import stability_edge
 import thanh_tung_2019
 import train
 import which_equilibrium
-from _results import counted
+from _results import at_most, counted
 from _tutorial_text import what_next
 from matplotlib.figure import Figure
 
@@ -37,6 +40,7 @@ def test_a_run_that_diverged_has_no_distance():
 def test_a_factor_that_was_not_measured_disagrees_with_nothing(factor):
     row = {"spectral radius": 0.7, "spectral verdict": "attracts", "seen": True, "measured factor": factor}
     row |= {"run verdict": "linear", "runs": {"linear": 60}, "radius": (0, 0), "share": (0, 0), "exponent": factor}
+    row |= {"error of it": 0.0}
     assert dirac_gan.agrees(row, 0.1)
     assert dirac_gan.agrees(row | {"seen": False, "spectral radius": 0.99999}, 0.1)
     assert not dirac_gan.agrees(row | {"measured factor": 0.8}, 0.1)
@@ -64,9 +68,10 @@ def test_the_spectrum_speaks_of_what_happens_near_the_equilibrium(verdict, runs,
 def test_the_factor_is_as_exact_as_the_rate_and_the_distance_allow():
     """A sublinear decay, which is η r² a step, is measured at the radius 1e-3: here that of least squares at rate 1."""
     row = {"spectral radius": 1.0, "spectral verdict": "undecided", "seen": False, "runs": {"sublinear": 60}}
-    row |= {"run verdict": "sublinear", "measured factor": 0.99999968}
+    row |= {"run verdict": "sublinear", "measured factor": 0.99999968, "error of it": 0.0}
     assert dirac_gan.agrees(row, 1.0)
     assert not dirac_gan.agrees(row, 0.1)
+    assert dirac_gan.agrees(row | {"error of it": 3e-7}, 0.1)
 
 
 def test_nothing_is_said_of_sizes_that_were_not_compared():
@@ -267,6 +272,60 @@ def test_the_published_size_has_stores_of_its_own_and_says_its_steps(script):
     with pytest.raises(ValueError, match="--steps is 500, but --full makes 100000: leave one of them out"):
         script.EXPERIMENT.parse(["--full", "--steps", "500"])
     assert gulrajani_2017.Settings(data="roll").part != gulrajani_2017.Settings(data="ring").part
+
+
+@pytest.mark.parametrize(
+    ("number", "digits", "said"),
+    [(0.1, 1, "0.1"), (0.11, 1, "0.2"), (3.896e-10, 2, "3.9e-10"), (3.333e-12, 2, "3.4e-12"), (4e-4, 2, "0.0004"),
+     (9.6, 1, "1e+01"), (0.0, 2, "0"), (np.inf, 1, "inf")],
+)  # fmt: skip
+def test_what_is_at_most_so_much_is_rounded_up(number, digits, said):
+    assert at_most(number, digits) == said
+
+
+def test_no_rate_is_left_out_of_a_figure_or_looks_like_another():
+    rates = [0.01 * 2**i for i in range(20)]
+    rows = [{"method": "a", "learning rate": rate, "predicted": 1.0, "measured": 2.0} for rate in rates]
+    panel = Figure()
+    figures.does_it_converge.rates(panel, {"methods": rows, "answer": ""})
+    drawn = [line for line in panel.axes[0].lines if line.get_label().endswith("measured")]
+    assert len({(line.get_color(), str(line.get_marker())) for line in drawn}) == len(rates)
+    panel = Figure()
+    row = {"method": "a"} | {name: np.ones((1, 20)) for name in ("predicted", "measured")}
+    data = {"rows": [row | {"lost": np.zeros((1, 20), bool)}], "weights": [1], "answer": ""}
+    figures.stability_edge.draw(panel, data | {"settings": {"strengths": rates}})
+    legend = panel.axes[0].get_legend_handles_labels()[0]
+    assert len({(line.get_color(), str(line.get_marker())) for line in legend}) == len(rates)
+    found = {name: np.ones((12, 51, 4)) for name in ("mean", "predicted_mean", "deviation", "predicted_deviation")}
+    for draw in (figures.which_equilibrium.drift_of_noise, figures.which_equilibrium.spread_by_noise):
+        ax = Figure().subplots()
+        draw(ax, {"one": found}, rates[:12], 50)
+        named = [line for line in ax.lines if line.get_label().startswith("η")]
+        assert len({(line.get_color(), str(line.get_marker())) for line in named}) == 12
+    with pytest.raises(ValueError, match="--learning-rates has 13 numbers: give at most 12"):
+        latent_noise.Settings(learning_rates=tuple(rates[:13])).check()
+
+
+def test_rates_that_are_alike_in_six_digits_have_rows_of_their_own():
+    rates = (0.1234567, 0.1234568)
+    names = ("mean", "deviation", "fluctuation")
+    found = {f"{before}{name}": np.ones((2, 51, 4)) for before in ("", "predicted_") for name in names}
+    assert list(latent_noise.summary(found, latent_noise.Settings(learning_rates=rates))) == list(map(repr, rates))
+
+
+def test_the_title_of_noise_is_what_theory_says_of_the_cases():
+    seen, noise = figures.which_equilibrium.SEEN, figures.which_equilibrium.what_noise_does
+    row = {latent_noise.HALVING: 7e6, latent_noise.GROWS: False}
+    assert noise({seen: row, "other": row}).startswith("A latent that D has just seen")
+    other = {"a": row, "b": {latent_noise.HALVING: np.inf, latent_noise.GROWS: True}}
+    assert noise(other) == "Of 2 kinds of noise 1 halve |w|, and 1 make it grow"
+    assert noise({seen: other["b"]}) == "Of 1 kind of noise 0 halve |w|, and 1 make it grow"
+
+
+def test_of_several_modes_that_grow_the_fastest_is_named():
+    row = {"efold_epochs": 12.5, "period_epochs": np.inf}
+    assert spectrum.pace(row | {"verdict": "unstable"}).startswith("the fastest growing mode grows by e in 12.5 epochs")
+    assert spectrum.pace(row | {"verdict": "stable"}).startswith("the slowest mode decays by e in 12.5 epochs")
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,31 @@ def test_the_printed_formulas_are_the_closed_forms(name, formula):
     np.testing.assert_allclose(METHODS[name].factor(steps), formula(steps), rtol=1e-13)  # some roundings
 
 
+@pytest.mark.parametrize(
+    ("name", "step", "factor"),
+    [
+        ("extragradient, simultaneous", np.sqrt(0.5), np.sqrt(0.75)),
+        ("past extragradient", 0.5, np.sqrt(0.5)),
+        ("lookahead 5, 0.5, alternating", (np.sqrt(5) - 1) / 2, 0.0),  # the steps turn by a tenth: μ⁵ = -1
+        ("CGD, simultaneous", np.inf, 0.0),
+        ("lookahead 5, 0.5 of RK4", 0.629025, 0.252266),
+    ],
+)
+def test_the_best_step_size_is_found_at_cusps_and_at_infinity(name, step, factor):
+    _, best, _ = bilinear.shape(METHODS[name])
+    assert best["step size"] == pytest.approx(step, abs=1e-5)
+    assert best["factor"] == pytest.approx(factor, abs=bilinear.ROOT_ERROR)
+
+
+def test_step_sizes_that_contract_are_followed_to_the_last_window():
+    spacing = bilinear.LARGEST_STEP / bilinear.CURVE_POINTS
+    _, _, windows = bilinear.shape(METHODS["RK4, alternating"])
+    # The first ends at 4 cos(20°) - 2.
+    np.testing.assert_allclose(windows, [[0, 1.7588], [2.0012, 2.693]], atol=spacing + 1e-4)
+    assert bilinear.shape(METHODS["CGD, alternating"])[2][0, 1] == np.inf
+    assert len(bilinear.shape(METHODS["gradients, alternating"])[2]) == 0
+
+
 def largest(coefficients):
     return [np.abs(np.roots(row)).max() for row in np.transpose(coefficients)]
 
@@ -87,6 +112,7 @@ def test_the_script_writes_everything(tmp_path, capsys):
     assert [row["threshold"]["measured"] for row in rows] == [0, pytest.approx(1 / np.sqrt(3), abs=1e-11), None]
     for row in rows:
         assert len(row["step_sizes"]) == len(row["closed"]) == len(row["measured"]) == bilinear.POINTS
+        assert {"step size", "factor"} == set(row["best"])
         assert row["largest_difference"] == np.abs(np.subtract(row["closed"], row["measured"])).max() < 1e-8
     # The plain simultaneous step multiplies by 1 + i η, and so does the run that is drawn.
     steps = (1 + 1j * bilinear.DRAWN_STEP_SIZE) ** np.arange(bilinear.DRAWN_STEPS + 1) * (1 + 0.5j)

@@ -2,11 +2,13 @@ import json
 from functools import partial
 
 import _measured_runs as runs
+import figures.loss_vs_distance as figures
 import jax
 import jax.numpy as jnp
 import loss_vs_distance as script
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 from slantgan_jax import faces, games, networks, plots, slanted_land, train
@@ -123,6 +125,30 @@ def test_a_penalty_is_no_part_of_a_curve(made):
     assert np.all(with_penalty[:, 1] > without[:, 1])
 
 
+@pytest.mark.parametrize("spread", [0.001, 0.1])
+def test_no_run_is_paired_with_itself(spread, monkeypatch):
+    """Of three runs whose losses, and distances, are so far apart relatively that each, or none, is a pair."""
+    monkeypatch.setattr(script, "example", lambda data, index: int(index[2]))
+    grown = np.exp(spread * np.arange(3))[None, None, :, None]
+    data = dict.fromkeys(("wasserstein_1", "generator_loss", "discriminator_loss"), grown)
+    expected = [0, 2] if spread < script.RELATIVE_DIFFERENCE else []
+    assert script.telling_pairs(data) == {"same_loss": expected, "same_distance": expected}
+
+
+def test_without_a_pair_none_is_drawn():
+    figure = Figure()
+    figures._twins(figure, {"same_loss": []})
+    assert not figure.axes
+    assert figure.get_suptitle().startswith("No two runs")
+
+
+def test_every_correlation_is_in_sight():
+    ranks = dict.fromkeys(figures.INDICATORS, (-0.9, -0.95, -0.8))
+    ax = Figure().subplots()
+    figures._correlations(ax, {"spearman": {"30": {"wasserstein_1": ranks}}})
+    assert ax.get_xlim()[0] < -0.95
+
+
 def test_few_known_distances_make_an_answer_too():
     twins = [{"wasserstein_1": 0.1}, {"wasserstein_1": 0.2}]
     data = {"epochs": [5], "spearman": {"5": None}, "runs": 12, "transported": 4, "same_loss": twins}
@@ -137,3 +163,5 @@ def test_few_known_distances_make_an_answer_too():
     few = {"share": 0.25, "wasserstein_1_quantiles": [0.1, 0.2, 0.3], "spearman": None}
     said = script.answer(data | {"undecided": {"5": few}, "mean_face_wasserstein_1": 0.5})
     assert "W1 from 0.100 to 0.300 (only the mean face: 0.500), too few to be ordered; two with the same" in said
+    said = script.answer(data | {"undecided": {"5": few}, "mean_face_wasserstein_1": 0.5, "same_loss": []})
+    assert said.endswith("; no two have the same losses.")

@@ -40,6 +40,9 @@ def test_numbers_stand_where_they_belong(tmp_path, capsys):
          "steps": [10.0, median, None], "verdict": "oscillating"}
         for rule in ORDERS for name, median in (("plain", None), ("sga", 1234.0))
     ]  # fmt: skip
+    played = {name for name, *_ in rows} - {make_tables.ORDER, make_tables.SMOOTHING, "plain", "sga"}
+    entries += [entries[0] | {"method": name, "rule": rule} for name in sorted(played) for rule in ORDERS]
+    entries += [entries[0] | {"objective": "smoothed", "rule": rule} for rule in ORDERS]
     bounds = {"gradients, simultaneous": 0.0, "CGD, simultaneous": None}
     thresholds = {form.name: {"closed": bounds.get(form.name, 0.75)} for form in CLOSED_FORMS}
     verdicts = {name: {"run verdict": "linear"} for _, _, *dirac in rows for name in dirac}
@@ -74,13 +77,18 @@ def test_numbers_stand_where_they_belong(tmp_path, capsys):
     assert rows["gradient descent"] == ["never / 0.75", "linear / linear", "circles / circles / circles", "10 |"]
     assert rows["symplectic gradient adjustment"][2] == "1,234 / 1,234 / 1,234"
     assert rows["competitive gradient descent"][0] == "always / 0.75"
-    assert "| 2 | non-saturating | tutorial | sga | 3 | 0.5 | 1234 [10, ∞] |" in text
+    assert "| 1 | non-saturating | tutorial | sga | 3 | 0.5 | 1234 [10, ∞] |" in text
+    assert "∞ [" not in text  # a combination whose median does not arrive is none of the fastest
     assert performance.read_text().endswith("\n| JAX sweep, 4096 GANs | 8.35 | 5,880 |\n<!-- end of benchmark -->\n")
     assert "gradient descent" in capsys.readouterr().out
     without = tmp_path / "without.md"
     without.write_text("no markers")
     with pytest.raises(ValueError, match=f"{without} has no <!-- lab -->"):
         make_tables.make_tables(tmp_path, (page, without))
+    (tmp_path / "compare_methods/data.json").write_text(json.dumps({"ranking": entries[1:]}))
+    with pytest.raises(ValueError, match=r"KeyError: .*'non-saturating', 'tutorial', 'plain'"):
+        make_tables.make_tables(tmp_path, (page,))
+    (tmp_path / "compare_methods/data.json").write_text(json.dumps({"ranking": entries}))
     del data["dirac_gan/data.json"]["methods"]["CGD"]
     (tmp_path / "dirac_gan/data.json").write_text(json.dumps(data["dirac_gan/data.json"]))
     with pytest.raises(ValueError, match="KeyError: 'CGD'"):

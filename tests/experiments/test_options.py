@@ -38,6 +38,7 @@ WRONG = [
     ("does_it_converge", "--learning-rate -0.1", "--learning-rate is -0.1"),
     ("gidel_2019", "--steps 1.5", "give --steps INT"),
     ("latent_noise", "--steps 70", "multiple of 50"),
+    ("convergence_rates", "--methods optimistic --learning-rates 1e-6", "give larger rates, or fewer --epochs"),
     ("latent_noise", "--steps 100000050", "--steps is 100000050"),
     ("latent_noise", "--learning-rates 0.1 -1", "--learning-rates is -1.0"),
     ("latent_noise", "--learning-rates", "at least one"),
