@@ -6,6 +6,7 @@ import textwrap
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from _methods import OBJECTIVES, SCORED
 from _results import Data, at_most, counted
@@ -266,6 +267,7 @@ def course(settings: Data) -> str:
 def what_next(data: Data) -> list[tuple[str, str]]:
     """Commands to try, each with what there is to see. None of them is that of the run itself."""
     settings = data["settings"]
+    found: list[tuple[Data, str]]
     other = {"seed": (settings["seed"] + 1) % 2**32}
     if stuck(data):
         found = [({"learning_rate": smaller_rate(settings)}, "a smaller rate: G stays where σ has a slope")]
@@ -320,8 +322,11 @@ def command(settings: Data, **changed: Any) -> str:
 
 
 def exactly(value: Any) -> str:
-    """A setting as the command line takes it: numbers with all of their digits."""
-    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    """A setting as the command line takes it: numbers in short, but with all of their digits."""
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def stuck(data: Data) -> bool:
@@ -340,9 +345,9 @@ def vanished(data: Data) -> bool:
         return False
     u, bias = (np.asarray(data["discriminator"][name], float) for name in ("weights", "bias"))
     generated = pixels(data) @ u + bias
-    real = np.mean(np.asarray(data["faces"], float) @ u) + bias
+    real = jnp.asarray(np.mean(np.asarray(data["faces"], float) @ u) + bias)
     loss = OBJECTIVES[data["settings"]["objective"]].generator
-    slopes = jax.vmap(jax.grad(lambda logit: loss(real, logit)))(generated)
+    slopes = jax.vmap(jax.grad(lambda logit: loss(real, logit)))(jnp.asarray(generated))
     return bool(np.max(np.abs(slopes)) < FLAT)
 
 

@@ -20,6 +20,8 @@ LARGEST_DISTANCE = 1e-2
 """It is measured below."""
 CONVERGED_DISTANCE = 1e-4
 """A run that comes so close, from 0.3 to 1.5, converges linearly: as n^-½ it would take 1e9 steps."""
+STILL, STILL_SHARE = 1e-3, 0.1
+"""A run that stalls moves by less, and by a smaller share of its last distance: a run that falls does not stall."""
 LEAVING = {"diverges", "stalls", "drifts", "spirals out", "leaves"}
 WORDS = {
     Verdict.DIVERGED: "diverges", Verdict.CONVERGED: "linear", Verdict.CONVERGING: "converging",
@@ -124,7 +126,10 @@ def courses(
     places: jax.Array, radii: jax.Array, finite: jax.Array, tail: int
 ) -> tuple[jax.Array, trajectories.Orbit, jax.Array]:
     """The verdict of each run, its orbit in the last `tail` records, and its exponent where it converges as a power."""
-    # A run that falls is no more than that far away, or it would move by more.
-    classify = partial(trajectories.classify, close=CONVERGED_DISTANCE, still=CONVERGED_DISTANCE, settled_records=tail)
+
+    def classify(radii: jax.Array, places: jax.Array, finite: jax.Array) -> jax.Array:
+        still = jnp.minimum(STILL, STILL_SHARE * radii[-1])
+        return trajectories.classify(radii, places, finite, close=CONVERGED_DISTANCE, still=still, settled_records=tail)
+
     orbits = jax.vmap(trajectories.orbit_statistics)(places[:, -tail:])
     return jax.vmap(classify)(radii, places, finite), orbits, jax.vmap(trajectories.power_law_exponents)(radii)[1]

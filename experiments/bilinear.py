@@ -118,7 +118,7 @@ def shape(form: ClosedForm) -> tuple[np.ndarray, dict[str, float], np.ndarray]:
     contracts = factor < 1 - figures.ROUNDING
     lower = np.pad(factor, 1, constant_values=np.inf)
     places = np.flatnonzero(contracts & (factor < lower[:-2]) & (factor <= lower[2:]))
-    minima = np.array([minimum(form, *grid[[max(i - 1, 0), min(i + 1, CURVE_POINTS - 1)]]) for i in places])
+    minima = np.array([minimum(form, grid[max(i - 1, 0)], grid[min(i + 1, CURVE_POINTS - 1)]) for i in places])
     every = np.sort(np.append(grid, minima))
     curve = np.stack([every, form.factor(every)])
     edges = np.flatnonzero(np.diff(np.pad(contracts, 1).astype(int))).reshape(-1, 2)
