@@ -37,7 +37,7 @@ from slantgan_jax.checks import (
     shown,
 )
 from slantgan_jax.games import SampleLosses
-from slantgan_jax.numerics import rk4_slope, squared_norm
+from slantgan_jax.numerics import as_float, power_of_two, rk4_slope, squared_norm
 from slantgan_jax.types import Rates
 
 Losses = Callable[[Any], Any]
@@ -144,6 +144,8 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
 
         def answer(players: Any) -> Any:
             xi, along = jax.linearize(field, players)
+            scale = power_of_two(xi)  # the squares of small or large numbers are no normal numbers
+            xi = jax.tree.map(lambda x: x / scale, xi)
             still = jax.tree.map(jnp.zeros_like, xi)
 
             def model(v: Any) -> Any:
@@ -162,7 +164,8 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
             tolerance = 4 * float(precision.eps)  # a relative residual near rounding
             normal, right = lambda v: transposed(model(v))[0], transposed(xi)[0]
             right, start = jax.tree.map(_mapped_first, (right, start))
-            return cg(normal, right, x0=start, tol=tolerance, maxiter=2 * count)[0]
+            solved = cg(normal, right, x0=start, tol=tolerance, maxiter=2 * count)[0]
+            return jax.tree.map(lambda x: x * scale, solved)
 
         return direction
 
@@ -326,7 +329,8 @@ def jacobian(field: Field, players: Any) -> jax.Array:
     """J = ∂`field` at `players`, `[n, n]`, rows and columns in the order of the leaves: G's parameters, then D's."""
     check_function("field", field, "players")
     check_players(players)
-    flat, unravel = ravel_pytree(players)
+    floats = jax.tree.map(lambda x: x if jnp.issubdtype(jnp.result_type(x), jnp.floating) else as_float(x), players)
+    flat, unravel = ravel_pytree(floats)
     return jax.jacfwd(lambda x: ravel_pytree(check_direction(field(unravel(x)), players))[0])(flat)
 
 

@@ -1,5 +1,6 @@
 """Arithmetic that several modules share: the precision of a trace, norms, the Runge-Kutta step."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -81,6 +82,17 @@ def safe_norm(tree: Any, axis: int | None = None) -> jax.Array:
     square = squared_norm(tree) if axis is None else jnp.sum(tree**2, axis=axis)
     zero = square < jnp.finfo(jnp.result_type(square, 1.0)).tiny
     return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, square)))
+
+
+def power_of_two(tree: Any) -> jax.Array:
+    """The power of two nearest to max |x| / 2 over all numbers x of a pytree of floats, as a constant; of zeros 1.
+
+    Divided by it, numbers keep their digits, and their squares are neither too small nor too large for the precision.
+    """
+    sizes = [jnp.max(jnp.abs(jax.lax.stop_gradient(leaf)), initial=0) for leaf in jax.tree.leaves(tree)]
+    largest = functools.reduce(jnp.maximum, sizes)
+    kind = jnp.finfo(largest.dtype)
+    return jax.lax.reduce_precision(jnp.where(largest < 2 * kind.tiny, 1, largest / 2), kind.nexp, 0)
 
 
 def rk4_slope(slope: Callable[[Any], Any], place: Any, moved: Callable[[Any, float, Any], Any]) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_count, check_kind, check_number, is_numeric, shown
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, power_of_two
 from slantgan_jax.training import DIVERGENCE_BOUND
 
 
@@ -143,8 +143,7 @@ def changes_of_side(positions: jax.Array) -> jax.Array:
     It does so when it goes from more than half a standard deviation above its mean to more than that below, or back.
     """
     positions = as_float(positions, "positions", "records", "n")
-    spread = positions - positions.mean(0, keepdims=True)
-    widest = spread[:, jnp.argmax(jnp.mean(spread**2, axis=0))]
+    widest = _widest(positions)
     side = jnp.where(jnp.abs(widest) > jnp.std(widest) / 2, jnp.sign(widest), 0)
     latest = jax.lax.cummax(jnp.where(side == 0, -1, jnp.arange(len(side))))
     held = jnp.where(latest < 0, 0, side[latest])
@@ -181,24 +180,25 @@ def orbit_statistics(positions: Any) -> Orbit:
     """
     path = _path(positions)
     number = jnp.arange(len(path))
-    spread = path - path.mean(0, keepdims=True)
-    widest = spread[:, jnp.argmax(jnp.mean(spread**2, axis=0))]
+    widest = _widest(path)
     rising = (widest[:-1] < 0) & (widest[1:] >= 0)
     times = number[:-1] - widest[:-1] / jnp.where(rising, widest[1:] - widest[:-1], 1)
     first, last = jnp.min(jnp.where(rising, times, jnp.inf)), jnp.max(jnp.where(rising, times, -jnp.inf))
     turns = jnp.maximum(jnp.sum(rising) - 1, 0)
     inside = (number >= first) & (number <= last)
     center = jnp.sum(jnp.where(inside[:, None], path, 0), axis=0) / jnp.sum(inside)
-    squares = jnp.sum((path - center[None]) ** 2, axis=1)
+    ways = path - center[None]
+    scale = power_of_two(jnp.where(inside[:, None], ways, 0))
+    squares = jnp.sum((ways / scale) ** 2, axis=1)
 
     def mean_square(part: jax.Array) -> jax.Array:
         return jnp.sum(jnp.where(part, squares, 0)) / jnp.sum(part)
 
     halves = [mean_square(inside & half) for half in (number < (first + last) / 2, number >= (first + last) / 2)]
     orbit = Orbit(
-        radius=jnp.sqrt(mean_square(inside)),
-        inner=jnp.sqrt(jnp.min(jnp.where(inside, squares, jnp.inf))),
-        outer=jnp.sqrt(jnp.max(jnp.where(inside, squares, -jnp.inf))),
+        radius=scale * jnp.sqrt(mean_square(inside)),
+        inner=scale * jnp.sqrt(jnp.min(jnp.where(inside, squares, jnp.inf))),
+        outer=scale * jnp.sqrt(jnp.max(jnp.where(inside, squares, -jnp.inf))),
         period=(last - first) / jnp.maximum(turns, 1),
         turns=turns,
         growth=jnp.log(halves[1] / halves[0]) / jnp.maximum(turns, 1),  # ½ ln of squares, over half of the turns
@@ -221,6 +221,13 @@ def same_cycle(orbits: Orbit, tolerance: float = 0.05) -> jax.Array:
         raise ValueError(f"orbits is {shown(orbits)}: give the Orbits of several runs, with a leading axis")
     keeps = (orbits.turns > 0) & (jnp.abs(orbits.growth) < tolerance / 100)
     return keeps.all() & (jnp.ptp(jnp.log(orbits.radius)) < tolerance)
+
+
+def _widest(path: jax.Array) -> jax.Array:
+    """The coordinate of `path` `[records, n]` that varies most, about its mean: `[records]`, over a power of two."""
+    spread = path - path.mean(0, keepdims=True)
+    spread = spread / power_of_two(spread)
+    return spread[:, jnp.argmax(jnp.mean(spread**2, axis=0))]
 
 
 def _path(positions: Any) -> jax.Array:

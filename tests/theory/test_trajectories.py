@@ -133,6 +133,18 @@ def test_orbits_about_a_center_are_not_one_cycle_and_keep_their_energy(x64):
     assert np.ptp(other_energy) > 0.1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("power", [-74, 66])
+def test_an_orbit_may_be_as_small_or_as_large_as_numbers_are(power):
+    """Squares of 5e-23 and of 7e19 are no normal numbers of float32."""
+    path = np.asarray(places(np.exp(0.1 * T) * TURN), np.float32)
+    scale = np.float32(2.0**power)
+    usual, found = (orbit_statistics(np.stack([part] * 2)) for part in (path, scale * path))
+    for name, factor in (("radius", scale), ("inner", scale), ("outer", scale), ("growth", 1), ("period", 1)):
+        np.testing.assert_array_equal(getattr(found, name), factor * getattr(usual, name))
+    assert trajectories.changes_of_side(scale * path) == trajectories.changes_of_side(path)
+
+
 def test_less_than_a_turn_has_no_statistics():
     found = orbit_statistics(np.stack([places(np.exp(6j * T))] * 2))
     assert np.isnan(found.radius).all()

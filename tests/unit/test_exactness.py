@@ -204,6 +204,15 @@ def test_zero_modes_are_found_without_tangents(x64):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("size", [1e-36, 1e-19, 1.0, 1e20, 1e36])
+def test_cgd_is_as_exact_for_small_and_large_players(size):
+    """On the game x y with x = 1, y = 2 and η = ½, the direction d has d_x + d_y / 2 = 2 and d_y - d_x / 2 = -1."""
+    losses = games.SampleLosses(games.bilinear(), ())
+    found = jax.jit(fields.cgd(0.5)(losses))(Players(*np.float32([size, 2 * size])))
+    np.testing.assert_allclose(np.float64(found) / np.float64(np.float32(size)), [2, 0], atol=1e-6)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [1.0, 10.0, 100.0, 1000.0])
 def test_cgd_solves_its_system_to_rounding(rate):
     """x·A y with random rotations and singular values from 0.1 to 1, in float32, against a solution in float64."""
