@@ -22,7 +22,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_count, check_function, check_key, check_kind, is_numeric, shown
-from slantgan_jax.numerics import as_float, but_labels, native, squared_norm
+from slantgan_jax.numerics import as_float, but_labels, native, seeded_key, squared_norm
 from slantgan_jax.types import Image, PRNGKey
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -163,13 +163,18 @@ def fixed(distribution: Distribution, count: int, key: PRNGKey) -> Distribution:
 def packed(distribution: Distribution, count: int) -> Distribution:
     """Blocks of draws: draw t is the draws number t · `count` to (t + 1) · `count` - 1, along a leading axis.
 
+    Blocks of all items of data in turn are all equal, and then this one value is the quadrature.
+
     Raises:
       ValueError: `count` is not a positive whole number.
     """
     check_count("the count of a block", count)
     check_kind("distribution", distribution, Distribution, "datasets.ring()")
+    draw = partial(_block, distribution, count)
+    all_in_turn = distribution.period > 1 and count % distribution.period == 0  # so all blocks are equal
     return Distribution(
-        partial(_block, distribution, count),
+        draw,
+        partial(_only_value, draw) if all_in_turn else None,
         length=distribution.length // count,
         modes=distribution.modes,
         period=distribution.period // math.gcd(distribution.period, count),
@@ -216,6 +221,11 @@ def threefry(key: tuple[jax.Array, jax.Array], counter: tuple[ArrayLike, ArrayLi
         x = x + schedule[(group + 1) % 3]
         y = y + schedule[(group + 2) % 3] + jnp.uint32(group + 1)
     return x, y
+
+
+def _only_value(draw: Callable[..., Any]) -> tuple[Any, jax.Array]:
+    """The nodes of draws that are all equal."""
+    return jax.tree.map(lambda leaf: leaf[None], draw(seeded_key(0), 0, 0)), as_float([1.0])
 
 
 def _hash(key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> tuple[jax.Array, jax.Array]:

@@ -418,7 +418,8 @@ def running_mean(weight: optax.Schedule | None = None) -> optax.GradientTransfor
 
     Args:
       weight: ρ as a function of how many it received before; None weighs all the same. With the schedule of the
-        learning rate it is the average of Gidel et al. 2019 (arXiv:1802.10551), eq. 7 and algorithm 1.
+        learning rate it is the average of Gidel et al. 2019 (arXiv:1802.10551), eq. 7 and algorithm 1. Spectra of a
+        step late in a run need the `State` of such a run.
     """
 
     def init(params: Any) -> Any:

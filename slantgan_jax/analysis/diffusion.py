@@ -11,8 +11,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from slantgan_jax import losses
-from slantgan_jax.analysis import equilibria, quadrature
-from slantgan_jax.analysis.lyapunov import carried
+from slantgan_jax.analysis import equilibria, quadrature, spectra
+from slantgan_jax.analysis.lyapunov import carried, moving_leaves
 from slantgan_jax.checks import check_count, check_flag, check_kind, check_weights, shown
 from slantgan_jax.games import Game
 from slantgan_jax.losses import Objective
@@ -29,12 +29,14 @@ def update_noise(rule: Rule, game: Game, place: Players | State, samples: Any, w
 
     Args:
       rule, game: what is played and how.
-      place: a state, or players, which stand for the state in which the rule starts from them.
+      place: a state, or players at rest. As in `spectra.update_jacobian`, step counts are then those of a long run:
+        corrections of a bias and warm-ups are over. Momenta are those with which the rule starts.
       samples: all values that `Rule.sample` may have here, with a leading axis `[k]`.
       weights: their probabilities `[k]`.
 
     Raises:
-      ValueError: samples without such an axis; probabilities that are negative or have another sum than 1.
+      ValueError: samples without such an axis; probabilities that are negative or have another sum than 1; players
+        for an optimizer that does not do the same in every step, which needs a state.
     """
     check_kind("rule", rule, Rule)
     weights = as_float(weights, "weights", "k")
@@ -42,8 +44,14 @@ def update_noise(rule: Rule, game: Game, place: Players | State, samples: Any, w
     if counts != {weights.shape}:
         raise ValueError(f"samples is {shown(samples)}: give samples with a leading axis of the {len(weights)} weights")
     check_weights("weights", weights)
-    state = place if isinstance(place, State) else rule.init(place)
-    after = jax.vmap(lambda sample: ravel_pytree(carried(rule.step(game, state, sample))[0])[0])(samples)
+    one = jax.tree.map(lambda leaf: leaf[0], samples)
+
+    def step(state: State) -> State:
+        return rule.step(game, state, one)
+
+    state = place if isinstance(place, State) else spectra.late_start(rule, game, place, step)
+    moving = moving_leaves(step, state)
+    after = jax.vmap(lambda sample: ravel_pytree(carried(rule.step(game, state, sample), moving)[0])[0])(samples)
     spread = after - (weights @ after)[None]
     return (weights[:, None] * spread).T @ spread
 
@@ -51,10 +59,13 @@ def update_noise(rule: Rule, game: Game, place: Players | State, samples: Any, w
 def stationary_covariance(jacobian: jax.Array, noise: jax.Array, zero_modes: int = 0) -> jax.Array:
     """The P with P = M P Mᵀ + Σ, `[n, n]`, on the modes of M that decay; M = U diag(μ) U⁻¹.
 
+    It leaves out that the Jacobian of a step depends on the sample, too: docs/theory/diffusion.md#what-is-left-out.
+
         P = U Y Uᴴ,   Y_ij = (U⁻¹ Σ U⁻ᴴ)_ij / (1 - μ_i μ_j*)
 
     Args:
-      jacobian: M `[n, n]`, of `spectra.update_jacobian`; it needs n independent eigenvectors.
+      jacobian: M `[n, n]`, the mean Jacobian of a step: `spectra.update_jacobian`, unless a step uses one sample twice,
+        as that of `fields.extragradient` does. It needs n independent eigenvectors.
       noise: Σ `[n, n]`, of `update_noise`.
       zero_modes: how many modes neither grow nor decay. So many eigenvalues nearest to 1 are left out; their Y is 0.
 

@@ -4,6 +4,7 @@ Nothing here calls LAPACK, so exponents can be part of what a sweep runs. See
 docs/theory/trajectories.md#lyapunov-exponents.
 """
 
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from jax.interpreters import partial_eval
 
 from slantgan_jax.analysis.growth import bump_weights
 from slantgan_jax.checks import check_count, check_key, check_kind, check_players
@@ -57,7 +59,7 @@ def lyapunov_exponents(
       game, rule: what is played and how. The result is NaN if a step has no derivative, as that of Adam without
         `eps_root` where a gradient is 0.
       steps: how many steps count; static, a multiple of `orthonormalize_every`.
-      count: static, from 1 to the number of numbers that the rule carries.
+      count: static, from 1 to the number n of numbers of `spectra.update_jacobian`.
       players: where the run starts; by default at `game.init`.
       orthonormalize_every: static. exp((λ_1 - λ_count) `orthonormalize_every`) has to stay below the inverse of the
         precision.
@@ -82,7 +84,12 @@ def lyapunov_exponents(
     with jax.threefry_partitionable(True):  # as in `train`, of whose run these are the exponents
         key_init, key_latent = jax.random.split(key)
         state = rule.init(game.init(key_init) if players is None else jax.tree.map(as_float, players))
-        flat, unravel = ravel_pytree(carried(state)[0])
+
+        def step(state: State) -> State:
+            return rule.step(game, state, rule.sample(game, key_latent, state.step))
+
+        moving = moving_leaves(step, state)
+        flat, unravel = ravel_pytree(carried(state, moving)[0])
         if count > flat.size:
             raise ValueError(f"count is {count}, but the rule carries {flat.size} numbers: give 1 to {flat.size}")
         # Any orthonormal directions will do; these are the same for every run.
@@ -91,11 +98,13 @@ def lyapunov_exponents(
 
         def advance(carry: tuple[State, Any], _: Any) -> tuple[tuple[State, Any], None]:
             state, tangents = carry
-            floats, joined = carried(state)
-            sample = rule.sample(game, key_latent, state.step)
-            _, push, state = jax.linearize(
-                lambda x: _and_itself(rule.step(game, joined(x), sample)), floats, has_aux=True
-            )
+            floats, joined = carried(state, moving)
+
+            def numbers(floats: list[jax.Array]) -> tuple[list[jax.Array], State]:
+                after = step(joined(floats))
+                return carried(after, moving)[0], after
+
+            _, push, state = jax.linearize(numbers, floats, has_aux=True)
             return (state, jax.vmap(push)(tangents)), None
 
         def chunk(carry: tuple[State, Any], _: Any) -> tuple[tuple[State, Any], jax.Array]:
@@ -107,10 +116,26 @@ def lyapunov_exponents(
         return Exponents(bump_weights(steps // every) @ growths[transient // every :] / every, state)
 
 
-def carried(state: State) -> tuple[list[jax.Array], Callable[[list[jax.Array]], State]]:
-    """The leaves of `state` that have derivatives, and the function that puts such leaves back; counts stay."""
+def moving_leaves(step: Callable[[State], State], state: State) -> list[bool]:
+    """Which leaves of `state` take part in the motion: the players, and the floats that feel them in some step.
+
+    All other leaves go their way by themselves: counts, and floats such as a learning rate that an optimizer holds in
+    its state, or the sum of the weights of an average. A change of them is a change of the rule, and no mode of it.
+    """
+    leaves, players = jax.tree.leaves(state), len(jax.tree.leaves(state.players))
+    numbers = range(len(leaves))
+    program = jax.make_jaxpr(step)(state).jaxpr
+    reads = [partial_eval.dce_jaxpr(program, [own == i for i in numbers])[1] for own in numbers]
+    feels = [number < players for number in numbers]
+    for _ in numbers:  # from the players on, through one leaf after the other
+        feels = [own or any(map(operator.and_, read, feels)) for own, read in zip(feels, reads, strict=True)]
+    floating = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
+    return list(map(operator.and_, floating, feels))
+
+
+def carried(state: State, moving: list[bool]) -> tuple[list[jax.Array], Callable[[list[jax.Array]], State]]:
+    """The `moving` leaves of `state`, and the function that puts such leaves back; all others stay."""
     leaves, structure = jax.tree.flatten(state)
-    moving = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
 
     def joined(floats: list[jax.Array]) -> State:
         moved = iter(floats)
@@ -133,7 +158,3 @@ def orthonormalized(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
         lengths.append(jnp.maximum(jnp.sqrt(row @ row), jnp.finfo(row.dtype).tiny))
         done.append(row / lengths[-1])
     return jnp.stack(done), jnp.stack(lengths)
-
-
-def _and_itself(state: State) -> tuple[list[jax.Array], State]:
-    return carried(state)[0], state

@@ -21,7 +21,7 @@ from slantgan_jax.analysis.spectra import Over
 from slantgan_jax.checks import check_count
 from slantgan_jax.fields import Field
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_floats
+from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule
 
 BASIS = 40
@@ -70,7 +70,7 @@ def flow_eigenvalues(
       ValueError: outside of float64, another `which`, or numbers that do not fit.
     """
     spectra.check_precision()
-    flat, unravel = ravel_pytree(as_floats(players))
+    flat, unravel = ravel_pytree(jax.tree.map(as_float, players))
     return _leading(lambda x: -ravel_pytree(field(unravel(x)))[0], flat, count, which, basis, restarts)
 
 
@@ -140,8 +140,11 @@ def _eigenpairs(
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs  # a tenth of the time of all imports
 
     start = np.random.default_rng(0).normal(size=size)  # any will do; this one is the same for every call
-    if not np.isfinite(product(start)).all():  # neither LAPACK nor ARPACK has a defined answer then
+    image = product(start)
+    if not np.isfinite(image).all():  # neither LAPACK nor ARPACK has a defined answer then
         return np.zeros(0), np.zeros((size, 0))
+    if not np.any(image):  # the matrix is 0, of which ARPACK makes nothing
+        return np.zeros(count), np.eye(size, count)
     if size <= basis:
         return np.linalg.eig(np.stack([product(column) for column in np.eye(size)], axis=1))
     shape, matvec = (size, size), lambda v: np.asarray(product(v.ravel()))

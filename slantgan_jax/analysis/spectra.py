@@ -23,12 +23,12 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import fields, games
-from slantgan_jax.analysis.lyapunov import carried
+from slantgan_jax.analysis.lyapunov import carried, moving_leaves
 from slantgan_jax.checks import check_count, check_function, check_kind, check_number, check_players, is_numeric, shown
-from slantgan_jax.distributions import MAX_DRAWS
+from slantgan_jax.distributions import MAX_DRAWS, Distribution
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game, check_game
-from slantgan_jax.numerics import as_float, as_floats, seeded_key
+from slantgan_jax.numerics import as_float, as_floats, safe_norm, seeded_key
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -64,7 +64,7 @@ COUNTED_STEPS = 1024
 """The number of steps in which an optimizer that does not always do the same is noticed."""
 
 PROBE = 1e-8
-"""How far from a place, in units of its largest number or of 1, it is asked whether a field or a step jumps there."""
+"""How far from a place, in units of each number's own size or of 1, it is asked whether a field or a step jumps."""
 
 MAX_NEWTON_STEP = 0.5
 """The longest step of Newton's method, in units of a parameter; it saturates no sigmoid."""
@@ -151,9 +151,10 @@ def update_map(
     for name, draw in full.named_draws().items():
         if draw.period == 1 and (draw.nodes is None or len(draw.nodes()[1]) > 1):
             raise ValueError(f"the draw {name!r} is random and not integrated: name it in `over`, too")
-        if steps % draw.period:
+        if steps % _comes_again(rule, draw):
             raise ValueError(
-                f"steps is {steps}, but the draw {name!r} comes again only after {draw.period}: give a multiple of that"
+                f"steps is {steps}, but the draw {name!r} comes again only after {_comes_again(rule, draw)}: give a "
+                "multiple of that"
             )
 
     @jax.jit  # traced once, not once for each use
@@ -167,20 +168,45 @@ def update_map(
 
     _check_counts(rule, after_a_step, players.players if isinstance(players, State) else players, steps)
     if isinstance(players, State):
-        state = players
+        state = _of_rule(rule, players)
     else:
         start = rule.init(players)
         state = _late(start, advanced(start), rule, full)._replace(players=players)
-    floats, joined = carried(state)
+    moving = moving_leaves(after_a_step, state)
+    floats, joined = carried(state, moving)
     flat, unravel = ravel_pytree(floats)
 
     def state_of(numbers: jax.Array) -> State:
         return joined(unravel(numbers))
 
     def update(numbers: jax.Array) -> jax.Array:
-        return ravel_pytree(carried(advanced(state_of(numbers)))[0])[0]
+        return ravel_pytree(carried(advanced(state_of(numbers)), moving)[0])[0]
 
     return update, flat, state_of
+
+
+def _comes_again(rule: Rule, draw: Distribution) -> int:
+    """The number of steps after which every move of `rule` sees the same value of a draw in turn again.
+
+    Each of the two games of `rules.lazily` goes through such values by itself.
+    """
+    with jax.ensure_compile_time_eval():
+        number = np.asarray(jax.vmap(lambda step: rule.turn(step)[1])(jnp.arange(2 * rule.period)), int)
+    onward = set(number[rule.period :] - number[: rule.period])
+    rounds = (draw.period // math.gcd(draw.period, stride * int(own)) for own in onward for stride, _ in rule.reads)
+    return rule.period * math.lcm(*rounds)
+
+
+def _of_rule(rule: Rule, state: State) -> State:
+    """`state` with the types of the rule's own states: an optimizer may keep sums in float32, whatever it moves."""
+    own = jax.eval_shape(rule.init, state.players)
+    if jax.tree.structure(own) != jax.tree.structure(state):
+        raise ValueError("the state is one of another rule: give one that this rule made, or players")
+    return jax.tree.map(
+        lambda leaf, kind: jnp.asarray(leaf, kind.dtype) if jnp.issubdtype(kind.dtype, jnp.floating) else leaf,
+        state,
+        own,
+    )
 
 
 def _check_counts(rule: Rule, after_a_step: Callable[[State], State], players: Any, steps: int) -> None:
@@ -220,13 +246,24 @@ def _check_counts(rule: Rule, after_a_step: Callable[[State], State], players: A
         raise ValueError(f"steps is {steps}, but the optimizer's counts tell that it does the same again {what}")
 
 
+def late_start(rule: Rule, game: Game, players: Any, step: Callable[[State], State]) -> State:
+    """The state in which `rule` starts from `players`, but with the counts of a long run of such steps as `step`.
+
+    Raises `ValueError` if the counts tell that an optimizer does not do the same in every step.
+    """
+    _check_counts(rule, step, players, 1)
+    start = rule.init(players)
+    late = _late(start, step(start), rule, game)
+    return jax.tree.map(lambda first, then: first if jnp.issubdtype(first.dtype, jnp.floating) else then, start, late)
+
+
 def _late(start: State, after: State, rule: Rule, game: Game) -> State:
     """`after`, with all counts as if such steps had been made about `LATE_STEPS` times since `start`.
 
     Counts that begin again, as those of lookahead, stay as they are, and draws in turn are at their first value.
     """
     draws = game.named_draws().values()
-    turn = math.lcm(rule.period, *(draw.period for draw in draws))
+    turn = math.lcm(rule.period, *(_comes_again(rule, draw) for draw in draws))
     step = turn * math.ceil(LATE_STEPS / turn)
     if any(draw.length < MAX_DRAWS for draw in draws):  # of a sequence that is not so long
         step = 0
@@ -243,17 +280,19 @@ def _late(start: State, after: State, rule: Rule, game: Game) -> State:
 def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int = 1, over: Over = None) -> jax.Array:
     """The Jacobian of `steps` steps of `rule` on the expected game, `[n, n]`, at `players`.
 
-    The n variables are the numbers that the rule carries from step to step; counts have no derivative.
+    The n variables are the numbers that the rule carries from step to step and that players change. Counts have no
+    derivative, and rates that an optimizer holds in its state are no part of the motion.
 
     Args:
       rule: its steps. Those of Adam have no derivative at an equilibrium, unless its `eps_root` is positive. Nor have
         those that use a sign, as `optax.lion`; what JAX declares for it is in the matrix, and the eigenvalues are NaN.
       game: any game that `games.expected` takes.
       players: the point of linearization. The optimizers have the states after `steps` steps that start there, and
-        step counts are those of a long run, `LATE_STEPS`. A whole `State`, for instance of `fixed_point` or of `train`,
-        may be given instead.
-      steps: how many steps make the map, a multiple of `rule.period`, and of the number of steps after which the
-        optimizer does the same again, as `optax.MultiSteps` has one.
+        step counts are those of a long run, `LATE_STEPS`. Sums of floats are not: a `rules.running_mean` of given
+        weights weighs the last players as after these few steps. A whole `State`, for instance of `fixed_point` or of
+        `train`, may be given instead.
+      steps: how many steps make the map, a multiple of `rule.period`, of the number of steps after which data in turn
+        come to every move again, and of that after which the optimizer does the same again, as `optax.MultiSteps`.
       over: the names of the draws that are integrated, as in `games.expected`; by default all. The others must not be
         random. See docs/theory/stability.md#steps-and-epochs.
     """
@@ -304,11 +343,11 @@ def jumps(function: Callable[[jax.Array], jax.Array], place: jax.Array) -> jax.A
     not a number on one side, as the root of a negative second moment, says nothing.
     """
     direction = jnp.abs(jnp.asarray(np.random.default_rng(0).normal(size=place.size)))
-    size = jnp.maximum(1, jnp.max(jnp.abs(place)))
-    ways = PROBE * size * jnp.array([0.0, 0.1, 1.0, -0.1, -1.0])
-    values = jax.vmap(function)(place[None] + ways[:, None] * direction[None])
+    sizes = jnp.maximum(1, jnp.abs(place))
+    ways = PROBE * jnp.array([0.0, 0.1, 1.0, -0.1, -1.0])
+    values = jax.vmap(function)(place[None] + ways[:, None] * (sizes * direction)[None])
     near, far, near_behind, far_behind = jnp.abs(values[1:] - values[:1])
-    rounding = 1e-13 * size
+    rounding = 1e-13 * jnp.max(sizes)
 
     def jumped(near: jax.Array, far: jax.Array) -> jax.Array:
         return ((near > 0.5 * far) & (near > rounding)).any()
@@ -324,7 +363,8 @@ def eigenvalues_modulo(matrix: jax.Array, tangents: Players | None = None) -> ja
 
     Without tangents, as many of the smallest eigenvalues are exactly 0 as B has singular values that are 0 up to
     rounding: one for each direction that B itself does not move. A Jordan block of zeros has more eigenvalues than such
-    directions, and the others keep their errors. See docs/theory/stability.md#zero-modes.
+    directions, and the others keep their errors. Of a complex pair neither is made 0 without the other. See
+    docs/theory/stability.md#zero-modes.
     """
     if not is_numeric(matrix) or np.ndim(matrix) != 2 or len({*np.shape(matrix)}) != 1:
         raise ValueError(f"the matrix is {shown(matrix)}: give an array [n, n]")
@@ -332,7 +372,9 @@ def eigenvalues_modulo(matrix: jax.Array, tangents: Players | None = None) -> ja
     if tangents is None:
         values, singular = jnp.linalg.eigvals(matrix), jnp.linalg.svd(matrix, compute_uv=False)
         rank_of_size = jnp.argsort(jnp.argsort(jnp.abs(values)))
-        return jnp.where(rank_of_size < jnp.sum(singular <= rounding), 0, values)
+        zero = rank_of_size < jnp.sum(singular <= rounding)
+        paired = (zero[None] & (jnp.conj(values)[:, None] == values[None])).any(1)
+        return jnp.where(zero & paired, 0, values)
     neutral, _ = neutral_directions(matrix, tangents)
     count = neutral.shape[1]
     rest = jnp.linalg.qr(neutral, mode="complete")[0][:, count:]
@@ -409,7 +451,7 @@ def fixed_point(
     update, flat, state_of = update_map(rule, game, players, steps, over)
     check_count("iterations", iterations, 0)
     found = fixed_point_of_map(update, flat, tangents, iterations)
-    return FixedPoint(state_of(found), jnp.linalg.norm(update(found) - found))
+    return FixedPoint(state_of(found), safe_norm(update(found) - found))
 
 
 def fixed_point_of_map(
@@ -423,7 +465,7 @@ def fixed_point_of_map(
         scale = jnp.max(jnp.abs(matrix))
         wanted = jnp.concatenate([x - update(x), jnp.zeros(len(known))])
         step = jnp.linalg.lstsq(jnp.concatenate([matrix, scale * known]), wanted)[0]
-        return x + step * jnp.minimum(1, MAX_NEWTON_STEP / jnp.maximum(jnp.linalg.norm(step), MAX_NEWTON_STEP))
+        return x + step * jnp.minimum(1, MAX_NEWTON_STEP / jnp.maximum(safe_norm(step), MAX_NEWTON_STEP))
 
     return jax.lax.fori_loop(0, iterations, newton, place)
 

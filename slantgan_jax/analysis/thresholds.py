@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import fields
@@ -59,7 +60,8 @@ def largest_stable_rate(
 
     Args:
       rule_of_rate: `rate -> rule`; penalties are in the game, transforms of the field in the rule.
-      game, players, tangents, steps: as in `spectra.update_eigenvalues`.
+      game, players, tangents, steps: as in `spectra.update_eigenvalues`. Of a `State` only the players count: the
+        optimizers' states belong to one rate, and at each rate they are those of a rule that starts at the players.
       fixed_point_iterations: of `spectra.fixed_point` at each rate; 0 if `players` are a fixed point at every rate. The
         tutorial's order needs about 6.
       lowest, highest, points: the rates to look among, and how many are tried. Give a `lowest` below every
@@ -69,27 +71,37 @@ def largest_stable_rate(
     Returns:
       The rate; 0 if some mode grows at `lowest` or, by less than the tolerance, from there on; infinite if none does up
       to `highest`. A fixed point that is lost at a higher rate counts as growth. NaN if at `lowest` there is no
-      spectrum, or if `players` are no fixed point there: a step moves them by more than 1e-6 of the rate.
+      spectrum, or if `players` are no fixed point there: a step moves them by more than 1e-6 of the rate. Its
+      derivative is that of the equation max ln |μ| = `tolerance` that it solves.
     """
     check_function("rule_of_rate", rule_of_rate, "rate")
     check_count("fixed_point_iterations", fixed_point_iterations, 0)
     check_number("tolerance", tolerance, 0)
 
-    def grows(rate: jax.Array, kept: tuple[State, jax.Array]) -> tuple[jax.Array, Any, jax.Array]:
-        near, _ = kept
+    @jax.jit  # traced once, not once for each use
+    def growth_at(rate: jax.Array, near: Any) -> tuple[jax.Array, Any]:
         update, place, state_of = spectra.update_map(rule_of_rate(rate), game, near, steps)
         if fixed_point_iterations:
             place = spectra.fixed_point_of_map(update, place, tangents, fixed_point_iterations)
         growth = spectra.summarize_map(spectra.multipliers(update, place, tangents)).growth
-        return ~(growth <= tolerance), (state_of(place), growth), jnp.isnan(growth)
+        return growth, state_of(place).players
 
-    update, flat, state_of = spectra.update_map(rule_of_rate(as_float(lowest)), game, players, steps)
-    found, (_, growth) = _first(grows, lowest, highest, points, (state_of(flat), as_float(0.0)))
+    def grows(rate: jax.Array, kept: tuple[Any, jax.Array]) -> tuple[jax.Array, Any, jax.Array]:
+        growth, players = jax.lax.stop_gradient(growth_at(rate, kept[0]))
+        return ~(growth <= tolerance), (players, growth), jnp.isnan(growth)
+
+    place = players.players if isinstance(players, State) else players
+    update, flat, state_of = spectra.update_map(rule_of_rate(as_float(lowest)), game, place, steps)
+    start = state_of(flat).players
+    found, (near, growth) = _first(grows, lowest, highest, points, jax.lax.stop_gradient((start, as_float(0.0))))
+    near = near if fixed_point_iterations else start
+    found = _with_derivative(found, lambda rate: growth_at(rate, near)[0])
     # A marginal flow grows as η^p, p ≤ 4: within the tolerance first, and then beyond it. No rate is stable.
     found = jnp.where(growth > tolerance / (highest / lowest) ** (4 / points), 0, found)
     if fixed_point_iterations:
         return found
-    return jnp.where(jnp.linalg.norm(update(flat) - flat) <= FIXED_POINT_TOLERANCE * lowest, found, jnp.nan)
+    moved = (update(flat) - flat)[: ravel_pytree(start)[0].size]  # an average still comes to players that stand still
+    return jnp.where(jnp.linalg.norm(moved) <= FIXED_POINT_TOLERANCE * lowest, found, jnp.nan)
 
 
 def critical_strength(
@@ -108,6 +120,9 @@ def critical_strength(
       game_of_strength: `strength -> game`, also for 0; `players` are an equilibrium at every strength.
       players, transform, tangents: as in `spectra.flow_eigenvalues`.
       lowest, highest, points: as in `largest_stable_rate`. A result of 0 stands for any strength up to `lowest`.
+
+    The derivative of `stabilizing` is that of the equation max Re λ = 0 that it solves. Those of `first` and `last` are
+    NaN, for eigenvalues that merge have none.
     """
     check_function("game_of_strength", game_of_strength, "strength")
 
@@ -126,9 +141,19 @@ def critical_strength(
             passed, undefined = tests(strength)
             return passed[number], None, undefined
 
-        return _first(passes, lowest, highest, points)[0]
+        found = _first(passes, lowest, highest, points)[0]
+        return _with_derivative(found, lambda strength: motion(strength)[1] * jnp.where(number == 0, 1, jnp.nan))
 
     return CriticalStrength(*jax.vmap(strength)(jnp.arange(3)))
+
+
+def _with_derivative(found: jax.Array, function: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    """`found`, with the derivative of a number x at which `function(x)` keeps its value; 0 if it is 0 or infinite."""
+    inside = (found > 0) & jnp.isfinite(found)
+    solved = jax.lax.custom_root(
+        function, jnp.where(inside, found, 1), lambda _, x: x, lambda linear, value: value / linear(1.0)
+    )
+    return jnp.where(inside, solved, found)
 
 
 def _first(

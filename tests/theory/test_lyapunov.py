@@ -25,6 +25,7 @@ FIXED = (
     (rules.simultaneous(optax.sgd(0.3)), 2),
     (rules.alternating(optax.sgd(0.3, momentum=-0.5)), 4),
     (rules.simultaneous(optax.optimistic_gradient_descent(0.3)), 4),
+    (rules.simultaneous(optax.inject_hyperparams(optax.sgd)(learning_rate=0.3)), 2),  # the rate is no mode
 )
 
 

@@ -231,6 +231,22 @@ def test_wrong_calls_name_the_value_and_the_fix(start):
                 matrix_free.flow_eigenvalues(field, start, **options)
 
 
+@pytest.mark.slow
+def test_a_matrix_of_zeros_has_zeros(x64):
+    players = Players(jnp.ones(SIDE), jnp.ones(SIDE))
+    found = matrix_free.flow_eigenvalues(lambda p: jax.tree.map(jnp.zeros_like, p), players, 3)
+    np.testing.assert_array_equal(found.eigenvalues, 0)
+    np.testing.assert_array_equal(found.residuals, 0)
+
+
+@pytest.mark.slow
+def test_whole_numbers_are_a_place_as_others_are(x64):
+    field, place = spectra.expected_field(games.quadratic(1.0)), Players(0, 0)
+    found = matrix_free.flow_eigenvalues(field, place, 2).eigenvalues
+    np.testing.assert_allclose(found, -np.exp([-1j, 1j]), rtol=1e-12)
+    np.testing.assert_allclose(np.linalg.eigvals(fields.jacobian(field, place)).real, np.cos(1), rtol=1e-12)
+
+
 def test_players_of_float32_are_taken_in_float64(x64, start):
     game, matrix = quadratic()
     with jax.enable_x64(False):

@@ -128,6 +128,21 @@ def test_the_logit_is_free_where_the_loss_is_flat(x64):
     assert not equilibria.logit_is_free(losses.least_squares())
 
 
+@pytest.mark.slow
+def test_a_complex_pair_of_unlike_units_keeps_both_of_its_modes(x64):
+    """(-1, -1e8; 1e-8, -1) has the eigenvalues -1 ± i, and a singular value of 2e-8 beside one of 1e8."""
+    found = spectra.eigenvalues_modulo(jnp.array([[-1.0, -1e8], [1e-8, -1.0]]))
+    np.testing.assert_allclose(found, [-1 + 1j, -1 - 1j], rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_a_large_parameter_makes_no_jump_of_anothers_bend(x64):
+    game = games.two_player(
+        lambda p: (p.generator - 1e8) ** 2 / 2, lambda p: jnp.log(jnp.cosh(100 * p.discriminator)) / 100
+    )
+    np.testing.assert_allclose(quick(spectra.flow_eigenvalues, static_argnums=0)(game, Players(1e8, 0.0)), [-1, -100])
+
+
 def test_a_zero_mode_in_a_jordan_block_does_not_spoil_its_neighbors(x64):
     """The tangent's mode has λ = 0, and another mode, with λ = -1e-9, drives it: solving for both moves each by 1e-8.
 
@@ -345,6 +360,107 @@ def test_an_optimizer_that_collects_gradients_repeats_itself_only_after_all_of_t
     np.testing.assert_allclose(eigenvalues(0.1, 8)[0], (1 + 1j * share * 0.1) ** 2, rtol=1e-12)
 
 
+@pytest.mark.slow
+def test_an_optimizer_keeps_its_sum_in_its_own_precision(x64):
+    """`optax.MultiSteps` sums in float32. Its state is taken as it is, and so is one of another precision."""
+    rule = rules.simultaneous(optax.MultiSteps(sgd(0.1), 2).gradient_transformation())
+    found = quick(lambda state: spectra.update_eigenvalues(rule, games.bilinear(), state, 2))(rule.init(ORIGIN))
+    np.testing.assert_allclose(found[0], 1 + 0.1j, rtol=1e-6)  # of float32
+    with pytest.raises(ValueError, match="the state is one of another rule"):
+        spectra.update_eigenvalues(rules.simultaneous(sgd(0.1)), games.bilinear(), rule.init(ORIGIN))
+
+
+def held(rate):
+    return optax.inject_hyperparams(optax.sgd)(learning_rate=rate)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "of_rate",
+    [
+        lambda rate: rules.simultaneous(held(rate)),
+        lambda rate: rules.averaged(rules.simultaneous(sgd(rate)), optax.ema(0.9)),
+        lambda rate: rules.averaged(rules.simultaneous(sgd(rate)), rules.running_mean(lambda count: 0.1)),
+    ],
+    ids=["a rate in the state", "a mean that still comes", "a mean with weights"],
+)
+def test_what_no_player_moves_changes_no_largest_rate(x64, of_rate):
+    """The modes of the quadratic game, here about (1, -2), are 1 - η e^{± i φ}: they grow beyond η = 2 cos φ."""
+    place, phi = Players(1.0, -2.0), 1.2
+
+    def shifted(own, other, sign):
+        return math.cos(phi) * own**2 / 2 + sign * math.sin(phi) * own * other
+
+    game = games.two_player(
+        lambda p: shifted(p.generator - 1, p.discriminator + 2, 1),
+        lambda p: shifted(p.discriminator + 2, p.generator - 1, -1),
+    )
+    search = functools.partial(thresholds.largest_stable_rate, of_rate, game, lowest=0.01, highest=10, points=20)
+    for start in (place, of_rate(0.1).init(place)):
+        np.testing.assert_allclose(quick(search)(start), 2 * math.cos(phi), rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_what_a_rule_keeps_for_itself_is_no_mode(x64):
+    """Rates that an optimizer holds in its state, and sums of weights of a mean, go their way whatever players do."""
+    descent = rules.simultaneous(held(0.5))
+    for rule in (descent, rules.lazily(descent, 2, games.quadratic(1.0))):
+        found = spectra.update_eigenvalues(rule, games.quadratic(1.0), ORIGIN, rule.period)
+        np.testing.assert_allclose(found, (1 - 0.5 * np.exp([-1j, 1j])) ** rule.period, rtol=1e-12)
+    mean = rules.averaged(rules.simultaneous(sgd(0.5)), rules.running_mean(lambda count: 0.1))
+    assert spectra.fixed_point(mean, games.quadratic(1.0), ORIGIN).residual < 1e-14
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("iterations", [0, 4])
+def test_a_threshold_has_the_derivative_of_its_closed_form(x64, iterations):
+    """Beyond η = 2 cos φ the quadratic game grows. ξ = (y - a x, b y - x) is damped beyond b = a."""
+
+    def edge(phi):
+        return thresholds.largest_stable_rate(
+            lambda rate: rules.simultaneous(sgd(rate)),
+            games.quadratic(phi),
+            ORIGIN,
+            fixed_point_iterations=iterations,
+            lowest=0.01,
+            highest=10,
+            points=10,
+        )
+
+    np.testing.assert_allclose(quick(jax.grad(edge))(1.0), -2 * math.sin(1.0), rtol=1e-9)
+    assert quick(jax.grad(edge))(1.5707) == 0  # of a rate that is below the lowest, and so counts as 0
+
+
+@pytest.mark.slow
+def test_a_strength_has_a_derivative_unless_modes_merge_there(x64):
+    def strengths(drift):
+        def game(strength):
+            return games.two_player(
+                lambda p: p.generator * p.discriminator - drift * p.generator**2 / 2,
+                lambda p: -p.generator * p.discriminator + strength * p.discriminator**2 / 2,
+            )
+
+        return thresholds.critical_strength(game, ORIGIN, lowest=0.01, highest=10, points=20)
+
+    slopes = quick(jax.jacfwd(strengths))(0.1)
+    np.testing.assert_allclose(slopes.stabilizing, 1, rtol=1e-9)  # ξ = (y - a x, b y - x): the trace b - a is 0
+    assert np.isnan([slopes.first, slopes.last]).all()
+
+
+@pytest.mark.slow
+def test_a_fixed_point_has_a_derivative_also_after_newtons_method_has_come_to_rest(x64):
+    """x = a and y = x²."""
+
+    def found(a):
+        game = games.two_player(
+            lambda p: (p.generator - a) ** 2 / 2, lambda p: (p.discriminator - p.generator**2) ** 2 / 2
+        )
+        found = spectra.fixed_point(rules.simultaneous(sgd(0.1)), game, Players(1.0, 1.0))
+        return found.state.players.discriminator
+
+    np.testing.assert_allclose(quick(jax.grad(found))(1.3), 2.6, rtol=1e-9)
+
+
 def test_a_rate_is_nan_where_there_is_no_spectrum_or_no_fixed_point(x64):
     def edge(of_rate, players=ORIGIN, game=SPIRAL):
         return quick(lambda: thresholds.largest_stable_rate(of_rate, game, players, points=3))()
@@ -448,6 +564,37 @@ def test_an_epoch_in_turn_is_the_product_of_steps_on_one_face_each(x64):
     whole, product, end, stepped = found()
     np.testing.assert_allclose(whole, product, atol=1e-13)  # five products of 26 by 26 matrices near 1
     np.testing.assert_allclose(end, stepped, atol=1e-14)
+
+
+@pytest.mark.slow
+def test_data_come_to_both_games_of_a_lazy_rule_by_themselves(x64):
+    """Of four numbers in turn each game sees one in two steps: the product of (1 - η a) (1 - η a²) is over all four."""
+    numbers, rate = np.array([1.0, 2.0, 0.5, 3.0]), 0.1
+
+    def game(power):
+        def loss(players, sample):
+            return sample.real**power * players.generator**2 / 2
+
+        own = games.dirac()
+        draws = games.Sample(real=distributions.cyclic(numbers))
+        return own._replace(draws=draws, losses=Players((loss,), (lambda p, sample: p.discriminator**2 / 2,)))
+
+    rule = rules.lazily(rules.simultaneous(sgd(rate)), 2, game(1))
+    found = spectra.update_eigenvalues(rule, game(2), ORIGIN, 8, over=())
+    np.testing.assert_allclose(
+        np.sort(found.real), np.sort([0.9**8, np.prod((1 - rate * numbers) * (1 - rate * numbers**2))]), rtol=1e-12
+    )
+    with pytest.raises(ValueError, match="'real' comes again only after 8"):
+        spectra.update_eigenvalues(rule, game(2), ORIGIN, 4, over=())
+
+
+@pytest.mark.slow
+def test_a_step_that_shows_all_data_is_not_random(x64, place):
+    players, tangents, flow = place
+    batch = games.minibatch(games.expected(GAME, "latent"), 5)
+    rule = rules.simultaneous(sgd(RATE))
+    found = quick(lambda: spectra.update_eigenvalues(rule, batch, players, tangents=tangents, over=()))()
+    assert apart(found, 1 + RATE * flow) < 1e-9  # of modes that almost merge
 
 
 @pytest.mark.slow
