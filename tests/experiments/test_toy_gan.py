@@ -68,6 +68,7 @@ def test_every_way_of_the_reproductions_can_be_played(ways):
         assert found["points"].shape == (50, 256, 2), name
 
 
+@pytest.mark.slow
 def test_heuns_step_of_the_published_notebook_has_its_second_slope_after_half_a_step(x64):
     """One step from (1, 2) of L_G = x y + x², L_D = -x y + y²/2, each player against the other's start."""
     game = games.two_player(

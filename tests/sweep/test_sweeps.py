@@ -586,6 +586,7 @@ def test_the_default_chunk_is_bounded_by_what_a_run_records(monkeypatch):
     assert _chunks.preferred_block(layout, programs)[0] == (min(programs["[]"].width(), 33),)
 
 
+@pytest.mark.slow
 def test_a_store_that_begins_with_one_seed_grows_within_its_chunk(tmp_path):
     def run(key, rate):
         return {"x": rate * jax.random.uniform(key), "none": jnp.zeros((2, 0))}

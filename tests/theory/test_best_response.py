@@ -163,6 +163,7 @@ def test_separability_is_the_linear_programs(x64, scale):
     assert 0 < found.separable.sum() < len(w)  # both cases were met
 
 
+@pytest.mark.slow
 def test_a_separating_plane_separates_and_a_common_point_of_the_hulls_is_none(x64):
     """The certificate of `attained`: the mistaken faces and the mistaken generated images have one mean."""
     w, b = (np.concatenate(each) for each in zip(generators(40, 3.0, seed=2), generators(30, 2.0, seed=3), strict=True))
@@ -359,6 +360,7 @@ def test_the_divergence_is_that_of_the_best_discriminator_by_monte_carlo(x64):
     assert 0 < divergence < LN2
 
 
+@pytest.mark.slow
 def test_the_gradient_holds_the_discriminator_still(x64):
     (w,), (b,) = generators(1, 2.0, seed=8, spread=0.01)
 

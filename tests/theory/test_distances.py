@@ -128,6 +128,7 @@ def test_nearest_latents_find_the_face_on_the_curve():
     np.testing.assert_allclose(near[1], 0.37, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_energy_distance_of_one_moving_pixel_is_twice_cramers():
     """In one dimension it is 2 ∫ (F - F₀)² (Székely & Rizzo 2013): F = z(x) for the generator, F₀ = 1[x ≥ y]."""
     w, b, y = 6.0, -2.5, 0.6
@@ -246,6 +247,7 @@ def test_collapsed_generators_have_closed_forms(order):
     assert abs(FRECHET(generator, image)) < 1e-30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 def test_a_single_atom_needs_no_choice(generator, order):
     """Then the plan is everything to it: the mean cost. Midpoints err by |w| / (24 n²) ≈ 1e-10 at the steps."""

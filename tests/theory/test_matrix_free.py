@@ -135,6 +135,7 @@ def test_a_toy_gans_step_on_one_sample(x64, toy, name):
     check(found, np.linalg.eigvals(matrix), "LM", rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_small_players_have_all_of_their_eigenvalues(x64):
     """Two numbers are too few for ARPACK, which wants two more than it gives back."""
     origin = Players(jnp.asarray(0.0), jnp.asarray(0.0))
@@ -146,6 +147,7 @@ def test_small_players_have_all_of_their_eigenvalues(x64):
     np.testing.assert_allclose(one.eigenvalues, np.exp(1j * np.pi / 3), rtol=1e-15)  # μ² - μ + 1 = 0
 
 
+@pytest.mark.slow
 def test_the_same_call_gives_the_same_bits_and_traces_the_field_once(x64, start):
     """Once for each call, so that what the field reads is what it is then, and not once for each product."""
     game, _ = quadratic()

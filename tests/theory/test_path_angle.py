@@ -53,6 +53,7 @@ def test_rotation_is_a_bump_of_one_sign(x64):
     assert SHARES[np.argmax(np.abs(found.cosines))] == pytest.approx(1, abs=np.diff(SHARES)[0])
 
 
+@pytest.mark.slow
 def test_the_angle_where_it_does_not_exist_is_nan(x64):
     still = path_angle.path_angle(spectra.expected_field(games.quadratic(0.3)), SOURCE, SOURCE, [0.0, 0.5])
     np.testing.assert_allclose(still.norms, 5, rtol=1e-15)

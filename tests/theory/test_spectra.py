@@ -461,6 +461,7 @@ def test_a_fixed_point_has_a_derivative_also_after_newtons_method_has_come_to_re
     np.testing.assert_allclose(quick(jax.grad(found))(1.3), 2.6, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_rate_is_nan_where_there_is_no_spectrum_or_no_fixed_point(x64):
     def edge(of_rate, players=ORIGIN, game=SPIRAL):
         return quick(lambda: thresholds.largest_stable_rate(of_rate, game, players, points=3))()

@@ -107,6 +107,7 @@ def test_a_ring_and_a_grid_are_where_they_are_said_to_be():
     assert len(lines) == 16
 
 
+@pytest.mark.slow
 def test_the_swiss_roll_is_that_of_scikit_learn():
     """The mean and the covariance of (t cos t, t sin t) / 7.5 by the midpoint rule, and the noise between its turns."""
     points = draws(datasets.swiss_roll())
@@ -184,6 +185,7 @@ def test_a_minibatch_of_stratified_data_has_all_modes_equally_often():
         np.testing.assert_array_equal(np.bincount(found), np.full(8, 3))
 
 
+@pytest.mark.slow
 def test_the_fixed_grid_of_gulrajani_has_as_many_points_of_each_mode():
     """As gan_toy.py makes it; the others with fixed points are drawn at random."""
     for name, equal in (("grid25-gulrajani", True), ("grid25-veegan", False)):
@@ -192,6 +194,7 @@ def test_the_fixed_grid_of_gulrajani_has_as_many_points_of_each_mode():
         assert (set(counts) == {4000}) == equal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_unless(FIXED, "two-gaussians-berard"))
 def test_fixed_data_are_one_finite_sample(name):
     data, again = datasets.DATASETS[name](), datasets.DATASETS[name]()

@@ -187,6 +187,7 @@ def test_a_counter_of_few_bits_does_not_wrap(kind):
     chex.assert_trees_all_equal(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [int, np.int32, jnp.int32, jnp.uint32])
 def test_packs_count_beyond_the_largest_number_with_a_sign(kind):
     ring = datasets.ring(5, deviation=1e-6, stratified=True)

@@ -66,6 +66,7 @@ def test_noise_is_standard_normal():
         assert abs(np.mean(np.asarray(draws, np.float64) ** power) - moment) < 4 * spread
 
 
+@pytest.mark.slow
 def test_instance_noise_on_the_dirac_gan_is_a_one_dimensional_integral(x64):
     game = games.dirac(noise=0.7)
     players = Players(jnp.array(0.3), jnp.array(-1.2))

@@ -328,6 +328,7 @@ def test_no_table_of_all_pairs_is_kept():
         assert compiled.memory_analysis().temp_size_in_bytes < 2500 * 2500  # a quarter of a table of float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 1.5, 2, 50])
 def test_the_gradient_of_sliced_distances_is_zero_where_the_samples_are_equal(order):
     points = jnp.array([[1.0, 2.0], [0.5, -1.0], [1.0, 2.0]])
@@ -381,6 +382,7 @@ def test_a_plan_that_is_not_found_is_said(monkeypatch):
         metrics.wasserstein(*normals((40, 2), (40, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spread", "order"), [(0.01, 8), (1e-3, 4), (1e-6, 2), (1e-6, 3), (1e6, 8)])
 def test_distances_have_the_units_of_the_points(spread, order, x64):
     """W_p(s x, s y) = s W_p(x, y), however small s and large p are, and on a line both distances are one."""

@@ -11,6 +11,7 @@ from tests.tables import slow_unless
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", slow_unless([2, 3, 6], 3))
 def test_scalar_and_array_leaves_are_the_same_networks(side):
     image, init = np.asarray(faces.slanted(jax.random.key(0), 1, side)[0]), jax.jit(networks.init)

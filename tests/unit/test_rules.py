@@ -204,6 +204,7 @@ def expected_game(x64):
     return game, jax.jit(fields.gradients(partial(games.total_losses, game, sample=()))), game.init(jax.random.key(8))
 
 
+@pytest.mark.slow
 def test_extragradient_is_the_librarys_sam_on_the_joint_parameters(expected_game):
     """optax.contrib.sam with an inner optimizer of rate -η: a step down to the look-ahead point, then the step."""
     rate, (game, field, players) = 0.3, expected_game
@@ -219,6 +220,7 @@ def test_extragradient_is_the_librarys_sam_on_the_joint_parameters(expected_game
         chex.assert_trees_all_close(state.players, theirs, rtol=1e-12, atol=0)
 
 
+@pytest.mark.slow
 def test_past_extragradient_looks_ahead_to_the_iterates_of_optimistic_gradient_descent(expected_game):
     """With y_t = ω_t - η v_{t-1}: y_{t+1} = y_t - 2 η ξ(y_t) + η ξ(y_{t-1}). optax takes ξ(y_0) for ξ(y_{-1})."""
     rate, (game, field, start) = 0.2, expected_game
@@ -233,6 +235,7 @@ def test_past_extragradient_looks_ahead_to_the_iterates_of_optimistic_gradient_d
         chex.assert_trees_all_close(ahead, theirs.players, rtol=1e-11, atol=0)
 
 
+@pytest.mark.slow
 def test_more_steps_of_a_player_see_more_samples():
     """n_D = 2, n_G = 1 by hand: in step t D sees samples 2t and 2t + 1, then G sees sample t."""
     players, _ = start()
@@ -427,6 +430,7 @@ def test_a_lazy_rule_shows_no_draw_twice():
     assert len({*latents}) == 20
 
 
+@pytest.mark.slow
 def test_a_lazy_rule_reads_of_a_sequence_what_it_needs():
     """Of 20 steps with the period 4 the game sees 5 samples and the plain game 15: 15 values are enough, 14 are not."""
 

@@ -68,6 +68,7 @@ def test_vmap_over_keys_and_rates_equals_the_runs_one_by_one_and_nothing_retrace
             np.testing.assert_allclose(leaves(alone.players), leaves(grid.players)[:, i, j], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_history_records_the_players_after_every_so_many_steps():
     @partial(jax.jit, static_argnums=1)
     def run(key, every):
@@ -91,6 +92,7 @@ def test_an_optimizer_that_has_overflowed_is_not_finite():
     assert not result.finite
 
 
+@pytest.mark.slow
 def test_a_diverging_run_says_so_and_harms_nobody():
     batch = jax.jit(jax.vmap(lambda seed, rate: run(jax.random.key(seed), rate)))
     calm = batch(jnp.arange(6), jnp.full(6, 0.01))
