@@ -25,6 +25,7 @@ PRELUDE = """\
 const f=Math.fround,W=new DataView(new ArrayBuffer(4));
 const bits=x=>(W.setFloat32(0,x),W.getUint32(0)),float=u=>(W.setUint32(0,u),W.getFloat32(0));
 const after=(x,y)=>x===y||x!==x||y!==y?x+0*y:x===0?float(y>0?1:0x80000001):float(bits(x)+(x<y===x>0?1:-1)>>>0);
+const rounded=(x,n)=>Number.isFinite(x)?float((bits(x)+(1<<n-1)-1+(bits(x)>>>n&1)&-(1<<n))>>>0):x;
 """
 """What the functions need: rounding, numbers as their bits, and the next float of x towards y."""
 
@@ -224,6 +225,8 @@ class _Writer:
             return parts[0] if same else self.node(CONVERSIONS[parts[0].kind + kind], parts, kind)
         if name == "bitcast_convert_type":
             return self.node("bits($0)" if kind == "u" else "float($0)", parts, kind)
+        if name == "reduce_precision" and params["exponent_bits"] == 8 and params["mantissa_bits"] < 23:
+            return self.node(f"rounded($0,{23 - params['mantissa_bits']})", parts, kind)
         if name == "square":
             return self.node(TERMS["mul"]["f"], (parts[0], parts[0]), kind)
         if name == "erf_inv":

@@ -59,6 +59,8 @@ UNARY = {
     "a choice": (lambda x: jnp.where(x > 0, x, 2 * x), 0),
     "finite": (jnp.isfinite, 0),
     "the next number": (lambda x: jnp.nextafter(x, jnp.float32(1)), 0),
+    "fewer digits": (lambda x: jax.lax.reduce_precision(x, 8, 10), 0),
+    "a power of two": (lambda x: jax.lax.reduce_precision(x, 8, 0), 0),
     "limits": (lambda x: jnp.clip(x, -1, 2), 0),
 }
 
