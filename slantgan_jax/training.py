@@ -183,7 +183,7 @@ def _train(
             end, one = _as_in_a_loop(lambda state: chunk(state, None), start)
             history = jax.tree.map(lambda value: value[None], one)
         else:
-            end, history = jax.lax.scan(chunk, start, length=steps // (record_every if record else 1))
+            end, history = jax.lax.scan(chunk, start, length=steps if record is None else steps // record_every)
     except TypeError as error:
         if "carry" not in str(error):
             raise

@@ -151,10 +151,9 @@ def update_map(
     for name, draw in full.named_draws().items():
         if draw.period == 1 and (draw.nodes is None or len(draw.nodes()[1]) > 1):
             raise ValueError(f"the draw {name!r} is random and not integrated: name it in `over`, too")
-        if steps % _comes_again(rule, draw):
+        if steps % (again := _comes_again(rule, draw)):
             raise ValueError(
-                f"steps is {steps}, but the draw {name!r} comes again only after {_comes_again(rule, draw)}: give a "
-                "multiple of that"
+                f"steps is {steps}, but the draw {name!r} comes again only after {again}: give a multiple of that"
             )
 
     @jax.jit  # traced once, not once for each use
@@ -190,8 +189,8 @@ def _comes_again(rule: Rule, draw: Distribution) -> int:
 
     Each of the two games of `rules.lazily` goes through such values by itself.
     """
-    with jax.ensure_compile_time_eval():
-        number = np.asarray(jax.vmap(lambda step: rule.turn(step)[1])(jnp.arange(2 * rule.period)), int)
+    with jax.ensure_compile_time_eval():  # in NumPy, as in `train`
+        number = np.asarray(rule.turn(np.arange(2 * rule.period))[1], int)
     onward = set(number[rule.period :] - number[: rule.period])
     rounds = (draw.period // math.gcd(draw.period, stride * int(own)) for own in onward for stride, _ in rule.reads)
     return rule.period * math.lcm(*rounds)
