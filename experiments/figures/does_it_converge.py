@@ -180,7 +180,7 @@ def rates(panel: Panel, data: dict[str, Any]) -> None:
     ax.set_yticks(range(len(names)), names)
     ax.grid(axis="x", color="#e5e7eb", linewidth=0.8)
     ax.set_title(f"Time to converge, exact expectations, from the article's start\n{data['answer']}", fontsize=10)
-    ax.legend(fontsize=9, loc="upper left")
+    panel.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=4)
 
 
 def _replicas(ax: Axes, curves: dict[str, Any], name: str, label: str = "") -> None:
