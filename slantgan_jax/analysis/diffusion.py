@@ -50,7 +50,7 @@ def update_noise(rule: Rule, game: Game, place: Players | State, samples: Any, w
         return rule.step(game, state, one)
 
     state = place if isinstance(place, State) else spectra.late_start(rule, game, place, step)
-    moving = moving_leaves(step, state)
+    moving = moving_leaves(rule, game, state)
     after = jax.vmap(lambda sample: ravel_pytree(carried(rule.step(game, state, sample), moving)[0])[0])(samples)
     spread = after - (weights @ after)[None]
     return (weights[:, None] * spread).T @ spread

@@ -18,7 +18,7 @@ from jax.interpreters import partial_eval
 from slantgan_jax.analysis.growth import bump_weights
 from slantgan_jax.checks import check_count, check_key, check_kind, check_players
 from slantgan_jax.games import Game, check_game
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, seeded_key
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -88,7 +88,7 @@ def lyapunov_exponents(
         def step(state: State) -> State:
             return rule.step(game, state, rule.sample(game, key_latent, state.step))
 
-        moving = moving_leaves(step, state)
+        moving = moving_leaves(rule, game, state)
         flat, unravel = ravel_pytree(carried(state, moving)[0])
         if count > flat.size:
             raise ValueError(f"count is {count}, but the rule carries {flat.size} numbers: give 1 to {flat.size}")
@@ -116,12 +116,23 @@ def lyapunov_exponents(
         return Exponents(bump_weights(steps // every) @ growths[transient // every :] / every, state)
 
 
-def moving_leaves(step: Callable[[State], State], state: State) -> list[bool]:
+def moving_leaves(rule: Rule, game: Game, state: State) -> list[bool]:
     """Which leaves of `state` take part in the motion: the players, and the floats that feel them in some step.
 
     All other leaves go their way by themselves: counts, and floats such as a learning rate that an optimizer holds in
     its state, or the sum of the weights of an average. A change of them is a change of the rule, and no mode of it.
+    This is asked of the rule, and not of the game, in which a slope may be constant: of losses that feel every player.
     """
+
+    def loss(players: Any, sample: Any) -> jax.Array:
+        del sample
+        return jnp.exp(jnp.stack([jnp.sum(leaf) for leaf in jax.tree.leaves(players)]).sum())
+
+    felt = game._replace(losses=type(game.losses)(*((loss,) * len(own) for own in game.losses)))
+
+    def step(state: State) -> State:
+        return rule.step(felt, state, rule.sample(felt, seeded_key(0), state.step))
+
     leaves, players = jax.tree.leaves(state), len(jax.tree.leaves(state.players))
     numbers = range(len(leaves))
     program = jax.make_jaxpr(step)(state).jaxpr

@@ -171,7 +171,7 @@ def update_map(
     else:
         start = rule.init(players)
         state = _late(start, advanced(start), rule, full)._replace(players=players)
-    moving = moving_leaves(after_a_step, state)
+    moving = moving_leaves(rule, full, state)
     floats, joined = carried(state, moving)
     flat, unravel = ravel_pytree(floats)
 

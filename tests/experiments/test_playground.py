@@ -682,7 +682,7 @@ def test_captions_follow_the_settings(opened):
         ("#rateG=0.001&objective=Wasserstein&order=simultaneous", "grows by a factor"),
         ("#rateG=0.3", "decays by a factor"),
         ("#rateG=1.6&order=alternating", "does not turn grows: μ = -1.0"),
-        ("#rateG=10", "no fixed point"),
+        ("#rateG=10", "No fixed point was found"),
         ("#way=Adam", "no derivative"),
         ("#way=extragradient", "drifts"),
     ],

@@ -412,6 +412,17 @@ def test_what_a_rule_keeps_for_itself_is_no_mode(x64):
 
 
 @pytest.mark.slow
+def test_the_momentum_of_a_player_with_a_constant_slope_is_a_mode(x64):
+    """The bias of a Wasserstein D has the slope 0, its momentum decays by β: (c, v) → (c - η β v, β v)."""
+    rule = rules.simultaneous(optax.sgd(1e-3, momentum=0.9))
+    game = slanted_land(objective=losses.wasserstein)
+    found = spectra.update_eigenvalues(rule, game, game.init(jax.random.key(0)))
+    assert len(found) == 26
+    for mode in (0.9, 1):
+        assert np.abs(found - mode).min() < 1e-12
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("iterations", [0, 4])
 def test_a_threshold_has_the_derivative_of_its_closed_form(x64, iterations):
     """Beyond η = 2 cos φ the quadratic game grows. ξ = (y - a x, b y - x) is damped beyond b = a."""
