@@ -154,9 +154,10 @@ class Experiment:
         checked(settings)
         if not plot_only:
             start_jax(self.devices, self.fused)
+        drawn = [path.name for path in out.glob("*.svg")]  # of earlier results: other drawings take their place
         with (
             signs_of_life(self.name),
-            atomic_folder(out, (*self.stale, *self.exports, *_drawn_as_svg(out))) as folder,
+            atomic_folder(out, (*self.stale, *self.exports, *drawn)) as folder,
             same_numbers(self.x64),
         ):
             if plot_only:
@@ -298,8 +299,3 @@ def draw(path: Path, figure: Figure, data: Data, format: str = "png") -> None:
     if format == "svg":
         with matplotlib.rc_context({"svg.hashsalt": path.stem}):  # the same data give the same file
             canvas.savefig(path.with_suffix(".svg"), metadata={"Date": None})
-
-
-def _drawn_as_svg(out: Path) -> list[str]:
-    """The names of the drawings of earlier results that have to go, as other ones take their place."""
-    return [path.name for path in out.glob("*.svg")]

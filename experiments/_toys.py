@@ -6,6 +6,7 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -32,14 +33,19 @@ from slantgan_jax import (
     metrics,
     networks,
     rules,
+    sweep,
     train,
 )
+from slantgan_jax.sweeps import RunFn
 
 EVALUATED_POINTS = 2500
 """Generated points for each measurement, as in VEEGAN and PacGAN."""
 
 KEPT_POINTS = 256
 """The number of these points that are kept for drawings."""
+
+RECORDS = 50
+"""How often a run is measured."""
 
 DIRECTIONS = 16
 EVALUATION_SEED = 1
@@ -130,12 +136,33 @@ class Toy(NamedTuple):
             }
         return found
 
-    def run(self, key: jax.Array, game: Game, rule: Rule, steps: int, records: int) -> dict[str, jax.Array]:
-        """One run: its measures after each of `records` parts, the final players `[n]`, and whether all is finite."""
+    def run(self, key: jax.Array, game: Game, rule: Rule, steps: int) -> dict[str, jax.Array]:
+        """One run: its measures after each of `RECORDS` parts, the final players `[n]`, and whether all is finite."""
         result = train(
-            key, game, rule, steps, record=lambda info: self.measures(info.players), record_every=steps // records
+            key, game, rule, steps, record=lambda info: self.measures(info.players), record_every=steps // RECORDS
         )
         return result.history | {"players": ravel_pytree(result.players)[0], "finite": result.finite}
+
+    def swept(self, run: RunFn, seeds: int, steps: int, store: Path) -> xr.Dataset:
+        """What `run`, a function of a key that returns what `Toy.run` does, finds for so many seeds."""
+        names = [name for name in DIMS if self.data.modes or name not in ATTRS or name == "sliced_wasserstein"]
+        return sweep(
+            run,
+            {"seed": np.arange(seeds)},
+            dims={name: DIMS[name] for name in names},
+            coords={"record": steps // RECORDS * np.arange(1, RECORDS + 1)},
+            attrs={name: ATTRS[name] for name in names if name in ATTRS} | {"record": {"long_name": "step"}},
+            store=store,
+        )
+
+    def drawn(self) -> dict[str, np.ndarray | None]:
+        """A thousand `real` points, and the centers of the `modes` if they are known."""
+        real = jax.vmap(lambda number: self.data.sample(jax.random.key(0), number, 0))(np.arange(1000))
+        return {"real": np.asarray(real), "modes": self.data.modes and np.asarray(self.data.modes().centers)}
+
+    def players_of(self, numbers: np.ndarray) -> Players:
+        """The players of which a run kept the `numbers` `[n]`."""
+        return ravel_pytree(self.init(jax.random.key(0)))[1](jnp.asarray(numbers))
 
 
 DIMS = {
@@ -172,7 +199,7 @@ def perceptron(
 FATES = ("covers", "collapsed", "cycles", "between", "diverged")
 """What can become of a run, see `fate`."""
 
-COVERING_SHARE, FEW_MODES, DOMINANT_SHARE = 0.9, 0.5, 0.5
+COVERING_SHARE, FEW_MODES, CHANGING_SHARE = 0.9, 0.5, 0.25
 
 
 def fate(modes: np.ndarray, histogram: np.ndarray, finite: np.ndarray) -> np.ndarray:
@@ -192,7 +219,7 @@ def fate(modes: np.ndarray, histogram: np.ndarray, finite: np.ndarray) -> np.nda
     late, dominant = modes[:, half:], histogram[:, half:].argmax(-1)
     covers = (late == count).mean(1) >= COVERING_SHARE
     few = np.median(late, axis=1) <= FEW_MODES * count
-    moving = (np.diff(dominant, axis=1) != 0).mean(1) >= 0.25
+    moving = (np.diff(dominant, axis=1) != 0).mean(1) >= CHANGING_SHARE
     return np.select([~finite, covers, few & moving, few], [4, 0, 2, 1], 3)
 
 

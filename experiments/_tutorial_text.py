@@ -388,7 +388,7 @@ def smaller_rate(settings: Data) -> float:
 
 
 def rounded(value: float) -> float:
-    """To two digits."""
+    """`value` to two digits."""
     return float(f"{value:.2g}")
 
 

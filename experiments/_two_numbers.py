@@ -17,7 +17,7 @@ RECORD_EVERY = 5
 NEAR_RUNS, NEAR_RADIUS = 4, 1e-3
 """The runs that measure the factor at the equilibrium, and where they start."""
 LARGEST_DISTANCE = 1e-2
-"""It is measured below."""
+"""How a run converges is measured at smaller distances."""
 CONVERGED_DISTANCE = 1e-4
 """A run that comes so close, from 0.3 to 1.5, converges linearly: as n^-½ it would take 1e9 steps."""
 STILL, STILL_SHARE = 1e-3, 0.1
@@ -73,7 +73,7 @@ def compared(closed: np.ndarray, found: np.ndarray) -> dict[str, Any]:
 
 
 def spectral_verdict(growth: float) -> str:
-    """Of a spectral radius less 1, or of a flow's growth rate."""
+    """Whether an equilibrium attracts or repels, by a spectral radius less 1 or a flow's growth rate."""
     return "undecided" if abs(growth) < NEUTRAL_GROWTH else "attracts" if growth < 0 else "repels"
 
 

@@ -19,13 +19,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _experiment import Experiment, Quick
+from _experiment import Experiment, Quick, progress
 from _options import check_known, check_whole
 from _results import Data
 from _timing import printed_by
 from _timing import seconds as seconds_of
 from _toys import Toy, perceptron
-from tqdm import trange
 
 from slantgan_jax import datasets, distributions, rules, sweep, train
 from slantgan_jax.cpu import use_every_core
@@ -62,7 +61,7 @@ def compute(settings: Settings, out: Path) -> Data:
     for size in settings.sizes:
         for batch in settings.batches:
             times: dict[str, list[dict[str, float]]] = {row: [] for row in rows}
-            for _ in trange(settings.repeats, desc=f"{size}, {batch}", disable=None, leave=False):
+            for _ in progress(range(settings.repeats), f"{size}, {batch}"):
                 for row in rows:
                     times[row].append(measured(row, size, batch, settings))
             found[f"{size}, batch {batch}"] = {

@@ -30,15 +30,7 @@ PIXEL_RUNS, PIXEL_STEPS = 64, 200
 class Settings:
     """Measure time, memory and storage against the number of runs, and time against the number of pixels."""
 
-    runs: Annotated[tuple[int, ...], partial(check_whole, least=1, most=10**7)] = (
-        1,
-        10,
-        100,
-        1000,
-        10_000,
-        100_000,
-        10**6,
-    )
+    runs: Annotated[tuple[int, ...], partial(check_whole, least=1, most=10**7)] = tuple(10**k for k in range(7))
     """Sizes of sweeps of 200 epochs, each into a store."""
     sides: Annotated[tuple[int, ...], partial(check_whole, least=2, most=100)] = (2, 4, 8, 16, 32, 100)
     """Sides of images, whose pixels are one array."""

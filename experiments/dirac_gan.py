@@ -84,9 +84,9 @@ def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.
         verdicts = dict.fromkeys(("flow verdict", "spectral verdict"), "no equilibrium")
         row |= {"spectral radius": None, "measured factor": None, "error of it": None, "seen": False, **verdicts}
     else:
-        update_jacobian = partial(spectra.update_jacobian, form.rule, form.game, steps=form.period)
+        update_jacobian = partial(spectra.update_jacobian, form.rule, form.game, steps=form.rule.period)
         values = np.linalg.eigvals(jax.jit(update_jacobian)(players=ORIGIN))
-        radius = float(np.abs(values).max() ** (1 / form.period))
+        radius = float(np.abs(values).max() ** (1 / form.rule.period))
         factor, error = map(float, runs.measured_factor(radii[FAR_RUNS:], SMALLEST_DISTANCE))
         merged = np.abs(np.subtract(*form.flow)) < 1e-6  # then runs grow by a power of n, too
         row |= {

@@ -17,11 +17,10 @@ from _experiment import Experiment, Quick
 from _methods import ORDERS, Logit, Method, said, undecided
 from _options import check_known, check_positive, check_whole, check_within, listing
 from _results import Data
-from _toys import ATTRS, DESCENTS, DIMS, TOY_METHODS, Toy, perceptron, shown, summary
+from _toys import ATTRS, DESCENTS, RECORDS, TOY_METHODS, Toy, perceptron, shown, summary
 from figures import toy_gan as figures
-from jax.flatten_util import ravel_pytree
 
-from slantgan_jax import Distribution, Players, datasets, distributions, losses, networks, sweep
+from slantgan_jax import Distribution, Players, datasets, distributions, losses, networks
 
 SHORT = {"ring": "ring-metz-paper", "grid": "grid25-gulrajani", "roll": "swiss-roll-gulrajani"}
 """Short names of data sets."""
@@ -30,9 +29,6 @@ DATA = (*SHORT, *datasets.DATASETS)
 ACTIVATIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid")
 DEFAULT_DESCENT = "adam"
 AT_LEAST_ONE = partial(check_whole, least=1)
-RECORDS = 50
-"""How often a run is measured."""
-
 SURFACE_POINTS = 101
 """On each axis of the grid on which D is drawn."""
 
@@ -139,7 +135,7 @@ def run(key: jax.Array, settings: Settings) -> dict[str, jax.Array]:
     descent = DESCENTS[settings.optimizer or DEFAULT_DESCENT]
     rule = method.rule(ORDERS[settings.order], settings.learning_rate, strength, descent)
     game = toy.game(method, strength, independent_latents=settings.independent_latents)
-    return toy.run(key, game, rule, settings.steps, RECORDS)
+    return toy.run(key, game, rule, settings.steps)
 
 
 def strength_of(settings: Settings) -> float:
@@ -170,35 +166,20 @@ def compute(settings: Settings, out: Path) -> Data:
     values = {name: value for name, value in vars(settings).items() if name != "seeds"}
     name = f"{settings.data}-{settings.method}".replace(" ", "_").replace("'", "")
     digest = hashlib.sha256(repr(values).encode()).hexdigest()[:8]
-    records = settings.steps // RECORDS * np.arange(1, RECORDS + 1)
-    toy = toy_of(settings)
-    names = [n for n in DIMS if toy.data.modes is not None or n in ("points", "sliced_wasserstein", "players")]
-    ds = sweep(
-        partial(run, settings=settings),
-        {"seed": np.arange(settings.seeds)},
-        dims={name: DIMS[name] for name in names},
-        coords={"record": records},
-        attrs={name: about for name, about in ATTRS.items() if name in names} | {"record": {"long_name": "step"}},
-        store=out / "runs" / f"{name}-{digest}.zarr",
-    )
-    key = jax.random.key(0)
-    _, unravel = ravel_pytree(toy.init(key))
+    toy, store = toy_of(settings), out / "runs" / f"{name}-{digest}.zarr"
+    ds = toy.swept(partial(run, settings=settings), settings.seeds, settings.steps, store)
     axis, scores = surface(
         toy,
         TOY_METHODS[settings.method].constrain(toy.logit),
-        [unravel(row) for row in ds["players"].values[: figures.DRAWN]],
+        [toy.players_of(row) for row in ds["players"].values[: figures.DRAWN]],
         ds.sizes["coordinate"],
     )
-    real = jax.vmap(lambda number: toy.data.sample(key, number, 0))(np.arange(1000))
-    modes = None if toy.data.modes is None else np.asarray(toy.data.modes().centers)
-    return {
+    return toy.drawn() | {
         "played": played(settings),
         "summary": summary(ds),
-        "runs": {name: ds[name].values for name in names if name not in ("points", "players")},
+        "runs": {name: ds[name].values for name in ATTRS if name in ds},
         "points": ds["points"].values[: figures.DRAWN],
-        "record": records,
-        "real": np.asarray(real),
-        "modes": modes,
+        "record": ds["record"].values,
         "axis": axis,
         "verdicts": np.stack([verdict(settings.objective, one) for one in scores]),
     }

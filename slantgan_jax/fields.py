@@ -69,32 +69,22 @@ def extragradient(
     """
     _check("the step size of extragradient", step_size, inner)
 
-    def adjusted(losses: Losses) -> Field:
-        field = inner(losses)
+    def direction(field: Field, players: Any) -> Any:
+        ahead = step_along(players, step_size, field(players))
+        return field(ahead if project is None else project(ahead))
 
-        def direction(players: Any) -> Any:
-            ahead = step_along(players, step_size, field(players))
-            return field(ahead if project is None else project(ahead))
-
-        return direction
-
-    return adjusted
+    return _of_field(inner, direction)
 
 
 def consensus(strength: Rates, inner: Transform = gradients) -> Transform:
     """ξ + γ Jᵀξ = ξ + γ ∇ ½‖ξ‖². Mescheder, Nowozin & Geiger 2017 (arXiv:1705.10461), eq. 11."""
     _check("the strength of consensus", strength, inner)
 
-    def adjusted(losses: Losses) -> Field:
-        field = inner(losses)
+    def direction(field: Field, players: Any) -> Any:
+        xi, transposed = jax.vjp(field, players)
+        return _sum(xi, _times(strength, transposed(xi)[0]))
 
-        def direction(players: Any) -> Any:
-            xi, transposed = jax.vjp(field, players)
-            return _sum(xi, _times(strength, transposed(xi)[0]))
-
-        return direction
-
-    return adjusted
+    return _of_field(inner, direction)
 
 
 def sga(strength: Rates, align: bool = False, inner: Transform = gradients) -> Transform:
@@ -105,23 +95,18 @@ def sga(strength: Rates, align: bool = False, inner: Transform = gradients) -> T
     _check("the strength of sga", strength, inner, -math.inf)
     check_flag("align", align)
 
-    def adjusted(losses: Losses) -> Field:
-        field = inner(losses)
+    def direction(field: Field, players: Any) -> Any:
+        xi, transposed = jax.vjp(field, players)
+        hamiltonian = transposed(xi)[0]
+        along = jax.jvp(field, (players,), (xi,))[1]
+        turned = jax.tree.map(lambda a, b: (a - b) / 2, hamiltonian, along)
+        sign: ArrayLike = 1
+        if align:
+            count = sum(leaf.size for leaf in jax.tree.leaves(xi))
+            sign = jnp.sign(_inner(xi, hamiltonian) * _inner(turned, hamiltonian) / count + 0.1)
+        return _sum(xi, _times(strength, _times(sign, turned)))
 
-        def direction(players: Any) -> Any:
-            xi, transposed = jax.vjp(field, players)
-            hamiltonian = transposed(xi)[0]
-            along = jax.jvp(field, (players,), (xi,))[1]
-            turned = jax.tree.map(lambda a, b: (a - b) / 2, hamiltonian, along)
-            sign: ArrayLike = 1
-            if align:
-                count = sum(leaf.size for leaf in jax.tree.leaves(xi))
-                sign = jnp.sign(_inner(xi, hamiltonian) * _inner(turned, hamiltonian) / count + 0.1)
-            return _sum(xi, _times(strength, _times(sign, turned)))
-
-        return direction
-
-    return adjusted
+    return _of_field(inner, direction)
 
 
 def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
@@ -134,42 +119,12 @@ def cgd(step_size: Rates, inner: Transform = gradients) -> Transform:
     """
     _check("the step size of cgd", step_size, inner)
 
-    def adjusted(losses: Losses) -> Field:
-        field = inner(losses)
+    def direction(field: Field, players: Any) -> Any:
+        common = jnp.result_type(jnp.float32, *map(jnp.result_type, jax.tree.leaves(players)))
+        wide = jax.tree.map(lambda x: jnp.asarray(x, common), players)
+        return jax.tree.map(lambda x, y: x.astype(jnp.result_type(y)), _best_answer(step_size, field, wide), players)
 
-        def direction(players: Any) -> Any:
-            common = jnp.result_type(jnp.float32, *map(jnp.result_type, jax.tree.leaves(players)))
-            wide = jax.tree.map(lambda x: jnp.asarray(x, common), players)
-            return jax.tree.map(lambda x, y: x.astype(jnp.result_type(y)), answer(wide), players)
-
-        def answer(players: Any) -> Any:
-            xi, along = jax.linearize(field, players)
-            scale = power_of_two(xi)  # the squares of small or large numbers are no normal numbers
-            xi = jax.tree.map(lambda x: x / scale, xi)
-            still = jax.tree.map(jnp.zeros_like, xi)
-
-            def model(v: Any) -> Any:
-                """(I + η J_o) v: a player answers the steps of the others, each with the rate of its own."""
-                steps = _times(step_size, v)
-                felt = [along(_with(still, j, steps[j])) for j in range(len(v))]
-                return _like(v, (_sum(v[i], *(felt[j][i] for j in range(len(v)) if j != i)) for i in range(len(v))))
-
-            transposed = jax.linear_transpose(model, xi)
-            count = sum(leaf.size for leaf in jax.tree.leaves(xi))
-            # Of the multiples of ξ the best one to start from. From ξ itself, large steps would lose digits.
-            image = model(xi)
-            precision = jnp.finfo(jnp.result_type(*jax.tree.leaves(xi)))
-            share = _inner(xi, image) / jnp.maximum(_inner(image, image), float(precision.tiny))
-            start = jax.tree.map(lambda x: share.astype(x.dtype) * x, xi)
-            tolerance = 4 * float(precision.eps)  # a relative residual near rounding
-            normal, right = lambda v: transposed(model(v))[0], transposed(xi)[0]
-            right, start = jax.tree.map(_mapped_first, (right, start))
-            solved = cg(normal, right, x0=start, tol=tolerance, maxiter=2 * count)[0]
-            return jax.tree.map(lambda x: x * scale, solved)
-
-        return direction
-
-    return adjusted
+    return _of_field(inner, direction)
 
 
 def lola(opponent_step_size: Rates) -> Transform:
@@ -180,13 +135,7 @@ def lola(opponent_step_size: Rates) -> Transform:
     """
     check_rates("the opponent step size of lola", opponent_step_size, 0)
 
-    def adjusted(losses: Losses) -> Field:
-        def direction(players: Any) -> Any:
-            return _sum(*_shaping(losses, opponent_step_size, players)[1:])
-
-        return direction
-
-    return adjusted
+    return lambda losses: lambda players: _sum(*_shaping(losses, opponent_step_size, players)[1:])
 
 
 def sos(opponent_step_size: Rates, a: jax.Array | float = 0.5, b: jax.Array | float = 0.1) -> Transform:
@@ -201,19 +150,16 @@ def sos(opponent_step_size: Rates, a: jax.Array | float = 0.5, b: jax.Array | fl
     check_number("a of sos", a, 0)
     check_number("b of sos", b, 0)
 
-    def adjusted(losses: Losses) -> Field:
-        def direction(players: Any) -> Any:
-            xi, ahead, shaping = _shaping(losses, opponent_step_size, players)
-            agreement = _inner(shaping, ahead)
-            opposed = agreement < 0
-            p1 = jnp.where(opposed, jnp.minimum(1, -a * _inner(ahead, ahead) / jnp.where(opposed, agreement, 1)), 1)
-            square = _inner(xi, xi)
-            p2 = jnp.where(square < b**2, square, 1)
-            return _sum(ahead, _times(jnp.minimum(p1, p2), shaping))
+    def direction(losses: Losses, players: Any) -> Any:
+        xi, ahead, shaping = _shaping(losses, opponent_step_size, players)
+        agreement = _inner(shaping, ahead)
+        opposed = agreement < 0
+        p1 = jnp.where(opposed, jnp.minimum(1, -a * _inner(ahead, ahead) / jnp.where(opposed, agreement, 1)), 1)
+        square = _inner(xi, xi)
+        p2 = jnp.where(square < b**2, square, 1)
+        return _sum(ahead, _times(jnp.minimum(p1, p2), shaping))
 
-        return direction
-
-    return adjusted
+    return lambda losses: partial(direction, losses)
 
 
 def unrolled(steps: int, step_size: ArrayLike, *, everyone: bool = False, through: bool = True) -> Transform:
@@ -269,26 +215,21 @@ def opponent_penalty(strength: Rates, inner: Transform = gradients) -> Transform
     """
     _check("the strength of opponent_penalty", strength, inner)
 
-    def adjusted(losses: Losses) -> Field:
-        field = inner(losses)
+    def slopes(losses: Losses, players: Any, own: int, parameters: Any) -> jax.Array:
+        moved = _with(players, own, parameters)
+        others = (j for j in range(len(players)) if j != own)
+        return functools.reduce(jnp.add, (squared_norm(_slope(losses, moved, of=j, by=j)) for j in others))
 
-        def slopes(players: Any, own: int, parameters: Any) -> jax.Array:
-            moved = _with(players, own, parameters)
-            others = (j for j in range(len(players)) if j != own)
-            return functools.reduce(jnp.add, (squared_norm(_slope(losses, moved, of=j, by=j)) for j in others))
+    def direction(losses: Losses, field: Field, players: Any) -> Any:
+        added = [
+            jax.tree.map(jnp.zeros_like, own)
+            if len(players) == 1 or (isinstance(rate, int | float) and rate == 0)
+            else jax.grad(partial(slopes, losses, players, i))(own)
+            for i, (own, rate) in enumerate(zip(players, _each(strength, players), strict=True))
+        ]
+        return _sum(field(players), _times(strength, _like(players, added)))
 
-        def direction(players: Any) -> Any:
-            added = [
-                jax.tree.map(jnp.zeros_like, own)
-                if len(players) == 1 or (isinstance(rate, int | float) and rate == 0)
-                else jax.grad(functools.partial(slopes, players, i))(own)
-                for i, (own, rate) in enumerate(zip(players, _each(strength, players), strict=True))
-            ]
-            return _sum(field(players), _times(strength, _like(players, added)))
-
-        return direction
-
-    return adjusted
+    return lambda losses: partial(direction, losses, inner(losses))
 
 
 def heun(step_size: Rates, inner: Transform = gradients, *, frozen: bool = False) -> Transform:
@@ -395,21 +336,48 @@ def _integrated(
     """The transform with the direction `step(field, players, step_size)`; with `frozen` each player steps alone."""
     check_flag("frozen", frozen)
 
-    def adjusted(losses: Losses) -> Field:
-        field = inner(losses)
+    def alone(field: Field, players: Any, i: int, rate: ArrayLike) -> Any:
+        own = step(lambda one: _Alone(field(_with(players, i, one.player))[i]), _Alone(players[i]), rate)
+        return own.player
 
-        def alone(players: Any, i: int, rate: ArrayLike) -> Any:
-            own = step(lambda one: _Alone(field(_with(players, i, one.player))[i]), _Alone(players[i]), rate)
-            return own.player
+    def direction(field: Field, players: Any) -> Any:
+        if not frozen:
+            return step(field, players, step_size)
+        return _like(players, (alone(field, players, i, rate) for i, rate in enumerate(_each(step_size, players))))
 
-        def direction(players: Any) -> Any:
-            if not frozen:
-                return step(field, players, step_size)
-            return _like(players, (alone(players, i, rate) for i, rate in enumerate(_each(step_size, players))))
+    return _of_field(inner, direction)
 
-        return direction
 
-    return adjusted
+def _of_field(inner: Transform, direction: Callable[[Field, Any], Any]) -> Transform:
+    """The transform to the field `players -> direction(field, players)`, with the field that `inner` gives."""
+    return lambda losses: partial(direction, inner(losses))
+
+
+def _best_answer(step_size: Rates, field: Field, players: Any) -> Any:
+    """The v with (I + η J_o) v = ξ, of `cgd`."""
+    xi, along = jax.linearize(field, players)
+    scale = power_of_two(xi)  # the squares of small or large numbers are no normal numbers
+    xi = jax.tree.map(lambda x: x / scale, xi)
+    still = jax.tree.map(jnp.zeros_like, xi)
+
+    def model(v: Any) -> Any:
+        """(I + η J_o) v: a player answers the steps of the others, each with the rate of its own."""
+        steps = _times(step_size, v)
+        felt = [along(_with(still, j, steps[j])) for j in range(len(v))]
+        return _like(v, (_sum(v[i], *(felt[j][i] for j in range(len(v)) if j != i)) for i in range(len(v))))
+
+    transposed = jax.linear_transpose(model, xi)
+    count = sum(leaf.size for leaf in jax.tree.leaves(xi))
+    # Of the multiples of ξ the best one to start from. From ξ itself, large steps would lose digits.
+    image = model(xi)
+    precision = jnp.finfo(jnp.result_type(*jax.tree.leaves(xi)))
+    share = _inner(xi, image) / jnp.maximum(_inner(image, image), float(precision.tiny))
+    start = jax.tree.map(lambda x: share.astype(x.dtype) * x, xi)
+    tolerance = 4 * float(precision.eps)  # a relative residual near rounding
+    normal, right = lambda v: transposed(model(v))[0], transposed(xi)[0]
+    right, start = jax.tree.map(_mapped_first, (right, start))
+    solved = cg(normal, right, x0=start, tol=tolerance, maxiter=2 * count)[0]
+    return jax.tree.map(lambda x: x * scale, solved)
 
 
 def _slope(losses: Losses, players: Any, of: int, by: int) -> Any:

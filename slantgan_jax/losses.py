@@ -40,6 +40,11 @@ def check_objective(objective: Any) -> None:
         check_function("a loss of the objective", loss, "real", "fake", such_as="losses.logit_fake")
 
 
+def of_discriminator(objective: Objective) -> LogitLoss:
+    """D's loss as one function of `(ℓ_real, ℓ_fake)`: the sum of its terms."""
+    return lambda real, fake: jnp.asarray(sum(term(real, fake) for term in objective.discriminator))
+
+
 def softplus(a: ArrayLike) -> jax.Array:
     """s(a) = ln(1 + eᵃ) = max(a, 0) + ln(1 + e^-|a|), with the derivative declared to be σ(a).
 

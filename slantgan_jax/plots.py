@@ -15,7 +15,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Circle
 from scipy.special import expit
 
-from slantgan_jax.checks import check_count
+from slantgan_jax.checks import check_count, check_number
 
 Panel = Figure | SubFigure
 
@@ -31,8 +31,7 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 def new_figure(width: float, height: float, dpi: int = 130) -> Figure:
     """An empty figure of `width` × `height` inches."""
     for what, value in (("width", width), ("height", height), ("dpi", dpi)):
-        if not isinstance(value, int | float | np.number) or not 0 < value < math.inf:
-            raise ValueError(f"the figure's {what} is {value!r}: give a positive number")
+        check_number(f"the figure's {what}", value, positive=True)
     figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -71,15 +70,8 @@ def face(ax: Axes, image: np.ndarray, numbers: bool = True) -> None:
     ax.set(xticks=[], yticks=[])
     if numbers and side <= 4:
         for (row, column), value in np.ndenumerate(square):
-            ax.text(
-                column,
-                row,
-                f"{value:.2f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if value > 0.5 else "black",
-            )
+            style = {"ha": "center", "va": "center", "fontsize": 8, "color": "white" if value > 0.5 else "black"}
+            ax.text(column, row, f"{value:.2f}", **style)
 
 
 def network(
@@ -118,8 +110,7 @@ def network(
         raise ValueError(f"the image has the shape {np.shape(image)}: give the pixels of the networks, {shapes[0]}")
     if image is not None and generator is not None:
         raise ValueError("an image is given beside a generator, which draws its own: give its latent instead")
-    if known not in range(5):
-        raise ValueError(f"known is {known!r}: give a number of columns from 0 to 4")
+    check_count("known", known, 0, 4)
     if generator is not None and latent is not None:
         image = expit(np.multiply(generator.weights, latent) + generator.biases)
     largest = max(*(np.max(np.abs(value.weights)) for _, value, _ in parts), 1e-12)
@@ -218,17 +209,9 @@ def _sign(value: float) -> str:
 
 
 def _number(ax: Axes, x: float, y: float, value: float) -> None:
-    ax.text(
-        x,
-        y,
-        f"{value:+.2f}",
-        ha="center",
-        va="center",
-        fontsize=9,
-        color=_sign(value),
-        zorder=2,
-        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
-    )
+    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
+    style = {"ha": "center", "va": "center", "fontsize": 9, "color": _sign(value)}
+    ax.text(x, y, f"{value:+.2f}", zorder=2, bbox=box, **style)
 
 
 def _node(ax: Axes, x: float, y: float, color: str, text: str) -> None:

@@ -159,8 +159,7 @@ def simultaneous(optimizer: Optimizer, field: Transform = fields.gradients) -> R
     """
     _check(optimizer, field)
     return Rule(
-        partial(_init, optimizer),
-        lambda game: (partial(_move, optimizer, field, game, tuple(range(len(game.losses))), None),),
+        partial(_init, optimizer), lambda game: (partial(_move, optimizer, field, game, range(len(game.losses))),)
     )
 
 
@@ -229,12 +228,9 @@ def unrolled(optimizer: Optimizer, steps: int, *, fresh: bool = False) -> Rule:
     _check(optimizer, fields.gradients)
 
     def moves(game: Game) -> tuple[Move, ...]:
-        others = tuple(range(1, len(game.losses)))
-        turns = (0, 1) if fresh else (None, None)
-        return (
-            partial(_move, optimizer, fields.gradients, game, others, turns[0]),
-            partial(_unrolled_move, optimizer, steps, game, turns[1]),
-        )
+        first = partial(_move, optimizer, fields.gradients, game, range(1, len(game.losses)))
+        pair = first, partial(_unrolled_move, optimizer, steps, game)
+        return tuple(partial(_seeing, *each) for each in enumerate(pair)) if fresh else pair
 
     reads = ((2, 0), (2, 1)) if fresh else ((1, 0),)
     return Rule(partial(_init, optimizer), moves, reads, apart=len(reads))
@@ -531,8 +527,8 @@ def _tutorial_moves(optimizer: Optimizer, field: Transform, game: Game) -> tuple
         )
     parts = (game._replace(losses=game.losses._replace(discriminator=(term,))) for term in game.losses.discriminator)
     return (
-        *(partial(_move, optimizer, field, part, (1,), None) for part in parts),
-        partial(_move, optimizer, field, game, (0,), None),
+        *(partial(_move, optimizer, field, part, (1,)) for part in parts),
+        partial(_move, optimizer, field, game, (0,)),
     )
 
 
@@ -543,24 +539,20 @@ def _alternating_moves(
     for name, _ in turns:
         if name not in names:
             raise ValueError(f"the order names {name!r}, which is no player: choose from {', '.join(map(repr, names))}")
-    return tuple(
-        partial(_move, optimizer, field, game, (names.index(name),), None if samples == 1 else turn)
-        for name, turn in turns
-    )
+    moves = [(turn, partial(_move, optimizer, field, game, (names.index(name),))) for name, turn in turns]
+    return tuple(move if samples == 1 else partial(_seeing, turn, move) for turn, move in moves)
+
+
+def _seeing(turn: int, move: Move, state: State, sample: Any) -> State:
+    """`move`, which sees sample number `turn` of several."""
+    return move(state, sample[turn])
 
 
 def _move(
-    optimizer: Optimizer,
-    field: Transform,
-    game: Game,
-    moving: tuple[int, ...],
-    turn: int | None,
-    state: State,
-    sample: Any,
+    optimizer: Optimizer, field: Transform, game: Game, moving: Sequence[int], state: State, sample: Any
 ) -> State:
-    """Moves the players numbered `moving` along the field of `game`, on sample number `turn` if there are several."""
-    seen = sample if turn is None else sample[turn]
-    direction = fields.direction_at(state.players, field, games.SampleLosses(game, seen), moving)
+    """Moves the players numbered `moving` along the field of `game`."""
+    direction = fields.direction_at(state.players, field, games.SampleLosses(game, sample), moving)
     return _updated(optimizer, moving, state, direction)
 
 
@@ -578,8 +570,8 @@ def _updated(optimizer: Optimizer, moving: Sequence[int], state: State, directio
     )
 
 
-def _unrolled_move(optimizer: Optimizer, steps: int, game: Game, turn: int | None, state: State, sample: Any) -> State:
-    losses = games.SampleLosses(game, sample if turn is None else sample[turn])
+def _unrolled_move(optimizer: Optimizer, steps: int, game: Game, state: State, sample: Any) -> State:
+    losses = games.SampleLosses(game, sample)
     others = range(1, len(state.players))
     # Traced once, not once for each update.
     field = jax.jit(lambda players: fields.direction_at(players, fields.gradients, losses, others))

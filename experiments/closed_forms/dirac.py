@@ -7,10 +7,9 @@ arXiv:1801.04406). See docs/results/dirac_gan.md for κ, for the damping d of ea
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from _methods import METHODS, ORDERS, SYNC_PERIOD
+from _methods import METHODS, ORDERS
 
 from closed_forms import steps
 from slantgan_jax import Game, Objective, Rule, fields, games, losses, penalties, rules
@@ -40,7 +39,7 @@ class ClosedForm(NamedTuple):
       group: "paper" for the paper's methods, otherwise what goes beyond it.
       game, field, rule: what is played and how.
       flow: the eigenvalues `[2]` of the field's Jacobian; None if the field has no Jacobian there.
-      update: those of the map of `period` steps.
+      update: those of the map of `rule.period` steps.
     """
 
     group: str
@@ -49,7 +48,6 @@ class ClosedForm(NamedTuple):
     rule: Rule
     flow: np.ndarray | None
     update: np.ndarray | None
-    period: int = 1
 
 
 def closed_forms(rate: float) -> dict[str, ClosedForm]:
@@ -77,9 +75,9 @@ def closed_forms(rate: float) -> dict[str, ClosedForm]:
         transform, eigenvalue = steps.FIELDS[name]
         return simultaneous(minimax, eigenvalue(free, rate, strength), group, transform(rate, strength))
 
-    def ruled(update: np.ndarray, method: str, order: str, strength: float = 0.0, period: int = 1) -> ClosedForm:
+    def ruled(update: np.ndarray, method: str, order: str, strength: float = 0.0) -> ClosedForm:
         rule = METHODS[method].rule(ORDERS[order], rate, strength)
-        return ClosedForm("rules", minimax, fields.gradients, rule, free, update, period)
+        return ClosedForm("rules", minimax, fields.gradients, rule, free, update)
 
     return {
         "minimax, simultaneous": simultaneous(minimax, free),
@@ -119,7 +117,7 @@ def closed_forms(rate: float) -> dict[str, ClosedForm]:
         "optimistic": ruled(optimistic, "optimistic", "simultaneous"),
         "lookahead": ruled(  # the slow players are replaced: 0, 0
             np.append(steps.WAYS["lookahead"](rate, free), [0, 0]),
-            "lookahead", "simultaneous", steps.SLOW_STEP, SYNC_PERIOD,
+            "lookahead", "simultaneous", steps.SLOW_STEP,
         ),
         "averaged, alternating": ruled(  # the moments decay, and what the rule offers is replaced: 0, 0
             np.append(turning, [AVERAGE_DECAY, AVERAGE_DECAY, 0, 0]), "averaging", "alternating", AVERAGE_DECAY
@@ -138,9 +136,6 @@ def dirac(objective: Objective, *added: Penalty) -> Game:
 
 def kappa_and_curvature(objective: Objective) -> tuple[float, float]:
     """κ = -h'(0) g'(0), and E'', the sum of D's second derivatives by ℓ_real and by ℓ_fake at 0."""
-
-    def discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
-        return jnp.asarray(sum(term(real, fake) for term in objective.discriminator))
-
+    discriminator = losses.of_discriminator(objective)
     slope = jax.grad(objective.generator, 1)(0.0, 0.0) * jax.grad(discriminator, 1)(0.0, 0.0)
     return -float(slope), float(sum(jax.grad(jax.grad(discriminator, i), i)(0.0, 0.0) for i in (0, 1)))

@@ -26,7 +26,7 @@ strength)`."""
 
 
 def damped(value: Any, rate: Any, strength: Any) -> Any:
-    """Jᵀξ and Aᵀξ are the same here."""
+    """The eigenvalue λ + γ |λ|²: Jᵀξ and Aᵀξ are the same here."""
     return value + strength * np.abs(value) ** 2
 
 
@@ -88,7 +88,7 @@ def alternating_momentum(rate: Any, kappa: float, beta: float) -> np.ndarray:
 
 
 def lookahead(values: Any) -> Any:
-    """Of k steps: 1 - α + α μᵏ for eigenvalues μ of a step of the inner rule."""
+    """The eigenvalues 1 - α + α μᵏ of k steps, for eigenvalues μ of a step of the inner rule."""
     return 1 - SLOW_STEP + SLOW_STEP * values**SYNC_PERIOD
 
 

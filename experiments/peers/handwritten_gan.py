@@ -35,13 +35,8 @@ def trainer(
     """
     library = folder / "handwritten_gan.so"
     lanes = 16 if "avx512f" in processor_flags() else 8
-    flags = [
-        "-O3",
-        "-march=native",
-        f"-DLANES={lanes}",
-        f"-DGROUPS={GROUPS}",
-        *(["-mprefer-vector-width=512"] if lanes == 16 else []),
-    ]
+    flags = ["-O3", "-march=native", f"-DLANES={lanes}", f"-DGROUPS={GROUPS}"]
+    flags += ["-mprefer-vector-width=512"] * (lanes == 16)
     command = ["cc", *flags, "-shared", "-fPIC", str(SOURCE), "-o", str(library)]
     subprocess.run(command, check=True, capture_output=True)
     program = ctypes.CDLL(str(library))

@@ -15,21 +15,26 @@ from typing import Annotated, Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where the frame of all experiments is
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import tyro
 from _experiment import Experiment, Figure, Quick
 from _options import check_whole
 from _results import Data, counted
-from _toys import ATTRS, DIMS, Toy, shown, summary
+from _toys import ATTRS, RECORDS, Toy, shown, summary
 from figures import reproductions as figures
-from jax.flatten_util import ravel_pytree
 
-from slantgan_jax import Game, Rule, sweep
+from slantgan_jax import Game, Rule
 
-RECORDS, FULL_STEPS = 50, 100_000
+FULL_STEPS = 100_000
 
-Seeds = Annotated[int, partial(check_whole, least=1, most=10**6)]
-Steps = Annotated[int, partial(check_whole, least=RECORDS, multiple=RECORDS)]
+Seeds = Annotated[
+    int,
+    partial(check_whole, least=1, most=10**6),
+    tyro.conf.arg(help="The number of runs of each way to train; seed S is jax.random.key(S)."),
+]
+Steps = Annotated[
+    int, partial(check_whole, least=RECORDS, multiple=RECORDS), tyro.conf.arg(help="Steps of a run, of all moves.")
+]
 
 
 QUICK = {"seeds": 4, "steps": 1000}
@@ -49,9 +54,7 @@ class ToySettings:
     """What every reproduction on toy data can vary."""
 
     seeds: Seeds = 64
-    """The number of runs of each way to train; seed S is jax.random.key(S)."""
     steps: Steps = 50_000
-    """Steps of a run."""
 
     @property
     def part(self) -> str:
@@ -81,33 +84,19 @@ class SizedSettings(ToySettings):
 
 def played(ways: Mapping[str, Way], settings: ToySettings, out: Path) -> Data:
     """Plays every way over all seeds. Returns for each its summary, the measures of all runs, and some runs to draw."""
-    records = settings.steps // RECORDS * np.arange(1, RECORDS + 1)
-    found, toy = {}, next(iter(ways.values())).toy
+    found: Data = {}
+    record = settings.steps // RECORDS * np.arange(1, RECORDS + 1)
     for name, way in ways.items():
-        known = [measure for measure in DIMS if way.toy.data.modes or measure not in ATTRS or "sliced" in measure]
-        ds = sweep(
-            partial(_run, way, settings.steps),
-            {"seed": np.arange(settings.seeds)},
-            dims={measure: DIMS[measure] for measure in known},
-            coords={"record": records},
-            attrs={measure: ATTRS[measure] for measure in known if measure in ATTRS},
-            store=out / "runs" / f"{name}-{settings.part}{settings.steps}.zarr".replace(" ", "_").replace("/", "_"),
-        )
+        store = out / "runs" / f"{name}-{settings.part}{settings.steps}.zarr".replace(" ", "_").replace("/", "_")
+        ds = way.toy.swept(partial(_run, way, settings.steps), settings.seeds, settings.steps, store)
         found[name] = {
             "summary": summary(ds),
-            "runs": {measure: ds[measure].values for measure in known if measure in ATTRS},
+            "runs": {measure: ds[measure].values for measure in ATTRS if measure in ds},
             "finite": ds["finite"].values,
             "points": ds["points"].values[: figures.DRAWN, -1],
             "players": ds["players"].values[: figures.DRAWN],
         }
-    modes = None if toy.data.modes is None else np.asarray(toy.data.modes().centers)
-    real = np.asarray(jax.vmap(lambda number: toy.data.sample(jax.random.key(0), number, 0))(np.arange(1000)))
-    return {"ways": found, "record": records, "modes": modes, "real": real}
-
-
-def players_of(way: Way, numbers: np.ndarray) -> Any:
-    """The players of which a run kept the `numbers`."""
-    return ravel_pytree(way.toy.init(jax.random.key(0)))[1](jnp.asarray(numbers))
+    return {"ways": found, "record": record} | next(iter(ways.values())).toy.drawn()
 
 
 def surfaces(ways: Mapping[str, Way], data: Data) -> Data:
@@ -117,7 +106,7 @@ def surfaces(ways: Mapping[str, Way], data: Data) -> Data:
     found = {}
     for name, way in ways.items():
         logits = jax.jit(jax.vmap(way.toy.logit, (None, 0)))
-        drawn = [players_of(way, numbers).discriminator for numbers in data["ways"][name]["players"]]
+        drawn = [way.toy.players_of(numbers).discriminator for numbers in data["ways"][name]["players"]]
         found[name] = np.stack([np.asarray(logits(one, points)).reshape(81, 81) for one in drawn])
     return {"axis": axis, "surfaces": found}
 
@@ -155,7 +144,7 @@ def table(claim: str, data: Data) -> None:
 
 
 def _run(way: Way, steps: int, key: jax.Array) -> dict[str, jax.Array]:
-    return way.toy.run(key, way.game, way.rule, steps, RECORDS)
+    return way.toy.run(key, way.game, way.rule, steps)
 
 
 def toy_experiment(
@@ -183,21 +172,3 @@ def toy_experiment(
         f"reproductions/{name}", settings, compute, answer, drawings, partial(table, claim),
         x64=False, devices=None, fused=False, time=time, quick=Quick(QUICK, quick),
     )  # fmt: skip
-
-
-__all__ = [
-    "Data",
-    "Experiment",
-    "Figure",
-    "Seeds",
-    "SizedSettings",
-    "Steps",
-    "ToySettings",
-    "Way",
-    "compared",
-    "covering",
-    "played",
-    "players_of",
-    "surfaces",
-    "toy_experiment",
-]

@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _claims import Data, Figure, Seeds, SizedSettings, Steps, Way, played, players_of, toy_experiment
+from _claims import Data, Figure, Seeds, SizedSettings, Steps, Way, played, toy_experiment
 from _options import check_known
 from _toys import Toy, perceptron
 from figures import reproductions as figures
@@ -66,9 +66,7 @@ class Settings(SizedSettings):
     methods: Annotated[tuple[str, ...], partial(check_known, known=RULES)] = ("extra",)
     """Who moves when."""
     seeds: Seeds = 4
-    """The number of runs of each way to train; seed S is jax.random.key(S)."""
     steps: Steps = 10_000
-    """Steps of a run."""
 
 
 def ways(settings: Settings) -> dict[str, Way]:
@@ -111,7 +109,7 @@ def landscape(
     That is leading eigenvalues of J, the least one of G's own part, and the path angle from the start.
     """
     start = way.toy.init(jax.random.split(jax.random.key(seed))[0])
-    last = players_of(way, numbers)
+    last = way.toy.players_of(numbers)
     with jax.enable_x64(True):
         total = partial(games.total_losses, way.game, sample=())
         field = fields.gradients(total)

@@ -22,11 +22,11 @@ import numpy as np
 import optax
 from _claims import Data, Figure, Seeds, SizedSettings, Steps, Way, played, surfaces, toy_experiment
 from _options import check_known
-from _toys import DESCENTS, Toy, perceptron, shown
+from _toys import DESCENTS, TOY_METHODS, Toy, perceptron, shown
 from figures import reproductions as figures
 from scipy.interpolate import RegularGridInterpolator
 
-from slantgan_jax import Distribution, Network, Players, datasets, distributions, games, losses, penalties, rules
+from slantgan_jax import Distribution, Network, Players, datasets, distributions, losses, penalties, rules
 
 CLAIM = "Clipped weights make critics that are too simple; the gradient penalty makes ones that follow the data."
 DATA = {"ring": "ring-gulrajani", "grid": "grid25-gulrajani", "roll": "swiss-roll-gulrajani"}
@@ -44,9 +44,7 @@ class Settings(SizedSettings):
     data: Annotated[str, partial(check_known, known=DATA)] = "ring"
     """The data set."""
     seeds: Seeds = 8
-    """The number of runs of each way to train; seed S is jax.random.key(S)."""
     steps: Steps = 3000
-    """Steps of a run, of five moves of D and one of G."""
 
     @property
     def part(self) -> str:
@@ -70,10 +68,9 @@ def ways(settings: Settings) -> dict[str, Way]:
     for fixed in (True, False):
         toy = toy_of(settings.data, FULL_WIDTH if settings.full else REDUCED_WIDTH, fixed)
         name = "fixed G" if fixed else "trained G"
-        whole = games.gan(toy.init, toy.generator.apply, toy.logit, toy.data, toy.latent, toy.objective)
-        found[f"{name}, clipped"] = Way(toy, games.minibatch(whole, toy.batch), rules.alternating(CLIPPED, order=ORDER))
+        found[f"{name}, clipped"] = Way(toy, toy.game(), rules.alternating(CLIPPED, order=ORDER))
         for strength in (0.1, 10.0):
-            game = games.minibatch(games.penalized(whole, penalties.wgan_gp(strength)), toy.batch)
+            game = toy.game(TOY_METHODS["WGAN-GP"], strength)
             found[f"{name}, λ = {strength:g}"] = Way(toy, game, rules.alternating(ADAM, order=ORDER))
     return found
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from _claims import Data, Figure, ToySettings, Way, covering, played, players_of, toy_experiment
+from _claims import Data, Figure, ToySettings, Way, covering, played, toy_experiment
 from _toys import DESCENTS, TOY_METHODS, Toy, perceptron
 from figures import reproductions as figures
 
@@ -59,7 +59,7 @@ def compute(settings: Settings, out: Path) -> Data:
 def spectra(way: Way, numbers: np.ndarray) -> dict[str, np.ndarray]:
     """The eigenvalues of -J of both fields that are largest in modulus, `[EIGENVALUES, 2]`, at the end of a run."""
     game = TOY._replace(batch=SPECTRUM_POINTS).game()
-    end = players_of(way, numbers)
+    end = way.toy.players_of(numbers)
     with jax.enable_x64(True):
         total = partial(games.total_losses, games.on_sample(game, game.sample(jax.random.key(0), 0)), sample=())
         found = {name: matrix_free.flow_eigenvalues(of(total), end, EIGENVALUES, "LM") for name, of in FIELDS.items()}

@@ -36,9 +36,7 @@ class Settings(ToySettings):
     """Do unrolling and the penalty of Nagarajan & Kolter cover the ring where plain training collapses?"""
 
     seeds: Seeds = 2
-    """The number of runs of each way to train; seed S is jax.random.key(S)."""
     steps: Steps = 100_000
-    """Steps of a run."""
 
 
 def ways() -> dict[str, Way]:

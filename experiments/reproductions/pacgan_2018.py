@@ -29,9 +29,7 @@ class Settings(ToySettings):
     """Which of their settings turns one captured mode into six?"""
 
     seeds: Seeds = 32
-    """The number of runs of each way to train; seed S is jax.random.key(S)."""
     steps: Steps = 10_000
-    """Steps of a run."""
 
 
 def toy(

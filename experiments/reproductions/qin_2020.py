@@ -43,9 +43,7 @@ class Settings(ToySettings):
     """Do steps of Runge-Kutta cover the grid of sixteen modes, with opponents that are frozen and that move?"""
 
     seeds: Seeds = 16
-    """The number of runs of each way to train; seed S is jax.random.key(S)."""
     steps: Steps = 30_000
-    """Steps of a run."""
 
 
 def ways() -> dict[str, Way]:

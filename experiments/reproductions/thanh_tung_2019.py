@@ -45,9 +45,7 @@ class Settings(ToySettings):
     """Does training converge with a gradient penalty to norm 0, and not with one to norm 1?"""
 
     seeds: Seeds = 16
-    """The number of runs of each way to train; seed S is jax.random.key(S)."""
     steps: Steps = 20_000
-    """Steps of a run."""
     published: bool = False
     """Take the networks, their start, the ring and the latents of the published code."""
 

@@ -147,9 +147,7 @@ def slow_diffusion(
     beside = (latents[:, None] - zeta[None]) * steep
     mixed = (chances[:, None] * beside).T @ x  # C
 
-    def discriminator_loss(real: jax.Array, fake: jax.Array) -> jax.Array:
-        return jnp.asarray(sum(term(real, fake) for term in objective.discriminator))
-
+    discriminator_loss = losses.of_discriminator(objective)
     at, by_fake = (players.discriminator.bias,) * 2, jax.grad(objective.generator, 1)
     pull, bend, push = -by_fake(*at), -jax.grad(by_fake, 1)(*at), jax.grad(discriminator_loss, 1)(*at)  # a, a', f
     (real, both), (_, fake) = jax.hessian(discriminator_loss, (0, 1))(*at)

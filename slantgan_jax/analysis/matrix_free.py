@@ -107,7 +107,7 @@ def _leading(
     basis: int | None,
     restarts: int,
 ) -> Leading:
-    """Of the Jacobian A of a function of `[n]` numbers at a place, by products A v."""
+    """The leading eigenvalues of the Jacobian A of a function of `[n]` numbers at a place, by products A v."""
     size = place.size
     if which not in RANKS:
         raise ValueError(f"which is {which!r}: give one of {', '.join(RANKS)}")

@@ -93,8 +93,8 @@ def other_identity(theirs: Layout, ours: Layout) -> Iterator[str]:
             for part in {**old, **new}
             if old.get(part) != new.get(part)
         )
-    for name in ("platform", "processor", "xla_flags", "threads", "lapack"):
-        if theirs.about[name] != ours.about[name]:
+    for name in SURROUNDINGS:
+        if name not in ("settings", "versions") and theirs.about[name] != ours.about[name]:
             yield f"{name} {change(theirs.about[name], ours.about[name])}"
     both = theirs.programs.keys() & ours.programs.keys()  # a choice that one of them lacks is a label that it lacks
     if any(ours.programs[choice] != theirs.programs[choice] for choice in both):

@@ -148,7 +148,8 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
         if _has_gpu() and _kernels.has_kernels(closed):
             kernels = functools.partial(mapped, _kernels.with_kernels(closed))
         constants = list(_constants(closed))
-        if _uses(closed, "custom_vmap_call"):  # what such a function does for a batch is not in the run itself
+        called = {equation.primitive.name for equation in _equations(closed.jaxpr)}
+        if "custom_vmap_call" in called:  # what such a function does for a batch is not in the run itself
             batch = jax.jit(plain).trace(*(jax.ShapeDtypeStruct((lanes,), dtype) for dtype in types))
             text, constants = batch.lower().as_text(), [*constants, *_constants(batch.jaxpr)]
     if found := [word for word in UNSTABLE_BITS if word in text]:
@@ -413,12 +414,16 @@ def _work(jaxpr: core.Jaxpr) -> tuple[int, int]:
 
 def _largest(jaxpr: core.Jaxpr) -> int:
     """The bytes of the largest array of a run, such as a history that the run makes and does not return."""
-    sizes = [0]
+    made: list[Any] = [out.aval for equation in _equations(jaxpr) for out in equation.outvars]
+    return max((math.prod(aval.shape) * aval.dtype.itemsize for aval in made), default=0)
+
+
+def _equations(jaxpr: core.Jaxpr) -> Iterator[Any]:
+    """The equations of a program and of all programs within it."""
     for equation in jaxpr.eqns:
-        made: list[Any] = [out.aval for out in equation.outvars]
-        sizes += [math.prod(aval.shape) * aval.dtype.itemsize for aval in made]
-        sizes += map(_largest, (part.jaxpr for part in _inner(equation)))
-    return max(sizes)
+        yield equation
+        for part in _inner(equation):
+            yield from _equations(part.jaxpr)
 
 
 def _inner(equation: Any) -> list[core.ClosedJaxpr]:
@@ -452,14 +457,6 @@ def _constants(closed: core.ClosedJaxpr) -> Iterator[bytes]:
         with jax.transfer_guard("allow"):
             array = np.asarray(array)
         yield f"{dtype}{array.shape}".encode() + array.tobytes()
-
-
-def _uses(closed: core.ClosedJaxpr, name: str) -> bool:
-    """Whether a program calls a primitive of this name."""
-    return any(
-        equation.primitive.name == name or any(_uses(part, name) for part in _inner(equation))
-        for equation in closed.jaxpr.eqns
-    )
 
 
 def _xla_flags() -> str:
