@@ -14,6 +14,7 @@ import numpy as np
 
 from slantgan_jax import Game, Players, Rule, distributions, faces, games, penalties, slanted_land
 from slantgan_jax.analysis import equilibria, growth, spectra, thresholds
+from slantgan_jax.analysis.update_maps import update_map
 from slantgan_jax.rules import State
 
 NODES = 24
@@ -114,7 +115,7 @@ def surroundings(case: Case, weights: jax.Array, strength: jax.Array, rate: jax.
     game, players, tangents = place(weights, strength, jnp.asarray)
     rule = case.rule(rate)
     state = fixed_state(case, game, players, tangents, rate)
-    update, fixed, _ = spectra.update_map(rule, game, state, case.period)
+    update, fixed, _ = update_map(rule, game, state, case.period)
     return fixed, *spectra.neutral_directions(jax.jacfwd(update)(fixed) - jnp.eye(fixed.size), tangents)
 
 
@@ -127,7 +128,7 @@ def growth_rates(
     `surroundings` of the fixed point.
     """
     game, players, _ = place(weights, strength, faces.unstack)
-    update, _, _ = spectra.update_map(case.rule(rate), game, players, case.period)
+    update, _, _ = update_map(case.rule(rate), game, players, case.period)
     fixed, neutral, frame = near
     chunks = case.steps // CHUNK
     quarter = chunks // 4
@@ -152,7 +153,7 @@ def growth_rates(
 
 def fixed_state(case: Case, game: Game, players: Players, tangents: Players, rate: jax.Array) -> State:
     """The state that the rule leaves as it is: followed from small rates up to this one."""
-    _, flat, state_of = spectra.update_map(case.rule(rate), game, players, case.period)
+    _, flat, state_of = update_map(case.rule(rate), game, players, case.period)
     if not case.newton:
         return state_of(flat)
 

@@ -16,6 +16,7 @@ from slantgan_jax.analysis import (
     thresholds,
     trajectories,
     transport,
+    update_maps,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "thresholds",
     "trajectories",
     "transport",
+    "update_maps",
 ]

@@ -11,8 +11,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from slantgan_jax import losses
-from slantgan_jax.analysis import equilibria, quadrature, spectra
-from slantgan_jax.analysis.lyapunov import carried, moving_leaves
+from slantgan_jax.analysis import equilibria, quadrature, update_maps
 from slantgan_jax.checks import check_count, check_flag, check_kind, check_weights, shown
 from slantgan_jax.games import Game
 from slantgan_jax.losses import Objective
@@ -46,12 +45,16 @@ def update_noise(rule: Rule, game: Game, place: Players | State, samples: Any, w
     check_weights("weights", weights)
     one = jax.tree.map(lambda leaf: leaf[0], samples)
 
-    def step(state: State) -> State:
-        return rule.step(game, state, one)
+    if isinstance(place, State):
+        state = place
+    else:
+        state = update_maps.late_start(rule, game, place, lambda state: rule.step(game, state, one))
+    moving = update_maps.moving_leaves(rule, game, state)
 
-    state = place if isinstance(place, State) else spectra.late_start(rule, game, place, step)
-    moving = moving_leaves(rule, game, state)
-    after = jax.vmap(lambda sample: ravel_pytree(carried(rule.step(game, state, sample), moving)[0])[0])(samples)
+    def moved(sample: Any) -> jax.Array:
+        return ravel_pytree(update_maps.carried(rule.step(game, state, sample), moving)[0])[0]
+
+    after = jax.vmap(moved)(samples)
     spread = after - (weights @ after)[None]
     return (weights[:, None] * spread).T @ spread
 

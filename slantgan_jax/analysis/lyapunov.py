@@ -4,8 +4,6 @@ Nothing here calls LAPACK, so exponents can be part of what a sweep runs. See
 docs/theory/trajectories.md#lyapunov-exponents.
 """
 
-import operator
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
@@ -13,12 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jax.interpreters import partial_eval
 
 from slantgan_jax.analysis.growth import bump_weights
+from slantgan_jax.analysis.update_maps import carried, moving_leaves
 from slantgan_jax.checks import check_count, check_key, check_kind, check_players
 from slantgan_jax.games import Game, check_game
-from slantgan_jax.numerics import as_float, seeded_key
+from slantgan_jax.numerics import as_float
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -114,45 +112,6 @@ def lyapunov_exponents(
 
         (state, _), growths = jax.lax.scan(chunk, (state, tangents), length=(transient + steps) // every)
         return Exponents(bump_weights(steps // every) @ growths[transient // every :] / every, state)
-
-
-def moving_leaves(rule: Rule, game: Game, state: State) -> list[bool]:
-    """Which leaves of `state` take part in the motion: the players, and the floats that feel them in some step.
-
-    All other leaves go their way by themselves: counts, and floats such as a learning rate that an optimizer holds in
-    its state, or the sum of the weights of an average. A change of them is a change of the rule, and no mode of it.
-    This is asked of the rule, and not of the game, in which a slope may be constant: of losses that feel every player.
-    """
-
-    def loss(players: Any, sample: Any) -> jax.Array:
-        del sample
-        return jnp.exp(jnp.stack([jnp.sum(leaf) for leaf in jax.tree.leaves(players)]).sum())
-
-    felt = game._replace(losses=type(game.losses)(*((loss,) * len(own) for own in game.losses)))
-
-    def step(state: State) -> State:
-        return rule.step(felt, state, rule.sample(felt, seeded_key(0), state.step))
-
-    leaves, players = jax.tree.leaves(state), len(jax.tree.leaves(state.players))
-    numbers = range(len(leaves))
-    program = jax.make_jaxpr(step)(state).jaxpr
-    reads = [partial_eval.dce_jaxpr(program, [own == i for i in numbers])[1] for own in numbers]
-    feels = [number < players for number in numbers]
-    for _ in numbers:  # from the players on, through one leaf after the other
-        feels = [own or any(map(operator.and_, read, feels)) for own, read in zip(feels, reads, strict=True)]
-    floating = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
-    return list(map(operator.and_, floating, feels))
-
-
-def carried(state: State, moving: list[bool]) -> tuple[list[jax.Array], Callable[[list[jax.Array]], State]]:
-    """The `moving` leaves of `state`, and the function that puts such leaves back; all others stay."""
-    leaves, structure = jax.tree.flatten(state)
-
-    def joined(floats: list[jax.Array]) -> State:
-        moved = iter(floats)
-        return structure.unflatten([next(moved) if m else leaf for m, leaf in zip(moving, leaves, strict=True)])
-
-    return [leaf for m, leaf in zip(moving, leaves, strict=True) if m], joined
 
 
 def orthonormalized(rows: jax.Array) -> tuple[jax.Array, jax.Array]:

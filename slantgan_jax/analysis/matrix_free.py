@@ -17,7 +17,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from slantgan_jax.analysis import spectra
-from slantgan_jax.analysis.spectra import Over
+from slantgan_jax.analysis.update_maps import Over, check_precision, update_map
 from slantgan_jax.checks import check_count
 from slantgan_jax.fields import Field
 from slantgan_jax.games import Game
@@ -69,7 +69,7 @@ def flow_eigenvalues(
     Raises:
       ValueError: outside of float64, another `which`, or numbers that do not fit.
     """
-    spectra.check_precision()
+    check_precision()
     flat, unravel = ravel_pytree(jax.tree.map(as_float, players))
     return _leading(lambda x: -ravel_pytree(field(unravel(x)))[0], flat, count, which, basis, restarts)
 
@@ -95,7 +95,7 @@ def update_eigenvalues(
     Raises:
       ValueError: as `flow_eigenvalues`, and what `games.expected` refuses.
     """
-    update, flat, _ = spectra.update_map(rule, game, players, steps, over)
+    update, flat, _ = update_map(rule, game, players, steps, over)
     return _leading(update, flat, count, which, basis, restarts)
 
 

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from slantgan_jax import fields
 from slantgan_jax.analysis import spectra
+from slantgan_jax.analysis.update_maps import update_map
 from slantgan_jax.checks import check_count, check_function, check_number
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
@@ -80,7 +81,7 @@ def largest_stable_rate(
 
     @jax.jit  # traced once, not once for each use
     def growth_at(rate: jax.Array, near: Any) -> tuple[jax.Array, Any]:
-        update, place, state_of = spectra.update_map(rule_of_rate(rate), game, near, steps)
+        update, place, state_of = update_map(rule_of_rate(rate), game, near, steps)
         if fixed_point_iterations:
             place = spectra.fixed_point_of_map(update, place, tangents, fixed_point_iterations)
         growth = spectra.summarize_map(spectra.multipliers(update, place, tangents)).growth
@@ -91,7 +92,7 @@ def largest_stable_rate(
         return ~(growth <= tolerance), (players, growth), jnp.isnan(growth)
 
     place = players.players if isinstance(players, State) else players
-    update, flat, state_of = spectra.update_map(rule_of_rate(as_float(lowest)), game, place, steps)
+    update, flat, state_of = update_map(rule_of_rate(as_float(lowest)), game, place, steps)
     start = state_of(flat).players
     found, (near, growth) = _first(grows, lowest, highest, points, jax.lax.stop_gradient((start, as_float(0.0))))
     near = near if fixed_point_iterations else start

@@ -59,6 +59,7 @@ from slantgan_jax.analysis import (
     thresholds,
     trajectories,
     transport,
+    update_maps,
 )
 from slantgan_jax.training import is_finite
 from tests.answers import assert_answers
@@ -575,7 +576,7 @@ ROWS = [
     (lambda: doubled(lambda: spectra.flow_eigenvalues(BILINEAR, REST, tangents=REST)), "tangents are Players("),
     (lambda: doubled(lambda: spectra.update_eigenvalues(GAME, RULE, ZERO)), "rule is Game("),
     (lambda: doubled(lambda: spectra.update_eigenvalues(RULE, GAME, ZERO, 1.5)), "steps is 1.5"),
-    (lambda: doubled(lambda: spectra.update_map(RULE, GAME, ZERO, over="latnt")), "the game draws no 'latnt'"),
+    (lambda: doubled(lambda: update_maps.update_map(RULE, GAME, ZERO, over="latnt")), "the game draws no 'latnt'"),
     (lambda: doubled(lambda: spectra.fixed_point(RULE, BILINEAR, REST, iterations=-1)), "iterations is -1"),
     (lambda: spectra.eigenvalues_modulo(np.zeros((2, 3))), "the matrix is array("),
     (
@@ -708,15 +709,15 @@ ROWS += [
     ),
     (lambda: trained(game=GAME, rule=rules.lazily(RULE, 2, minibatch(GAME, 4))), "as minibatch or expected if the"),
     (
-        lambda: doubled(lambda: spectra.update_map(rules.lazily(RULE, 2, GAME), GAME, ZERO, 2)),
+        lambda: doubled(lambda: update_maps.update_map(rules.lazily(RULE, 2, GAME), GAME, ZERO, 2)),
         "but the game none: give the same game",
     ),
     (
-        lambda: doubled(lambda: spectra.update_map(RULE, GAME, ZERO, over="real")),
+        lambda: doubled(lambda: update_maps.update_map(RULE, GAME, ZERO, over="real")),
         "'latent' is random and not integrated",
     ),
     (
-        lambda: doubled(lambda: spectra.update_map(RULE, GAME, ZERO, over="latent")),
+        lambda: doubled(lambda: update_maps.update_map(RULE, GAME, ZERO, over="latent")),
         "steps is 1, but the draw 'real' comes again only after 5",
     ),
     (

@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 from scipy.optimize import brentq
 
 from slantgan_jax import Players, distributions, faces, fields, games, losses, networks, penalties, rules, slanted_land
-from slantgan_jax.analysis import distances, equilibria, spectra, thresholds
+from slantgan_jax.analysis import distances, equilibria, spectra, thresholds, update_maps
 from tests.tables import slow_unless
 
 quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -564,14 +564,14 @@ def test_an_epoch_in_turn_is_the_product_of_steps_on_one_face_each(x64):
     @quick
     def found():
         whole = spectra.update_jacobian(rule, GAME, players, len(IMAGES), over="latent")
-        update, flat, state_of = spectra.update_map(rule, GAME, players, len(IMAGES), over="latent")
+        update, flat, state_of = update_maps.update_map(rule, GAME, players, len(IMAGES), over="latent")
         state, product = state_of(flat), jnp.eye(len(flat))
         for image in IMAGES:
             one = slanted_land(image[None])
             product = spectra.update_jacobian(rule, one, state) @ product
-            numbers = spectra.update_map(rule, one, state, 1)
+            numbers = update_maps.update_map(rule, one, state, 1)
             state = numbers[2](numbers[0](numbers[1]))
-        return whole, product, update(flat), spectra.update_map(rule, GAME, state, 1)[1]
+        return whole, product, update(flat), update_maps.update_map(rule, GAME, state, 1)[1]
 
     whole, product, end, stepped = found()
     np.testing.assert_allclose(whole, product, atol=1e-13)  # five products of 26 by 26 matrices near 1
