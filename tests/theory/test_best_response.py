@@ -382,8 +382,8 @@ def test_the_second_derivative_lets_the_discriminator_follow(x64):
     (w,), (b,) = generators(1, 2.0, seed=8, spread=0.01)
 
     def losses(scale):
-        best = [best_response.best_discriminator(Generator(scale * w, b), faces.FACES, ridge) for ridge in (0, 0.1)]
-        return jnp.stack([own.loss for own in best])
+        best = functools.partial(best_response.best_discriminator, Generator(scale * w, b), faces.FACES)
+        return jax.vmap(lambda ridge: best(ridge).loss)(jnp.array([0, 0.1]))
 
     step = 1e-4
     at = np.array([1, 1 + step, 1 - step, 1 + 2 * step, 1 - 2 * step])
@@ -454,10 +454,11 @@ def test_one_trace_serves_all_and_single_precision_works():
 def test_images_may_have_negative_pixels(x64):
     """The hulls of the faces and of the curve meet: the best D is that of scipy, and the distance of the hulls is 0."""
     images = np.array([[-0.5, 1.5], [1.5, -0.5], [0.2, 0.3], [0.8, 0.9]])
-    found = best_response.best_discriminator(Generator(np.array([1.0, -1.0]), np.zeros(2)), images)
+    best_of = jax.jit(lambda w, b, images: best_response.best_discriminator(Generator(w, b), images))
+    found = best_of(np.array([1.0, -1.0]), np.zeros(2), images)
     assert found.attained
     assert found.hull_distance_lower <= found.hull_distance_upper < 1e-12
-    apart = best_response.best_discriminator(Generator(np.array([1.0]), np.array([-0.5])), np.array([[-0.5], [-0.4]]))
+    apart = best_of(np.array([1.0]), np.array([-0.5]), np.array([[-0.5], [-0.4]]))
     exact = jax.nn.sigmoid(-0.5) + 0.4  # from the darkest face to the least pixel of the curve
     assert apart.hull_distance_lower <= exact + 1e-12
     assert exact - 1e-12 <= apart.hull_distance_upper

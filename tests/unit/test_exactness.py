@@ -80,37 +80,44 @@ def test_the_error_of_a_quadrature_is_estimated(x64, scale):
     def normal(count):
         return distributions.normal()._replace(nodes=nodes(count), finer=lambda: normal(5 * count))
 
-    players = game_of(normal(8)).init(jax.random.key(0))
-    found, exact = (games.expected_losses(game_of(normal(count)), players).generator for count in (8, 180))
-    estimate = games.quadrature_error(game_of(normal(8)), players).generator
+    @jax.jit
+    def compared(players):
+        found, exact = (games.expected_losses(game_of(normal(count)), players).generator for count in (8, 180))
+        return found, exact, games.quadrature_error(game_of(normal(8)), players).generator
+
+    found, exact, estimate = compared(Players(layers, jnp.array(1.5)))
     assert 0.5 * abs(found - exact) < estimate < 2 * abs(found - exact)
     assert estimate > 1e-6
     plain = slanted_land()
-    assert max(games.quadrature_error(plain, plain.init(jax.random.key(0)))) < 1e-12
+    assert max(jax.jit(lambda key: games.quadrature_error(plain, plain.init(key)))(jax.random.key(0))) < 1e-12
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", slow_unless([(4,), (3, 5), (5, 3), (1, 4), (4, 1), (2, 3, 2)], (3, 5)))
 def test_the_spectral_norm_is_the_largest_singular_value(x64, shape):
-    weights = jnp.asarray(np.random.default_rng(0).normal(size=shape))
+    weights = np.random.default_rng(0).normal(size=shape)
     matrix = weights.reshape(shape[0], -1) if len(shape) > 1 else weights[None]
     normalized = penalties.spectral(lambda layer, image: jnp.sum(layer.weights * image))
     largest = np.linalg.svd(matrix)[1].max()
-    assert normalized(Discriminator(weights, 0.0), jnp.ones(shape)) == pytest.approx(weights.sum() / largest, rel=1e-12)
-    slope = jax.grad(lambda w: normalized(Discriminator(w, 0.0), jnp.ones(shape)))(weights)
-    assert abs(jnp.sum(slope * weights)) < 1e-10  # a quotient of two homogeneous functions does not change along W
-    assert normalized(Discriminator(0 * weights, 0.0), jnp.ones(shape)) == 0
-    assert jnp.isfinite(jax.grad(lambda w: normalized(Discriminator(w, 0.0), jnp.ones(shape)))(0 * weights)).all()
+    both = jax.jit(jax.value_and_grad(lambda w: normalized(Discriminator(w, 0.0), jnp.ones(shape))))
+    value, slope = both(weights)
+    assert value == pytest.approx(float(weights.sum() / largest), rel=1e-12)
+    assert abs(np.sum(slope * weights)) < 1e-10  # a quotient of two homogeneous functions does not change along W
+    value, slope = both(np.zeros(shape))
+    assert value == 0
+    assert np.isfinite(slope).all()
 
 
 @pytest.mark.slow
 def test_every_layer_of_a_perceptron_is_normalized(x64):
     network = mlp(4, 6, 1)
-    layers = network.init(jax.random.key(0))
+    layers = jax.jit(network.init)(jax.random.key(0))
     normalized = penalties.spectral(lambda layers, image: network.apply(layers, image)[0])
     by_hand = tuple(layer._replace(weights=layer.weights / np.linalg.norm(layer.weights, 2)) for layer in layers)
-    image = jnp.arange(4.0)
-    np.testing.assert_allclose(normalized(layers, image), network.apply(by_hand, image)[0], rtol=1e-12)
+    found, expected = jax.jit(lambda image: (normalized(layers, image), network.apply(by_hand, image)[0]))(
+        np.arange(4.0)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 @pytest.mark.slow
