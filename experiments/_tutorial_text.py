@@ -52,6 +52,9 @@ has no larger slope by D's logit; where D is undecided, that slope is between ½
 STILL = 1e-3
 """If the distance of the mean image changes by less in the last fifth of the epochs, G does not move."""
 
+STILL_SHARE = 0.1
+"""A run rests beside the equilibrium if its late distances differ by less than this share from the predicted one."""
+
 LARGE_RATE = 20.0
 """Of the run that is proposed to see what a rate does that is too large."""
 
@@ -210,6 +213,11 @@ def what_happened(data: Data) -> str:
         )
         if abs(real - 0.5) > 0.05 and settings["objective"] in LOGISTIC:
             said.append("G is right, but D is not at ½: at a large rate the order of the moves shifts D's bias.")
+    elif rests_beside(data):
+        said.append(
+            f"The run has come to rest {offset_of_r1(data):.2g} from the mean face, beside the equilibrium: in this "
+            "order R1 damps only D's second move, and the two moves of D balance there."
+        )
     elif distance < near(settings):
         slopes = np.linalg.norm(data["discriminator"]["weights"])
         said.append(
@@ -278,6 +286,8 @@ def what_next(data: Data) -> list[tuple[str, str]]:
             found.insert(0, ({"objective": PLAIN["objective"]}, seen))
     elif at_equilibrium(data):
         found = [(other, "another start: it ends at another equilibrium")]
+    elif rests_beside(data):
+        found = [({"order": "alternating"}, "one move of D on both losses: it comes to rest at an equilibrium")]
     else:
         found = further(settings)
     commands = [(command(settings, **changed), seen) for changed, seen in found]
@@ -365,6 +375,23 @@ def at_equilibrium(data: Data) -> bool:
     """Whether the mean image is right at the end, and D has been flat, too, in the last fifth of the epochs."""
     gap, bound = np.linalg.norm(np.asarray(data["mean_image"]) - np.mean(data["faces"], 0)), near(data["settings"])
     return bool(gap < bound and farthest_of_late(data) < bound / NEAR * NEAR_WITH_SLOPES)
+
+
+def offset_of_r1(data: Data) -> float:
+    """How far from the mean face m a run with R1 rests in the tutorial's order: about η γ ‖m‖, otherwise 0.
+
+    See docs/theory/stability.md#the-fixed-point-of-the-tutorials-order.
+    """
+    settings = data["settings"]
+    if (settings["penalty"], settings["order"]) != ("R1", "tutorial") or settings["objective"] not in LOGISTIC:
+        return 0.0
+    return settings["learning_rate"] * settings["strength"] * float(np.linalg.norm(np.mean(data["faces"], 0)))
+
+
+def rests_beside(data: Data) -> bool:
+    """Whether the distance of the mean image stays at that of the fixed point beside the equilibrium."""
+    late, offset = of_late(data["distance"]), offset_of_r1(data)
+    return bool(0 < offset < 1 and np.max(np.abs(late - offset)) < STILL_SHARE * offset)
 
 
 def farthest_of_late(data: Data) -> float:
