@@ -269,7 +269,9 @@ def course(settings: Data) -> str:
         return "unknown"
     if settings["penalty"] == "none":
         return "circles"
-    return "creeps" if settings["penalty"] == "R1" and settings["strength"] > CRITICAL_R1 else "unknown"
+    damping = settings["learning_rate"] * settings["strength"]
+    rests = settings["order"] != "tutorial" or damping < 1  # see docs/theory/stability.md
+    return "creeps" if settings["penalty"] == "R1" and settings["strength"] > CRITICAL_R1 and rests else "unknown"
 
 
 def what_next(data: Data) -> list[tuple[str, str]]:

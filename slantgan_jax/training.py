@@ -23,7 +23,7 @@ from slantgan_jax.checks import (
     shown,
 )
 from slantgan_jax.games import Game, check_game
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, native
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import PRNGKey
 
@@ -232,7 +232,7 @@ def _recorded(record: Callable[[StepInfo], Any], info: StepInfo) -> Any:
     for leaf in jax.tree.leaves(found):
         if not hasattr(leaf, "dtype") and not is_numeric(leaf):
             raise ValueError(f"record returns {shown(leaf)}: return arrays, or a pytree of them")
-    return found
+    return jax.tree.map(native, found)
 
 
 def _check_lengths(game: Game, rule: Rule, steps: int, state: State | None) -> None:

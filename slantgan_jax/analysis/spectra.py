@@ -248,8 +248,10 @@ def summarize_map(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
     """
     eigenvalues = _checked(eigenvalues, epochs)
     turning = oscillates(eigenvalues - 1) | (eigenvalues.real < -IMAGINARY_TOLERANCE)
-    growth = jnp.log(jnp.abs(eigenvalues))
-    return _summary(eigenvalues, eigenvalues == 1, turning, growth, jnp.angle(eigenvalues), 1 / epochs)
+    dead = eigenvalues == 0  # where the logarithm and the angle have no derivative
+    alive = jnp.where(dead, 1, eigenvalues)
+    growth = jnp.where(dead, -jnp.inf, jnp.log(jnp.abs(alive)))
+    return _summary(eigenvalues, eigenvalues == 1, turning, growth, jnp.angle(alive), 1 / epochs)
 
 
 def oscillates(eigenvalues: jax.Array) -> jax.Array:

@@ -96,7 +96,7 @@ def largest_stable_rate(
     start = state_of(flat).players
     found, (near, growth) = _first(grows, lowest, highest, points, jax.lax.stop_gradient((start, as_float(0.0))))
     near = near if fixed_point_iterations else start
-    found = _with_derivative(found, lambda rate: growth_at(rate, near)[0])
+    found = _with_derivative(found, lambda rate: growth_at(rate, near)[0] - tolerance)
     # A marginal flow grows as η^p, p ≤ 4: within the tolerance first, and then beyond it. No rate is stable.
     found = jnp.where(growth > tolerance / (highest / lowest) ** (4 / points), 0, found)
     if fixed_point_iterations:
@@ -142,10 +142,13 @@ def critical_strength(
             passed, undefined = tests(strength)
             return passed[number], None, undefined
 
-        found = _first(passes, lowest, highest, points)[0]
-        return _with_derivative(found, lambda strength: motion(strength)[1] * jnp.where(number == 0, 1, jnp.nan))
+        return _first(passes, lowest, highest, points)[0]
 
-    return CriticalStrength(*jax.vmap(strength)(jnp.arange(3)))
+    stabilizing, *others = jax.vmap(strength)(jnp.arange(3))
+    return CriticalStrength(
+        _with_derivative(stabilizing, lambda strength: motion(strength)[1]),
+        *(_with_derivative(other, lambda strength: motion(strength)[1] * jnp.nan) for other in others),
+    )
 
 
 def _with_derivative(found: jax.Array, function: Callable[[jax.Array], jax.Array]) -> jax.Array:

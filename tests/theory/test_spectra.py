@@ -456,6 +456,7 @@ def test_a_strength_has_a_derivative_unless_modes_merge_there(x64):
 
         return thresholds.critical_strength(game, ORIGIN, lowest=0.01, highest=10, points=20)
 
+    assert quick(jax.grad(lambda a: strengths(a).stabilizing))(0.1) == pytest.approx(1, rel=1e-9)
     slopes = quick(jax.jacfwd(strengths))(0.1)
     np.testing.assert_allclose(slopes.stabilizing, 1, rtol=1e-9)  # ξ = (y - a x, b y - x): the trace b - a is 0
     assert np.isnan([slopes.first, slopes.last]).all()
@@ -680,3 +681,27 @@ def test_late_counts_do_not_begin_again(x64):
     rule = rules.lookahead(rules.alternating(optax.adam(0.01, eps_root=1e-2), order=order), 500, 0.5)
     found = spectra.update_eigenvalues(rule, games.quadratic(0.5), Players(0.0, 0.0), 500)
     np.testing.assert_allclose(np.sort(np.abs(found))[::-1][:4], [0.999**500, 0.5, 0.5, 0.999**2500], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_thresholds_have_derivatives_by_the_tolerance_and_beside_modes_that_die_at_once(x64):
+    """Of the edge of the Dirac-GAN with R1, against difference quotients."""
+
+    def edge(rule, strength, tolerance=spectra.GROWTH_TOLERANCE):
+        game = games.penalized(games.dirac(), penalties.r1(strength))
+        search = functools.partial(thresholds.largest_stable_rate, lowest=0.1, highest=10, points=10)
+        return search(rule, game, ORIGIN, tolerance=tolerance)
+
+    def descent(rate):
+        return rules.simultaneous(optax.sgd(rate))
+
+    def averaged(rate):  # has a multiplier of exactly 0
+        return rules.averaged(descent(rate), optax.ema(0.9))
+
+    for function, place in (
+        (functools.partial(edge, averaged), 0.5),
+        (functools.partial(edge, descent, 1.0), 1e-3),
+    ):
+        function = jax.jit(function)
+        quotient = (function(place * 1.001) - function(place * 0.999)) / (0.002 * place)
+        np.testing.assert_allclose(jax.jit(jax.grad(function))(place), quotient, rtol=1e-4)

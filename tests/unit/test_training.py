@@ -322,3 +322,11 @@ def test_draws_without_names_and_losses_of_whole_numbers_are_refused():
     whole = game._replace(losses=Players(game.losses.generator, (lambda players, sample: 0,)))
     with pytest.raises(ValueError, match="give a loss that returns a float"):
         games.total_losses(whole, Players(1.0, 2.0), ())
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_record_may_have_the_bytes_of_another_machine(steps):
+    game, rule = games.bilinear(), rules.simultaneous(optax.sgd(0.1))
+    record = lambda info: np.arange(3, dtype=">i4")  # noqa: E731
+    history = train(jax.random.key(0), game, rule, steps, record=record).history
+    np.testing.assert_array_equal(history, steps * [[0, 1, 2]])
