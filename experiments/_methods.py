@@ -167,11 +167,11 @@ def undecided_losses(objective: str) -> Players:
 
     G's is None if any constant D is undecided, and G's loss depends on that constant.
     """
-    terms, generator = OBJECTIVES[objective]
+    generator, discriminator = OBJECTIVES[objective].generator, losses.of_discriminator(OBJECTIVES[objective])
 
     @jax.jit
     def seen(c: jax.Array) -> tuple[Any, Any, Any]:
-        return generator(c, c), jax.grad(lambda c: generator(c, c))(c), sum(term(c, c) for term in terms)
+        return generator(c, c), jax.grad(lambda c: generator(c, c))(c), discriminator(c, c)
 
     judged, slope, appraised = map(float, seen(equilibria.undecided_logit(OBJECTIVES[objective])))
     biased = slope != 0 and equilibria.logit_is_free(OBJECTIVES[objective])

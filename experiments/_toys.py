@@ -155,7 +155,7 @@ class Toy(NamedTuple):
             store=store,
         )
 
-    def drawn(self) -> dict[str, np.ndarray | None]:
+    def real_and_modes(self) -> dict[str, np.ndarray | None]:
         """A thousand `real` points, and the centers of the `modes` if they are known."""
         real = jax.vmap(lambda number: self.data.sample(jax.random.key(0), number, 0))(np.arange(1000))
         return {"real": np.asarray(real), "modes": self.data.modes and np.asarray(self.data.modes().centers)}

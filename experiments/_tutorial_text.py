@@ -53,7 +53,7 @@ STILL = 1e-3
 """If the distance of the mean image changes by less in the last fifth of the epochs, G does not move."""
 
 STILL_SHARE = 0.1
-"""A run rests beside the equilibrium if its late distances differ by less than this share from the predicted one."""
+"""A run rests beside the equilibrium if all late distances are that near to the predicted one, as a share of it."""
 
 LARGE_RATE = 20.0
 """Of the run that is proposed to see what a rate does that is too large."""
@@ -208,15 +208,17 @@ def what_happened(data: Data) -> str:
             "has no slope that G could follow. This is the vanishing gradient."
         )
     elif at_equilibrium(data):
+        shift = " and the way in which this order damps D" if damping_of_second_move(settings) else ""
         said.append(
-            "The run is at an equilibrium, but for the noise of sampling: D has nothing left to tell them apart by."
+            f"The run is at an equilibrium, but for the noise of sampling{shift}: D has nothing left to tell them "
+            "apart by."
         )
         if abs(real - 0.5) > 0.05 and settings["objective"] in LOGISTIC:
             said.append("G is right, but D is not at ½: at a large rate the order of the moves shifts D's bias.")
     elif rests_beside(data):
         said.append(
-            f"The run has come to rest {offset_of_r1(data):.2g} from the mean face, beside the equilibrium: in this "
-            "order R1 damps only D's second move, and the two moves of D balance there."
+            f"The run has come to rest beside the equilibrium, {resting_distance(data):.2g} from the mean face. In "
+            "this order R1 damps only D's second move, and there both moves of D cancel each other."
         )
     elif distance < near(settings):
         slopes = np.linalg.norm(data["discriminator"]["weights"])
@@ -269,9 +271,8 @@ def course(settings: Data) -> str:
         return "unknown"
     if settings["penalty"] == "none":
         return "circles"
-    damping = settings["learning_rate"] * settings["strength"]
-    rests = settings["order"] != "tutorial" or damping < 1  # see docs/theory/stability.md
-    return "creeps" if settings["penalty"] == "R1" and settings["strength"] > CRITICAL_R1 and rests else "unknown"
+    flat = settings["penalty"] == "R1" and settings["strength"] > CRITICAL_R1
+    return "creeps" if flat and damping_of_second_move(settings) < 1 else "unknown"
 
 
 def what_next(data: Data) -> list[tuple[str, str]]:
@@ -379,21 +380,26 @@ def at_equilibrium(data: Data) -> bool:
     return bool(gap < bound and farthest_of_late(data) < bound / NEAR * NEAR_WITH_SLOPES)
 
 
-def offset_of_r1(data: Data) -> float:
-    """How far from the mean face m a run with R1 rests in the tutorial's order: about η γ ‖m‖, otherwise 0.
+def damping_of_second_move(settings: Data) -> float:
+    """η γ of a run with R1 in the tutorial's order, where only D's second move has the penalty; 0 of all other runs.
 
-    See docs/theory/stability.md#the-fixed-point-of-the-tutorials-order.
+    There is no fixed point from 1 on: see docs/theory/stability.md#the-fixed-point-of-the-tutorials-order.
     """
-    settings = data["settings"]
     if (settings["penalty"], settings["order"]) != ("R1", "tutorial") or settings["objective"] not in LOGISTIC:
         return 0.0
-    return settings["learning_rate"] * settings["strength"] * float(np.linalg.norm(np.mean(data["faces"], 0)))
+    return settings["learning_rate"] * settings["strength"]
+
+
+def resting_distance(data: Data) -> float:
+    """How far from the mean face m the fixed point beside the equilibrium is: about η γ ‖m‖."""
+    return damping_of_second_move(data["settings"]) * float(np.linalg.norm(np.mean(data["faces"], 0)))
 
 
 def rests_beside(data: Data) -> bool:
     """Whether the distance of the mean image stays at that of the fixed point beside the equilibrium."""
-    late, offset = of_late(data["distance"]), offset_of_r1(data)
-    return bool(0 < offset < 1 and np.max(np.abs(late - offset)) < STILL_SHARE * offset)
+    late, distance = of_late(data["distance"]), resting_distance(data)
+    exists = 0 < damping_of_second_move(data["settings"]) < 1
+    return bool(exists and np.max(np.abs(late - distance)) < STILL_SHARE * distance)
 
 
 def farthest_of_late(data: Data) -> float:

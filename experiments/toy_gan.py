@@ -174,7 +174,7 @@ def compute(settings: Settings, out: Path) -> Data:
         [toy.players_of(row) for row in ds["players"].values[: figures.DRAWN]],
         ds.sizes["coordinate"],
     )
-    return toy.drawn() | {
+    return toy.real_and_modes() | {
         "played": played(settings),
         "summary": summary(ds),
         "runs": {name: ds[name].values for name in ATTRS if name in ds},

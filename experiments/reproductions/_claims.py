@@ -33,7 +33,9 @@ Seeds = Annotated[
     tyro.conf.arg(help="The number of runs of each way to train; seed S is jax.random.key(S)."),
 ]
 Steps = Annotated[
-    int, partial(check_whole, least=RECORDS, multiple=RECORDS), tyro.conf.arg(help="Steps of a run, of all moves.")
+    int,
+    partial(check_whole, least=RECORDS, multiple=RECORDS),
+    tyro.conf.arg(help="Steps of a run; a step makes all moves of its rule."),
 ]
 
 
@@ -96,7 +98,7 @@ def played(ways: Mapping[str, Way], settings: ToySettings, out: Path) -> Data:
             "points": ds["points"].values[: figures.DRAWN, -1],
             "players": ds["players"].values[: figures.DRAWN],
         }
-    return {"ways": found, "record": record} | next(iter(ways.values())).toy.drawn()
+    return {"ways": found, "record": record} | next(iter(ways.values())).toy.real_and_modes()
 
 
 def surfaces(ways: Mapping[str, Way], data: Data) -> Data:

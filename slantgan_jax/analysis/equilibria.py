@@ -67,9 +67,10 @@ def undecided_logit(objective: Objective = losses.non_saturating) -> jax.Array:
     none. See docs/theory/equilibria.md#other-objectives.
     """
     losses.check_objective(objective)
+    loss = losses.of_discriminator(objective)
 
     def gradient(c):
-        return jax.grad(lambda c: sum(term(c, c) for term in objective.discriminator))(c)
+        return jax.grad(lambda c: loss(c, c))(c)
 
     def newton(_, c):
         value, curvature = jax.value_and_grad(gradient)(c)
@@ -142,8 +143,8 @@ def logit_is_free(objective: Objective) -> bool:
     """
     with jax.ensure_compile_time_eval():
         c = undecided_logit(objective)
-        loss = lambda c: as_float(sum(term(c, c) for term in objective.discriminator))  # noqa: E731
-        curvature = jax.jit(jax.grad(jax.grad(loss)))(c)
+        loss = losses.of_discriminator(objective)
+        curvature = jax.jit(jax.grad(jax.grad(lambda c: as_float(loss(c, c)))))(c)
         return bool(curvature == 0)
 
 

@@ -131,11 +131,15 @@ def critical_strength(
         values = spectra.flow_eigenvalues(game_of_strength(as_float(strength)), players, transform, tangents)
         return jnp.sum(spectra.oscillates(values)), spectra.summarize_flow(values).growth
 
+    @jax.jit  # traced once, not once for each strength
+    def growth(strength: jax.Array) -> jax.Array:
+        return motion(strength)[1]
+
     without = motion(0.0)[0]
 
     def tests(strength: jax.Array) -> tuple[jax.Array, jax.Array]:
-        turning, growth = motion(strength)
-        return jnp.stack([growth < -spectra.GROWTH_TOLERANCE, turning < without, turning == 0]), jnp.isnan(growth)
+        turning, largest = motion(strength)
+        return jnp.stack([largest < -spectra.GROWTH_TOLERANCE, turning < without, turning == 0]), jnp.isnan(largest)
 
     def strength(number: jax.Array) -> jax.Array:
         def passes(strength: jax.Array, nothing: None) -> tuple[jax.Array, None, jax.Array]:
@@ -146,8 +150,8 @@ def critical_strength(
 
     stabilizing, *others = jax.vmap(strength)(jnp.arange(3))
     return CriticalStrength(
-        _with_derivative(stabilizing, lambda strength: motion(strength)[1]),
-        *(_with_derivative(other, lambda strength: motion(strength)[1] * jnp.nan) for other in others),
+        _with_derivative(stabilizing, growth),
+        *(_with_derivative(other, lambda strength: growth(strength) * jnp.nan) for other in others),
     )
 
 

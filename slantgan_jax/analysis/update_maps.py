@@ -41,7 +41,9 @@ COUNTED_STEPS = 1024
 def update_map(
     rule: Rule, game: Game, players: Players | State, steps: int = 1, over: Over = None
 ) -> tuple[Callable[[jax.Array], jax.Array], jax.Array, Callable[[jax.Array], State]]:
-    """`steps` steps of `rule` on the expected game, as a map of numbers `[n]`; arguments as in `update_jacobian`.
+    """`steps` steps of `rule` on the expected game, as a map of numbers `[n]`.
+
+    The arguments are those of `spectra.update_jacobian`.
 
     Returns:
       The map, the numbers at `players` or at the given state, and the function from numbers to their state.
@@ -99,7 +101,8 @@ def moving_leaves(rule: Rule, game: Game, state: State) -> list[bool]:
 
     All other leaves go their way by themselves: counts, and floats such as a learning rate that an optimizer holds in
     its state, or the sum of the weights of an average. A change of them is a change of the rule, and no mode of it.
-    This is asked of the rule, and not of the game, in which a slope may be constant: of losses that feel every player.
+    In a game a slope may be constant, so that its momentum feels nobody. So the rule is traced with other losses, whose
+    slopes all feel every player.
     """
 
     def loss(players: Any, sample: Any) -> jax.Array:

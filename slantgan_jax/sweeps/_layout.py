@@ -14,6 +14,9 @@ from slantgan_jax.checks import shortened
 SURROUNDINGS = ("platform", "processor", "xla_flags", "threads", "lapack", "settings", "versions")
 """The attributes that, beside the program, decide each bit of a result."""
 
+COMPARED_BY_PART = ("settings", "versions")
+"""Those of them of which a difference names the parts that differ."""
+
 SHOWN_LETTERS = 60
 """The most letters of each side of a difference."""
 
@@ -86,7 +89,7 @@ class Layout(NamedTuple):
 
 def other_identity(theirs: Layout, ours: Layout) -> Iterator[str]:
     """In words, every difference between two layouts in what decides the bits of their results."""
-    for name in ("settings", "versions"):
+    for name in COMPARED_BY_PART:
         old, new = json.loads(theirs.about[name]), json.loads(ours.about[name])
         yield from (
             f"{part} {change(old.get(part), new.get(part))}"
@@ -94,7 +97,7 @@ def other_identity(theirs: Layout, ours: Layout) -> Iterator[str]:
             if old.get(part) != new.get(part)
         )
     for name in SURROUNDINGS:
-        if name not in ("settings", "versions") and theirs.about[name] != ours.about[name]:
+        if name not in COMPARED_BY_PART and theirs.about[name] != ours.about[name]:
             yield f"{name} {change(theirs.about[name], ours.about[name])}"
     both = theirs.programs.keys() & ours.programs.keys()  # a choice that one of them lacks is a label that it lacks
     if any(ours.programs[choice] != theirs.programs[choice] for choice in both):
