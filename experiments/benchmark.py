@@ -31,6 +31,7 @@ from peers import handwritten_gan
 
 from slantgan_jax import faces, fields, penalties, rules, slanted_land, sweep, train
 from slantgan_jax import runs as tutorial
+from slantgan_jax.cpu import core_count
 
 EPOCHS = 1000
 STEPS = EPOCHS * len(faces.FACES)
@@ -171,7 +172,7 @@ def c_row(folder: Path) -> Row | str:
     start = np.array(jnp.stack([*w, *b, *u, c]), np.float32)
     words, rates = np.array(jax.random.key_data(keys[:, 1])).T, np.full(C_RUNS, 0.01, np.float32)
     try:
-        work = handwritten_gan.trainer(folder, words, rates, start, STEPS, jax.device_count())
+        work = handwritten_gan.trainer(folder, words, rates, start, STEPS, core_count())
     except (OSError, subprocess.CalledProcessError):
         return "C, by hand: no compiler here"
     ours = sweep(tutorial_run, {"seed": np.arange(64), "learning_rate": [0.01]}, dims=tutorial.DIMS)

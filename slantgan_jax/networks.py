@@ -8,11 +8,13 @@ Both act on a pytree of pixels (see `faces`). Networks exchange logits, never pr
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.custom_batching import sequential_vmap
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
@@ -122,13 +124,23 @@ def haiku_linear(key: PRNGKey, shape: tuple[int, int], dtype: Any) -> jax.Array:
     return jax.nn.initializers.truncated_normal(shape[0] ** -0.5)(key, shape, dtype)
 
 
+def orthogonal(scale: float = 1.0) -> Initializer:
+    """Weights W with W Wᵀ or Wᵀ W = `scale`² I, as `jax.nn.initializers.orthogonal` draws them.
+
+    Under `jax.vmap` each network is drawn by itself: with several layers, the batched kernels of jaxlib 0.10 wait for
+    each other, for ever.
+    """
+    init = jax.nn.initializers.orthogonal(scale)
+    return lambda key, shape, dtype=float: sequential_vmap(partial(init, shape=shape, dtype=dtype))(key)
+
+
 INITIALIZERS: dict[str, Initializer] = {
     "Xavier uniform": jax.nn.initializers.glorot_uniform(),
     "Xavier normal": jax.nn.initializers.variance_scaling(1.0, "fan_avg", "normal"),
     "He uniform": jax.nn.initializers.he_uniform(),
     "He normal": jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
-    "orthogonal": jax.nn.initializers.orthogonal(),
-    "orthogonal, gain 0.8": jax.nn.initializers.orthogonal(0.8),
+    "orthogonal": orthogonal(),
+    "orthogonal, gain 0.8": orthogonal(0.8),
     "normal, deviation 0.02": jax.nn.initializers.normal(0.02),
     "PyTorch": pytorch_linear,
     "Keras": jax.nn.initializers.glorot_uniform(),

@@ -96,7 +96,8 @@ def spectral(logit: Callable[[Any, Image], jax.Array]) -> Callable[[Any, Image],
     is the matrix `[first axis, all others]`. At W = 0 the quotient is 0, with the derivative 0. Miyato et al. 2018
     (arXiv:1802.05957), eq. 8. σ(W) is exact, by LAPACK, and not by their power iteration (algorithm 1). Where a
     singular value comes twice, as in an orthogonal W, second derivatives are NaN, and with them fields such as
-    `fields.consensus`.
+    `fields.consensus`. With jaxlib 0.10, train many such networks by `sweep`: under `jax.vmap` alone, the LAPACK of
+    several layers can stand still, see docs/sweeps.md#what-a-run-may-contain.
 
     The squares of the weights have to be numbers of their precision: in float32, weights below 1e-19 count as 0, and
     beyond 1e19 the logit or its derivative is wrong.

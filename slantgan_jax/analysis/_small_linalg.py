@@ -1,11 +1,11 @@
 """Small dense linear algebra in plain array operations, in the place of the LAPACK that `jnp.linalg` calls on a CPU.
 
-A metric that is part of a run must not call LAPACK, which can deadlock: see docs/sweeps.md#what-a-run-may-contain.
+A metric is meant to be mapped with `jax.vmap`, under which LAPACK can stand still: see
+docs/sweeps.md#what-a-run-may-contain.
 
 When to remove this: as soon as the package requires jax >= 0.11.2 and Python >= 3.12, replace `solve_posdef` by
 `jnp.linalg.solve`, `nuclear_norm_of_product` by the sum of `jnp.linalg.svd(a @ b.T, compute_uv=False)`, and
-`lyapunov.orthonormalized` by `jnp.linalg.qr`. If the test that sweeps the Fréchet distance on every core still passes,
-delete this module.
+`lyapunov.orthonormalized` by `jnp.linalg.qr`. If the tests still pass, delete this module.
 """
 
 import jax

@@ -5,7 +5,7 @@ the training of images of a few pixels, needs no memory at all. This module find
 replaces them by calls of Pallas. See docs/performance.md#on-a-gpu.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,19 @@ import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 from jax.experimental import pallas
 from jax.extend import core
+
+from slantgan_jax.sweeps._equations import (
+    applied,
+    called_by,
+    carried_by,
+    computed,
+    evaluated,
+    given,
+    scanned,
+    value_of,
+    variables,
+    without_calls,
+)
 
 BLOCK, WARPS = 128, 4
 """The runs that a group of threads computes together, and its warps of 32 threads."""
@@ -41,18 +54,6 @@ IDENTITIES = {
 LOOKUP = "dynamic_slice"
 """The operation that reads one number of an array, such as a pixel of the face whose turn it is."""
 
-CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr"}
-"""The parameter in which the call of a function has its program. How that is differentiated no longer matters."""
-
-Values = dict[Any, Any]
-"""From the variables of a program to their values."""
-
-Applied = Callable[[Any, Sequence[Any]], Sequence[Any]]
-"""From an equation, and its inputs, to its results."""
-
-Repeated = Callable[[Any, Sequence[Any]], Sequence[Any]]
-"""From an equation with a `scan`, and its inputs, to its results."""
-
 
 def with_kernels(closed: core.ClosedJaxpr, interpret: bool = False) -> Callable[..., list[Any]]:
     """The run as a function to map with `jax.vmap`: every loop over scalars is then one kernel.
@@ -62,17 +63,19 @@ def with_kernels(closed: core.ClosedJaxpr, interpret: bool = False) -> Callable[
       interpret: compute the kernels without a GPU, slowly, to test them.
     """
 
-    def repeated(equation: Any, inputs: Sequence[Any]) -> Sequence[Any]:
-        loop = _Loop(equation)
-        return loop.as_kernel(inputs, interpret) if loop.fits else loop.as_scan(inputs, repeated)
+    def by(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
+        if part.primitive.name != "scan":
+            return applied(part, inputs)
+        loop = _Loop(part)
+        return loop.as_kernel(inputs, interpret) if loop.fits else scanned(part, inputs, by)
 
-    return lambda *arguments: _evaluated(closed, arguments, repeated)
+    return lambda *arguments: evaluated(closed, arguments, by)
 
 
 def has_kernels(closed: core.ClosedJaxpr) -> bool:
     """Whether the run has a loop over scalars."""
     for equation in closed.jaxpr.eqns:
-        called = _called(equation)
+        called = called_by(equation)
         if called is not None and has_kernels(called):
             return True
         if equation.primitive.name == "scan" and (_Loop(equation).fits or has_kernels(equation.params["jaxpr"])):
@@ -98,14 +101,13 @@ class _Loop:
 
     def __init__(self, equation: Any) -> None:
         closed = equation.params["jaxpr"]
-        self.equation, self.body = equation, _without_calls(closed)
-        self.carried = _unstacked(equation.outvars, closed.jaxpr.outvars)
-        self.constants = _unstacked(equation.invars, closed.jaxpr.invars) - self.carried
+        self.equation, self.body = equation, without_calls(closed)
+        self.carried, self.constants = carried_by(equation)
         jaxpr = self.body.jaxpr
         known = {*jaxpr.constvars, *jaxpr.invars[: self.constants]}
         self.invariant, self.step = [], []
         for part in jaxpr.eqns:
-            is_known = known.issuperset(_variables(part.invars))
+            is_known = known.issuperset(variables(part.invars))
             if is_known:
                 self.invariant.append(part)
                 known.update(part.outvars)
@@ -115,7 +117,7 @@ class _Loop:
         self.tables = list(dict.fromkeys(part.invars[0] for part in self.step if part.primitive.name == LOOKUP))
         own = {*self.tables, *self.state, *(out for part in self.step for out in part.outvars)}
         read = [*(one for part in self.step for one in part.invars), *jaxpr.outvars]
-        self.numbers = [one for one in dict.fromkeys(_variables(read)) if one not in own]
+        self.numbers = [one for one in dict.fromkeys(variables(read)) if one not in own]
         self.inputs = [*self.tables, *self.numbers, *self.state]
 
     @property
@@ -133,21 +135,9 @@ class _Loop:
             and all(map(_is_of_scalars, self.step))
         )
 
-    def as_scan(self, inputs: Sequence[Any], repeated: Repeated) -> list[Any]:
-        """The loop as it is, with the loops of its body `repeated`."""
-        params, last = self.equation.params, self.constants + self.carried
-
-        def onward(carry: Sequence[Any], slices: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-            made = _evaluated(params["jaxpr"], [*inputs[: self.constants], *carry, *slices], repeated)
-            return made[: self.carried], made[self.carried :]
-
-        options = {name: params[name] for name in ("length", "reverse", "unroll")}
-        carry, stacked = jax.lax.scan(onward, list(inputs[self.constants : last]), list(inputs[last:]), **options)
-        return [*carry, *stacked]
-
     def as_kernel(self, inputs: Sequence[Any], interpret: bool) -> list[Any]:
         """The loop as a function whose batch is one kernel."""
-        values = _computed(self.invariant, _given(self.body, inputs), _applied)
+        values = computed(self.invariant, given(self.body, inputs), applied)
 
         def scanned(*inputs: Any) -> list[Any]:
             return self._repeated(self._after, *self._sorted(inputs))
@@ -224,14 +214,14 @@ class _Loop:
     def _after(self, tables: Sequence[Any], numbers: Sequence[Any], state: Sequence[Any]) -> list[Any]:
         """The state after a step."""
         values = dict(zip(self.inputs, [*tables, *numbers, *state], strict=True))
-        values = _computed(self.step, values, _applied_in_kernel)
-        return [_value(values, one) for one in self.body.jaxpr.outvars]
+        values = computed(self.step, values, _applied_in_kernel)
+        return [value_of(values, one) for one in self.body.jaxpr.outvars]
 
     def _varying(self, varies: dict[Any, bool]) -> dict[Any, bool]:
         """For each variable of a step, whether it varies from run to run, if what the loop starts from does."""
         while True:
             for part in self.step:
-                varies |= dict.fromkeys(part.outvars, any(varies[one] for one in _variables(part.invars)))
+                varies |= dict.fromkeys(part.outvars, any(varies[one] for one in variables(part.invars)))
             # A kernel cannot hand on what the program has as a literal, but it can hand on an array of it.
             after = [isinstance(out, core.Literal) or varies[out] for out in self.body.jaxpr.outvars]
             before = [varies[one] for one in self.state]
@@ -240,59 +230,10 @@ class _Loop:
                 return varies
 
 
-def _unstacked(outside: Sequence[Any], inside: Sequence[Any]) -> int:
-    """How many variables of a `scan` have no axis more outside of its body than inside."""
-    return sum(one.aval.ndim == own.aval.ndim for one, own in zip(outside, inside, strict=True))
-
-
 def _is_of_scalars(part: Any) -> bool:
     name, single = part.primitive.name, [one.aval.size == 1 for one in part.invars]
     kept = name in IDENTITIES and all(single) and len(single) == len(part.outvars)
     return all(out.aval.size == 1 for out in part.outvars) and (kept or name in ELEMENTWISE or name == LOOKUP)
-
-
-def _evaluated(closed: core.ClosedJaxpr, inputs: Sequence[Any], repeated: Repeated | None) -> list[Any]:
-    """The results of a program; each `scan` in it is evaluated by `repeated`, if it is given."""
-
-    def applied(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
-        if (called := _called(part)) is not None:
-            return _evaluated(called, inputs, repeated)
-        return repeated(part, inputs) if repeated and part.primitive.name == "scan" else _applied(part, inputs)
-
-    values = _computed(closed.jaxpr.eqns, _given(closed, inputs), applied)
-    return [_value(values, one) for one in closed.jaxpr.outvars]
-
-
-def _given(closed: core.ClosedJaxpr, inputs: Sequence[Any]) -> Values:
-    """The values of a program's constants and inputs."""
-    own = [*closed.jaxpr.constvars, *closed.jaxpr.invars]
-    return dict(zip(own, [*closed.consts, *inputs], strict=True))
-
-
-def _computed(parts: Iterable[Any], values: Values, applied: Applied) -> Values:
-    """`values` and those of the results of some equations."""
-    values = dict(values)
-    for part in parts:
-        made = applied(part, [_value(values, one) for one in part.invars])
-        values |= zip(part.outvars, made, strict=True)
-    return values
-
-
-def _without_calls(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
-    """The same program, with the functions that it calls written out."""
-    types = [jax.ShapeDtypeStruct(one.aval.shape, one.aval.dtype) for one in closed.jaxpr.invars]
-    return jax.make_jaxpr(lambda *inputs: _evaluated(closed, inputs, None))(*types)
-
-
-def _called(part: Any) -> core.ClosedJaxpr | None:
-    """The function that an equation calls, if that is all it does."""
-    return part.params.get(CALLS.get(part.primitive.name, ""))
-
-
-def _applied(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
-    """The results of one equation."""
-    made = part.primitive.bind(*inputs, **part.params)
-    return made if part.primitive.multiple_results else [made]
 
 
 def _applied_in_kernel(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
@@ -303,12 +244,4 @@ def _applied_in_kernel(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
     if part.primitive.name == "pow":  # to a whole number, too, as XLA does it
         base, exponent = inputs
         return [jax.lax.pow(base, jnp.asarray(exponent, part.outvars[0].aval.dtype))]
-    return inputs if part.primitive.name in IDENTITIES else _applied(part, inputs)
-
-
-def _variables(inputs: Iterable[Any]) -> list[Any]:
-    return [one for one in inputs if not isinstance(one, core.Literal)]
-
-
-def _value(values: Mapping[Any, Any], one: Any) -> Any:
-    return one.val if isinstance(one, core.Literal) else values[one]
+    return inputs if part.primitive.name in IDENTITIES else applied(part, inputs)

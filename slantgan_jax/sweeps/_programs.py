@@ -34,6 +34,7 @@ from slantgan_jax.checks import shortened
 from slantgan_jax.cpu import core_count
 from slantgan_jax.numerics import seeded_key
 from slantgan_jax.sweeps import _kernels
+from slantgan_jax.sweeps._equations import all_equations, one_by_one, programs_of
 
 RunFn = Callable[..., Mapping[str, Any]]
 """A pure function of named scalars, and of a `key` if there is an axis of seeds, to a flat mapping of arrays."""
@@ -100,7 +101,7 @@ class Program:
       outputs: names to the shape and type that one run returns.
       work: the bytes that a run writes, as far as they are known: how long runs take, in comparison.
       multiplies: whether it has products of matrices, whose last bits depend on the number of threads.
-      calls_lapack: whether it must not run on several CPU devices at once.
+      calls_lapack: whether it calls the LAPACK of a CPU, each run by itself.
       jaxpr: the run as JAX traced it.
       mapped: from one array `[lanes]` for each axis to the results of so many runs.
       kernels: the same with loops as kernels of a GPU, or None if there are none.
@@ -120,9 +121,7 @@ class Program:
     def devices(self, runs: int | None = None) -> tuple[Any, ...]:
         """The devices of this process that compute it: all of them, or as many as so many runs need."""
         devices = tuple(jax.local_devices())
-        # jaxlib's batched LAPACK kernels wait on the thread pool that runs them: on several devices they can deadlock.
-        most = 1 if self.calls_lapack else len(devices) if runs is None else max(1, math.ceil(runs / self.lanes))
-        return devices[:most]
+        return devices if runs is None else devices[: max(1, math.ceil(runs / self.lanes))]
 
     def width(self, runs: int | None = None) -> int:
         """Runs at a time on these devices."""
@@ -144,11 +143,13 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
         def mapped(run: Callable[..., list[Any]], *numbers: jax.Array) -> dict[str, jax.Array]:
             return structure.unflatten(jax.vmap(run, axis_size=lanes)(*numbers))
 
-        plain, kernels = functools.partial(mapped, core.jaxpr_as_fun(closed)), None
+        calls_lapack = "lapack_" in text
+        alone = one_by_one(closed) if calls_lapack else core.jaxpr_as_fun(closed)
+        plain, kernels = functools.partial(mapped, alone), None
         if _has_gpu() and _kernels.has_kernels(closed):
             kernels = functools.partial(mapped, _kernels.with_kernels(closed))
         constants = list(_constants(closed))
-        called = {equation.primitive.name for equation in _equations(closed.jaxpr)}
+        called = {equation.primitive.name for equation in all_equations(closed.jaxpr.eqns)}
         if "custom_vmap_call" in called:  # what such a function does for a batch is not in the run itself
             batch = jax.jit(plain).trace(*(jax.ShapeDtypeStruct((lanes,), dtype) for dtype in types))
             text, constants = batch.lower().as_text(), [*constants, *_constants(batch.jaxpr)]
@@ -156,13 +157,12 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
         raise ValueError(
             f"the run draws bits that depend on the runs beside it ({found[0].strip()}): use keys of threefry2x32"
         )
-    form = "" if kernels is None else "kernels "
+    form = "kernels " * (kernels is not None) + "LAPACK one by one " * calls_lapack
     digest = hashlib.sha256(f"{EVALUATION} {lanes} {form}{text}".encode())
     for constant in constants:
         digest.update(constant)
     work, _ = _work(closed.jaxpr)
     multiplies = any(f"stablehlo.{name}" in text for name in ("dot", "convolution"))
-    calls_lapack = "lapack_" in text
     return Program(digest.hexdigest(), lanes, types, outputs, work, multiplies, calls_lapack, closed, plain, kernels)
 
 
@@ -251,7 +251,7 @@ def evaluate(
             parts = [argument[first : first + width] for argument in arguments]
             parts = [np.pad(part, (0, width - len(part)), mode="edge") for part in parts]
             if computing is not None and jax.default_backend() == "cpu":
-                # A CPU device may compute two programs at once, and LAPACK's kernels in both could deadlock.
+                # A CPU device would compute two batches at once, whose arrays do not fit into its cache together.
                 jax.block_until_ready(computing[1])
             batch = execute(*parts)
             if computing is not None:
@@ -401,7 +401,7 @@ def _work(jaxpr: core.Jaxpr) -> tuple[int, int]:
     for equation in jaxpr.eqns:
         name, params = equation.primitive.name, equation.params
         made: list[Any] = [variable.aval for variable in equation.outvars]
-        parts = [part.jaxpr for part in _inner(equation)]
+        parts = [part.jaxpr for part in programs_of(equation)]
         if name == "scan":  # what is stacked is written in slices: it has an axis more than what the body returns
             made = [one for one, out in zip(made, parts[0].outvars, strict=True) if one.ndim == out.aval.ndim]
         sizes = [math.prod(aval.shape) * aval.dtype.itemsize for aval in made]
@@ -414,23 +414,8 @@ def _work(jaxpr: core.Jaxpr) -> tuple[int, int]:
 
 def _largest(jaxpr: core.Jaxpr) -> int:
     """The bytes of the largest array of a run, such as a history that the run makes and does not return."""
-    made: list[Any] = [out.aval for equation in _equations(jaxpr) for out in equation.outvars]
+    made: list[Any] = [out.aval for equation in all_equations(jaxpr.eqns) for out in equation.outvars]
     return max((math.prod(aval.shape) * aval.dtype.itemsize for aval in made), default=0)
-
-
-def _equations(jaxpr: core.Jaxpr) -> Iterator[Any]:
-    """The equations of a program and of all programs within it."""
-    for equation in jaxpr.eqns:
-        yield equation
-        for part in _inner(equation):
-            yield from _equations(part.jaxpr)
-
-
-def _inner(equation: Any) -> list[core.ClosedJaxpr]:
-    """The programs within an equation."""
-    parts = jax.tree.leaves(equation.params, is_leaf=lambda part: isinstance(part, core.ClosedJaxpr | core.Jaxpr))
-    closed = [core.ClosedJaxpr(part, ()) if isinstance(part, core.Jaxpr) else part for part in parts]
-    return [part for part in closed if isinstance(part, core.ClosedJaxpr)]
 
 
 def _constants(closed: core.ClosedJaxpr) -> Iterator[bytes]:
@@ -443,7 +428,7 @@ def _constants(closed: core.ClosedJaxpr) -> Iterator[bytes]:
                 "function is still the same one, so compute with JAX, or before the sweep"
             )
         arrays += [part.val for part in equation.invars if isinstance(part, core.Literal) and np.ndim(part.val)]
-        for part in _inner(equation):
+        for part in programs_of(equation):
             yield from _constants(part)
     for array in arrays:
         dtype = array.dtype
