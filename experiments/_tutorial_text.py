@@ -157,12 +157,12 @@ def report_training(data: Data) -> None:
         with np.errstate(over="ignore"):  # of a run that diverges
             first, last = np.mean(data["curves"][curve][:5]), np.mean(data["curves"][curve][-5:])
         settled.append(curve in undecided and abs(last - undecided[curve]) < UNDECIDED_WITHIN)
-        note = f" (undecided D: {undecided[curve]:.3f})" if curve in undecided else ""
+        note = f" (undecided D: {undecided[curve] + 0:.3f})" if curve in undecided else ""
         print(f"  {name}  {first:.4g} in the first epoch, {last:.4g} in the last{note}")
     if data["diverged"]:
         return
     distance = data["distance"]
-    nearest = int(np.argmin(distance))
+    nearest = last_least(distance)
     print(
         f"  the mean image is {distance[0]:.3f} from the mean face at the start, {distance[-1]:.3f} at the end, and "
         f"nearest in epoch {nearest}: {distance[nearest]:.3f}"
@@ -207,14 +207,20 @@ def what_happened(data: Data) -> str:
             f"G no longer moves: D is certain of its verdict on G's images, and there the {settings['objective']} loss "
             "has no slope that G could follow. This is the vanishing gradient."
         )
+    elif has_not_moved(data):
+        said.append("Neither player has moved: the learning rate is too small for their numbers.")
     elif at_equilibrium(data):
         shift = " and the way in which this order damps D" if damping_of_second_move(settings) else ""
         said.append(
             f"The run is at an equilibrium, but for the noise of sampling{shift}: D has nothing left to tell them "
             "apart by."
         )
-        if abs(real - 0.5) > 0.05 and settings["objective"] in LOGISTIC:
-            said.append("G is right, but D is not at ½: at a large rate the order of the moves shifts D's bias.")
+        level = data["undecided D says"]
+        if level is not None and abs(real - level) > 0.05:
+            said.append(
+                f"G is right, but D does not say {level:.2g}: the order of the moves shifts D's bias, the more, the "
+                "larger the rate."
+            )
     elif rests_beside(data):
         said.append(
             f"The run has come to rest beside the equilibrium, {resting_distance(data):.2g} from the mean face. In "
@@ -226,10 +232,10 @@ def what_happened(data: Data) -> str:
             f"The mean image is right, but the run is not at an equilibrium. In the last fifth of its epochs it was up "
             f"to {farthest_of_late(data):.2f} away from one; D's slopes count, and now their length is {slopes:.2f}."
         )
-        said.append("This has not converged." + WAYS.get(course(settings), ""))
+        said.append("This has not converged." + WAYS.get(course(data), ""))
     else:
         said.append(place(data))
-        said.append("This has not converged." + WAYS.get(course(settings), ""))
+        said.append("This has not converged." + WAYS.get(course(data), ""))
     return "\n".join(textwrap.fill(text, 110) for text in said)
 
 
@@ -243,7 +249,7 @@ def place(data: Data) -> str:
     strong, rewarded = bool(excess[-1] > 0), bool(reward[-1] > 0)
     slant = "slant is stronger than that of real faces" if strong else "slant is too weak"
     word = "strong" if rewarded else "weak"
-    if course(data["settings"]) == "creeps":  # what so flat a D rewards changes with each sample
+    if course(data) == "creeps":  # what so flat a D rewards changes with each sample
         return f"G's {slant}."
     if strong != rewarded:
         way = "on its way back" if passed else "on its way"
@@ -265,14 +271,24 @@ WAYS = {
 }
 
 
-def course(settings: Data) -> str:
+def course(data: Data) -> str:
     """How a run goes on that is not stuck: it circles, creeps, or nothing is known."""
+    settings = data["settings"]
     if settings["objective"] not in LOGISTIC:
         return "unknown"
     if settings["penalty"] == "none":
         return "circles"
     flat = settings["penalty"] == "R1" and settings["strength"] > CRITICAL_R1
-    return "creeps" if flat and damping_of_second_move(settings) < 1 else "unknown"
+    return "creeps" if flat and settings["learning_rate"] * settings["strength"] < 1 and held_flat(data) else "unknown"
+
+
+def held_flat(data: Data) -> bool:
+    """Whether D is no steeper than where R1 stops it, and G has come nearer in the last fifth of the epochs.
+
+    While D is almost undecided, it gains half the gap of the mean images a step, and R1 takes the strength times u.
+    """
+    late, slopes = of_late(data["distance"]), np.linalg.norm(data["discriminator"]["weights"])
+    return bool(late[-1] < late[0] and slopes <= late[-1] / 2 / data["settings"]["strength"])
 
 
 def what_next(data: Data) -> list[tuple[str, str]]:
@@ -292,16 +308,17 @@ def what_next(data: Data) -> list[tuple[str, str]]:
     elif rests_beside(data):
         found = [({"order": "alternating"}, "one move of D on both losses: it comes to rest at an equilibrium")]
     else:
-        found = further(settings)
+        found = further(data)
     commands = [(command(settings, **changed), seen) for changed, seen in found]
     commands = [(line, seen) for line, seen in commands if line != command(settings)]
     return commands or [(command(settings, **other), "another start: does the same happen?")]
 
 
-def further(settings: Data) -> list[tuple[Data, str]]:
+def further(data: Data) -> list[tuple[Data, str]]:
     """What to change of a run that is on its way, each with what there is to see."""
+    settings = data["settings"]
     rate, epochs = settings["learning_rate"], settings["epochs"]
-    circles, turn = course(settings) == "circles", EPOCHS_OF_A_TURN / rate
+    circles, turn = course(data) == "circles", EPOCHS_OF_A_TURN / rate
     if turn > MOST_EPOCHS_TO_TRY and rate < (larger := largest_rate(settings)):
         sight = f"with this one a turn takes {turn:.1g} epochs" if circles else "this one is small for any run"
         return [({"learning_rate": larger}, f"a larger rate: {sight}")]
@@ -318,7 +335,7 @@ def further(settings: Data) -> list[tuple[Data, str]]:
     if circles and settings["order"] == "tutorial":
         way = {"order": "simultaneous", "learning_rate": 1.0, "epochs": max(epochs, 1000)}
         found.append((way, "both move at once: the circles grow"))
-        if rate < LARGE_RATE:
+        if rate < LARGE_RATE and settings["objective"] == PLAIN["objective"]:
             way = {"learning_rate": LARGE_RATE, "epochs": max(epochs, 1000)}
             found.append((way, "too large: G is thrown to where σ is flat"))
     return found
@@ -374,6 +391,11 @@ def near(settings: Data) -> float:
     return NEAR * max(1, settings["learning_rate"])
 
 
+def has_not_moved(data: Data) -> bool:
+    """Whether both distances are the same in all digits, after all epochs."""
+    return bool(np.ptp(data["distance"]) == 0 == np.ptp(data["distance to equilibrium"]) and len(data["distance"]) > 1)
+
+
 def at_equilibrium(data: Data) -> bool:
     """Whether the mean image is right at the end, and D has been flat, too, in the last fifth of the epochs."""
     gap, bound = np.linalg.norm(np.asarray(data["mean_image"]) - np.mean(data["faces"], 0)), near(data["settings"])
@@ -383,9 +405,10 @@ def at_equilibrium(data: Data) -> bool:
 def damping_of_second_move(settings: Data) -> float:
     """η γ of a run with R1 in the tutorial's order, where only D's second move has the penalty; 0 of all other runs.
 
-    There is no fixed point from 1 on: see docs/theory/stability.md#the-fixed-point-of-the-tutorials-order.
+    There is no fixed point from 1 on: see docs/theory/stability.md#the-fixed-point-of-the-tutorials-order. What D
+    minimizes besides does not matter: at the fixed point both of its moves cancel.
     """
-    if (settings["penalty"], settings["order"]) != ("R1", "tutorial") or settings["objective"] not in LOGISTIC:
+    if (settings["penalty"], settings["order"]) != ("R1", "tutorial"):
         return 0.0
     return settings["learning_rate"] * settings["strength"]
 
@@ -405,6 +428,11 @@ def rests_beside(data: Data) -> bool:
 def farthest_of_late(data: Data) -> float:
     """The largest distance to equilibrium in the last fifth of the epochs."""
     return float(np.max(of_late(data["distance to equilibrium"])))
+
+
+def last_least(curve: Any) -> int:
+    """Where a curve is least, for the last time."""
+    return len(curve) - 1 - int(np.argmin(curve[::-1]))
 
 
 def of_late(curve: Any) -> np.ndarray:

@@ -101,7 +101,7 @@ STORY = {
     },
     "What the best D could do": {
         "separable": "whether a plane separates the faces from all of G's images",
-        "best_discriminator_loss": "the tutorial's loss of the best D, with a ridge on its weights or without",
+        "best_discriminator_loss": "the tutorial's loss of the best D; a ridge on its weights and bias counts in it",
     },
 }
 """The numbers in the order in which they are told, each in half a sentence. {} is the loss where D is undecided."""

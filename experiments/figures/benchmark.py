@@ -14,5 +14,9 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
     for i, value in enumerate(costs.values()):
         ax.text(value * 1.1, i, f"{value:,.0f}" if value >= 100 else f"{value:.2f}", va="center", fontsize=9)
     ax.invert_yaxis()
-    ax.set(xscale="log", xlabel="nanoseconds per GAN and step", xlim=(min(1, 0.5 * min(costs.values())), 8 * max(costs.values())))
+    ax.set(
+        xscale="log",
+        xlabel="nanoseconds per GAN and step",
+        xlim=(min(1, 0.5 * min(costs.values())), 8 * max(costs.values())),
+    )
     ax.set_title(data["answer"], fontsize=11)

@@ -7,7 +7,7 @@ import numpy as np
 from _experiment import Figure, progress
 from _methods import SCORED
 from _results import Data
-from _tutorial_text import DETECTOR, NON_FACE, PAINTER
+from _tutorial_text import DETECTOR, NON_FACE, PAINTER, last_least
 from figures.panels import gif
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -163,7 +163,7 @@ def verdicts(figure: Panel, data: Data) -> None:
 def distance(figure: Panel, data: Data) -> None:
     """How far the mean generated image is from the mean face, after each epoch."""
     ax, values = figure.subplots(), data["distance"]
-    nearest = int(np.argmin(values))
+    nearest = last_least(values)
     ax.plot(np.arange(len(values)), values, color=GENERATOR)
     ax.plot(nearest, values[nearest], "o", color="black", markersize=4)
     side = "right" if nearest > 0.7 * len(values) else "left"

@@ -1,6 +1,7 @@
 import json
 import shlex
 from dataclasses import asdict, replace
+from functools import partial
 
 import analyze
 import figures.tutorial as figures
@@ -109,6 +110,16 @@ def ended(mean, slope=1.0, says=(0.4, 0.5), weight=0.0, earlier=0.0, before=(-1,
     }
 
 
+def nearing(data):
+    """The same run, of which the distance from the mean face has fallen in each epoch."""
+    return data | {"distance": np.linspace(1.0, data["distance"][-1], 10)}
+
+
+def still(data):
+    """The same run, whose distance from the mean face has been what it is from the start."""
+    return data | {"distance": np.full_like(data["distance"], data["distance"][-1])}
+
+
 PALE, DARK, RIGHT, FLAT = (0.7, 0.3, 0.3, 0.7), (0.95, 0.05, 0.05, 0.95), (0.88, 0.12, 0.12, 0.88), (1.0, 0.0, 0.0, 1.0)
 
 
@@ -126,17 +137,23 @@ PALE, DARK, RIGHT, FLAT = (0.7, 0.3, 0.3, 0.7), (0.95, 0.05, 0.05, 0.95), (0.88,
         (ended(PALE, -1.0, before=[]), "for faces rather than real faces."),
         (ended(PALE, 9.0, bias=-30.0, objective="saturating"), "there the saturating loss has no slope"),
         (ended(PALE, 9.0, bias=-30.0), "on its way"),
-        (ended(PALE, -1.0, penalty="R1", strength=1.0), "slant is too weak. This has not converged."),
-        (ended(PALE), "The two players circle around each other"),
-        (ended(PALE, penalty="R1", strength=1.0), "D is held so flat that G comes in straight"),
         (
-            ended(PALE, penalty="R1", strength=1.0, learning_rate=0.2866),
-            "come to rest beside the equilibrium, 0.36 from",
+            nearing(ended(PALE, -0.05, penalty="R1", strength=1.0)),
+            "slant is too weak. This has not converged. D is held",
         ),
+        (ended(PALE), "The two players circle around each other"),
+        (nearing(ended(PALE, 0.05, penalty="R1", strength=1.0)), "D is held so flat that G comes in straight"),
+        (ended(PALE, penalty="R1", strength=1.0, learning_rate=0.2866), "beside the equilibrium, 0.36 from"),
+        (
+            ended(PALE, penalty="R1", strength=1.0, learning_rate=0.2866, objective="least squares"),
+            "beside the equilibrium, 0.36 from",
+        ),
+        (still(ended(PALE) | {"distance to equilibrium": np.ones(10)}), "Neither player has moved"),
         (ended(PALE, penalty="R1", strength=100.0), "on its way"),
         (ended(RIGHT, 0.0), "at an equilibrium, but for the noise of sampling: D has nothing left"),
         (ended(RIGHT, 0.0, penalty="R1"), "sampling and the way in which this order damps D"),
-        (ended(RIGHT, 0.0, (0.28, 0.28), learning_rate=1.0), "the order of the moves shifts D's bias"),
+        (ended(RIGHT, 0.0, (0.28, 0.28), learning_rate=1.0), "D does not say 0.5: the order of the moves shifts"),
+        (ended(RIGHT, 0.0, (0.18, 0.18), objective="least squares"), "D does not say 0.5: the order of the moves"),
         (ended(RIGHT, 0.5), "not at an equilibrium. In the last fifth of its epochs it was up to 1.00 away from one"),
         (ended(RIGHT, 0.0, earlier=0.5), "not at an equilibrium"),
         (ended(FLAT), "G is stuck"),
@@ -154,7 +171,15 @@ def test_only_runs_that_circle_are_said_to():
     assert "circle" not in what_happened(ended(PALE, objective="Wasserstein"))
     assert "circle" not in what_happened(ended(FLAT, learning_rate=10.0))
     assert "circle" not in what_happened(ended(PALE, 9.0, bias=-30.0, objective="saturating"))
-    assert "straight" not in what_happened(ended(PALE, penalty="R1", strength=0.3, objective="Wasserstein"))
+    flat = partial(ended, PALE, 0.05, penalty="R1")
+    assert "straight" in what_happened(nearing(flat(strength=0.3)))
+    for other in (
+        nearing(flat(strength=0.3, objective="Wasserstein")),
+        nearing(ended(PALE, 3.0, penalty="R1", strength=0.3)),  # D is steep
+        flat(strength=0.3),  # G does not come nearer
+        nearing(flat(strength=2.0, order="simultaneous", learning_rate=0.6)),  # D's slopes change their sign each step
+    ):
+        assert "straight" not in what_happened(other)
 
 
 @pytest.mark.parametrize(
