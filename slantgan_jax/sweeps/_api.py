@@ -66,7 +66,7 @@ def sweep(
         `store` that another sweep made, which is left as it was, or where none can be.
       OSError: the store cannot be written any more, or the executor failed: a process died, its scheduler went away, or
         it gave up a chunk. Finished chunks stay valid. Later, a chunk was removed that is read.
-      KeyboardInterrupt: its message says how to continue.
+      KeyboardInterrupt: its message says how to continue, once the first batch has begun.
     """
     task = _checks.task(run, axes, static, dims or {}, coords or {}, attrs or {})
     if chunk_size is not None:

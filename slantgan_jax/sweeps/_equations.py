@@ -1,11 +1,11 @@
 """Programs as JAX traced them, evaluated equation by equation: some of them may so be computed in another way."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import jax
-from jax.custom_batching import sequential_vmap
 from jax.extend import core
 
 CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr"}
@@ -37,7 +37,7 @@ def evaluated(closed: core.ClosedJaxpr, inputs: Sequence[Any], by: Applied) -> l
 
 def applied(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
     """The results of one equation."""
-    made = part.primitive.bind(*inputs, **part.params)
+    made = part.primitive.bind(*inputs, **part.primitive.get_bind_params(part.params))
     return made if part.primitive.multiple_results else [made]
 
 
@@ -56,26 +56,46 @@ def scanned(part: Any, inputs: Sequence[Any], by: Applied) -> list[Any]:
 
 
 def one_by_one(closed: core.ClosedJaxpr) -> Callable[..., list[Any]]:
-    """The program as a function to map with `jax.vmap`, which still calls LAPACK for each run by itself.
+    """The program as a function that calls LAPACK for one matrix after the other, and never for a batch of them.
 
-    In jaxlib 0.10 a batched call waits for threads of the pool in which it runs itself. If enough of such calls run at
-    the same time, all threads wait, for ever.
+    In jaxlib 0.10 a call for a batch waits for threads of the pool in which it runs itself. If enough of such calls run
+    at the same time, all threads wait, for ever. The inside of a `shard_map` is left as it is.
     """
 
     def by(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
+        name, params = part.primitive.name, part.params
+        if name in LAPACK:
+            return _each(part, inputs)
         if not any(one.primitive.name in LAPACK for one in all_equations([part])):
             return applied(part, inputs)
-        if part.primitive.name == "scan":
-            return scanned(part, inputs, by)
-        if part.primitive.name == "while":
-            return _while(part, inputs, by)
-        if part.primitive.name == "cond":
-            which, *operands = inputs
-            branches = [partial(_branch, branch, by) for branch in part.params["branches"]]
-            return jax.lax.switch(which, branches, *operands)
-        return sequential_vmap(lambda *inputs: list(applied(part, inputs)))(*inputs)
+        match name:
+            case "scan":
+                return scanned(part, inputs, by)
+            case "while":
+                return _while(part, inputs, by)
+            case "cond":
+                branches = [partial(_branch, branch, by) for branch in params["branches"]]
+                return jax.lax.switch(inputs[0], branches, *inputs[1:])
+            case "remat2" | "checkpoint":
+                return evaluated(core.ClosedJaxpr(params["jaxpr"], ()), inputs, by)
+            case "custom_linear_solve":
+                matvec, vecmat, solve, transposed = params["const_lengths"]
+                first, last = matvec + vecmat, matvec + vecmat + solve
+                return evaluated(params["jaxprs"].solve, [*inputs[first:last], *inputs[last + transposed :]], by)
+        return applied(part, inputs)
 
     return lambda *arguments: evaluated(closed, arguments, by)
+
+
+def _each(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
+    """The results of an equation of `LAPACK`, whose axes before those of a matrix are a batch."""
+    rank = 1 if part.primitive.name == "tridiagonal_solve" else 2  # of the first input; it is a diagonal there
+    batch = inputs[0].shape[: inputs[0].ndim - rank]
+    if not batch:
+        return applied(part, inputs)
+    flat = [jax.lax.reshape(one, (math.prod(batch), *one.shape[len(batch) :])) for one in inputs]
+    made = jax.lax.map(lambda one: list(applied(part, one)), flat)
+    return [jax.lax.reshape(one, (*batch, *one.shape[1:])) for one in made]
 
 
 def _branch(closed: core.ClosedJaxpr, by: Applied, *operands: Any) -> list[Any]:
@@ -106,7 +126,8 @@ def computed(parts: Iterable[Any], values: Values, by: Applied) -> Values:
     """`values` and those of the results of some equations."""
     values = dict(values)
     for part in parts:
-        made = by(part, [value_of(values, one) for one in part.invars])
+        with part.ctx.manager:  # the settings under which it was traced, such as that of the bits of random numbers
+            made = by(part, [value_of(values, one) for one in part.invars])
         values |= zip(part.outvars, made, strict=True)
     return values
 

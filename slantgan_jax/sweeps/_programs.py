@@ -101,7 +101,7 @@ class Program:
       outputs: names to the shape and type that one run returns.
       work: the bytes that a run writes, as far as they are known: how long runs take, in comparison.
       multiplies: whether it has products of matrices, whose last bits depend on the number of threads.
-      calls_lapack: whether it calls the LAPACK of a CPU, each run by itself.
+      calls_lapack: whether it calls the LAPACK of a CPU, for one matrix after the other.
       jaxpr: the run as JAX traced it.
       mapped: from one array `[lanes]` for each axis to the results of so many runs.
       kernels: the same with loops as kernels of a GPU, or None if there are none.
@@ -143,16 +143,18 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
         def mapped(run: Callable[..., list[Any]], *numbers: jax.Array) -> dict[str, jax.Array]:
             return structure.unflatten(jax.vmap(run, axis_size=lanes)(*numbers))
 
-        calls_lapack = "lapack_" in text
-        alone = one_by_one(closed) if calls_lapack else core.jaxpr_as_fun(closed)
-        plain, kernels = functools.partial(mapped, alone), None
+        plain, kernels = functools.partial(mapped, core.jaxpr_as_fun(closed)), None
         if _has_gpu() and _kernels.has_kernels(closed):
             kernels = functools.partial(mapped, _kernels.with_kernels(closed))
         constants = list(_constants(closed))
+        whole = jax.jit(plain).trace  # for all lanes
+        batch = [jax.ShapeDtypeStruct((lanes,), dtype) for dtype in types]
         called = {equation.primitive.name for equation in all_equations(closed.jaxpr.eqns)}
         if "custom_vmap_call" in called:  # what such a function does for a batch is not in the run itself
-            batch = jax.jit(plain).trace(*(jax.ShapeDtypeStruct((lanes,), dtype) for dtype in types))
-            text, constants = batch.lower().as_text(), [*constants, *_constants(batch.jaxpr)]
+            text, constants = whole(*batch).lower().as_text(), [*constants, *_constants(whole(*batch).jaxpr)]
+        if calls_lapack := "lapack_" in text:
+            alone = one_by_one(whole(*batch).jaxpr)
+            plain = lambda *numbers: structure.unflatten(alone(*numbers))  # noqa: E731
     if found := [word for word in UNSTABLE_BITS if word in text]:
         raise ValueError(
             f"the run draws bits that depend on the runs beside it ({found[0].strip()}): use keys of threefry2x32"

@@ -131,6 +131,18 @@ def test_numbers_of_a_table_are_looked_up_as_jax_does(start):
     assert own[0].tolist() == [start + 6] * RUNS
 
 
+def test_a_loop_that_is_left_to_xla_keeps_its_settings():
+    def run(seed):
+        def onward(matrix, _):
+            with jax.threefry_partitionable(False):  # other bits than by default
+                return matrix + jax.random.normal(seeded_key(seed), (4, 4)), None
+
+        return jax.lax.scan(onward, jnp.zeros((4, 4)), length=2)[0]
+
+    plain, own = both(run, seeds(8))
+    assert np.array_equal(plain[0], own[0])
+
+
 def test_a_table_that_differs_between_runs_is_left_to_xla():
     def run(seed):
         table = jax.random.uniform(seeded_key(seed), (5,))

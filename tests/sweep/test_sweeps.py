@@ -14,6 +14,7 @@ import numpy as np
 import optax
 import pytest
 import zarr
+from jax.custom_batching import custom_vmap
 
 from slantgan_jax import provenance, rules, slanted_land, sweep, sweeps, train
 from slantgan_jax.sweeps import _checks, _chunks, _layout, _programs, _store
@@ -630,7 +631,11 @@ def run(key):
     chosen = jax.lax.cond(many[0][0, 0] > 1, lambda m: jnp.linalg.cholesky(m @ m.T), jnp.linalg.inv, many[2])
     slope = jax.grad(lambda matrix: jnp.linalg.norm(matrix, 2))(many[3])
     largest = jnp.abs(jnp.linalg.eigvals(many[4])).max()
-    return {"squares": jnp.stack(squares), "vectors": jnp.stack(vectors), "values": values, "last": last,
+    batches = [matrix + jnp.arange(1.0, 10)[:, None, None] * jnp.eye(16) for matrix in many]
+    inverses = sum(jax.checkpoint(lambda m: jnp.linalg.inv(m).sum())(batch) for batch in batches)
+    determinants = sum(jnp.linalg.slogdet(batch)[1].sum() for batch in batches)
+    return {"inverses": inverses, "determinants": determinants,
+            "squares": jnp.stack(squares), "vectors": jnp.stack(vectors), "values": values, "last": last,
             "chosen": chosen, "slope": slope, "largest": largest}
 ranks = {"squares": 1, "vectors": 2, "values": 2, "last": 2, "chosen": 2, "slope": 2}
 dims = {name: tuple(f"{name}_{i}" for i in range(rank)) for name, rank in ranks.items()}
@@ -639,7 +644,8 @@ for _ in range(5):
 few = sweep(run, {"seed": [3, 1999]}, dims=dims)
 assert all(np.array_equal(few[name], ds[name][[3, 1999]]) for name in ds.data_vars)
 for seed in (3, 1999):
-    alone = jax.jit(run)(jax.random.key(seed))
+    with jax.disable_jit():
+        alone = run(jax.random.key(seed))
     assert alone.keys() == set(ds.data_vars)
     for name, value in alone.items():
         np.testing.assert_allclose(ds[name][seed], value, rtol=1e-3, atol=1e-4)
@@ -654,6 +660,37 @@ for _ in range(5):
 def test_a_run_that_calls_lapack_does_not_stand_still(tmp_path, devices):
     """Nor does the start of networks whose weights are orthogonal. Both did, with jaxlib 0.10 on two cores."""
     finish(outside(devices, tmp_path, program=LAPACK))
+
+
+def test_an_equation_keeps_its_settings_and_a_rule_of_its_own_counts():
+    """Beside LAPACK all equations are evaluated one by one."""
+
+    @custom_vmap
+    def twofold(matrix):
+        return 2 * matrix.sum()
+
+    @twofold.def_vmap
+    def of_a_batch(size, mapped, matrices):
+        return jax.vmap(lambda matrix: matrix.sum() + jnp.linalg.svd(matrix, compute_uv=False).sum())(matrices), True
+
+    def drawn(key):
+        with jax.threefry_partitionable(False):  # other bits than by default
+            matrix = jax.random.normal(key, (4, 4))
+        mesh = jax.make_mesh((1,), ("part",), axis_types=(jax.sharding.AxisType.Auto,))
+        spec = jax.sharding.PartitionSpec("part")
+        return matrix, jax.shard_map(lambda part: 3 * part, mesh=mesh, in_specs=spec, out_specs=spec)(matrix)
+
+    def run(key):
+        matrix, threefold = drawn(key)
+        return {"drawn": matrix.sum(), "threefold": threefold.sum(), "ruled": twofold(matrix)}
+
+    found = sweep(run, {"seed": [3]})
+    matrix = np.asarray(jax.jit(drawn)(jax.random.key(3))[0], float)
+    singular = np.linalg.svd(matrix, compute_uv=False)
+    expected = {"drawn": matrix.sum(), "threefold": 3 * matrix.sum(), "ruled": matrix.sum() + singular.sum()}
+    assert found.attrs["lapack"] != "not called"
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name][0], value, rtol=1e-5, err_msg=name)
 
 
 MEMORY = """
