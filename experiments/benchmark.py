@@ -255,7 +255,7 @@ def answer(data: Data) -> str:
     if "against" in data:
         turned = {row: of for row, of in data["against"].items() if of["least"] < of["largest"]}  # timed in turns
         slower = [f"{row} ({of['median']:.3f})" for row, of in turned.items() if of["least"] > 1]
-        return f"This working tree is slower in all turns: {', '.join(slower) or 'in no row'}."
+        return f"This working tree is slower in all turns in {', '.join(slower) or 'no row'}."
     costs = data["ns_per_gan_and_step"]
     factor = costs["NumPy program"] / min(costs.values())
     return f"A training step, from the NumPy program to the fastest: a factor of {factor:,.0f}"
