@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -55,6 +54,11 @@ def scanned(part: Any, inputs: Sequence[Any], by: Applied) -> list[Any]:
     return [*carry, *stacked]
 
 
+def function_of(closed: core.ClosedJaxpr, by: Applied) -> Callable[..., list[Any]]:
+    """The program as a function, with its equations evaluated `by` another one."""
+    return lambda *inputs: evaluated(closed, inputs, by)
+
+
 def one_by_one(closed: core.ClosedJaxpr) -> Callable[..., list[Any]]:
     """The program as a function that calls LAPACK for one matrix after the other, and never for a batch of them.
 
@@ -74,9 +78,9 @@ def one_by_one(closed: core.ClosedJaxpr) -> Callable[..., list[Any]]:
             case "while":
                 return _while(part, inputs, by)
             case "cond":
-                branches = [partial(_branch, branch, by) for branch in params["branches"]]
+                branches = [function_of(branch, by) for branch in params["branches"]]
                 return jax.lax.switch(inputs[0], branches, *inputs[1:])
-            case "remat2" | "checkpoint":
+            case "remat2":  # the name of `jax.checkpoint`
                 return evaluated(core.ClosedJaxpr(params["jaxpr"], ()), inputs, by)
             case "custom_linear_solve":
                 matvec, vecmat, solve, transposed = params["const_lengths"]
@@ -84,7 +88,7 @@ def one_by_one(closed: core.ClosedJaxpr) -> Callable[..., list[Any]]:
                 return evaluated(params["jaxprs"].solve, [*inputs[first:last], *inputs[last + transposed :]], by)
         return applied(part, inputs)
 
-    return lambda *arguments: evaluated(closed, arguments, by)
+    return function_of(closed, by)
 
 
 def _each(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
@@ -96,10 +100,6 @@ def _each(part: Any, inputs: Sequence[Any]) -> Sequence[Any]:
     flat = [jax.lax.reshape(one, (math.prod(batch), *one.shape[len(batch) :])) for one in inputs]
     made = jax.lax.map(lambda one: list(applied(part, one)), flat)
     return [jax.lax.reshape(one, (*batch, *one.shape[1:])) for one in made]
-
-
-def _branch(closed: core.ClosedJaxpr, by: Applied, *operands: Any) -> list[Any]:
-    return evaluated(closed, operands, by)
 
 
 def _while(part: Any, inputs: Sequence[Any], by: Applied) -> list[Any]:
@@ -135,7 +135,7 @@ def computed(parts: Iterable[Any], values: Values, by: Applied) -> Values:
 def without_calls(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
     """The same program, with the functions that it calls written out."""
     types = [jax.ShapeDtypeStruct(one.aval.shape, one.aval.dtype) for one in closed.jaxpr.invars]
-    return jax.make_jaxpr(lambda *inputs: evaluated(closed, inputs, applied))(*types)
+    return jax.make_jaxpr(function_of(closed, applied))(*types)
 
 
 def called_by(part: Any) -> core.ClosedJaxpr | None:

@@ -20,7 +20,7 @@ from slantgan_jax.sweeps._equations import (
     called_by,
     carried_by,
     computed,
-    evaluated,
+    function_of,
     given,
     scanned,
     value_of,
@@ -69,7 +69,7 @@ def with_kernels(closed: core.ClosedJaxpr, interpret: bool = False) -> Callable[
         loop = _Loop(part)
         return loop.as_kernel(inputs, interpret) if loop.fits else scanned(part, inputs, by)
 
-    return lambda *arguments: evaluated(closed, arguments, by)
+    return function_of(closed, by)
 
 
 def has_kernels(closed: core.ClosedJaxpr) -> bool:

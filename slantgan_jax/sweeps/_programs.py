@@ -147,13 +147,13 @@ def trace(run: RunFn, arguments: Mapping[str, np.ndarray]) -> Program:
         if _has_gpu() and _kernels.has_kernels(closed):
             kernels = functools.partial(mapped, _kernels.with_kernels(closed))
         constants = list(_constants(closed))
-        whole = jax.jit(plain).trace  # for all lanes
         batch = [jax.ShapeDtypeStruct((lanes,), dtype) for dtype in types]
+        whole = functools.cache(functools.partial(jax.jit(plain).trace, *batch))  # all lanes, traced once if at all
         called = {equation.primitive.name for equation in all_equations(closed.jaxpr.eqns)}
         if "custom_vmap_call" in called:  # what such a function does for a batch is not in the run itself
-            text, constants = whole(*batch).lower().as_text(), [*constants, *_constants(whole(*batch).jaxpr)]
+            text, constants = whole().lower().as_text(), [*constants, *_constants(whole().jaxpr)]
         if calls_lapack := "lapack_" in text:
-            alone = one_by_one(whole(*batch).jaxpr)
+            alone = one_by_one(whole().jaxpr)
             plain = lambda *numbers: structure.unflatten(alone(*numbers))  # noqa: E731
     if found := [word for word in UNSTABLE_BITS if word in text]:
         raise ValueError(
@@ -251,11 +251,7 @@ def evaluate(
     with _own_settings():
         for first in range(0, count, width):
             parts = [argument[first : first + width] for argument in arguments]
-            parts = [np.pad(part, (0, width - len(part)), mode="edge") for part in parts]
-            if computing is not None and jax.default_backend() == "cpu":
-                # A CPU device would compute two batches at once, whose arrays do not fit into its cache together.
-                jax.block_until_ready(computing[1])
-            batch = execute(*parts)
+            batch = execute(*(np.pad(part, (0, width - len(part)), mode="edge") for part in parts))
             if computing is not None:
                 keep(*computing)
             computing = first, batch
