@@ -157,7 +157,7 @@ def report_training(data: Data) -> None:
         with np.errstate(over="ignore"):  # of a run that diverges
             first, last = np.mean(data["curves"][curve][:5]), np.mean(data["curves"][curve][-5:])
         settled.append(curve in undecided and abs(last - undecided[curve]) < UNDECIDED_WITHIN)
-        note = f" (undecided D: {undecided[curve] + 0:.3f})" if curve in undecided else ""
+        note = f" (undecided D: {undecided[curve] + 0:.3f})" if curve in undecided else ""  # + 0 makes 0 of -0
         print(f"  {name}  {first:.4g} in the first epoch, {last:.4g} in the last{note}")
     if data["diverged"]:
         return
@@ -218,8 +218,8 @@ def what_happened(data: Data) -> str:
         level = data["undecided D says"]
         if level is not None and abs(real - level) > 0.05:
             said.append(
-                f"G is right, but D does not say {level:.2g}: the order of the moves shifts D's bias, the more, the "
-                "larger the rate."
+                f"G is right, but D does not say {level:.2g}: the order of the moves shifts D's bias, and a larger "
+                "rate shifts it more."
             )
     elif rests_beside(data):
         said.append(

@@ -19,7 +19,16 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from slantgan_jax import faces
-from slantgan_jax.checks import check_count, check_flag, check_function, check_key, check_kind, is_numeric, shown
+from slantgan_jax.checks import (
+    check_count,
+    check_flag,
+    check_function,
+    check_key,
+    check_kind,
+    check_number,
+    is_numeric,
+    shown,
+)
 from slantgan_jax.numerics import as_float, native
 from slantgan_jax.types import Image, Players, PRNGKey
 
@@ -127,9 +136,13 @@ def haiku_linear(key: PRNGKey, shape: tuple[int, int], dtype: Any) -> jax.Array:
 def orthogonal(scale: float = 1.0) -> Initializer:
     """Weights W with W Wᵀ or Wᵀ W = `scale`² I, as `jax.nn.initializers.orthogonal` draws them.
 
-    Under `jax.vmap` each network is drawn by itself: with several layers, the batched kernels of jaxlib 0.10 wait for
-    each other, for ever.
+    Under `jax.vmap` one network is drawn after the other: jaxlib 0.10 can wait for ever if it draws the layers of many
+    networks at once, see docs/sweeps.md#what-a-run-may-contain.
+
+    Raises:
+      ValueError: `scale` is no finite number.
     """
+    check_number("the scale of orthogonal weights", scale)
     init = jax.nn.initializers.orthogonal(scale)
     return lambda key, shape, dtype=float: sequential_vmap(partial(init, shape=shape, dtype=dtype))(key)
 

@@ -115,9 +115,8 @@ def flow_eigenvalues(
 def update_jacobian(rule: Rule, game: Game, players: Players | State, steps: int = 1, over: Over = None) -> jax.Array:
     """The Jacobian of `steps` steps of `rule` on the expected game, `[n, n]`, at `players`.
 
-    The n variables are the numbers that the rule carries from step to step and that players change, if
-    not in this game, then in another one. Counts have no
-    derivative, and rates that an optimizer holds in its state are no part of the motion.
+    The n variables are the numbers that the rule carries from step to step and that players change, in this game or in
+    another one. Counts have no derivative, and rates that an optimizer holds in its state are no part of the motion.
 
     Args:
       rule: its steps. Those of Adam have no derivative at an equilibrium, unless its `eps_root` is positive. Nor have
