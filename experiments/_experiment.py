@@ -198,11 +198,14 @@ def options_given(settings: Any, arguments: list[str]) -> set[str]:
 def check_the_same(settings: Any, data: Any, out: Path, demanded: Collection[str] | None = None) -> None:
     """Raises `ValueError` if a setting whose name is in `demanded` is not what the `data` were computed with.
 
-    By default the settings are demanded that differ from their defaults. Data that tell no settings are for any.
+    By default the settings are demanded that differ from their defaults. Data that tell no settings are for any. What
+    a setting became that was left as None, the data may tell as "played".
     """
     saved = data.get("settings") if isinstance(data, dict) else None
     if not isinstance(saved, dict):
         return
+    became = data["played"] if isinstance(data.get("played"), dict) else {}
+    saved = became | {name: value for name, value in saved.items() if value is not None}
     for option in dataclasses.fields(settings):
         value, before = getattr(settings, option.name), saved.get(option.name)
         counts = value != option.default if demanded is None else option.name in demanded

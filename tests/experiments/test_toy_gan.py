@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import _claims
@@ -12,6 +13,7 @@ import qin_2020
 import thanh_tung_2019
 import toy_gan
 import xarray as xr
+from _experiment import check_the_same
 from _methods import ORDERS
 from _toys import DESCENTS, DIMS, FATES, TOY_METHODS, fate, share, shown, summary
 
@@ -243,6 +245,16 @@ def test_the_middle_of_a_drawn_discriminator_is_undecided(objective, said):
 def test_the_data_say_what_was_played(options, strength, optimizer, order):
     played = toy_gan.played(toy_gan.Settings(**options))
     assert played == {"strength": strength, "optimizer": optimizer, "order": order}
+
+
+@pytest.mark.parametrize(("option", "value", "other"), [("strength", 0.1, 0.2), ("optimizer", "adam", "sgd")])
+def test_an_option_that_names_the_default_of_a_method_draws_the_same_data_again(tmp_path, option, value, other):
+    default = toy_gan.Settings(method="R1")
+    data = {"settings": vars(default), "played": toy_gan.played(default)}
+    assert data["played"][option] == value
+    check_the_same(dataclasses.replace(default, **{option: value}), data, tmp_path, {option})
+    with pytest.raises(ValueError, match=f"--{option} is {other}, but the data .* are for {value}"):
+        check_the_same(dataclasses.replace(default, **{option: other}), data, tmp_path, {option})
 
 
 def test_the_answer_says_the_strength_if_there_is_one():
