@@ -126,6 +126,13 @@ def check_names(what: str, each: Any, players: Any) -> None:
         )
 
 
+def check_each(what: str, each: Any, players: Any) -> None:
+    """`each` has one thing for each player, and the names of the players, if it has names."""
+    if len(each) != len(players):
+        raise ValueError(f"there are {len(each)} {what} for {len(players)} players: give one for all, or one for each")
+    check_names(what, each, players)
+
+
 def check_moving(players: Any) -> Any:
     """`players` themselves, of which every number is one that a gradient can move."""
     check_players(players)

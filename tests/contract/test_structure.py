@@ -72,6 +72,13 @@ def test_what_is_imported_is_declared():
         assert third_party(path) <= experiments, path
 
 
+def test_every_package_is_installed():
+    """Also where the project is not installed from its folder."""
+    named = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in PACKAGE.rglob("__init__.py")}
+    assert set(named) == there
+
+
 def names_of(requirements):
     return {re.match(r"[\w-]+", text)[0].replace("-", "_") for text in requirements}
 
