@@ -44,6 +44,9 @@ class Stability(IntEnum):
 GROWTH_TOLERANCE = 1e-11
 """A growth rate, Re λ or ln |μ|, of this size or less counts as 0."""
 
+RELATIVE_GROWTH_TOLERANCE = 1e-12
+"""So does one of this size or less relative to the largest |λ| or |μ|, whose rounding errors all eigenvalues have."""
+
 IMAGINARY_TOLERANCE = 1e-7
 """An imaginary part of this size or less, relative to the largest |λ| or |μ - 1|, counts as 0."""
 
@@ -175,14 +178,19 @@ def jumps(function: Callable[[jax.Array], jax.Array], place: jax.Array) -> jax.A
     """Whether a function of `[n]` numbers jumps at a place, or within `PROBE` of it.
 
     A tenth of the way changes a smooth function by a tenth, a root by a third, and one that jumps by as much. What is
-    not a number on one side, as the root of a negative second moment, says nothing.
+    not a number on one side, as the root of a negative second moment, says nothing. Two directions are tried, because a
+    function does not jump on the way along its kink.
     """
-    direction = jnp.abs(jnp.asarray(np.random.default_rng(0).normal(size=place.size)))
+    ahead, across = np.random.default_rng(0).normal(size=(2, place.size))
     sizes = jnp.maximum(1, jnp.abs(place))
-    ways = PROBE * jnp.array([0.0, 0.1, 1.0, -0.1, -1.0])
-    values = jax.vmap(function)(place[None] + ways[:, None] * (sizes * direction)[None])
-    near, far, near_behind, far_behind = jnp.abs(values[1:] - values[:1])
-    rounding = 1e-13 * jnp.max(sizes)
+    directions = sizes[None] * jnp.array([abs(ahead), across])  # on the first way no second moment falls below 0
+    ways = PROBE * jnp.array([0.1, 1.0, -0.1, -1.0])
+    places = place[None, None] + ways[:, None, None] * directions[None]
+    values = jax.vmap(function)(jnp.concatenate([place[None], places.reshape(-1, place.size)]))
+    near, far, near_behind, far_behind = jnp.abs(values[1:] - values[:1]).reshape(places.shape)
+    # Rounding is counted relative to the number that moves. The largest number may be another player's: only its last
+    # digits count, because more would hide jumps of the others.
+    rounding = jnp.maximum(1e-13 * sizes, 1e-15 * jnp.max(sizes))[None]
 
     def jumped(near: jax.Array, far: jax.Array) -> jax.Array:
         return ((near > 0.5 * far) & (near > rounding)).any()
@@ -233,7 +241,9 @@ def neutral_directions(matrix: jax.Array, tangents: Players) -> tuple[jax.Array,
 def summarize_flow(eigenvalues: jax.Array, epoch: ArrayLike = 1.0) -> Spectrum:
     """The `Spectrum` of a flow's eigenvalues λ; `epoch` is the flow's time in one epoch: 5 η for five faces, rate η.
 
-    growth = max Re λ · epoch,   period = 2π / (|Im λ| epoch)       (without λ = 0)
+        growth = max Re λ · epoch,   period = 2π / (|Im λ| epoch)       (without λ = 0)
+
+    The verdict is MARGINAL if |max Re λ| is at most `GROWTH_TOLERANCE` or `RELATIVE_GROWTH_TOLERANCE` · max |λ|.
     """
     eigenvalues = _checked(eigenvalues, epoch)
     return _summary(eigenvalues, eigenvalues == 0, oscillates(eigenvalues), eigenvalues.real, eigenvalues.imag, epoch)
@@ -333,12 +343,13 @@ def _summary(
 ) -> Spectrum:
     largest = jnp.max(jnp.where(zero, -jnp.inf, growth))  # NaN if one is
     largest = jnp.where(zero.all(), 0, largest)  # of zero modes alone nothing is known
+    tolerance = jnp.maximum(GROWTH_TOLERANCE, RELATIVE_GROWTH_TOLERANCE * jnp.max(jnp.abs(eigenvalues)))
     slowness = jnp.where(turning & ~zero, growth, -jnp.inf)
-    equally = slowness >= jnp.max(slowness) - GROWTH_TOLERANCE  # rounding would choose one of them
+    equally = slowness >= jnp.max(slowness) - tolerance  # rounding would choose one of them
     slow = jnp.argmax(jnp.where(equally, jnp.abs(angle), -jnp.inf))
     period = jnp.where(jnp.any(turning & ~zero), 2 * jnp.pi / jnp.abs(jnp.where(turning, angle, 1)[slow]), jnp.inf)
     verdict = jnp.where(largest < 0, int(Stability.STABLE), int(Stability.UNSTABLE))
-    verdict = jnp.where(jnp.abs(largest) <= GROWTH_TOLERANCE, int(Stability.MARGINAL), verdict)
+    verdict = jnp.where(jnp.abs(largest) <= tolerance, int(Stability.MARGINAL), verdict)
     verdict = jnp.where(jnp.isnan(largest), int(Stability.NO_EQUILIBRIUM), verdict)
     efold = jnp.where(verdict == Stability.MARGINAL, jnp.inf, 1 / jnp.abs(largest * epoch))
     return Spectrum(eigenvalues, jnp.sum(zero), verdict, largest * epoch, efold, period / epoch)

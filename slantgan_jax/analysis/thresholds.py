@@ -5,7 +5,6 @@ docs/theory/stability.md#thresholds.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -70,10 +69,10 @@ def largest_stable_rate(
       tolerance: the largest ln |μ| that does not count as growth.
 
     Returns:
-      The rate; 0 if some mode grows at `lowest` or, by less than the tolerance, from there on; infinite if none does up
-      to `highest`. A fixed point that is lost at a higher rate counts as growth. NaN if at `lowest` there is no
-      spectrum, or if `players` are no fixed point there: a step moves them by more than 1e-6 of the rate. Its
-      derivative is that of the equation max ln |μ| = `tolerance` that it solves.
+      The rate; 0 if some mode grows at `lowest` or, within the tolerance, from there on, as a power of the rate up to
+      the fourth; infinite if none grows up to `highest`. A fixed point that is lost at a higher rate counts as growth.
+      NaN if at `lowest` there is no spectrum, or if `players` are no fixed point there: a step moves them by more than
+      1e-6 of the rate. Its derivative is that of the equation max ln |μ| = `tolerance` that it solves.
     """
     check_function("rule_of_rate", rule_of_rate, "rate")
     check_count("fixed_point_iterations", fixed_point_iterations, 0)
@@ -87,18 +86,22 @@ def largest_stable_rate(
         growth = spectra.summarize_map(spectra.multipliers(update, place, tangents)).growth
         return growth, state_of(place).players
 
+    limit = jax.lax.stop_gradient(as_float(tolerance))
+
     def grows(rate: jax.Array, kept: tuple[Any, jax.Array]) -> tuple[jax.Array, Any, jax.Array]:
         growth, players = jax.lax.stop_gradient(growth_at(rate, kept[0]))
-        return ~(growth <= tolerance), (players, growth), jnp.isnan(growth)
+        least = jnp.minimum(kept[1], (growth + limit / 100) / rate**4)  # less than that is rounding
+        return ~(growth <= limit), (players, least), jnp.isnan(growth)
 
     place = players.players if isinstance(players, State) else players
     update, flat, state_of = update_map(rule_of_rate(as_float(lowest)), game, place, steps)
     start = state_of(flat).players
-    found, (near, growth) = _first(grows, lowest, highest, points, jax.lax.stop_gradient((start, as_float(0.0))))
+    found, (near, least) = _first(grows, lowest, highest, points, jax.lax.stop_gradient((start, as_float(jnp.inf))))
     near = near if fixed_point_iterations else start
     found = _with_derivative(found, lambda rate: growth_at(rate, near)[0] - tolerance)
-    # A marginal flow grows as η^p, p ≤ 4: within the tolerance first, and then beyond it. No rate is stable.
-    found = jnp.where(growth > tolerance / (highest / lowest) ** (4 / points), 0, found)
+    # A marginal flow grows as η^p, p ≤ 4: within the tolerance first, and then beyond it. So at lower rates it grows by
+    # a fourth power or more, of which half leaves room for errors. No rate is stable then.
+    found = jnp.where(jnp.isfinite(found) & (least > limit / 2 / found**4), 0, found)
     if fixed_point_iterations:
         return found
     moved = (update(flat) - flat)[: ravel_pytree(start)[0].size]  # an average still comes to players that stand still
@@ -127,19 +130,20 @@ def critical_strength(
     """
     check_function("game_of_strength", game_of_strength, "strength")
 
-    def motion(strength: ArrayLike) -> tuple[jax.Array, jax.Array]:
+    def motion(strength: ArrayLike) -> tuple[jax.Array, spectra.Spectrum]:
         values = spectra.flow_eigenvalues(game_of_strength(as_float(strength)), players, transform, tangents)
-        return jnp.sum(spectra.oscillates(values)), spectra.summarize_flow(values).growth
+        return jnp.sum(spectra.oscillates(values)), spectra.summarize_flow(values)
 
     @jax.jit  # traced once, not once for each strength
     def growth(strength: jax.Array) -> jax.Array:
-        return motion(strength)[1]
+        return motion(strength)[1].growth
 
     without = motion(0.0)[0]
 
     def tests(strength: jax.Array) -> tuple[jax.Array, jax.Array]:
-        turning, largest = motion(strength)
-        return jnp.stack([largest < -spectra.GROWTH_TOLERANCE, turning < without, turning == 0]), jnp.isnan(largest)
+        turning, spectrum = motion(strength)
+        decays = spectrum.verdict == spectra.Stability.STABLE
+        return jnp.stack([decays, turning < without, turning == 0]), jnp.isnan(spectrum.growth)
 
     def strength(number: jax.Array) -> jax.Array:
         def passes(strength: jax.Array, nothing: None) -> tuple[jax.Array, None, jax.Array]:
@@ -175,26 +179,26 @@ def _first(
 
     `test(number, carry)` returns `(truth, new_carry, undefined)`. `carry` is what it returned at the largest number for
     which it was still false, initially `start`. If it is undefined at the lowest number, the result is NaN.
-    The second result is the carry of the last of the `points` before it turned true.
+    The second result is the carry at the end.
     """
     check_count("points", points)
     check_number("lowest", lowest, positive=True)
     check_number("highest", highest, lowest, positive=True)
     ratio = (highest / lowest) ** (1 / points)
 
-    def closer(i: jax.Array, bracket: tuple[jax.Array, jax.Array, jax.Array, jax.Array, Any, Any]) -> tuple[Any, ...]:
-        below, above, lost, at_once, kept, last = bracket
+    def closer(i: jax.Array, bracket: tuple[jax.Array, jax.Array, jax.Array, jax.Array, Any]) -> tuple[Any, ...]:
+        below, above, lost, at_once, kept = bracket
         middle = jnp.where(jnp.isfinite(above), jnp.sqrt(below) * jnp.sqrt(above), jnp.minimum(below * ratio, highest))
         passed, new, undefined = test(middle, kept)
         kept = jax.tree.map(lambda old, new: jnp.where(passed, old, new), kept, new)
         lost |= (i == 0) & undefined
         at_once |= (i == 0) & passed
         below, above = jnp.where(passed, below, middle), jnp.where(passed, middle, above)
-        return below, above, lost, at_once, kept, jax.tree.map(partial(jnp.where, jnp.isfinite(above)), last, kept)
+        return below, above, lost, at_once, kept
 
     # After the last of the points 50 bisections are left, enough for the last bit.
     no = jnp.zeros((), bool)
-    bracket = as_float(lowest / ratio), as_float(jnp.inf), no, no, start, start
-    below, above, lost, at_once, _, last = jax.lax.fori_loop(0, points + 51, closer, bracket)
+    bracket = as_float(lowest / ratio), as_float(jnp.inf), no, no, start
+    below, above, lost, at_once, kept = jax.lax.fori_loop(0, points + 51, closer, bracket)
     found = jnp.where(at_once, 0, jnp.where(jnp.isfinite(above), (below + above) / 2, jnp.inf))
-    return jnp.where(lost, jnp.nan, found), last
+    return jnp.where(lost, jnp.nan, found), kept

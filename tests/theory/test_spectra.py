@@ -215,6 +215,20 @@ def test_a_spectrum_in_words_and_epochs(x64):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6, 1e8])
+def test_a_flow_that_only_turns_is_marginal_in_every_unit(x64, size):
+    """L = xᵀ A y: the matrix is skew, so rounding changes eigenvalues by a few ε of the largest."""
+    draws = size * np.random.default_rng(0).normal(size=(20, 3, 3))
+    zero = np.zeros_like(draws)
+    matrices = np.block([[zero, -draws], [draws.transpose(0, 2, 1), zero]])
+    found = jax.jit(jax.vmap(lambda matrix: spectra.summarize_flow(jnp.linalg.eigvals(matrix))))(matrices)
+    np.testing.assert_array_equal(found.verdict, spectra.Stability.MARGINAL)
+    assert np.isinf(found.efold).all()
+    damped = jax.vmap(spectra.summarize_flow)(found.eigenvalues - 1e-10 * size - 1e-10)
+    np.testing.assert_array_equal(damped.verdict, spectra.Stability.STABLE)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "losses",
     [
@@ -539,6 +553,45 @@ def test_no_rate_is_stable_where_descent_only_turns_however_slowly(x64):
             np.testing.assert_allclose(largest(rule, turn), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rule", "game", "edge"),
+    [
+        (rules.simultaneous, games.quadratic(0.0), lambda growth: 1 + math.exp(growth)),  # |1 - η| = e^growth
+        (rules.alternating, games.bilinear(), lambda growth: 2 * math.cosh(growth / 2)),  # η² - 2 = 2 cosh growth
+        (rules.simultaneous, games.bilinear(), lambda growth: 0.0),  # at every rate |μ|² = 1 + η²
+    ],
+    ids=["decays first", "turns first", "grows"],
+)
+def test_a_rate_that_is_stable_within_a_tolerance_is_found_whatever_rates_are_tried(x64, rule, game, edge):
+    @functools.partial(quick, static_argnames="points")
+    def found(tolerance, points):
+        return thresholds.largest_stable_rate(
+            lambda rate: rule(sgd(rate)), game, ORIGIN, lowest=0.01, highest=100, points=points, tolerance=tolerance
+        )
+
+    for points in (5, 60, 100):
+        for tolerance in (1e-3, 0.05, 0.1, 0.3, 0.5):
+            np.testing.assert_allclose(found(tolerance, points), edge(tolerance), rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_no_strength_of_a_penalty_that_does_nothing_is_stabilizing_in_large_units(x64):
+    @quick
+    @jax.vmap
+    def stabilizing(turn):
+        def total(p):
+            return p.generator @ turn @ p.discriminator
+
+        def game(strength):
+            return games.two_player(total, lambda p: -total(p) + 0 * strength)
+
+        rest = Players(jnp.zeros(3), jnp.zeros(3))
+        return thresholds.critical_strength(game, rest, points=3).stabilizing
+
+    assert np.isinf(stabilizing(1e8 * np.random.default_rng(0).normal(size=(100, 3, 3)))).all()
+
+
 def test_of_modes_that_decay_equally_the_fastest_gives_the_period(x64):
     modes = np.array([3e-18 + 1j, 3e-18 - 1j, 2j, -2j, 7e-18 + 0.5j, 7e-18 - 0.5j, -1.0 + 5j, -1.0 - 5j])
     np.testing.assert_allclose(jax.jit(spectra.summarize_flow)(modes).period, np.pi, rtol=1e-12)
@@ -659,6 +712,19 @@ def test_there_is_no_spectrum_where_the_field_or_the_step_jumps(x64):
     for descent in (optax.sign_sgd, optax.lion):
         values = of_step(rules.simultaneous(descent(1e-3)), games.quadratic(0.5), zero)
         assert np.isnan(values).any()
+
+
+@pytest.mark.slow
+def test_neither_a_large_player_nor_a_kink_along_the_way_hides_a_jump(x64):
+    # The first way goes from 0 along these numbers.
+    along, beside = np.abs(np.random.default_rng(0).normal(size=2))
+    for function, place in (
+        (lambda x: jnp.array([jnp.sign(x[0]), x[1] - 1e14]), [0.0, 1e14]),
+        (lambda x: jnp.array([jnp.heaviside(x[0] - along / beside * x[1], 0.0), x[1]]), [0.0, 0.0]),
+    ):
+        assert spectra.jumps(function, jnp.array(place))
+    # A large number of another player is lost in its last digits, which is no jump.
+    assert not spectra.jumps(lambda x: jnp.array([(x[0] + x[1]) - x[1], x[1]]), jnp.array([0.3, 3e7]))
 
 
 @pytest.mark.slow
