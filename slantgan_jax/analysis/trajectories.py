@@ -158,7 +158,7 @@ class Orbit(NamedTuple):
       inner, outer: the smallest and the largest distance from the center.
       period: of one turn, in records.
       turns: the number of whole turns. A turn starts where the coordinate that varies most rises through its mean.
-      growth: the logarithm of the factor by which the radius grows in a turn; 0 on a cycle.
+      growth: the logarithm of the factor by which the radius grows in a turn; 0 on a cycle, NaN of a single turn.
     """
 
     radius: jax.Array
@@ -172,7 +172,9 @@ class Orbit(NamedTuple):
 def orbit_statistics(positions: Any) -> Orbit:
     """Size, period and growth of the turns of a run, over a whole number of turns.
 
-    They cannot tell whether an orbit attracts; `same_cycle` of two runs can. See docs/theory/trajectories.md#orbits.
+    The growth compares the first half of the turns with the last half; of an odd number the one in the middle is left
+    out. They cannot tell whether an orbit attracts; `same_cycle` of two runs can. See
+    docs/theory/trajectories.md#orbits.
 
     Args:
       positions: a pytree with a leading axis `[records]` on each leaf, the end of a run with ten records a turn or
@@ -185,6 +187,7 @@ def orbit_statistics(positions: Any) -> Orbit:
     times = number[:-1] - widest[:-1] / jnp.where(rising, widest[1:] - widest[:-1], 1)
     first, last = jnp.min(jnp.where(rising, times, jnp.inf)), jnp.max(jnp.where(rising, times, -jnp.inf))
     turns = jnp.maximum(jnp.sum(rising) - 1, 0)
+    half = turns // 2
     inside = (number >= first) & (number <= last)
     center = jnp.sum(jnp.where(inside[:, None], path, 0), axis=0) / jnp.sum(inside)
     ways = path - center[None]
@@ -194,14 +197,26 @@ def orbit_statistics(positions: Any) -> Orbit:
     def mean_square(part: jax.Array) -> jax.Array:
         return jnp.sum(jnp.where(part, squares, 0)) / jnp.sum(part)
 
-    halves = [mean_square(inside & half) for half in (number < (first + last) / 2, number >= (first + last) / 2)]
+    def start_of(turn: jax.Array) -> jax.Array:
+        return jnp.sum(jnp.where(rising & (jnp.cumsum(rising) == turn + 1), times, 0))
+
+    def area_until(time: jax.Array) -> jax.Array:
+        """The weights of the records in the integral, until `time`, of the line through all records."""
+        ahead = jnp.clip(time - number, -1, 1)
+        return (1 + 2 * ahead - ahead * jnp.abs(ahead)) / 2
+
+    def mean_of_turns(begin: jax.Array, end: jax.Array) -> jax.Array:
+        shares = (area_until(start_of(end)) - area_until(start_of(begin))) / (start_of(end) - start_of(begin))
+        return jnp.sum(jnp.where(shares > 0, shares * squares, 0))
+
+    factor = mean_of_turns(turns - half, turns) / mean_of_turns(jnp.zeros_like(half), half)
     orbit = Orbit(
         radius=scale * jnp.sqrt(mean_square(inside)),
         inner=scale * jnp.sqrt(jnp.min(jnp.where(inside, squares, jnp.inf))),
         outer=scale * jnp.sqrt(jnp.max(jnp.where(inside, squares, -jnp.inf))),
         period=(last - first) / jnp.maximum(turns, 1),
         turns=turns,
-        growth=jnp.log(halves[1] / halves[0]) / jnp.maximum(turns, 1),  # ½ ln of squares, over half of the turns
+        growth=jnp.where(half > 0, jnp.log(factor) / 2 / (turns - half), jnp.nan),  # the factor is that of squares
     )
     return jax.tree.map(lambda number: jnp.where(turns > 0, number, jnp.nan), orbit)._replace(turns=turns)
 
@@ -209,7 +224,8 @@ def orbit_statistics(positions: Any) -> Orbit:
 def same_cycle(orbits: Orbit, tolerance: float = 0.05) -> jax.Array:
     """Whether runs of one game from different starts end on one orbit, which is then a limit cycle: a boolean scalar.
 
-    All turn, their radii differ by less than `tolerance` as a share, and no radius changes by more in a hundred turns.
+    All turn twice or more, their radii differ by less than `tolerance` as a share, and no radius changes by more in a
+    hundred turns.
 
     Args:
       orbits: the `Orbit`s of the runs, with a leading axis `[runs]`.
@@ -219,7 +235,7 @@ def same_cycle(orbits: Orbit, tolerance: float = 0.05) -> jax.Array:
     check_number("tolerance", tolerance, positive=True)
     if np.ndim(orbits.radius) != 1:
         raise ValueError(f"orbits is {shown(orbits)}: give the Orbits of several runs, with a leading axis")
-    keeps = (orbits.turns > 0) & (jnp.abs(orbits.growth) < tolerance / 100)
+    keeps = jnp.abs(orbits.growth) < tolerance / 100  # which NaN, of less than two turns, is not
     return keeps.all() & (jnp.ptp(jnp.log(orbits.radius)) < tolerance)
 
 

@@ -145,6 +145,29 @@ def test_an_orbit_may_be_as_small_or_as_large_as_numbers_are(power):
     assert trajectories.changes_of_side(scale * path) == trajectories.changes_of_side(path)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("records", "turns"), [(125, 2), (600, 11), (700, 13)])
+def test_an_orbit_that_repeats_itself_does_not_grow_however_many_turns_there_are(x64, records, turns):
+    """Its distance from the center swings within a turn of 50.37 records, and the records begin anywhere in it."""
+    angles = 2 * np.pi * np.arange(records)[None] / 50.37 + np.array([0, 2.5])[:, None]
+    path = np.stack([np.cos(angles) + 0.3 * np.cos(2 * angles + 1), np.sin(angles) + 0.3 * np.sin(2 * angles)], -1)
+    spiral = path * np.exp(0.01 * np.arange(records) / 50.37)[:, None]
+    orbits, spirals = orbit_statistics(path), orbit_statistics(spiral)
+    np.testing.assert_array_equal(orbits.turns, turns)
+    np.testing.assert_allclose(orbits.growth, 0, atol=1e-5)  # squares are integrated along a line, by (1/50)²
+    np.testing.assert_allclose(spirals.growth, 0.01, rtol=0.05)  # the center of a spiral moves
+    assert trajectories.same_cycle(orbits)
+    assert not trajectories.same_cycle(spirals)
+
+
+def test_a_single_turn_has_no_growth_and_shows_no_cycle():
+    orbits = orbit_statistics(np.stack([places(np.exp(14j * T))] * 2))
+    assert (orbits.turns == 1).all()
+    np.testing.assert_allclose(orbits.radius, 1, rtol=0.01)  # the turn is cut between records
+    assert np.isnan(orbits.growth).all()
+    assert not trajectories.same_cycle(orbits)
+
+
 def test_less_than_a_turn_has_no_statistics():
     found = orbit_statistics(np.stack([places(np.exp(6j * T))] * 2))
     assert np.isnan(found.radius).all()
