@@ -11,7 +11,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from slantgan_jax import losses
-from slantgan_jax.analysis import equilibria, quadrature, update_maps
+from slantgan_jax.analysis import equilibria, quadrature, spectra, update_maps
 from slantgan_jax.checks import check_count, check_flag, check_kind, check_weights, shown
 from slantgan_jax.games import Game
 from slantgan_jax.losses import Objective
@@ -73,8 +73,10 @@ def stationary_covariance(jacobian: jax.Array, noise: jax.Array, zero_modes: int
       zero_modes: how many modes neither grow nor decay. So many eigenvalues nearest to 1 are left out; their Y is 0.
 
     Returns:
-      P; NaN if another mode does not decay, or if eigenvectors are as good as dependent, that is, if the condition
-      number of U is above 1 / √ε, 7e7 in float64. For a CPU, because of LAPACK, and not inside a sweep.
+      P, exactly symmetric; NaN if another mode does not decay, where rounding does not count: |μ| has to be below 1 by
+      more than `spectra.GROWTH_TOLERANCE` and more than 16 ε. P is NaN, too, if eigenvectors are as good as dependent,
+      that is, if the condition number of U is above 1 / √ε, 7e7 in float64. For a CPU, because of LAPACK, and not
+      inside a sweep.
     """
     jacobian, noise = as_float(jacobian, "jacobian", "n", "n"), as_float(noise, "noise", "n", "n")
     if len({*jacobian.shape, *noise.shape}) != 1:
@@ -87,9 +89,11 @@ def stationary_covariance(jacobian: jax.Array, noise: jax.Array, zero_modes: int
     ratio = values[:, None] * jnp.conj(values)[None]
     driven = inverse @ noise @ jnp.conj(inverse.T)
     solved = jnp.where(left_out, 0, driven / jnp.where(left_out, 1, 1 - ratio))
-    independent = jnp.linalg.cond(vectors) < jnp.finfo(jacobian.dtype).eps ** -0.5
-    decays = (zero | (jnp.abs(values) < 1)).all()
-    return jnp.where(decays & independent, jnp.real(vectors @ solved @ jnp.conj(vectors.T)), jnp.nan)
+    epsilon = jnp.finfo(jacobian.dtype).eps
+    independent = jnp.linalg.cond(vectors) < epsilon**-0.5
+    decays = (zero | (jnp.abs(values) < 1 - max(spectra.GROWTH_TOLERANCE, 16 * epsilon))).all()
+    covariance = jnp.real(vectors @ solved @ jnp.conj(vectors.T))
+    return jnp.where(decays & independent, (covariance + covariance.T) / 2, jnp.nan)
 
 
 class SlowDiffusion(NamedTuple):

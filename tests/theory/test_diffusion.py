@@ -131,7 +131,18 @@ def test_the_stationary_covariance_is_the_sum_of_all_that_was_added(x64):
     for _ in range(3000):  # 0.99^6000
         expected, power = expected + power @ added @ power.T, power @ matrix
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+    np.testing.assert_array_equal(found, found.T)
     assert np.isnan(jax.jit(lambda m, s: diffusion.stationary_covariance(m, s))(1.1 * matrix, added)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", [32, 64])
+def test_what_only_turns_has_no_stationary_covariance_however_its_modulus_is_rounded(precision):
+    """Steps of alternating descent on the bilinear game, whose Jacobian has the determinant 1."""
+    found = jax.jit(lambda matrix: diffusion.stationary_covariance(matrix, jnp.eye(2)))
+    with jax.enable_x64(precision == 64):
+        for rate in np.linspace(0.1, 1.9, 19):
+            assert np.isnan(found(np.array([[1, -rate], [rate, 1 - rate**2]]))).all()
 
 
 @pytest.mark.parametrize(
