@@ -33,7 +33,7 @@ def mean_image(generator: Generator) -> Image:
     The formula loses digits for small w, where a quadrature takes its place.
     """
     networks.check_generator(generator)
-    return jax.tree.map(_mean_pixel, generator.weights, generator.biases)
+    return jax.tree.map(_mean_pixel, *jax.tree.map(as_float, generator))
 
 
 def mean_gap(generator: Generator, images: Image) -> jax.Array:
@@ -55,7 +55,7 @@ def to_equilibrium(
     """
     check_kind("players", players, Players)
     check_function("logit", logit, "discriminator", "image", such_as="networks.logit")
-    slope = jax.grad(partial(logit, players.discriminator))(players.generator.biases)
+    slope = jax.grad(partial(logit, players.discriminator))(jax.tree.map(as_float, players.generator.biases))
     return safe_norm((_mean_difference(players.generator, images), slope))
 
 
@@ -103,7 +103,7 @@ def mmd_squared(generator: Generator, images: Image, scale: ArrayLike) -> jax.Ar
     # The difference of the two distributions as weights on all points: the distance is its square in the kernel.
     difference = jnp.concatenate([weights, jnp.full(len(images), -1 / len(images), weights.dtype)])
     squares = jnp.sum((points[:, None] - points[None]) ** 2, axis=-1)
-    return difference @ jnp.exp(-squares / (2 * scale**2)) @ difference
+    return difference @ jnp.exp(-squares / (2 * as_float(scale) ** 2)) @ difference
 
 
 def frechet_squared(generator: Generator, images: Image) -> jax.Array:

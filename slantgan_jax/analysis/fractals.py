@@ -139,13 +139,13 @@ def snowflake(resolution: int, depth: int = 6) -> np.ndarray:
 
 
 def _numbers(what: str, values: Sequence[float] | np.ndarray, least: float = 1e-300) -> np.ndarray:
-    """`values` as an array. Raises `ValueError` unless they are numbers, of at least `least`."""
+    """`values` as an array of floats. Raises `ValueError` unless they are numbers, of at least `least`."""
     numbers = np.asarray(values)
     if numbers.ndim != 1 or numbers.size == 0 or numbers.dtype.kind not in "iuf" or not np.all(numbers >= least):
         raise ValueError(
             f"{what} is {shown(values)}: give a list of {'positive numbers' if least else 'numbers from 0'}"
         )
-    return numbers
+    return numbers.astype(float)
 
 
 def _filled(corners: np.ndarray, resolution: int) -> np.ndarray:

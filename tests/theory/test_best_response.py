@@ -211,6 +211,8 @@ def test_a_collapsed_generator_that_draws_one_of_the_faces_has_no_best_discrimin
     logit = np.log(1 / 5)  # minimizes 1/5 s(-ℓ) + s(ℓ)
     infimum = np.logaddexp(0, -logit) / 5 + np.logaddexp(0, logit)
     np.testing.assert_allclose(found.loss, infimum, atol=1e-7)  # short of it by e^-20 at most
+    # The Jensen-Shannon divergence itself, which is not ln 2.
+    assert LN2 - infimum / 2 == pytest.approx(2 / 5 * LN2 + np.log(5) / 2 - 3 / 5 * np.log(3), abs=1e-15)
 
 
 @pytest.mark.slow

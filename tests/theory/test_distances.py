@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from slantgan_jax import Generator, faces
+from slantgan_jax import Discriminator, Generator, Players, faces
 from slantgan_jax.analysis import distances, quadrature, transport
 from tests.tables import slow_unless
 
@@ -147,6 +147,23 @@ def test_mmd_of_a_wide_kernel_is_the_mean_gap():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [np.float16(300), np.int16(200), np.uint8(20)])
+def test_the_scale_of_a_kernel_may_have_a_small_type(scale):
+    assert MMD(named("gentle"), FACES, scale) == MMD(named("gentle"), FACES, float(scale))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, int])
+def test_a_distance_has_all_digits_of_players_of_another_precision(kind):
+    """G draws the one image, so d is the norm of D's weights. A steep G is computed by another formula."""
+    rest = Generator(np.zeros(4, kind), np.zeros(4, kind))
+    players = Players(rest, Discriminator(np.full(4, 1e-8 / 3), 0.0))
+    np.testing.assert_allclose(distances.to_equilibrium(players, np.full((1, 4), 0.5)), 2e-8 / 3, rtol=1e-15)
+    steep = np.array([5, -6, 7, 8]), np.array([1, 2, -3, 0])
+    found, expected = (distances.mean_image(Generator(*(leaf.astype(t) for leaf in steep))) for t in (kind, float))
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_frechet_of_a_shifted_copy_is_the_shift():
     """Data that are generated images plus a shift: equal covariances, so it is |shift|², to n⁻² of the sampling."""
     generator = named("gentle")

@@ -45,6 +45,11 @@ def test_box_counting_finds_known_dimensions(name):
     assert found.value == pytest.approx(known, abs=0.05)
 
 
+def test_a_dimension_does_not_depend_on_the_type_of_the_counts():
+    small = fractals.box_dimension([4, 8, 16], np.array([200, 90, 37], np.uint8))
+    assert small == fractals.box_dimension([4, 8, 16], [200, 90, 37])
+
+
 def test_the_snowflake_has_the_area_that_koch_found():
     # 8/5 of the triangle's, √3/4 a², whose circle has the radius 0.99/2; what 6 rounds leave out is (4/9)^6 of a part,
     # 0.3 %, and pixels at the boundary count half, 0.3 % again.
