@@ -25,13 +25,16 @@ MOST_EPOCHS_TO_TRY = 1_000_000
 EPOCHS_OF_A_TURN = 21.4
 """Times the rate, with logistic losses and without a penalty; see docs/results/does_it_converge.md."""
 
+SHOWN_TURN = 0.25
+"""Of a turn. In more than that, G's slant passes that of real faces, or D turns and rewards the other slant."""
+
 LARGEST_RATE_OF_TURNS = 0.3
 """Up to this rate a turn is stated. In the tutorial's order it becomes shorter: here by 10 %, at the rate 1 by 30 %."""
 
 NEAR = 0.02
 """A mean image that is nearer to the mean face differs from it by little more than the noise of sampling.
 
-At rates above 1 the noise is larger, in proportion."""
+At rates above 1 that are not too large, the noise is larger, in proportion."""
 
 NEAR_WITH_SLOPES = 0.15
 """The same for the distance to equilibrium, of which D's slopes are a part.
@@ -60,6 +63,13 @@ LARGE_RATE = 20.0
 
 SIMULTANEOUS_EDGE = 0.34
 """The rate beyond which simultaneous steps spiral outwards, the median over equilibria."""
+
+STABLE_RATES = dict.fromkeys(("simultaneous", "alternating", "alternating, G first"), 1.549) | {"tutorial": 22.8}
+"""Beyond these rates D's fastest mode overshoots by more in each step, the largest over equilibria, with logistic
+losses and without a penalty; see docs/results/stability_edge.md."""
+
+STABLE_RATE = 0.1
+"""The rate that is proposed instead of one at which no equilibrium is stable; a turn takes 214 epochs."""
 
 R1_STRENGTH = 0.1
 """The strength of R1 that is proposed, and the default of --strength."""
@@ -249,17 +259,25 @@ def place(data: Data) -> str:
     strong, rewarded = bool(excess[-1] > 0), bool(reward[-1] > 0)
     slant = "slant is stronger than that of real faces" if strong else "slant is too weak"
     word = "strong" if rewarded else "weak"
-    if course(data) == "creeps":  # what so flat a D rewards changes with each sample
+    # What so flat a D rewards changes with each sample, and where D's steps are too large, with each step.
+    if course(data) in ("creeps", "jumps"):
         return f"G's {slant}."
+    late = of_late(data["distance"])
+    still, nearer = bool(np.ptp(late) < STILL), bool(late[-1] < late[0])
     if strong != rewarded:
         way = "on its way back" if passed else "on its way"
         turn = "has turned and " if turned else ""
-        return f"G's {slant}, and D {turn}rewards a {word}er one: G is {way} to the mean face."
+        slowly = ", but it hardly moves" if still else ""
+        return f"G's {slant}, and D {turn}rewards a {word}er one: G is {way} to the mean face{slowly}."
     if passed:
         text = f"G has passed the mean face: its {slant}. D still rewards a {word} slant."
         reason = ": it learned from earlier images, on the other side of the mean face."
     else:
-        text, reason = f"G's {slant}, and D rewards an even {word}er one: G moves away from the mean face.", "."
+        text, reason = f"G's {slant}, and D rewards an even {word}er one", "."
+        if still:
+            text += ", but G hardly moves."
+        else:
+            text += ". Still, G comes nearer to the mean face." if nearer else ": G moves away from the mean face."
     if data["verdicts"]["real"][-1] < data["verdicts"]["fake"][-1]:
         text += f" That is why D takes G's images for faces rather than real faces{reason}"
     return text
@@ -267,19 +285,35 @@ def place(data: Data) -> str:
 
 WAYS = {
     "circles": " The two players circle around each other.",
+    "starts": " The run is too short to show that the two players circle around each other.",
+    "jumps": " At so large a rate no equilibrium is stable in this order: near to one, each step of D goes too far.",
     "creeps": " D is held so flat that G comes in straight, and slowly.",
 }
 
 
 def course(data: Data) -> str:
-    """How a run goes on that is not stuck: it circles, creeps, or nothing is known."""
+    """How a run goes on that is not stuck: one of the `WAYS`, or "unknown"."""
     settings = data["settings"]
     if settings["objective"] not in LOGISTIC:
         return "unknown"
     if settings["penalty"] == "none":
-        return "circles"
+        return "jumps" if too_large(settings) else "circles" if has_circled(data) else "starts"
     flat = settings["penalty"] == "R1" and settings["strength"] > CRITICAL_R1
     return "creeps" if flat and settings["learning_rate"] * settings["strength"] < 1 and held_flat(data) else "unknown"
+
+
+def too_large(settings: Data) -> bool:
+    """Whether no equilibrium is stable at the rate, as far as this is known."""
+    known = settings["objective"] in LOGISTIC and settings["penalty"] == "none"
+    return known and settings["learning_rate"] > STABLE_RATES[settings["order"]]
+
+
+def has_circled(data: Data) -> bool:
+    """Whether a run that circles is long enough to show it, and has passed the mean face or turned."""
+    settings = data["settings"]
+    return settings["epochs"] * settings["learning_rate"] > SHOWN_TURN * EPOCHS_OF_A_TURN and any(
+        np.min(data[curve]) < 0 < np.max(data[curve]) for curve in ("excess of slant", "reward of slant")
+    )
 
 
 def held_flat(data: Data) -> bool:
@@ -318,7 +352,9 @@ def further(data: Data) -> list[tuple[Data, str]]:
     """What to change of a run that is on its way, each with what there is to see."""
     settings = data["settings"]
     rate, epochs = settings["learning_rate"], settings["epochs"]
-    circles, turn = course(data) == "circles", EPOCHS_OF_A_TURN / rate
+    circles, turn = course(data) in ("circles", "starts"), EPOCHS_OF_A_TURN / rate
+    if too_large(settings):
+        return [({"learning_rate": STABLE_RATE}, "a smaller rate: D's steps no longer go too far")]
     if turn > MOST_EPOCHS_TO_TRY and rate < (larger := largest_rate(settings)):
         sight = f"with this one a turn takes {turn:.1g} epochs" if circles else "this one is small for any run"
         return [({"learning_rate": larger}, f"a larger rate: {sight}")]
@@ -331,7 +367,7 @@ def further(data: Data) -> list[tuple[Data, str]]:
         way = {"penalty": "R1", "epochs": longer, "strength": min(R1_STRENGTH, rounded(LARGEST_DAMPING / rate))}
         found.append((way, "a penalty on D's slope: friction"))
     if circles and settings["order"] == "simultaneous" and rate > SIMULTANEOUS_EDGE:
-        found.append(({"learning_rate": 0.1}, f"below a rate of {SIMULTANEOUS_EDGE} the circles shrink"))
+        found.append(({"learning_rate": STABLE_RATE}, f"below a rate of {SIMULTANEOUS_EDGE} the circles shrink"))
     if circles and settings["order"] == "tutorial":
         way = {"order": "simultaneous", "learning_rate": 1.0, "epochs": max(epochs, 1000)}
         found.append((way, "both move at once: the circles grow"))
@@ -388,7 +424,7 @@ def pixels(data: Data) -> np.ndarray:
 
 
 def near(settings: Data) -> float:
-    return NEAR * max(1, settings["learning_rate"])
+    return NEAR if too_large(settings) else NEAR * max(1, settings["learning_rate"])
 
 
 def has_not_moved(data: Data) -> bool:

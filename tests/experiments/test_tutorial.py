@@ -120,6 +120,11 @@ def still(data):
     return data | {"distance": np.full_like(data["distance"], data["distance"][-1])}
 
 
+def parting(data):
+    """The same run, of which the distance from the mean face has grown in each epoch."""
+    return data | {"distance": np.linspace(0.0, data["distance"][-1], 10)}
+
+
 PALE, DARK, RIGHT, FLAT = (0.7, 0.3, 0.3, 0.7), (0.95, 0.05, 0.05, 0.95), (0.88, 0.12, 0.12, 0.88), (1.0, 0.0, 0.0, 1.0)
 
 
@@ -128,20 +133,29 @@ PALE, DARK, RIGHT, FLAT = (0.7, 0.3, 0.3, 0.7), (0.95, 0.05, 0.05, 0.95), (0.88,
     [
         (ended(PALE), "on its way"),
         (ended(DARK), "has passed the mean face: its slant is stronger"),
-        (ended(DARK, before=[1]), "and D rewards an even stronger one: G moves away"),
+        (parting(ended(DARK, before=[1])), "and D rewards an even stronger one: G moves away"),
+        (nearing(ended(DARK, before=[1])), "rewards an even stronger one. Still, G comes nearer to the mean face."),
+        (ended(DARK, before=[1]), "and D rewards an even stronger one, but G hardly moves."),
         (ended(DARK, -1.0), "D has turned and rewards a weaker one: G is on its way back"),
         (ended(DARK, -1.0, before=[]), "D rewards a weaker one: G is on its way to"),
         (ended(PALE, -1.0), "has passed the mean face: its slant is too weak"),
         (ended(PALE, -1.0), "than real faces: it learned from earlier images"),
-        (ended(PALE, -1.0, before=[]), "D rewards an even weaker one: G moves away from the mean face"),
+        (parting(ended(PALE, -1.0, before=[])), "D rewards an even weaker one: G moves away from the mean face"),
         (ended(PALE, -1.0, before=[]), "for faces rather than real faces."),
+        (ended(PALE, before=[]), "on its way to the mean face, but it hardly moves."),
+        (nearing(ended(PALE, before=[])), "on its way to the mean face. This has not"),
         (ended(PALE, 9.0, bias=-30.0, objective="saturating"), "there the saturating loss has no slope"),
         (ended(PALE, 9.0, bias=-30.0), "on its way"),
         (
             nearing(ended(PALE, -0.05, penalty="R1", strength=1.0)),
             "slant is too weak. This has not converged. D is held",
         ),
-        (ended(PALE), "The two players circle around each other"),
+        (ended(PALE), "converged. The two players circle around each other"),
+        (ended(PALE, epochs=500), "The run is too short to show that the two players circle around each other"),
+        (ended(PALE, before=[]), "The run is too short to show that the two players circle around each other"),
+        (ended(PALE, learning_rate=1.54, order="alternating"), "converged. The two players circle around each other"),
+        (ended(PALE, learning_rate=1.56, order="alternating"), "slant is too weak. This has not converged. At so larg"),
+        (ended(RIGHT, 0.1, learning_rate=3.0, order="alternating"), "but the run is not at an equilibrium. In"),
         (nearing(ended(PALE, 0.05, penalty="R1", strength=1.0)), "D is held so flat that G comes in straight"),
         (ended(PALE, penalty="R1", strength=1.0, learning_rate=0.2866), "beside the equilibrium, 0.36 from"),
         (
@@ -190,7 +204,9 @@ def test_only_runs_that_circle_are_said_to():
         ({"order": "simultaneous", "learning_rate": 1.0}, ["--learning-rate 0.1 --order simultaneous"]),
         ({"objective": "KL-type", "epochs": 10}, ["--epochs 100 --objective KL-type"]),
         ({"learning_rate": 0.123456789, "epochs": 100}, ["--learning-rate 0.123456789 --epochs 970"]),
-        ({"learning_rate": 20.0, "order": "alternating"}, ["--seed 43 --learning-rate 20 --order alternating"]),
+        ({"learning_rate": 20.0}, ["--seed 43 --learning-rate 20"]),
+        ({"learning_rate": 20.0, "order": "alternating"}, ["--learning-rate 0.1 --order alternating"]),
+        ({"learning_rate": 23.0}, ["--learning-rate 0.1"]),
         ({"learning_rate": 5.0}, ["--learning-rate 20"]),
         (
             {"learning_rate": 0.2866, "penalty": "R1", "strength": 1.0},
