@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from _experiment import Figure
 from _methods import OBJECTIVES, undecided_losses
-from _results import Data
+from _results import Data, counted
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
@@ -69,10 +69,10 @@ def heat_map(figure: Panel, data: Data) -> None:
         nearest_first = np.sort(gap.transpose("learning_rate", "seed").values, axis=1)[:, ranks]
         coords = {"learning_rate": gap.learning_rate.values, "share_of_seeds": (ranks + 1) / gap.sizes["seed"]}
         shown = xr.DataArray(nearest_first, coords, tuple(coords))
-        notes = [f"at each rate its {gap.sizes['seed']} seeds, nearest first"]
+        notes = [f"at each rate its {counted(gap.sizes['seed'], 'seed')}, nearest first"]
     else:
         middle = typical(gap).transpose("generator_learning_rate", "discriminator_learning_rate")
-        shown, notes = middle.where(np.isfinite(middle)), [f"median over {gap.sizes['seed']} seeds"]
+        shown, notes = middle.where(np.isfinite(middle)), [f"median over {counted(gap.sizes['seed'], 'seed')}"]
     ax = figure.subplots()
     colors = colormaps["viridis_r"].with_extremes(bad=DIVERGED)
     finite = shown.values[np.isfinite(shown.values) & (shown.values > 0)]
@@ -95,13 +95,12 @@ def distributions(figure: Panel, data: Data) -> None:
     ax, gap = figure.subplots(), distance(data["ds"]).transpose("learning_rate", "seed")
     for color, values, label in zip(_colors(len(gap)), gap.values, _labels(gap), strict=True):
         finite = np.sort(values[np.isfinite(values)])
-        diverged = f", {values.size - finite.size} of {values.size} diverged" if finite.size < values.size else ""
-        if finite.size:
-            share = np.arange(finite.size + 1) / values.size
-            ax.step(np.append(finite[:1], finite), share, where="post", color=color, label=f"{label}{diverged}")
+        share = np.arange(finite.size + 1) / values.size
+        line = np.append(finite[:1], finite) if finite.size else [np.nan]  # only in the legend, if all diverged
+        ax.step(line, share, where="post", color=color, label=label + _diverged(values))
     ax.set(xscale="log", ylim=(0, 1.02), xlabel=DISTANCE, ylabel="share of seeds at most so far")
     _legend(ax)
-    figure.suptitle(f"How far training gets, over {gap.sizes['seed']} seeds: {_closest(gap)}", fontsize=11)
+    figure.suptitle(f"How far training gets, over {counted(gap.sizes['seed'], 'seed')}: {_closest(gap)}", fontsize=11)
 
 
 def loss_bands(figure: Panel, data: Data) -> None:
@@ -121,8 +120,8 @@ def loss_bands(figure: Panel, data: Data) -> None:
         for loss, color, label in zip(lost.values, _colors(len(lost)), _labels(ds), strict=True):
             low, middle, high = _quantiles(loss, 0, [0.1, 0.5, 0.9])
             bands.append((low, high, color))
-            if np.isfinite(middle).any():
-                ax.plot(times, np.where(np.isfinite(middle), middle, np.nan), color=color, label=label)
+            diverged = _diverged(loss[:, -1])
+            ax.plot(times, np.where(np.isfinite(middle), middle, np.nan), color=color, label=label + diverged)
         ax.update_datalim([(times[0], edge) for edge in (0, level or 0)])
         ax.autoscale_view()
         if level is not None:
@@ -141,13 +140,13 @@ def loss_bands(figure: Panel, data: Data) -> None:
 
 
 def faces(figure: Panel, data: Data) -> None:
-    """What the best, the median and the worst run draw."""
+    """What the best, the median and the worst run draw, of those that did not diverge."""
     ds, gap = data["ds"], distance(data["ds"])
     flat = gap.values.ravel()
     order = np.argsort(flat)[: int(np.isfinite(flat).sum())]
     weights, biases = (ds[name].transpose(*gap.dims, "pixel") for name in ("generator_weights", "generator_biases"))
     axes = figure.subplots(3, len(LATENTS), squeeze=False)
-    for row, name, rank in zip(axes, ("best", "median", "worst"), (0, order.size // 2, -1), strict=True):
+    for row, name, rank in zip(axes, ("best", "median", "worst"), (0, (order.size - 1) // 2, -1), strict=True):
         cell = dict(zip(gap.dims, np.unravel_index(order[rank], gap.shape), strict=True))
         where = "\n".join(f"{dim}: {texts(gap[dim].values)[i]}" for dim, i in cell.items())
         row[0].set_ylabel(
@@ -156,7 +155,8 @@ def faces(figure: Panel, data: Data) -> None:
         for ax, z in zip(row, LATENTS, strict=True):
             plots.face(ax, (1 + np.tanh((weights[cell].values * z + biases[cell].values) / 2)) / 2)
             ax.set_title(f"z = {z:g}", fontsize=9)
-    figure.suptitle("The runs whose mean image is nearest, in the middle, farthest", fontsize=11)
+    which = f"\nof the {order.size} of {flat.size} runs that did not diverge" if order.size < flat.size else ""
+    figure.suptitle(f"The runs whose mean image is nearest, in the middle, farthest{which}", fontsize=11)
 
 
 def _closest(gap: xr.DataArray) -> str:
@@ -170,6 +170,12 @@ def _closest(gap: xr.DataArray) -> str:
 
 def _labels(of: xr.Dataset | xr.DataArray) -> list[str]:
     return [f"rate {rate}" for rate in texts(of.learning_rate.values)]
+
+
+def _diverged(values: np.ndarray) -> str:
+    """What a label adds: of how many of the seeds the `values` are not finite."""
+    count = np.sum(~np.isfinite(values))
+    return f", {count} of {values.size} diverged" if count else ""
 
 
 def _quantiles(values: np.ndarray, axis: int, shares: float | list[float]) -> np.ndarray:

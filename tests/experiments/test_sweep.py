@@ -287,6 +287,31 @@ def test_a_rate_at_which_half_of_the_seeds_diverge_has_a_median():
     assert "closest at rate 0.1" in drawn("heat_map.png", ds).get_suptitle()
 
 
+@pytest.mark.parametrize(
+    ("finite", "said"), [(6, "rate 1e+03"), (2, "rate 1e+03, 4 of 6 diverged"), (0, "rate 1e+03, 6 of 6 diverged")]
+)
+def test_rates_at_which_runs_diverged_are_in_the_legends(finite, said):
+    ds = made([0.1, 1000.0], 6, objective="hinge")
+    ds.finite[finite:, 1] = ds.finite_history[finite:, 1, -1] = False
+    for name in ("distributions.png", "loss_bands.png"):
+        legend = drawn(name, ds).axes[0].get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == ["rate 0.1", said]
+
+
+def test_faces_are_those_of_the_runs_that_did_not_diverge_and_the_title_says_so():
+    ds = made([0.1, 1.0], 3)
+    ds.mean_gap[:] = np.arange(1.0, 7).reshape(3, 2)
+    assert [ax.get_ylabel().partition(",")[2][:2] for ax in drawn("faces.png", ds).axes[::3]] == [" 1", " 3", " 6"]
+    assert "diverge" not in drawn("faces.png", ds).get_suptitle()
+    ds.finite[2] = False
+    assert drawn("faces.png", ds).get_suptitle().endswith("\nof the 4 of 6 runs that did not diverge")
+
+
+def test_one_seed_is_no_seeds():
+    assert "over 1 seed:" in drawn("distributions.png", made([0.1], 1)).get_suptitle()
+    assert "its 1 seed, nearest" in drawn("heat_map.png", made([0.1], 1)).get_suptitle()
+
+
 def test_labels_are_told_apart():
     assert figures.texts(np.arange(1234560, 1234563)) == ["1234560", "1234561", "1234562"]
     assert figures.texts(np.array([0.1, 0.1001])) == ["0.1", "0.1001"]
