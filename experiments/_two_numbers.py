@@ -30,6 +30,8 @@ WORDS = {
 }  # fmt: skip
 
 FIELD_AXIS = np.linspace(-2, 2, 17)
+ORBIT_TOLERANCE = 0.05
+"""Closed orbits keep their size up to this share, and their sizes differ by more; `same_cycle` has the same number."""
 NEUTRAL_GROWTH = 1e-13
 """A spectral radius this close to 1 is 1: rounding."""
 
@@ -102,16 +104,20 @@ def run_verdict(places: np.ndarray, radii: np.ndarray, finite: np.ndarray, start
     start at the distances `start_radii` `[runs]`.
 
     Each run has one of the `WORDS`. Runs that differ are "leaves" if none of them stays, and otherwise "mixed". Runs
-    that all circle are on a "limit cycle" if they end on the same one, and otherwise on "closed orbits".
+    that all circle are on a "limit cycle" if they end on the same one, and on "closed orbits" if these keep their
+    sizes, and the sizes differ. Otherwise they are "circling", and too short to show more.
     """
     tail = radii.shape[1] // 5
     codes, orbits, exponents = courses(places, radii, finite, tail)
     classes = [WORDS[Verdict(int(code))] for code in codes]
     kind = classes[0] if len(set(classes)) == 1 else "leaves" if set(classes) <= LEAVING else "mixed"
-    if kind == "cycle":
-        kind = "limit cycle" if trajectories.same_cycle(orbits) else "closed orbits"
-    ends = np.where(np.isnan(radii), np.inf, radii)[:, -tail:]  # a run that has diverged is infinitely far
+    distances = np.where(np.isnan(radii), np.inf, radii)  # a run that has diverged is infinitely far
+    ends = distances[:, -tail:]
     shares = ends.max(1) / start_radii
+    if kind == "cycle":
+        sizes, before = np.log(ends.max(1)), np.log(distances[:, -2 * tail : -tail].max(1))
+        closed = np.abs(sizes - before).max() < ORBIT_TOLERANCE < np.ptp(sizes)
+        kind = "limit cycle" if trajectories.same_cycle(orbits) else "closed orbits" if closed else "circling"
     return {
         "run verdict": kind,
         "runs": {name: classes.count(name) for name in dict.fromkeys(classes)},

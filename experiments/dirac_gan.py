@@ -27,6 +27,8 @@ FAR_RUNS, FAR_RADII = 60, (0.3, 1.5)
 GOLDEN_ANGLE = 3 - np.sqrt(5)  # over π; all of its multiples differ
 SMALLEST_DISTANCE = 1e-14  # the factor is measured above it
 FACTOR_TOLERANCE = 0.01  # relative to 1 - factor; what is not linear adds the rate times the squared distance
+LESSER_DECAY = 12.0  # the least steps · ln(ρ / |μ|) with which a lesser mode μ no longer counts in the measured factor
+SAME_MODULUS = 1e-6  # eigenvalues whose moduli differ by a smaller share are of modes that last equally long
 DRAWN_RUNS, DRAWN_RECORDS = [15, 40, 59], {"paths": 300, "ends": 60}
 VISIBLE_GROWTH = {"attracts": 12.0, "repels": 0.15, "undecided": math.inf}  # the least steps · |ln ρ| that runs show
 ORIGIN = Players(0.0, 0.0)
@@ -86,8 +88,12 @@ def examine(form: ClosedForm, steps: int) -> tuple[dict[str, Any], dict[str, np.
     else:
         update_jacobian = partial(spectra.update_jacobian, form.rule, form.game, steps=form.rule.period)
         values = np.linalg.eigvals(jax.jit(update_jacobian)(players=ORIGIN))
-        radius = float(np.abs(values).max() ** (1 / form.rule.period))
+        moduli = np.abs(values) ** (1 / form.rule.period)
+        radius = float(moduli.max())
+        lesser = np.max(moduli, where=moduli < radius * (1 - SAME_MODULUS), initial=np.finfo(float).tiny)
         factor, error = map(float, runs.measured_factor(radii[FAR_RUNS:], SMALLEST_DISTANCE))
+        if steps * math.log(radius / lesser) < LESSER_DECAY:
+            error = math.inf
         merged = np.abs(np.subtract(*form.flow)) < 1e-6  # then runs grow by a power of n, too
         row |= {
             "flow": runs.compared(form.flow, np.linalg.eigvals(jacobian)),
@@ -112,7 +118,7 @@ def agrees(row: dict[str, Any], rate: float) -> bool:
     others may stay away. If it repels, none may converge. A spectral radius of 1, or too near to it to be seen in so
     many steps, leaves the kind to the runs. Then none may converge linearly unless it is below 1, and without an
     equilibrium none may converge at all. A factor agrees within the error of its measurement, which is large in short
-    runs, and one that could not be measured agrees with all.
+    runs, and infinite while a lesser mode is left. One that could not be measured agrees with all.
     """
     radius, factor, kinds = row["spectral radius"], row["measured factor"], set(row["runs"])
     if radius is None:

@@ -69,6 +69,7 @@ def outcome(row: dict[str, Any]) -> str:
         "sublinear": f"converges sublinearly{exponent}",
         "limit cycle": f"limit cycle, radius {low:.2g} to {high:.2g}",
         "closed orbits": f"orbits, {least:.2f} to {most:.2f} of the start",
+        "circling": "circles; too short to tell more",
         "stalls": f"stalls at distance {low:.2g} to {high:.2g}",
         "drifts": f"drifts at distance {low:.2g} to {high:.2g}",
         "leaves": f"leaves, to distance {low:.2g} to {high:.2g}",
