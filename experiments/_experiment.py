@@ -3,7 +3,8 @@
 A script is an `Experiment`: a dataclass of settings, whose fields are the options of the command line; `compute`, from
 the settings to data; `report`, what is printed; `answer`, one or two lines; `figures`, drawings of the data. The frame
 parses the command line (`_options`), replaces the folder of results in one step when the new results are complete,
-writes `data.json` and `data.npz` with versions (`_results`), and draws again without computing (`--plot-only`).
+writes `data.json` and `data.npz` with versions (`_results`), and draws again without computing (`--plot-only`). A
+script without figures has no options of drawing.
 """
 
 import contextlib
@@ -111,18 +112,22 @@ class Experiment:
         described += f" It takes {self.time} on two cores." if self.time else ""
 
         @dataclass(frozen=True)
-        class Options:
+        class Computing:
             settings: tyro.conf.OmitArgPrefixes[self.settings] = (  # type: ignore[name-defined]
                 self.settings(**self.quick.settings) if self.quick and "--quick" in given else dataclasses.MISSING
             )
             """What is computed."""
             out: Path = Path("results") / self.name
-            """The folder for data and figures; earlier results are replaced when the new ones are complete."""
+            """The folder for the results; earlier ones are replaced when the new ones are complete."""
+
+        @dataclass(frozen=True)
+        class Drawing(Computing):
             plot_only: bool = False
             """Draw the data that the folder has once more, without computing."""
             format: Literal["png", "svg"] = "png"
             """The format of the figures; svg writes each as SVG, for print and slides, beside its PNG."""
 
+        Options = Drawing if self.figures else Computing
         if self.quick:
             Options = dataclasses.make_dataclass(
                 "Options",
@@ -134,7 +139,9 @@ class Experiment:
         settings, demanded = options.settings, options_given(options.settings, given)
         if self.quick and "--quick" in given:
             demanded |= self.quick.settings.keys()
-        return self.run(settings, options.out, options.plot_only, options.format, demanded)
+        if isinstance(options, Drawing):
+            return self.run(settings, options.out, options.plot_only, options.format, demanded)
+        return self.run(settings, options.out)
 
     def run(
         self,

@@ -52,6 +52,12 @@ RULES = {
     "lookahead": ("alternating", "lookahead", 0.5),
 }
 """The order, the method and its strength in the catalog."""
+CRITICAL_STRENGTHS = {
+    "stabilizing": "All but the zero modes decay",
+    "first": "Fewer modes turn than without the penalty",
+    "last": "No mode turns",
+}
+"""What is so from a `thresholds.CriticalStrength` on."""
 FAR_ITERATIONS = 30
 """Of Newton's method from the equilibrium to the fixed point of a rule: far away its steps are limited."""
 Strength = Annotated[float | None, partial(check_within, least=0, most=LARGEST_NUMBER)]
@@ -201,7 +207,7 @@ def answer(data: Data) -> str:
     return (
         f"The flow is {data['verdict']} here, with {data['zero_modes']} zero modes: {pace(data)}.\n"
         f"{settings['rule']}, rate {settings['learning_rate']:g}: {of_rule(update)}.\n"
-        f"Stable up to a rate of {stable_up_to(data)}."
+        f"Largest stable rate: {stable_up_to(data)}."
     )
 
 
@@ -231,6 +237,12 @@ def rate_in_words(rate: float) -> str:
     return "none" if rate == 0 else f"{rate:.4g}"
 
 
+def strength_in_words(strength: float) -> str:
+    """From which strength of the penalty on something is so."""
+    every = {0.0: "at every strength", math.inf: "at no strength"}
+    return every.get(strength, f"from the strength {strength:.6g} on")
+
+
 def report(data: Data) -> None:
     update = data["update"]
     print(
@@ -248,11 +260,11 @@ def report(data: Data) -> None:
         moved = update["fixed_point_shift"]
         shift = np.max(np.abs([*moved["generator_biases"], moved["discriminator_bias"]]))
         print(f"  The rule stands still {shift:.2g} beside the equilibrium, the largest change of a parameter.")
-    print(f"\nHow far the rate can be raised until a multiplier leaves the circle: {stable_up_to(data)}.")
+    print(f"\nThe largest rate at which no multiplier is outside the circle: {stable_up_to(data)}.")
     if data["critical_strength"]:
-        print("\nWhat the penalty does: beyond a critical strength a mode decays without turning.")
-    for name, value in data["critical_strength"].items():
-        print(f"critical strength, {name}: {value:.6g}")
+        print("\nWhat the penalty does in continuous time:")
+        for name, what in CRITICAL_STRENGTHS.items():
+            print(f"  {what} {strength_in_words(data['critical_strength'][name])}.")
     print()
 
 

@@ -260,7 +260,7 @@ def test_damaged_data_are_named_when_they_are_drawn_again(tmp_path, damage):
         file.write_bytes(text)
     before = {path: path.read_bytes() for path in out.iterdir()}
     with pytest.raises(ValueError, match=f"--out {out} has d"):
-        train.EXPERIMENT.parse(["--out", str(out), "--plot-only"])
+        train.EXPERIMENT.run(train.Settings(), out, plot_only=True)
     assert {path: path.read_bytes() for path in out.iterdir()} == before
 
 

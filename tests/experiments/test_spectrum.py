@@ -8,6 +8,8 @@ import spectrum
 from _options import checked
 from spectrum import EXPERIMENT, Settings
 
+from slantgan_jax.analysis import thresholds
+
 pytestmark = [
     pytest.mark.xdist_group("spectrum"),  # one process compiles what tests share once
     pytest.mark.usefixtures("quick_compile"),
@@ -60,6 +62,15 @@ def test_largest_rates_are_told_in_words():
     assert "unknown" in words[2]
 
 
+@pytest.mark.parametrize(
+    ("strength", "words"),
+    [(0.0, "at every strength"), (np.inf, "at no strength"), (0.125, "from the strength 0.125 on")],
+)
+def test_critical_strengths_are_told_in_words(strength, words):
+    assert spectrum.strength_in_words(strength) == words
+    assert {*spectrum.CRITICAL_STRENGTHS} == {*thresholds.CriticalStrength._fields}
+
+
 def test_the_fixed_point_of_the_tutorials_order_is_found_where_it_is_far(tmp_path):
     """With R1 of 3 at the rate 0.1 it lies 1.4 beside the equilibrium; for ηγ ≥ 1 there is none."""
     settings = Settings((1.0, -1.0, -1.0, 1.0), penalty="r1", strength=3.0, rule="tutorial", learning_rate=0.1)
@@ -69,3 +80,4 @@ def test_the_fixed_point_of_the_tutorials_order_is_found_where_it_is_far(tmp_pat
     assert np.max(np.abs(biases)) > 1
     nowhere = EXPERIMENT.run(replace(settings, learning_rate=1.0), tmp_path / "far")
     assert "no place was found at which this rule stands still" in nowhere["answer"]
+    assert "\nLargest stable rate: " in nowhere["answer"]
