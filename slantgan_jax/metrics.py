@@ -1,10 +1,10 @@
 """Metrics of samples: how far a generator's points `[n, d]` are from the data, if only samples of both are known.
 
 All functions but `wasserstein` can be jitted and vmapped, and recorded within a run with `train(record=...)`. They take
-differences before squares and multiply no matrices, so float32 is enough, on GPUs too, for differences from 1e-15 on:
-scale points that are closer together. Distances of points are Euclidean. Papers call several numbers by one name:
-docs/methods/metrics.md has a table of them. `analysis.distances` has the distances of whole distributions, which need
-no samples.
+differences before squares, square them in a unit of their size, and multiply no matrices. So float32 is enough, on GPUs
+too, for points of every size from 1e-30 to 1e37. Distances of points are Euclidean. Papers call several numbers by one
+name: docs/methods/metrics.md has a table of them. `analysis.distances` has the distances of whole distributions, which
+need no samples.
 """
 
 import warnings
@@ -22,7 +22,7 @@ from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_count, check_flag, check_kind, check_number, check_weights, shown
 from slantgan_jax.distributions import Modes
-from slantgan_jax.numerics import as_float, safe_norm
+from slantgan_jax.numerics import as_float, power_of_two, safe_norm
 from slantgan_jax.types import PRNGKey
 
 ROWS_AT_ONCE = 64
@@ -79,8 +79,8 @@ def mode_coverage(points: ArrayLike, modes: Modes, deviations: ArrayLike = 3.0) 
     points are those in the code of Liu et al. 2020 (arXiv:2006.10728). Their reverse KL is that to uniform weights.
 
     Args:
-      points: the generated points. One that is not finite, or so far that its square overflows, is near no mode: it
-        counts in no histogram, and in the n of every share.
+      points: the generated points. One that is not finite, or more than 1e18 times as far away as the modes, is near no
+        mode: it counts in no histogram, and in the n of every share.
       modes: of the data, with centers `[k, d]`.
       deviations: how many σ are high quality. Three are usual; VEEGAN has ten for points in 1200 dimensions.
 
@@ -97,11 +97,13 @@ def mode_coverage(points: ArrayLike, modes: Modes, deviations: ArrayLike = 3.0) 
         raise ValueError(
             f"the weights of the modes have the shape {jnp.shape(modes.weights)}: give {len(centers)}, one for each"
         )
-    offsets = points[:, None] - centers[None]
+    deviation = as_float(modes.deviation)
+    unit = power_of_two((centers, deviation))  # so that squares are neither too small nor too large
+    offsets = (points[:, None] - centers[None]) / unit
     squares = jnp.sum(offsets**2, axis=-1)
     nearest = jnp.argmin(squares, axis=1)[:, None] == jnp.arange(len(centers))[None]
     nearest &= jnp.isfinite(squares).all(axis=1, keepdims=True)
-    radius = deviations * as_float(modes.deviation)
+    radius = deviations * (deviation / unit)
     ball, box = squares < radius**2, jnp.max(jnp.abs(offsets), axis=-1) < radius
     return ModeCoverage(*(_coverage(nearest & chosen, as_float(modes.weights)) for chosen in (True, ball, box)))
 
@@ -131,13 +133,15 @@ def sliced_wasserstein(x: ArrayLike, y: ArrayLike, directions: ArrayLike, order:
     """
     check_number("order", order, 1)
     x, y = _same_space(x, y)
-    directions, _ = _same_space(directions, y)
-    if not isinstance(directions, Tracer) and (jnp.abs(safe_norm(directions, axis=1) - 1) > UNIT_ERROR).any():
-        raise ValueError(f"directions is {shown(directions)}: give unit vectors")
+    lines, _ = _same_space(directions, y)
+    if not isinstance(directions, Tracer):  # in NumPy: inside a trace JAX would trace the check of a known array, too
+        lengths = np.linalg.norm(np.asarray(directions, np.float64), axis=1)
+        if not (np.abs(lengths - 1) <= UNIT_ERROR).all():
+            raise ValueError(f"directions is {shown(directions)}: give unit vectors")
     # Mass i of n meets mass j of m wherever their intervals overlap; in units of 1 / (n m) the ends are whole numbers.
     ends = np.union1d(np.arange(len(x) + 1) * len(y), np.arange(len(y) + 1) * len(x))
     overlap = ends[:-1] // len(y), ends[:-1] // len(x), as_float(np.diff(ends) / (len(x) * len(y)))
-    largest, costs = lax.map(partial(_line_cost, x, y, overlap, order), directions)
+    largest, costs = lax.map(partial(_line_cost, x, y, overlap, order), lines)
     scale = jnp.max(largest)
     shares = largest / jnp.where(scale > 0, scale, 1)
     mean = jnp.mean(shares**order * costs)
@@ -163,7 +167,9 @@ def energy_distance(x: ArrayLike, y: ArrayLike, unbiased: bool = False) -> jax.A
       ValueError: points of different dimensions; fewer than two if `unbiased`.
     """
     check_flag("unbiased", unbiased)
-    return _discrepancy(_minus_root, 0.0, x, y, unbiased)
+    x, y = _same_space(x, y)
+    unit = power_of_two((x, y))
+    return unit * _discrepancy(_minus_distance, 0.0, x / unit, y / unit, unbiased)
 
 
 def mmd_squared(x: ArrayLike, y: ArrayLike, scale: ArrayLike, unbiased: bool = False) -> jax.Array:
@@ -183,6 +189,7 @@ def mmd_squared(x: ArrayLike, y: ArrayLike, scale: ArrayLike, unbiased: bool = F
     """
     check_number("scale", scale, positive=True)
     check_flag("unbiased", unbiased)
+    x, y = _same_space(x, y)
     return _discrepancy(partial(_gaussian, as_float(scale)), 1.0, x, y, unbiased)
 
 
@@ -280,10 +287,9 @@ def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array,
 
 
 def _discrepancy(
-    kernel: Callable[[jax.Array], jax.Array], at_zero: float, x: ArrayLike, y: ArrayLike, unbiased: bool
+    kernel: Callable[[jax.Array], jax.Array], at_zero: float, x: jax.Array, y: jax.Array, unbiased: bool
 ) -> jax.Array:
-    """E k(x, x') + E k(y, y') - 2 E k(x, y), for a kernel of the squared distance that is `at_zero` at 0."""
-    x, y = _same_space(x, y)
+    """E k(x, x') + E k(y, y') - 2 E k(x, y), for a kernel of differences `[n, d]` that is `at_zero` at 0."""
     if unbiased and min(len(x), len(y)) < 2:
         raise ValueError(f"{len(x)} and {len(y)} points: give two of each, or unbiased=False")
     within = [_mean_kernel(kernel, points, points) for points in (x, y)]
@@ -297,16 +303,18 @@ def _mean_kernel(kernel: Callable[[jax.Array], jax.Array], x: jax.Array, y: jax.
 
 
 def _mean_to(kernel: Callable[[jax.Array], jax.Array], y: jax.Array, point: jax.Array) -> jax.Array:
-    return jnp.mean(kernel(jnp.sum((y - point[None]) ** 2, axis=-1)))
+    return jnp.mean(kernel(y - point[None]))
 
 
-def _minus_root(squares: jax.Array) -> jax.Array:
+def _minus_distance(differences: jax.Array) -> jax.Array:
+    squares = jnp.sum(differences**2, axis=-1)
     zero = squares == 0  # where the root has no derivative
     return jnp.where(zero, 0, -jnp.sqrt(jnp.where(zero, 1, squares)))
 
 
-def _gaussian(scale: jax.Array, squares: jax.Array) -> jax.Array:
-    return jnp.exp(-squares / (2 * scale**2))
+def _gaussian(scale: jax.Array, differences: jax.Array) -> jax.Array:
+    unit = power_of_two(scale)
+    return jnp.exp(-jnp.sum((differences / unit) ** 2, axis=-1) / (2 * (scale / unit) ** 2))
 
 
 def _same_space(x: ArrayLike, y: ArrayLike) -> tuple[jax.Array, jax.Array]:

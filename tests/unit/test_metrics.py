@@ -13,7 +13,7 @@ import pytest
 import scipy.optimize
 import scipy.stats
 
-from slantgan_jax import distributions, games, metrics, rules, train
+from slantgan_jax import Players, distributions, games, metrics, rules, train
 from slantgan_jax.distributions import Modes
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -133,7 +133,7 @@ def test_a_run_records_what_its_batch_records():
     """Coverage and distances as part of a run, of several runs at once, and of one after the other."""
     latents, data = normals((40, 2), (50, 2), seed=1)
     game = games.gan(
-        lambda key: games.Players(jax.random.normal(key, (2,)), jnp.zeros(2)),
+        lambda key: Players(jax.random.normal(key, (2,)), jnp.zeros(2)),
         lambda shift, latent: shift + 0.1 * latent,
         lambda slope, image: slope @ image,
         distributions.cyclic(data),
@@ -393,6 +393,33 @@ def test_distances_have_the_units_of_the_points(spread, order, x64):
     along = np.eye(2)[:1]
     sliced = metrics.sliced_wasserstein(spread * x, spread * y, along, order)
     assert float(sliced) == pytest.approx(metrics.wasserstein(spread * x[:, :1], spread * y[:, :1], order), rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1e-30, 1e20, 1e37])
+def test_distances_in_float32_have_the_size_of_the_points(size):
+    """Two points at (1, 0) and (-1, 0), and eight modes, by closed forms; squares of the sizes are no numbers."""
+    x, y = np.array([[size, 0]]), np.array([[-size, 0]])
+    np.testing.assert_allclose(jax.jit(metrics.energy_distance)(x, y), 4 * size, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(metrics.mmd_squared)(x, y, size), 2 - 2 * math.exp(-2), rtol=1e-6)
+    np.testing.assert_allclose(metrics.mmd_squared(x, y, 1e-30), 2 - 2 * math.exp(-2 * min(size / 1e-30, 9) ** 2))
+    np.testing.assert_allclose(metrics.sliced_wasserstein(x, y, np.eye(2)), math.sqrt(2) * size, rtol=1e-6)
+    modes = RING._replace(centers=size * RING.centers, deviation=0.1 * size)
+    for offset, near in ((0.29, True), (0.31, False)):
+        found = metrics.mode_coverage(np.add(modes.centers, [offset * size, 0]), modes)
+        assert (found.all.modes, found.ball.share, found.box.share) == (8, near, near)
+
+
+@pytest.mark.slow
+def test_known_directions_are_checked_within_a_trace_too():
+    """Those of `random_directions` are an array of JAX's, of which a trace would make a tracer."""
+    x, directions = jnp.zeros((4, 2)), metrics.random_directions(jax.random.key(0), 3, 2)
+    for known in (directions, np.asarray(directions)):
+        assert jax.jit(lambda x, known=known: metrics.sliced_wasserstein(x, x + 1, known))(x) > 0
+        with pytest.raises(ValueError, match="give unit vectors"):
+            jax.jit(lambda x, known=2 * known: metrics.sliced_wasserstein(x, x, known))(x)
+    with pytest.raises(ValueError, match="give unit vectors"):
+        metrics.sliced_wasserstein(x, x, np.full((1, 2), np.nan))
 
 
 def test_no_power_underflows_in_float32():
