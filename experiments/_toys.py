@@ -229,18 +229,26 @@ def share(hits: np.ndarray) -> tuple[float, float, float]:
     return float(hits.mean()), float(interval.low), float(interval.high)
 
 
-def quantiles(values: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """Quantiles over the first axis, of the values that are numbers; NaN where none is."""
+def quantiles(values: np.ndarray, finite: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """Quantiles `[shares, ...]` of a measure over runs, from its `values` `[runs, ...]` and which runs are `finite`.
+
+    Where a run that has diverged has NaN, it counts as infinite. NaN of other runs, such as the divergence of no points
+    of high quality, is left out; the quantiles are NaN if nothing is left.
+    """
+    diverged = np.isnan(values) & ~np.reshape(finite, (-1, *[1] * (values.ndim - 1)))
+    largest = np.finfo(np.result_type(values, np.float32)).max  # for infinity, between which NumPy interpolates NaN
+    known = np.where(diverged, largest, values)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
-        return np.nanquantile(values, shares, axis=0)
+        between, above = (np.nanquantile(known, shares, axis=0, method=method) for method in ("linear", "higher"))
+    return np.where(above == largest, np.inf, between)
 
 
 def summary(ds: xr.Dataset) -> dict[str, Any]:
     """Quartiles over seeds of each measure at the last record; shares of seeds of each fate and of finite runs."""
     last = ds.isel(record=-1)
     found: dict[str, Any] = {
-        name: quantiles(last[name].values, (0.25, 0.5, 0.75)).tolist()
+        name: quantiles(last[name].values, ds["finite"].values, (0.25, 0.5, 0.75)).tolist()
         for name in ATTRS
         if name in ds and name != "histogram"
     }
@@ -252,15 +260,15 @@ def summary(ds: xr.Dataset) -> dict[str, Any]:
 
 
 def shown(found: Mapping[str, Any]) -> str:
-    """A summary in a line: modes, quality and fates."""
+    """A summary in a line: modes, quality and fates, or the distance from data without modes."""
     seeds = found["seeds"]
     diverged = seeds - round(found["finite"][0] * seeds)
     if diverged == seeds:
         return f"all {seeds} runs diverged" if seeds > 1 else "the run diverged"
     also = f"; {diverged} of {seeds} runs diverged" if diverged else ""
     if "modes" not in found:
-        low, middle, high = found["sliced_wasserstein"]
-        return f"sliced Wasserstein distance {middle:.3g} (quartiles {low:.3g} to {high:.3g}){also}"
+        low, middle, high = (f"{one:.3g}" if np.isfinite(one) else "infinite" for one in found["sliced_wasserstein"])
+        return f"sliced Wasserstein distance {middle} (quartiles {low} to {high}){also}"
     (low, middle, high), (least, quality, most) = found["modes"], found["quality"]
     all_modes, below, above = found["all modes at the end"]
     return (

@@ -40,11 +40,15 @@ def samples(figure: Panel, data: dict[str, Any]) -> None:
         for ax in line[len(way["points"]) : -1]:
             ax.set_visible(False)
         measure = "modes" if "modes" in way["runs"] else "sliced_wasserstein"
-        low, middle, high = quantiles(way["runs"][measure], [0.1, 0.5, 0.9])
+        found = quantiles(way["runs"][measure], way["finite"], [0.1, 0.5, 0.9])
+        known = np.isfinite(found)
+        top = 1.05 * np.max(found, initial=0, where=known) or 1
+        low, _, high = np.where(known, found, top)  # infinite ones are at the upper edge
         line[-1].fill_between(data["record"], low, high, color=GENERATOR, alpha=0.25, linewidth=0)
-        line[-1].plot(data["record"], middle, color=GENERATOR)
-        line[-1].set(xlabel="step", ylabel=measure.replace("_", " "), ylim=(0, None))
-        line[-1].set_title("median over seeds, and 10 to 90 %", fontsize=8)
+        line[-1].plot(data["record"], np.where(known[1], found[1], np.nan), color=GENERATOR)
+        line[-1].set(xlabel="step", ylabel=measure.replace("_", " "), ylim=(0, top))
+        lost = "" if known[1].all() else "; infinite where there is no line"
+        line[-1].set_title(f"median over seeds, and 10 to 90 %{lost}", fontsize=8)
     title(figure, data["answer"])
 
 

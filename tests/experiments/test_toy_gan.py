@@ -15,7 +15,9 @@ import toy_gan
 import xarray as xr
 from _experiment import check_the_same
 from _methods import ORDERS
-from _toys import DESCENTS, DIMS, FATES, TOY_METHODS, fate, share, shown, summary
+from _toys import DESCENTS, DIMS, FATES, TOY_METHODS, fate, quantiles, share, shown, summary
+from figures import reproductions as figures
+from matplotlib.figure import Figure
 
 from slantgan_jax import Players, datasets, games, losses, networks, train
 from slantgan_jax.networks import to_vector
@@ -197,6 +199,46 @@ def test_a_summary_is_of_the_last_record():
     assert shown(found).endswith("; 1 of 4 runs diverged")
     nothing = ds.assign(modes=0 * ds.modes, quality=np.nan * ds.quality, finite=("seed", [False] * 4))
     assert shown(summary(nothing)) == "all 4 runs diverged"
+
+
+def rolled(distances):
+    """Four runs on data without modes at ten records, of which those have diverged whose last distance is NaN."""
+    records = np.stack([np.full(4, 0.1), *[distances] * 9], 1).astype(np.float32)
+    return xr.Dataset(
+        {"sliced_wasserstein": (("seed", "record"), records), "finite": ("seed", ~np.isnan(records[:, -1]))}
+    )
+
+
+@pytest.mark.parametrize(
+    ("distances", "said"),
+    [
+        ([0.1, 0.2, 0.3, 0.4], "0.25 (quartiles 0.175 to 0.325)"),
+        ([0.1, 0.2, 0.3, np.nan], "0.25 (quartiles 0.175 to infinite); 1 of 4 runs diverged"),
+        ([np.nan, np.nan, np.nan, 0.1], "infinite (quartiles infinite to infinite); 3 of 4 runs diverged"),
+    ],
+)
+def test_a_run_that_diverged_is_infinitely_far(distances, said):
+    assert shown(summary(rolled(distances))) == f"sliced Wasserstein distance {said}"
+
+
+def test_a_median_counts_infinity_without_a_gap_and_leaves_out_what_is_not_defined():
+    """The middle of three runs is known, though the next is infinite. Of a run that is finite NaN does not count."""
+    values = np.array([[3.0, np.nan], [np.nan, 1.0], [2.0, 2.0]])
+    np.testing.assert_array_equal(quantiles(values, np.array([True, False, True]), [0.5]), [[3, 1.5]])
+    np.testing.assert_array_equal(quantiles(values[:1, 1:], np.array([True]), [0.5]), [[np.nan]])
+
+
+def test_an_infinite_median_is_not_drawn_but_its_band_is():
+    ds = rolled([np.nan, np.nan, 0.1, 0.3])
+    way = {"runs": {"sliced_wasserstein": ds.sliced_wasserstein.values}, "finite": ds.finite.values}
+    panel, square = Figure(), np.zeros((3, 2))
+    data = {"ways": {"one": way | {"points": square[None]}}, "real": square + 1, "modes": None, "answer": ""}
+    figures.samples(panel, data | {"record": np.arange(10)})
+    ax = panel.axes[-1]
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), np.float32([0.1, *[np.nan] * 9]))
+    assert ax.get_title().endswith("; infinite where there is no line")
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[band[:, 0] == 9, 1].max() == pytest.approx(ax.get_ylim()[1])
 
 
 @pytest.mark.slow
