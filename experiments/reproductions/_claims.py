@@ -101,6 +101,12 @@ def played(ways: Mapping[str, Way], settings: ToySettings, out: Path) -> Data:
     return {"ways": found, "record": record} | next(iter(ways.values())).toy.real_and_modes()
 
 
+def median(values: np.ndarray, way: Data) -> float:
+    """The median of `values` `[runs]` of the first runs of a way that have not diverged; NaN if all have."""
+    known = values[way["finite"][: len(values)]]
+    return float(np.median(known)) if known.size else np.nan
+
+
 def surfaces(ways: Mapping[str, Way], data: Data) -> Data:
     """D's logit on a square around the data for some seeds of each way, `[seeds, n, n]`."""
     axis = 1.5 * np.abs(data["real"]).max() * np.linspace(-1, 1, 81)

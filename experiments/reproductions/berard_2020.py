@@ -1,14 +1,20 @@
 """Berard et al. 2020, "A closer look at the optimization landscapes of generative adversarial networks" (1906.04848).
 
-Settings: their published train_mixture_gan.py. Two normal distributions at -2 and 2 on a line; one hidden layer of 100
-ReLU in both networks, PyTorch's start; 100 normal latents; 10,000 fixed pairs of point and latent, all in each batch;
-gradient descent with 0.1 for D and 0.01 for G; 100,000 simultaneous steps, or 50,000 steps of extragradient or of
-alternating moves, of which the published loop counts both halves.
+Settings: their published train_mixture_gan.py with its option --deterministic, without which it has batches of 100.
+Two normal distributions at -2 and 2 on a line; one hidden layer of 100 ReLU in both networks, PyTorch's start; 100
+normal latents; 10,000 fixed pairs of point and latent, all in each batch; gradient descent with 0.1 for D and 0.01 for
+G; 100,000 simultaneous steps, or 50,000 steps of extragradient or of alternating moves, of which the published loop
+counts both halves.
 
 Code is not paper: the code saves what extragradient reaches in the middle of a step, the point ahead. That point is
 nearly stationary. The players stay one step of size 0.1 away from it, where D's loss is about 3.7: a point ahead can be
 stationary where the players are not, as the curvature of D's loss passes 1 / 0.1. The landscape is that of the point
 ahead.
+
+Simultaneous steps and the first half of extragradient are not simultaneous in the code: it moves D in place before it
+takes the gradient of G's loss, by `p.data -= ...`, which PyTorch does not notice. So that gradient goes backward
+through D's new weights, but with the values that D's units had with the old ones. Here both players move from the same
+place, as in the paper.
 
 By default this runs at a reduced size, 1,000 pairs and 10,000 steps. `--full` has the published 10,000 pairs, and
 100,000 steps in each order.
@@ -29,7 +35,7 @@ from _options import check_known
 from _toys import Toy, perceptron
 from figures import reproductions as figures
 
-from slantgan_jax import Players, Rule, datasets, distributions, fields, games, losses, penalties, rules
+from slantgan_jax import Players, Rule, datasets, distributions, fields, games, losses, numerics, penalties, rules
 from slantgan_jax.analysis import matrix_free, path_angle
 
 CLAIM = "Training rotates around the point that it reaches, where G is at a saddle of its own loss."
@@ -48,6 +54,12 @@ CLIP = 1.0
 """The largest parameter of D's with the loss wgan."""
 FULL_PAIRS, REDUCED_PAIRS = 10_000, 1_000
 EIGENVALUES = 20
+STATIONARY_SHARE = 0.01
+"""At a point that counts as stationary, the norm of the field is at most this share of its norm at the start."""
+
+ROUNDING = 1e-9
+"""An eigenvalue of this size, relative to the largest one, may be 0."""
+
 TOY = Toy(
     datasets.mixture([[-2.0], [2.0]], 1.0),
     perceptron((100, 100, 1), init="PyTorch"),
@@ -106,7 +118,8 @@ def landscape(
 ) -> dict[str, np.ndarray]:
     """One step of the size `ahead` from the end of a run: D's losses here and there, and the landscape there.
 
-    That is leading eigenvalues of J, the least one of G's own part, and the path angle from the start.
+    That is leading eigenvalues of J, the least and the largest one of G's own part, the path angle from the start, and
+    the norms of the field at the start and there.
     """
     start = way.toy.init(jax.random.split(jax.random.key(seed))[0])
     last = way.toy.players_of(numbers)
@@ -117,14 +130,15 @@ def landscape(
         end = end if project is None else project(end)
         path = path_angle.path_angle(field, start, end)
         flow = matrix_free.flow_eigenvalues(field, end, EIGENVALUES, "LM")
-        own = matrix_free.flow_eigenvalues(
-            partial(slope_of_generator, total, end.discriminator), end.generator, 1, "LR"
-        )
+        slope = partial(slope_of_generator, total, end.discriminator)
+        own = [matrix_free.flow_eigenvalues(slope, end.generator, 1, which).eigenvalues[0] for which in ("LR", "SR")]
+        slopes = np.asarray([numerics.safe_norm(field(place)) for place in (start, end)])
     return {
         "losses of D": np.asarray([total(last).discriminator, total(end).discriminator]),
         "eigenvalues of J": -np.stack([np.real(flow.eigenvalues), np.imag(flow.eigenvalues)], -1),
         "residuals": flow.residuals,
-        "least eigenvalue of G": -np.real(own.eigenvalues),
+        "eigenvalues of G": -np.real(own),
+        "slopes": slopes,
         "cosines": -np.asarray(path.cosines),
         "norms": np.asarray(path.norms),
     }
@@ -136,18 +150,38 @@ def slope_of_generator(total: Callable[[Any], Any], discriminator: Any, generato
 
 
 def answer(data: Data) -> str:
-    lines = []
-    for name, way in data["ways"].items():
-        found = way["landscape"]
-        real, imaginary = np.nanmax(np.abs(found["eigenvalues of J"]), axis=1).T
-        ratio = imaginary / real
-        saddles = int((found["least eigenvalue of G"] < 0).sum())
-        here, there = np.median(found["losses of D"], axis=0)
-        lines.append(
-            f"{name}: the largest imaginary part is {np.median(ratio):.2g} of the largest real part; G is at a saddle "
-            f"in {saddles} of {len(ratio)} runs. D's loss is {there:.3g} there, and {here:.3g} at the players."
+    return "\n".join(f"{name}: {landscapes(way)}" for name, way in data["ways"].items())
+
+
+def landscapes(way: Data) -> str:
+    """What the landscapes of a way's runs are like, of the runs that have not diverged.
+
+    G is at a saddle where the point is stationary, and G's loss curves up in one direction and down in another.
+    """
+    finite = way["finite"][: len(way["landscape"]["slopes"])]
+    diverged = f"{len(finite) - finite.sum()} of {len(finite)} runs diverged."
+    if not finite.any():
+        return diverged
+    found = {key: values[finite] for key, values in way["landscape"].items()}
+    real, imaginary = np.nanmax(np.abs(found["eigenvalues of J"]), axis=1).T
+    least, largest = found["eigenvalues of G"].T
+    curved = (largest > 0) & (least < -ROUNDING * largest)
+    start, end = found["slopes"].T
+    moving = ~(end <= STATIONARY_SHARE * start)
+    here, there = np.median(found["losses of D"], axis=0)
+    said = [
+        f"the largest imaginary part is {np.median(imaginary / real):.2g} of the largest real part; G is at a saddle "
+        f"in {np.sum(curved & ~moving)} of {finite.sum()} runs.",
+        f"D's loss is {there:.3g} there, and {here:.3g} at the players.",
+    ]
+    if moving.any():
+        shares = end[moving] / start[moving]
+        said.append(
+            f"The point is not stationary in {moving.sum()} of {finite.sum()} runs: the norm of the field is "
+            f"{shares.min():.2g} to {shares.max():.2g} of that at the start. There G's loss curves both up and down in "
+            f"{np.sum(curved & moving)} runs."
         )
-    return "\n".join(lines)
+    return " ".join(said if finite.all() else [*said, diverged])
 
 
 EXPERIMENT = toy_experiment(

@@ -124,9 +124,10 @@ def answer(data: Data) -> str:
     left = data["distances"]["code"]["optimism"]
     between = f", at distances {min(cycling)[0]:.2f} to {max(most for _, most in cycling):.2f}" if cycling else ""
     return (
-        f"{verdict(holds)}: optimism brings G from distance {left[0]:.2f} to {left[-1]:.3f} of the mean; in the last "
-        f"quarter {len(cycling)} of {len(descents)} descents cycle{between}.\nAs the text says: unclipped, descent is "
-        f"{free['fate']}, to {free['range'][1]:.3g}; momenta that start at 0 cycle in {len(same)} of {len(momenta)}."
+        f"{verdict(holds)}: optimism ({optimism['fate']}) brings G from distance {left[0]:.2f} to {left[-1]:.3f} of "
+        f"the mean; in the last quarter {len(cycling)} of {len(descents)} descents cycle{between}.\nAs the text says: "
+        f"unclipped, descent is {free['fate']}, to {free['range'][1]:.3g}; momenta that start at 0 cycle in "
+        f"{len(same)} of {len(momenta)}."
     )
 
 

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 import optax
-from _claims import Data, Figure, Seeds, SizedSettings, Steps, Way, played, surfaces, toy_experiment
+from _claims import Data, Figure, Seeds, SizedSettings, Steps, Way, median, played, surfaces, toy_experiment
 from _options import check_known
 from _toys import DESCENTS, TOY_METHODS, Toy, perceptron, shown
 from figures import reproductions as figures
@@ -84,7 +84,10 @@ def answer(data: Data) -> str:
     """How much D's logit stands out at the modes, and what G learns; of the swiss roll, how near G comes."""
     if data["modes"] is None:
         return ". ".join(f"{name}: {shown(way['summary'])}" for name, way in data["ways"].items() if "trained" in name)
-    peaks = {name: np.median([peak(data, one) for one in found]) for name, found in data["surfaces"].items()}
+    peaks = {
+        name: median(np.array([peak(data, one) for one in found]), data["ways"][name])
+        for name, found in data["surfaces"].items()
+    }
     learned = {
         name: f"{way['summary']['modes'][1]:g} modes, {way['summary']['quality'][1]:.0%} of points within 3 σ"
         for name, way in data["ways"].items()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from _claims import Data, Figure, ToySettings, Way, covering, played, toy_experiment
+from _claims import Data, Figure, ToySettings, Way, covering, median, played, toy_experiment
 from _toys import DESCENTS, TOY_METHODS, Toy, perceptron
 from figures import reproductions as figures
 
@@ -68,7 +68,7 @@ def spectra(way: Way, numbers: np.ndarray) -> dict[str, np.ndarray]:
 
 def answer(data: Data) -> str:
     largest = [
-        f"{np.median(numbers[..., 0].max(axis=1)):.2g} for {field} after training with {name}"
+        f"{median(numbers[..., 0].max(axis=1), way):.2g} for {field} after training with {name}"
         for name, way in data["ways"].items()
         for field, numbers in way["spectra"].items()
     ]

@@ -18,7 +18,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import optax
-from _claims import Data, Seeds, Steps, ToySettings, Way, compared, played, toy_experiment
+from _claims import Data, Seeds, Steps, ToySettings, Way, compared, median, played, toy_experiment
 from _toys import Toy, perceptron, share
 
 from slantgan_jax import datasets, distributions, games, penalties, rules
@@ -88,7 +88,7 @@ def answer(data: Data) -> str:
     shares = {name: share(hits) for name, hits in settled.items() if name != "none"}
     verdict = compared(shares, [name for name in shares if name.startswith("0-GP")], data, "settle")
     return f"{verdict}\nOf points that change their mode between records, median seed: " + ", ".join(
-        f"{name} {np.median(one):.1%}" for name, one in moved.items()
+        f"{name} {median(one, data['ways'][name]):.1%}" for name, one in moved.items()
     )
 
 

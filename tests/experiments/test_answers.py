@@ -1,11 +1,13 @@
 """Answers of runs that are too few, too short or diverged: they say no more than was seen."""
 
+import _claims
 import _experiment
 import basins
 import benchmark
 import berard_2020
 import chavdarova_2021
 import cost_growth
+import daskalakis_2018
 import dirac_gan
 import figures.dirac_gan
 import figures.does_it_converge
@@ -349,6 +351,58 @@ def test_a_run_that_diverged_does_not_settle():
         name: {"runs": runs, "finite": np.arange(4) > 2, "summary": {"seeds": 4}} for name in thanh_tung_2019.ways()
     }
     assert "0-GP of ℓ 25%" in thanh_tung_2019.answer({"ways": ways})
+
+
+def test_medians_leave_out_runs_that_diverged():
+    """The fourth run is not among those whose values are known."""
+    way = {"finite": np.array([True, False, True, False])}
+    assert _claims.median(np.array([1.0, np.nan, 3.0]), way) == 2
+    assert np.isnan(_claims.median(np.ones(3), {"finite": np.zeros(4, bool)}))
+
+
+def landed(slope, least, largest, finite=(True,)):
+    """Runs of Berard's that ended at such points, from where the norm of the field was 10."""
+    end = {"losses of D": [3.7, 1.4], "eigenvalues of J": [[8.0, 0.0], [1.0, 2.0]]}
+    end |= {"eigenvalues of G": [least, largest], "slopes": [10.0, slope]}
+    lost = jax.tree.map(lambda value: value * np.nan, {key: np.array(value) for key, value in end.items()})
+    found = {key: np.stack([value if one else lost[key] for one in finite]) for key, value in end.items()}
+    return berard_2020.answer({"ways": {"gan, sim": {"finite": np.array(finite), "landscape": found}}})
+
+
+@pytest.mark.parametrize(
+    ("slope", "least", "largest", "saddles"),
+    [
+        (0.01, -0.1, 1.0, 1),
+        (0.01, -1e-12, 1.0, 0),  # the rounding of 0
+        (0.01, -1.0, -0.1, 0),  # a maximum
+        (0.01, 0.1, 1.0, 0),
+        (0.01, np.nan, np.nan, 0),
+        (3.0, -0.1, 1.0, 0),
+    ],
+)
+def test_a_saddle_is_stationary_and_curves_both_ways(slope, least, largest, saddles):
+    said = landed(slope, least, largest)
+    beginning = "gan, sim: the largest imaginary part is 0.25 of the largest real part; G is at a saddle in"
+    assert said.startswith(f"{beginning} {saddles} of 1 runs. D's loss is 1.4 there, and 3.7 at the players.")
+    moving = " The point is not stationary in 1 of 1 runs: the norm of the field is 0.3 to 0.3 of that at the start. "
+    moving += "There G's loss curves both up and down in 1 runs."
+    assert said.endswith(moving if slope == 3 else "players.")
+
+
+def test_a_run_without_a_landscape_is_counted_apart():
+    said = landed(0.01, -0.1, 1.0, (True, False))
+    assert "is 0.25 of the largest real part; G is at a saddle in 1 of 1 runs. D's loss is 1.4 there" in said
+    assert said.endswith("at the players. 1 of 2 runs diverged.")
+    assert landed(0.01, -0.1, 1.0, (False, False)) == "gan, sim: 2 of 2 runs diverged."
+
+
+@pytest.mark.parametrize("fate", ["converging", "drifting"])
+def test_the_fate_of_optimism_is_said(fate):
+    end = {"fate": "oscillating", "range": (0.5, 2.0)}
+    ends = {"code": {"optimism": {"fate": fate, "range": (2.2, 2.3)}, "descent": end}, "text": {"descent": end}}
+    data = {"ends": ends, "distances": {"code": {"optimism": np.array([2.64, 2.254])}}}
+    verdict = "Confirmed" if fate == "converging" else "Partly confirmed"
+    assert daskalakis_2018.answer(data).startswith(f"{verdict}: optimism ({fate}) brings G from distance 2.64 to 2.254")
 
 
 def test_rmsprop_of_clipped_critics_is_that_of_their_code():
