@@ -54,7 +54,7 @@ CLIP = 1.0
 """The largest parameter of D's with the loss wgan."""
 FULL_PAIRS, REDUCED_PAIRS = 10_000, 1_000
 EIGENVALUES = 20
-STATIONARY_SHARE = 0.01
+STATIONARY_SHARE = 0.05
 """At a point that counts as stationary, the norm of the field is at most this share of its norm at the start."""
 
 ROUNDING = 1e-9
@@ -167,19 +167,19 @@ def landscapes(way: Data) -> str:
     least, largest = found["eigenvalues of G"].T
     curved = (largest > 0) & (least < -ROUNDING * largest)
     start, end = found["slopes"].T
-    moving = ~(end <= STATIONARY_SHARE * start)
+    shares = end / start
+    moving = ~(shares <= STATIONARY_SHARE)
     here, there = np.median(found["losses of D"], axis=0)
     said = [
         f"the largest imaginary part is {np.median(imaginary / real):.2g} of the largest real part; G is at a saddle "
         f"in {np.sum(curved & ~moving)} of {finite.sum()} runs.",
-        f"D's loss is {there:.3g} there, and {here:.3g} at the players.",
+        f"D's loss is {there:.3g} there, and {here:.3g} at the players. The norm of the field there is "
+        f"{shares.min():.2g} to {shares.max():.2g} of that at the start.",
     ]
     if moving.any():
-        shares = end[moving] / start[moving]
         said.append(
-            f"The point is not stationary in {moving.sum()} of {finite.sum()} runs: the norm of the field is "
-            f"{shares.min():.2g} to {shares.max():.2g} of that at the start. There G's loss curves both up and down in "
-            f"{np.sum(curved & moving)} runs."
+            f"The point is not stationary in {moving.sum()} of {finite.sum()} runs, in {np.sum(curved & moving)} of "
+            "which G's loss curves both up and down."
         )
     return " ".join(said if finite.all() else [*said, diverged])
 

@@ -16,6 +16,7 @@ import figures.which_equilibrium
 import gulrajani_2017
 import jax
 import latent_noise
+import mescheder_2017
 import numpy as np
 import pytest
 import qin_2020
@@ -358,6 +359,10 @@ def test_medians_leave_out_runs_that_diverged():
     way = {"finite": np.array([True, False, True, False])}
     assert _claims.median(np.array([1.0, np.nan, 3.0]), way) == 2
     assert np.isnan(_claims.median(np.ones(3), {"finite": np.zeros(4, bool)}))
+    way |= {"spectra": {"gradients": np.multiply.outer([1.0, np.nan, 3.0], np.ones((5, 2)))}}
+    way |= {"summary": {"seeds": 4, "all modes at the end": (1.0, 0.5, 1.0)}}
+    said = mescheder_2017.answer({"ways": {"simultaneous": way, "consensus": way}})
+    assert said.endswith("2 for gradients after training with consensus.")
 
 
 def landed(slope, least, largest, finite=(True,)):
@@ -372,11 +377,11 @@ def landed(slope, least, largest, finite=(True,)):
 @pytest.mark.parametrize(
     ("slope", "least", "largest", "saddles"),
     [
-        (0.01, -0.1, 1.0, 1),
-        (0.01, -1e-12, 1.0, 0),  # the rounding of 0
-        (0.01, -1.0, -0.1, 0),  # a maximum
-        (0.01, 0.1, 1.0, 0),
-        (0.01, np.nan, np.nan, 0),
+        (0.1, -0.1, 1.0, 1),
+        (0.1, -1e-12, 1.0, 0),  # the rounding of 0
+        (0.1, -1.0, -0.1, 0),  # a maximum
+        (0.1, 0.1, 1.0, 0),
+        (0.1, np.nan, np.nan, 0),
         (3.0, -0.1, 1.0, 0),
     ],
 )
@@ -384,16 +389,16 @@ def test_a_saddle_is_stationary_and_curves_both_ways(slope, least, largest, sadd
     said = landed(slope, least, largest)
     beginning = "gan, sim: the largest imaginary part is 0.25 of the largest real part; G is at a saddle in"
     assert said.startswith(f"{beginning} {saddles} of 1 runs. D's loss is 1.4 there, and 3.7 at the players.")
-    moving = " The point is not stationary in 1 of 1 runs: the norm of the field is 0.3 to 0.3 of that at the start. "
-    moving += "There G's loss curves both up and down in 1 runs."
-    assert said.endswith(moving if slope == 3 else "players.")
+    assert f"The norm of the field there is {slope / 10:.2g} to {slope / 10:.2g} of that at the start." in said
+    moving = " The point is not stationary in 1 of 1 runs, in 1 of which G's loss curves both up and down."
+    assert said.endswith(moving if slope == 3 else "at the start.")
 
 
 def test_a_run_without_a_landscape_is_counted_apart():
-    said = landed(0.01, -0.1, 1.0, (True, False))
+    said = landed(0.1, -0.1, 1.0, (True, False))
     assert "is 0.25 of the largest real part; G is at a saddle in 1 of 1 runs. D's loss is 1.4 there" in said
-    assert said.endswith("at the players. 1 of 2 runs diverged.")
-    assert landed(0.01, -0.1, 1.0, (False, False)) == "gan, sim: 2 of 2 runs diverged."
+    assert said.endswith("of that at the start. 1 of 2 runs diverged.")
+    assert landed(0.1, -0.1, 1.0, (False, False)) == "gan, sim: 2 of 2 runs diverged."
 
 
 @pytest.mark.parametrize("fate", ["converging", "drifting"])
