@@ -58,13 +58,22 @@ def command_line(main: Callable[[], Any]) -> None:
     except RuntimeError as error:  # of JAX, for instance for memory of a device
         message, status = f"error: {error}", 1
     except KeyboardInterrupt as interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # also while Python ends
         message, status = f"interrupted: {str(interrupt) or 'the same command starts again where it can'}", 130
     print(" ".join(message.split()), file=sys.stderr)
     sys.exit(status)
 
 
 def _interrupt(*_: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would stop what cleans up
+    """Raises `KeyboardInterrupt`, but not while one is being handled: that would stop what cleans up.
+
+    One that was raised in a callback, as of the garbage collector, is lost. The next one is raised again.
+    """
+    error = sys.exc_info()[1]
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return
+        error = error.__context__
     raise KeyboardInterrupt
 
 

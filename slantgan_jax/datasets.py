@@ -152,13 +152,13 @@ def _mixture_draw(
 
 def _mixture_log_density(centers: Any, deviation: float, shares: np.ndarray, point: Any) -> jax.Array:
     """ln Σ_k w_k exp(-‖x - c_k‖² / 2σ²) - d ln(σ √2π)."""
-    if jnp.shape(point) != centers.shape[1:]:
+    if np.shape(point) != centers.shape[1:]:
         raise ValueError(
-            f"the point has shape {jnp.shape(point)}: give one of shape {centers.shape[1:]}, and map over more with "
+            f"the point has shape {np.shape(point)}: give one of shape {centers.shape[1:]}, and map over more with "
             "jax.vmap"
         )
     offsets = (jnp.asarray(native(point))[None] - as_float(centers)) / as_float(deviation)
     squares = jnp.sum(offsets**2, axis=-1)
-    log = jnp.log if isinstance(deviation, Tracer) else math.log
-    constant = centers.shape[1] * log(deviation * math.sqrt(2 * math.pi))
+    log, width = (jnp.log, deviation) if isinstance(deviation, Tracer) else (math.log, float(deviation))
+    constant = centers.shape[1] * log(width * math.sqrt(2 * math.pi))
     return jax.nn.logsumexp(as_float(np.log(shares)) - squares / 2) - constant

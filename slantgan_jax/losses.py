@@ -1,8 +1,9 @@
 """Objectives: what each player minimizes, as functions of logits.
 
-`ℓ_real` and `ℓ_fake` are the discriminator's logits of a real and of a generated image. The softplus s(a) = ln(1 + eᵃ)
-gives -ln D = s(-ℓ) and -ln(1 - D) = s(ℓ), without overflow. Both players minimize. An `Objective` states the
-discriminator's loss as the *terms* it is the sum of, since the tutorial takes one gradient step for each.
+`ℓ_real` and `ℓ_fake` are the discriminator's logits of a real and of a generated image, as floats even if they are
+given as whole numbers. The softplus s(a) = ln(1 + eᵃ) gives -ln D = s(-ℓ) and -ln(1 - D) = s(ℓ), without overflow.
+Both players minimize. An `Objective` states the discriminator's loss as the *terms* it is the sum of, since the
+tutorial takes one gradient step for each.
 
 docs/methods/objectives.md compares all objectives.
 """
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_function, check_number, is_numeric, shown
-from slantgan_jax.numerics import native
+from slantgan_jax.numerics import floating
 
 LogitLoss = Callable[[jax.Array, jax.Array], jax.Array]
 """`(ℓ_real, ℓ_fake) -> loss`, scalars; a term may ignore one of the two."""
@@ -52,7 +53,7 @@ def softplus(a: ArrayLike) -> jax.Array:
     """
     if not is_numeric(a):
         raise ValueError(f"softplus of {shown(a)}: give a number, or an array of numbers")
-    return _softplus(native(a))
+    return _softplus(floating(a))
 
 
 @jax.custom_jvp
@@ -66,14 +67,10 @@ def _softplus_jvp(primals, tangents):
     return _softplus(a), jax.nn.sigmoid(a) * a_dot
 
 
-def _array(logit: ArrayLike) -> jax.Array:
-    return jnp.asarray(native(logit))
-
-
 def minus_log_real(real: ArrayLike, fake: ArrayLike) -> jax.Array:
     """-ln D(x) = s(-ℓ_real): small when the real image is taken for real."""
     del fake
-    return softplus(-_array(real))
+    return softplus(-floating(real))
 
 
 def minus_log_not_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
@@ -85,7 +82,7 @@ def minus_log_not_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
 def minus_log_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
     """-ln D(G(z)) = s(-ℓ_fake): small when the generated image is taken for real."""
     del real
-    return softplus(-_array(fake))
+    return softplus(-floating(fake))
 
 
 def log_not_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
@@ -104,19 +101,19 @@ saturating = Objective((minus_log_real, minus_log_not_fake), log_not_fake)
 def minus_logit_real(real: ArrayLike, fake: ArrayLike) -> jax.Array:
     """-ℓ_real."""
     del fake
-    return -_array(real)
+    return -floating(real)
 
 
 def logit_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
     """ℓ_fake."""
     del real
-    return _array(fake)
+    return floating(fake)
 
 
 def minus_logit_fake(real: ArrayLike, fake: ArrayLike) -> jax.Array:
     """-ℓ_fake."""
     del real
-    return -_array(fake)
+    return -floating(fake)
 
 
 kl = Objective((minus_log_real, minus_log_not_fake), minus_logit_fake)
@@ -136,20 +133,24 @@ def least_squares(real_target: float = 1.0, fake_target: float = 0.0, generator_
     for target in (real_target, fake_target, generator_target):
         check_number("a target of least_squares", target)
     return Objective(
-        (lambda real, fake: (real - real_target) ** 2 / 2, lambda real, fake: (fake - fake_target) ** 2 / 2),
-        lambda real, fake: (fake - generator_target) ** 2 / 2,
+        (
+            lambda real, fake: (floating(real) - real_target) ** 2 / 2,
+            lambda real, fake: (floating(fake) - fake_target) ** 2 / 2,
+        ),
+        lambda real, fake: (floating(fake) - generator_target) ** 2 / 2,
     )
 
 
 hinge = Objective(
-    (lambda real, fake: jax.nn.relu(1 - real), lambda real, fake: jax.nn.relu(1 + fake)), minus_logit_fake
+    (lambda real, fake: jax.nn.relu(1 - floating(real)), lambda real, fake: jax.nn.relu(1 + floating(fake))),
+    minus_logit_fake,
 )
 """L_D = max(0, 1 - ℓ_real) + max(0, 1 + ℓ_fake), L_G = -ℓ_fake. Lim & Ye 2017 (arXiv:1705.02894), as
 Miyato et al. 2018 (arXiv:1802.05957), eqs. 16 and 17, write it."""
 
 relativistic = Objective(
-    (lambda real, fake: softplus(_array(fake) - _array(real)),),
-    lambda real, fake: softplus(_array(real) - _array(fake)),
+    (lambda real, fake: softplus(floating(fake) - floating(real)),),
+    lambda real, fake: softplus(floating(real) - floating(fake)),
 )
 """L_D = s(ℓ_fake - ℓ_real), L_G = s(ℓ_real - ℓ_fake). Jolicoeur-Martineau 2018 (arXiv:1807.00734), section 4.1 (RSGAN);
 Huang et al. 2024 (arXiv:2501.05441), eq. 2 for D (R3GAN)."""

@@ -45,6 +45,21 @@ def native(values: Any) -> Any:
     return values
 
 
+def floating(values: Any) -> jax.Array:
+    """`values` as an array of floating-point numbers: whole numbers in the precision of the trace, others in their own.
+
+    Whole numbers would wrap where they are negated or squared.
+    """
+    array = jnp.asarray(native(values))
+    return array if jnp.issubdtype(array.dtype, jnp.inexact) else as_float(array)
+
+
+def at_least_single(values: Any) -> jax.Array:
+    """`values` as `floating`, and in at least 32 bits."""
+    array = floating(values)
+    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+
+
 def but_labels(function: Callable[..., Any], image: Any, *others: Any) -> Any:
     """`function` of each leaf of `image` and of those of `others` at its place, but for labels, which stay.
 
@@ -63,15 +78,15 @@ def seeded_key(seed: Any) -> jax.Array:
 
 
 def squared_norm(tree: Any) -> jax.Array:
-    """‖tree‖², the sum of the squares of all numbers of a pytree."""
+    """‖tree‖², the sum of the squares of all numbers of a pytree, in at least 32 bits."""
     leaves = jax.tree.leaves(tree)
     if not leaves or not all(map(is_numeric, leaves)):
         raise ValueError(f"the norm of {shown(tree)}: give an array, or a pytree of arrays")
-    return jax.tree.reduce(jnp.add, jax.tree.map(lambda leaf: jnp.sum(leaf**2), tree))
+    return jax.tree.reduce(jnp.add, jax.tree.map(lambda leaf: jnp.sum(at_least_single(leaf) ** 2), tree))
 
 
 def safe_norm(tree: Any, axis: int | None = None) -> jax.Array:
-    """‖tree‖₂, whose derivative at 0, where the norm has none, is 0. The norm of NaN is NaN.
+    """‖tree‖₂ in at least 32 bits. Its derivative at 0, where the norm has none, is 0. The norm of NaN is NaN.
 
     A square below the least normal number counts as 0, as on CPUs, which flush it: further derivatives divide by it.
 
@@ -79,7 +94,7 @@ def safe_norm(tree: Any, axis: int | None = None) -> jax.Array:
       tree: a pytree; with `axis`, one array.
       axis: the axis of the array over which the norm is taken; None takes it over all numbers of the pytree.
     """
-    square = squared_norm(tree) if axis is None else jnp.sum(tree**2, axis=axis)
+    square = squared_norm(tree) if axis is None else jnp.sum(at_least_single(tree) ** 2, axis=axis)
     zero = square < jnp.finfo(jnp.result_type(square, 1.0)).tiny
     return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, square)))
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.extend import core
 
 from slantgan_jax.checks import (
     check_count,
@@ -131,7 +132,7 @@ def is_finite(players: Any) -> jax.Array:
     leaves = jax.tree.leaves(players)
     if not leaves or not all(map(is_numeric, leaves)):
         raise ValueError(f"players is {shown(players)}: give a pytree of numbers")
-    return jnp.stack([(jnp.abs(leaf) <= DIVERGENCE_BOUND).all() for leaf in leaves]).all()
+    return jnp.stack([(jnp.abs(native(leaf)) <= DIVERGENCE_BOUND).all() for leaf in leaves]).all()
 
 
 def _train(
@@ -209,20 +210,29 @@ def _as_in_a_loop(step: Callable[[State], tuple[State, Any]], start: State) -> t
     compiler does not know that it ends after one trip. Since such a loop has no reverse derivative, those of `step`
     itself are declared.
     """
-    step, read = jax.closure_convert(step, start)
+    program, shapes = jax.make_jaxpr(step, return_shape=True)(start)
+    # What the step reads of an outer trace becomes an argument: `jax.closure_convert` leaves out all but floats.
+    traced = [isinstance(constant, Tracer) for constant in program.consts]
+    read = [constant for constant, is_traced in zip(program.consts, traced, strict=True) if is_traced]
+
+    def converted(start: State, *read: Any) -> tuple[State, Any]:
+        given = iter(read)
+        constants = [next(given) if own else known for own, known in zip(traced, program.consts, strict=True)]
+        run = core.jaxpr_as_fun(core.ClosedJaxpr(program.jaxpr, constants))
+        return jax.tree.unflatten(jax.tree.structure(shapes), run(*jax.tree.leaves(start)))
 
     @jax.custom_jvp
     def once(start: State, *read: Any) -> tuple[State, Any]:
         def trip(carry: tuple[jax.Array, State, Any]) -> tuple[jax.Array, State, Any]:
-            return carry[0] + 1, *step(carry[1], *read)
+            return carry[0] + 1, *converted(carry[1], *read)
 
         trips = jax.lax.optimization_barrier(np.uint32(1))
-        made = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), jax.eval_shape(step, start, *read)[1])
+        made = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes[1])
         return jax.lax.while_loop(lambda carry: carry[0] < trips, trip, (jnp.uint32(0), start, made))[1:]
 
     @once.defjvp
     def _(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        return once(*primals), jax.jvp(step, primals, tangents)[1]
+        return once(*primals), jax.jvp(converted, primals, tangents)[1]
 
     return once(start, *read)
 

@@ -62,7 +62,7 @@ def sos(opponent_step_size: Rates, a: jax.Array | float = 0.5, b: jax.Array | fl
         xi, ahead, shaping = _shaping(losses, opponent_step_size, players)
         agreement = inner_product(shaping, ahead)
         opposed = agreement < 0
-        p1 = jnp.where(opposed, jnp.minimum(1, -a * inner_product(ahead, ahead) / jnp.where(opposed, agreement, 1)), 1)
+        p1 = jnp.where(opposed, jnp.minimum(1, a * inner_product(ahead, ahead) / jnp.where(opposed, -agreement, 1)), 1)
         square = inner_product(xi, xi)
         p2 = jnp.where(square < b**2, square, 1)
         return total(ahead, times(jnp.minimum(p1, p2), shaping))
@@ -189,7 +189,7 @@ def _shaping(losses: Losses, step_size: Rates, players: Any) -> tuple[Any, Any, 
             )
             rate, zero = rates[other], jax.tree.map(jnp.zeros_like, cross)
             plain = jax.tree.map(lambda a, b, rate=rate: a - rate * b, plain, pullback((theirs, zero))[0])
-            term = jax.tree.map(lambda a, rate=rate: -rate * a, pullback((zero, cross))[0])
+            term = jax.tree.map(lambda a, rate=rate: -(rate * a), pullback((zero, cross))[0])
             shaped = term if shaped is None else total(shaped, term)
         ahead.append(plain)
         shaping.append(jax.tree.map(jnp.zeros_like, plain) if shaped is None else shaped)

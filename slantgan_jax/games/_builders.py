@@ -180,9 +180,10 @@ def quadratic(angle: ArrayLike) -> Game:
     J has the eigenvalues exp(±iφ).
     """
     check_number("the angle", angle)
+    cos, sin = (lambda: jnp.cos(as_float(angle))), (lambda: jnp.sin(as_float(angle)))  # in the precision of the trace
     return two_player(
-        lambda p: jnp.cos(angle) * p.generator**2 / 2 + jnp.sin(angle) * p.generator * p.discriminator,
-        lambda p: jnp.cos(angle) * p.discriminator**2 / 2 - jnp.sin(angle) * p.generator * p.discriminator,
+        lambda p: cos() * p.generator**2 / 2 + sin() * p.generator * p.discriminator,
+        lambda p: cos() * p.discriminator**2 / 2 - sin() * p.generator * p.discriminator,
     )
 
 

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_count, check_flag, check_kind, check_number, shortened, shown
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float, seeded_key
+from slantgan_jax.numerics import as_float, at_least_single, seeded_key
 from slantgan_jax.rules._rule import Move, Rule, State, same_step
 
 AVERAGE_TOLERANCE = 1e-3
@@ -99,7 +99,8 @@ def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike, *, late: 
 def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:
     """`rule`, whose result is an average of its players, for instance by `optax.ema(0.999)`. The play is unchanged.
 
-    Averaging for GANs: Yazici et al. 2019 (arXiv:1806.04498). About 1 / (1 - d) rounding errors of an
+    Averaging for GANs: Yazici et al. 2019 (arXiv:1806.04498). The average is kept in at least 32 bits, and its result
+    has the precision of the players. About 1 / (1 - d) rounding errors of an
     `optax.ema(d)` add up: in float32, for d = 0.999, the average of players that stand still is off by 5e-5 of their
     size.
 
@@ -113,14 +114,17 @@ def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:
     check_kind("rule", rule, Rule)
     check_kind("the average", average, optax.GradientTransformation, "optax.ema(0.999)")
 
+    wide = partial(jax.tree.map, at_least_single)
+
     def init(players: Any) -> State:
         _check_average(average)
         state = rule.init(players)
-        return state._replace(extra=(state.extra, average.init(state.players), state.players))
+        return state._replace(extra=(state.extra, average.init(wide(state.players)), state.players))
 
     def observe(state: State, sample: Any) -> State:
         inner, moments, _ = state.extra
-        mean, moments = average.update(state.players, moments)
+        mean, moments = average.update(wide(state.players), moments)
+        mean = jax.tree.map(lambda own, like: own.astype(like.dtype), mean, state.players)
         return state._replace(extra=(inner, moments, mean))
 
     return _wrapping(rule, init, observe)._replace(players=lambda state: state.extra[2])

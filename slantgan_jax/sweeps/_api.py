@@ -73,6 +73,7 @@ def sweep(
         chunk_size = check_count("chunk_size", chunk_size)
     if executor is not None and (isinstance(executor, type) or not hasattr(executor, "submit")):
         raise ValueError(f"executor is {shown(executor)}: give one with the interface of concurrent.futures.Executor")
+    _executors.check_no_forks(executor)
     if executor is not None and str(store).startswith("memory:"):
         raise ValueError(f"store is {shown(store)}, which the executor's processes do not see: name another")
     if store is None:

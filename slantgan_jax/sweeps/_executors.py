@@ -12,7 +12,7 @@ import pickle
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,16 @@ POLL_SECONDS = 0.05
 
 class EngineError(OSError):
     """The executor itself failed: a process died, its scheduler went away, or it gave up a call."""
+
+
+def check_no_forks(executor: Executor | None) -> None:
+    """Raises `ValueError` for a pool whose processes are forks of this one: JAX stands still in them for ever."""
+    context = getattr(executor, "_mp_context", None)
+    if isinstance(executor, ProcessPoolExecutor) and context is not None and context.get_start_method() == "fork":
+        raise ValueError(
+            "executor is a pool of forks of this process, in which JAX would stand still: give "
+            'ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))'
+        )
 
 
 def packed(task: Task) -> bytes:

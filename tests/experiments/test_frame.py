@@ -1,5 +1,6 @@
 """The frame of all scripts: consoles, pipes, interrupts, full disks, and results that are replaced in one step."""
 
+import contextlib
 import errno
 import json
 import math
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import _experiment
+import _options
 import _results
 import pytest
 from _experiment import Experiment, Figure, Quick
@@ -133,6 +135,22 @@ def test_a_pipe_that_nobody_reads_and_closed_streams_end_with_the_result(script)
     command = f"{sys.executable} {script} --number 4 2>&- >&-"
     assert subprocess.run(["bash", "-c", command], cwd=script.parent, env=environment, check=False).returncode == 0
     assert number(script) == 4
+
+
+def test_an_interrupt_interrupts_unless_one_is_being_handled():
+    """One that was lost, as in a callback of the garbage collector, does not keep the next ones away."""
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            _options._interrupt()
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        _options._interrupt()
+        with contextlib.suppress(OSError):
+            try:
+                raise OSError
+            finally:
+                _options._interrupt()
 
 
 @pytest.mark.slow

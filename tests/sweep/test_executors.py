@@ -132,6 +132,15 @@ def test_an_executor_that_fails_says_how_to_go_on(tmp_path, error, at_once):
     assert swept(9).x.values.tolist() == [2, 4]
 
 
+def test_a_pool_of_forks_is_refused(tmp_path):
+    """Its processes would wait for locks that threads of this one hold."""
+    with (
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool,
+        pytest.raises(ValueError, match=r"a pool of forks .*: give ProcessPoolExecutor\(mp_context=.*spawn"),
+    ):
+        sweep(scaled, {"rate": [1.0]}, store=tmp_path / "s.zarr", executor=pool)
+
+
 def test_an_executor_that_is_shut_down_is_named(tmp_path):
     pool = ThreadPoolExecutor(1)
     pool.shutdown()

@@ -1,3 +1,5 @@
+import math
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -5,7 +7,19 @@ import numpy as np
 import pytest
 from jax.extend.core import Literal
 
-from slantgan_jax import Discriminator, Generator, Players, datasets, distributions, losses, mlp, networks, penalties
+from slantgan_jax import (
+    Discriminator,
+    Generator,
+    Players,
+    datasets,
+    distributions,
+    fields,
+    games,
+    losses,
+    mlp,
+    networks,
+    penalties,
+)
 from slantgan_jax.numerics import as_float, as_floats, rk4_slope, safe_norm, squared_norm
 
 
@@ -90,6 +104,46 @@ TAKES = {
 @pytest.mark.parametrize("name", TAKES)
 def test_numbers_may_have_their_bytes_in_another_order(name):
     chex.assert_trees_all_equal(TAKES[name](SWAPPED), TAKES[name](SWAPPED.astype(np.float32)))
+
+
+ROTATED = [[math.cos(1), math.sin(1)], [-math.sin(1), math.cos(1)]]
+OF_ANY_KIND = {
+    "minus_log_real": (lambda: losses.minus_log_real(jnp.uint8(3), 0.0), math.log1p(math.exp(-3))),
+    "softplus": (lambda: losses.softplus(jnp.int8(-128)), 0),
+    "softplus of a boolean": (lambda: losses.softplus(True), math.log1p(math.e)),
+    "hinge": (lambda: losses.hinge.discriminator[0](np.uint8(3), 0), 0),
+    "least squares": (lambda: losses.least_squares(1, 0, 1).generator(0, jnp.int8(100)), 99**2 / 2),
+    "relativistic": (lambda: losses.relativistic.generator(jnp.uint8(1), jnp.uint8(200)), 0),
+    "Wasserstein": (lambda: losses.wasserstein.generator(0, np.uint8(2)), -2),
+    "a normal density": (lambda: distributions.normal().log_density(np.int8(100)), -5000.9189),
+    "a normal density, half": (lambda: distributions.normal().log_density(jnp.float16(300)), -45000.9189),
+    "safe_norm": (lambda: safe_norm(jnp.array([50000])), 50000),
+    "safe_norm, half": (lambda: safe_norm(jnp.array([300], jnp.float16)), 300),
+    "safe_norm along an axis": (lambda: safe_norm(jnp.array([[50000]]), axis=1), [50000]),
+    "a deviation": (
+        lambda: datasets.ring(1, deviation=np.float16(0.1)).log_density([2.0, 0.0]),
+        -math.log(2 * math.pi * float(np.float16(0.1)) ** 2),
+    ),
+    "an angle": (lambda: fields.jacobian(gradients_of(games.quadratic(np.float16(1))), Players(0.0, 0.0)), ROTATED),
+    "lola": (lambda: fields.lola(jnp.uint32(1))(losses_of(games.bilinear()))(Players(1.0, 2.0)), (4, 3)),
+    "sos": (lambda: fields.sos(1, a=jnp.uint8(1))(losses_of(games.bilinear()))(Players(1.0, 2.0)), (4, 3)),
+    "a sequence": (lambda: distributions.sequence(np.arange(3.0)).sample(None, np.int64(2**32 + 1), 0), np.nan),
+    "a long sequence": (lambda: distributions.sequence(np.arange(300.0)).sample(None, np.int8(-3), 0), np.nan),
+}
+
+
+def losses_of(game):
+    return games.SampleLosses(game, ())
+
+
+def gradients_of(game):
+    return fields.gradients(losses_of(game))
+
+
+@pytest.mark.parametrize("name", OF_ANY_KIND)
+def test_numbers_of_few_bits_neither_wrap_nor_overflow(name):
+    computed, right = OF_ANY_KIND[name]
+    np.testing.assert_allclose(computed(), right, rtol=1e-6, atol=1e-6)  # float32
 
 
 def test_constants_take_the_precision_of_the_trace():

@@ -391,6 +391,18 @@ def test_a_running_mean_is_the_mean_of_all_players_so_far(x64):
     np.testing.assert_array_equal(result.players, mean[-1])
 
 
+@pytest.mark.parametrize("average", [rules.running_mean(), optax.ema(0.999)], ids=["mean", "ema"])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_averages_in_half_precision_do_not_stand_still(average, dtype):
+    """In 16 bits the mean of these players would stop far below them, as soon as its steps are below its rounding."""
+    game = games.two_player(lambda p: 0 * p.generator, lambda p: 0 * p.discriminator, lambda key: start)
+    start = Players(dtype(1), dtype(2))
+    rule = rules.averaged(rules.simultaneous(optax.sgd(0.1)), average)
+    found = jax.jit(lambda key: train(key, game, rule, 2000).players)(jax.random.key(0))
+    assert found == start
+    assert found.generator.dtype == dtype
+
+
 @pytest.mark.parametrize("decay", [0.9, 0.99, 0.999, 0.9999])
 @pytest.mark.parametrize("debias", [False, True])
 def test_exponential_averages_average_in_single_precision(decay, debias):

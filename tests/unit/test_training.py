@@ -12,7 +12,19 @@ import optax
 import pytest
 from article_stream import article_players, article_stream, replayed
 
-from slantgan_jax import Players, distributions, faces, fields, games, networks, penalties, rules, slanted_land, train
+from slantgan_jax import (
+    Players,
+    distributions,
+    faces,
+    fields,
+    games,
+    networks,
+    penalties,
+    rules,
+    slanted_land,
+    train,
+    training,
+)
 from tests.tables import slow_unless
 
 STEPS, SGD = 200, optax.sgd(0.05)
@@ -283,6 +295,29 @@ def test_a_single_step_has_the_derivatives_of_one(loss, start, rate, slopes):
     np.testing.assert_allclose(jax.jit(jax.grad(end, (0, 1)))(rate, 1.0), slopes, rtol=1e-6)
     forward = [jax.jvp(end, (rate, 1.0), tangents)[1] for tangents in ((1.0, 0.0), (0.0, 1.0))]
     np.testing.assert_allclose(forward, slopes, rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("around", ["jit", "checkpoint", "scan"])
+def test_a_single_step_that_draws_has_the_same_derivative_around_any_transformation(around):
+    """Within it, the key of the run is a number that is not known."""
+
+    def end(key, rate):
+        return train(key, slanted_land(), rules.alternating(optax.sgd(rate)), 1).players.discriminator.bias
+
+    def transformed(rate):
+        if around == "scan":
+            return jax.lax.scan(lambda sum, key: (sum + end(key, rate), None), 0.0, jax.random.key(0)[None])[0]
+        return {"jit": jax.jit, "checkpoint": jax.checkpoint}[around](end)(jax.random.key(0), rate)
+
+    plain = jax.jit(jax.grad(lambda rate: end(jax.random.key(0), rate)))(0.1)
+    with jax.debug_key_reuse(False):  # which takes a checkpoint, computed twice, for two draws
+        np.testing.assert_allclose(jax.grad(transformed)(0.1), plain, rtol=1e-6)
+    np.testing.assert_allclose(jax.jvp(transformed, (0.1,), (1.0,))[1], plain, rtol=1e-6)
+
+
+def test_bytes_in_another_order_are_finite():
+    assert training.is_finite({"a": np.array([1.0], ">f4")})
 
 
 def test_given_players_keep_the_precision_of_the_game():
