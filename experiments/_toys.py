@@ -3,6 +3,7 @@
 `toy_gan.py` and the scripts in `reproductions/` share it.
 """
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -36,7 +37,7 @@ from slantgan_jax import (
     sweep,
     train,
 )
-from slantgan_jax.sweeps import RunFn
+from slantgan_jax.sweeps import RunFn, load
 
 EVALUATED_POINTS = 2500
 """Generated points for each measurement, as in VEEGAN and PacGAN."""
@@ -144,16 +145,23 @@ class Toy(NamedTuple):
         return result.history | {"players": ravel_pytree(result.players)[0], "finite": result.finite}
 
     def swept(self, run: RunFn, seeds: int, steps: int, store: Path) -> xr.Dataset:
-        """What `run`, a function of a key that returns what `Toy.run` does, finds for so many seeds."""
+        """What `run`, a function of a key that returns what `Toy.run` does, finds for so many seeds.
+
+        A store that is finished and has more seeds is used as it is.
+        """
+        stored = 0
+        with contextlib.suppress(ValueError, OSError):  # there is none, or it is not finished
+            stored = load(store).sizes["seed"]
         names = [name for name in DIMS if self.data.modes or name not in ATTRS or name == "sliced_wasserstein"]
-        return sweep(
+        ds = sweep(
             run,
-            {"seed": np.arange(seeds)},
+            {"seed": np.arange(max(seeds, stored))},
             dims={name: DIMS[name] for name in names},
             coords={"record": steps // RECORDS * np.arange(1, RECORDS + 1)},
             attrs={name: ATTRS[name] for name in names if name in ATTRS} | {"record": {"long_name": "step"}},
             store=store,
         )
+        return ds.isel(seed=slice(seeds))
 
     def real_and_modes(self) -> dict[str, np.ndarray | None]:
         """A thousand `real` points, and the centers of the `modes` if they are known."""

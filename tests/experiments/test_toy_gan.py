@@ -91,12 +91,14 @@ def test_heuns_step_of_the_published_notebook_has_its_second_slope_after_half_a_
 
 
 @pytest.mark.slow
-def test_more_seeds_are_added_to_the_store(tmp_path):
+def test_more_seeds_are_added_to_the_store_and_fewer_are_taken_from_it(tmp_path):
     first = toy_gan.EXPERIMENT.parse([*f"{TINY} ring --out".split(), str(tmp_path)])
     again = toy_gan.EXPERIMENT.parse([*f"{TINY} ring --out".split(), str(tmp_path), "--seeds", "5"])
     assert again["runs"]["modes"].shape == (5, 50)
     for name, values in first["runs"].items():
         np.testing.assert_array_equal(again["runs"][name][:3], values)
+    fewer = toy_gan.EXPERIMENT.parse([*f"{TINY} ring --out".split(), str(tmp_path), "--seeds", "2"])
+    np.testing.assert_array_equal(fewer["runs"]["modes"], first["runs"]["modes"][:2])
     assert len(list((tmp_path / "runs").iterdir())) == 1
     assert (tmp_path / "training.gif").stat().st_size > 0
 
