@@ -737,7 +737,7 @@ ROWS += [
     (lambda: trained(game=BILINEAR, players=Players(np.array(1 + 2j), 2.0)), "give numbers"),
     (lambda: RULE.init(Players(1j, 2.0)), "players have 1j, which no gradient can move"),
     (lambda: trajectories.classify(DISTANCES, finite=np.ones(3, bool)), "finite is array([ True, True, True])"),
-    (lambda: metrics.sliced_wasserstein(np.zeros((1, 2)), np.zeros((1, 2)), [[3.0, 0.0]]), "directions is Array([[3."),
+    (lambda: metrics.sliced_wasserstein(np.zeros((1, 2)), np.zeros((1, 2)), [[3.0, 0.0]]), "directions is [[3."),
     (lambda: metrics.mmd_squared(np.zeros((1, 2)), np.zeros((1, 2)), 0.0), "scale is 0.0"),
     (lambda: datasets.mixture("ab", 1.0), "centers is 'ab': give an array of numbers"),
     (lambda: datasets.mixture([[0.0], [1.0, 2.0]], 1.0), "centers is [[0.0], [1.0, 2.0]]: give an array of numbers"),
