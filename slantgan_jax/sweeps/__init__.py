@@ -4,6 +4,6 @@ This package knows nothing of games. It needs the extra `sweep` (xarray, zarr, t
 """
 
 from slantgan_jax.sweeps._api import load, sweep
-from slantgan_jax.sweeps._programs import RunFn
+from slantgan_jax.sweeps._tracing import RunFn
 
 __all__ = ["RunFn", "load", "sweep"]

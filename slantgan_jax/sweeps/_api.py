@@ -19,7 +19,8 @@ from slantgan_jax.checks import check_count, shown
 from slantgan_jax.sweeps import _checks, _chunks, _executors, _files, _store
 from slantgan_jax.sweeps._chunks import Progress
 from slantgan_jax.sweeps._layout import Layout
-from slantgan_jax.sweeps._programs import Program, RunFn
+from slantgan_jax.sweeps._programs import Program
+from slantgan_jax.sweeps._tracing import RunFn
 
 
 def sweep(

@@ -14,9 +14,10 @@ import xarray as xr
 
 from slantgan_jax import provenance
 from slantgan_jax.checks import check_kind, shortened, shown
-from slantgan_jax.sweeps import _programs, _store
+from slantgan_jax.sweeps import _programs, _store, _surroundings, _tracing
 from slantgan_jax.sweeps._layout import Layout, Variable
-from slantgan_jax.sweeps._programs import Program, RunFn
+from slantgan_jax.sweeps._programs import Program
+from slantgan_jax.sweeps._tracing import RunFn
 
 ENCODING = {
     *("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "_Encoding", "dtype"),
@@ -89,12 +90,12 @@ def _choices(task: Task) -> dict[str, RunFn]:
 def sources(task: Task) -> list[str]:
     """A digest of each choice, as this process traces it: another process has the same if its variables are."""
     arguments = _arguments(task)
-    return [_programs.source(run, arguments) for run in _choices(task).values()]
+    return [_tracing.source(run, arguments) for run in _choices(task).values()]
 
 
 def _arguments(task: Task) -> dict[str, np.ndarray]:
     """The values of the axes that are traced. Two that become one would make two cells of one run."""
-    traced = _programs.traced_arguments({name: value for name, value in task.axes.items() if name not in task.static})
+    traced = _tracing.traced_arguments({name: value for name, value in task.axes.items() if name not in task.static})
     for name, values in traced.items():
         ordered = np.sort(values)
         if np.any(ordered[1:] == ordered[:-1]):
@@ -139,11 +140,14 @@ def layout_of(task: Task) -> tuple[Layout, dict[str, Program]]:
         variables[name] = Variable((*axes, *own), shape, np.dtype(out.dtype), dict(task.attrs.get(name, {})))
     used = {dim for variable in variables.values() for dim in variable.dims}
     _check_names(task, variables, used)
+    multiplies, calls_lapack = (
+        any(getattr(program, name) for program in programs.values()) for name in ("multiplies", "calls_lapack")
+    )
     about = {
         "run": _described(task.run),
         "axes": ", ".join(axes),
         "program": next(iter(programs.values())).digest if not task.static else f"{len(programs)} programs",
-        **_programs.surroundings(programs.values()),
+        **_surroundings.surroundings(multiplies, calls_lapack),
         "revision": provenance.revision() or "unknown",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from slantgan_jax.sweeps import _checks, _programs, _store
+from slantgan_jax.sweeps import _checks, _programs, _store, _tracing
 from slantgan_jax.sweeps._layout import Layout
 from slantgan_jax.sweeps._programs import Program
 
@@ -131,7 +131,7 @@ def computed(
 def _arguments(layout: Layout, place: tuple[slice, ...]) -> list[np.ndarray]:
     """The arguments `[runs]` of the runs in a place, for each axis that is traced."""
     parts = {name: layout.labels[name][part] for name, part in zip(layout.axes, place, strict=True)}
-    traced = _programs.traced_arguments({name: part for name, part in parts.items() if name not in layout.static})
+    traced = _tracing.traced_arguments({name: part for name, part in parts.items() if name not in layout.static})
     sizes = [len(part) for part in parts.values()]
     return [
         np.broadcast_to(values.reshape([-1 if axis == name else 1 for axis in layout.axes]), sizes).ravel()

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from slantgan_jax import cpu
-from slantgan_jax.sweeps import _checks, _chunks, _layout, _programs, _store
+from slantgan_jax.sweeps import _checks, _chunks, _layout, _store, _surroundings, _tracing
 from slantgan_jax.sweeps._checks import Task
 from slantgan_jax.sweeps._chunks import Progress
 from slantgan_jax.sweeps._layout import Layout
@@ -138,14 +138,14 @@ def _engine() -> Iterator[None]:
 
 
 def _prepared(payload: bytes, measure: bool) -> tuple[Layout, tuple[int, ...] | None]:
-    x64, layout, programs = _traced(payload, _programs.settings())
+    x64, layout, programs = _traced(payload, _surroundings.settings())
     with jax.enable_x64(x64):
         return layout, _chunks.preferred_block(layout, programs)[0] if measure else None
 
 
 def _compute(payload: bytes, where: Path | str, layout: Layout, before: Layout, index: tuple[int, ...]) -> int:
     """Computes and writes one chunk; returns its number of runs."""
-    x64, own, programs = _traced(payload, _programs.settings())
+    x64, own, programs = _traced(payload, _surroundings.settings())
     if found := list(_layout.other_identity(layout, own)):
         raise ValueError(f"a process of the executor would compute other bits than {where} has: {'; '.join(found)}")
     with jax.enable_x64(x64):
@@ -164,7 +164,7 @@ def _traced(payload: bytes, _settings: str) -> tuple[bool, Layout, dict[str, Pro
             cpu.use_every_core(fused=fused)
     with jax.enable_x64(x64), jax.default_matmul_precision(precision):
         layout, programs = _checks.layout_of(pickle.loads(task))
-        if [_programs.source_of(program.jaxpr) for program in programs.values()] != sources:
+        if [_tracing.source_of(program.jaxpr) for program in programs.values()] != sources:
             raise ValueError(
                 "the run is another program in a process of the executor: it reads variables that have other values "
                 "there, so give them to it as arguments, by functools.partial"

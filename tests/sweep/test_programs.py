@@ -14,7 +14,7 @@ import optax
 import pytest
 
 from slantgan_jax import Players, games, rules, slanted_land, sweep, train
-from slantgan_jax.sweeps import _programs
+from slantgan_jax.sweeps import _programs, _surroundings
 
 AXES = {"seed": range(5)}
 GAME = slanted_land()
@@ -181,7 +181,7 @@ def test_threads_count_where_matrices_are_multiplied(tmp_path, monkeypatch):
 
     sweep(run, {"seed": [0]}, store=tmp_path / "s.zarr")
     sweep(draw, AXES, dims={"x": ("i",)}, store=tmp_path / "t.zarr")
-    monkeypatch.setattr(_programs, "_threads", lambda: 77)
+    monkeypatch.setattr(_surroundings, "_threads", lambda: 77)
     with pytest.raises(ValueError, match=r"threads \d+, now 77"):
         sweep(run, {"seed": [0, 1]}, store=tmp_path / "s.zarr")
     sweep(draw, AXES, dims={"x": ("i",)}, store=tmp_path / "t.zarr")
@@ -189,7 +189,7 @@ def test_threads_count_where_matrices_are_multiplied(tmp_path, monkeypatch):
 
 CHANGES = {
     "lanes": (_programs, "LANES", {"cpu": 256}),
-    "processor": (_programs, "_processor", lambda: "abacus"),
+    "processor": (_surroundings, "_processor", lambda: "abacus"),
     "callbacks": None,
 }
 
@@ -204,7 +204,7 @@ def test_the_number_of_lanes_and_the_processor_are_part_of_the_identity(tmp_path
             patch.setattr(module, name, value)
             with pytest.raises(ValueError, match="another sweep"):
                 sweep(run, {"rate": [1.0]}, store=tmp_path / "s.zarr")
-    for name in set(_programs.SETTINGS) & set(jax.config.values):  # not every version has all
+    for name in set(_surroundings.SETTINGS) & set(jax.config.values):  # not every version has all
         old = jax.config.values[name]
         new = not old if isinstance(old, bool) else old + 1 if isinstance(old, int | float) else "O1"
         with changed(**{name: new}), pytest.raises(ValueError, match=name):
@@ -230,8 +230,8 @@ import jax
 if sys.argv[1] == "late":
     jax.numpy.zeros(3)
 os.environ["XLA_FLAGS"] = sys.argv[2]
-from slantgan_jax.sweeps import _programs
-print(_programs.surroundings(())["xla_flags"])
+from slantgan_jax.sweeps import _surroundings
+print(_surroundings.surroundings(False, False)["xla_flags"])
 """
 
 
@@ -296,7 +296,7 @@ def test_the_variables_of_lapack_are_part_of_the_identity(tmp_path, monkeypatch)
 
     found = sweep(run, {"seed": [0]}, store=tmp_path / "s.zarr")
     assert found.attrs["threads"].isdecimal()
-    monkeypatch.setattr(_programs, "_openblas", lambda: {"OPENBLAS_CORETYPE": "Prescott"})
+    monkeypatch.setattr(_surroundings, "_openblas", lambda: {"OPENBLAS_CORETYPE": "Prescott"})
     with pytest.raises(ValueError, match="lapack"):
         sweep(run, {"seed": [0, 1]}, store=tmp_path / "s.zarr")
 
