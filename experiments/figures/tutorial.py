@@ -7,7 +7,8 @@ import numpy as np
 from _experiment import Figure, progress
 from _methods import SCORED
 from _results import Data
-from _tutorial_text import DETECTOR, NON_FACE, PAINTER, last_least
+from _tutorial_advice import last_least
+from _tutorial_text import DETECTOR, NON_FACE, PAINTER
 from figures.panels import gif
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -27,7 +27,7 @@ import thanh_tung_2019
 import train
 import which_equilibrium
 from _results import at_most, counted
-from _tutorial_text import what_next
+from _tutorial_advice import what_next
 from matplotlib.figure import Figure
 
 from slantgan_jax import Players, games

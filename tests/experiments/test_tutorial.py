@@ -10,7 +10,8 @@ import numpy_gan
 import pytest
 import tutorial
 from _methods import OBJECTIVES, said, undecided, undecided_losses
-from _tutorial_text import PUBLISHED, command, smaller_rate, what_happened, what_next
+from _tutorial_advice import command, smaller_rate, what_happened, what_next
+from _tutorial_text import PUBLISHED
 from article_stream import article_players, article_stream
 from matplotlib.figure import Figure
 
