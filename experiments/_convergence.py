@@ -25,6 +25,9 @@ LATENT = distributions.uniform(nodes=12)
 """|w| stays below 3, where these nodes give E σ(w z + b) with an error of 1e-9."""
 
 GAME = slanted_land(IMAGES, latent=LATENT)
+ARTICLE_SEED, ARTICLE_RATE = 42, 0.01
+"""Of the article's program."""
+
 FIRST_TURNS_EPOCHS = 12_500
 RECORD_EVERY = {"article": 10, "full batch": 10, "replicas": 100}
 """Epochs between two records of does_it_converge.py."""

@@ -15,7 +15,7 @@ import numpy as np
 from _experiment import Experiment, Figure, Quick, progress
 from _methods import METHODS, ORDERS
 from _options import check_known, check_positive, check_whole
-from _results import Data, at_most
+from _results import Data, at_most, counted
 from figures import does_it_converge as figures
 
 from slantgan_jax import Players, games
@@ -25,7 +25,6 @@ RECORDS = 2000
 CONVERGED_DISTANCE = 0.01
 MOST_STEPS = 2**32 - 1
 """That `train` makes."""
-ARTICLE_RATE = 0.01
 
 
 class Run(NamedTuple):
@@ -57,8 +56,9 @@ class Settings:
     learning_rates: Annotated[tuple[float, ...], check_positive] = (0.01, 0.3)
     """Of both players' gradient descent."""
     epochs: Annotated[int, partial(check_whole, least=2000, most=10_000_000, multiple=1000)] = 1_000_000
-    """Of a run at the rate 0.01, a multiple of 1000; at other rates as many in the time of the flow."""
-    seed: Annotated[int, partial(check_whole, least=0, most=2**32 - 1)] = 42
+    """Of a run at the rate 0.01, a multiple of 1000; at other rates as many in the time of the flow. Consensus makes a
+    fifth and R1 a 25th of them. Each run makes a multiple of 2000: they are rounded down, but are at least 2000."""
+    seed: Annotated[int, partial(check_whole, least=0, most=2**32 - 1)] = convergence.ARTICLE_SEED
     """Of the article's random numbers, from which all runs have their start; 42 is the article."""
 
     def check(self) -> None:
@@ -73,7 +73,7 @@ class Settings:
 
 def epochs_of(run: Run, rate: float, settings: Settings) -> int:
     """The epochs of a run, a multiple of `RECORDS`."""
-    return max(RECORDS, int(run.share * settings.epochs * ARTICLE_RATE / rate) // RECORDS * RECORDS)
+    return max(RECORDS, int(run.share * settings.epochs * convergence.ARTICLE_RATE / rate) // RECORDS * RECORDS)
 
 
 def compute(settings: Settings, out: Path) -> Data:
@@ -114,22 +114,29 @@ def rates_of(run: Run, rate: float, settings: Settings) -> dict[str, Any]:
 
 
 def answer(data: Data) -> str:
-    """The fastest method at the first learning rate, and how well the spectrum predicts."""
-    first = [row for row in data["methods"] if row["learning rate"] == data["methods"][0]["learning rate"]]
+    """The fastest method at the first learning rate at which one comes to rest, and how well the spectrum predicts."""
+    rows = data["methods"]
+    resting = [row for row in rows if math.isfinite(row["predicted"])]
+    at_rest = {row["learning rate"] for row in resting}
+    restless = [f"{rate:g}" for rate in dict.fromkeys(row["learning rate"] for row in rows) if rate not in at_rest]
+    where = f"At {'rate' if len(restless) == 1 else 'rates'} {', '.join(restless)} none of these methods comes to rest."
+    if not resting:
+        return where
+    first = [row for row in rows if row["learning rate"] == resting[0]["learning rate"]]
     fastest = min(first, key=lambda row: (math.isnan(row["predicted"]), row["predicted"]))
-    ratios = (row["measured"] / row["predicted"] for row in data["methods"])
-    errors = [ratio - 1 for ratio in ratios if math.isfinite(ratio)]
-    if math.isnan(fastest["predicted"]):
-        return f"At rate {first[0]['learning rate']:g} none of these methods comes to rest."
     who = f"the fastest is {fastest['method']}: its" if len(first) > 1 else f"with {fastest['method']} the"
-    others = ", ".join(f"{row['method']}: {row['predicted']:,.0f}" for row in first[:1] if row is not fastest)
-    head = f"At rate {first[0]['learning rate']:g} {who} distance falls by e in {fastest['predicted']:,.0f} epochs"
-    measured = (
-        f"Measured times differ from predicted ones by at most {at_most(100 * max(map(abs, errors)), 2)}%."
-        if errors
-        else "No run is long enough to measure this time."
+    known = first[0] is not fastest and math.isfinite(first[0]["predicted"])
+    other = f" ({first[0]['method']}: {first[0]['predicted']:,.0f})" if known else ""
+    head = (
+        f"At rate {first[0]['learning rate']:g} {who} distance falls by e in {fastest['predicted']:,.0f} epochs{other}."
     )
-    return f"{head}{f' ({others})' if others else ''}.\n{measured}"
+    errors = [row["measured"] / row["predicted"] - 1 for row in resting if math.isfinite(row["measured"])]
+    measured = "No run is long enough to measure this time."
+    if errors:
+        measured = f"Measured times differ from predicted ones by at most {at_most(100 * max(map(abs, errors)), 2)}%."
+    if errors and (short := len(resting) - len(errors)):
+        measured += f" No time was measured of {counted(short, 'run')} with too few records near the end."
+    return "\n".join([head, measured, *([where] if restless else [])])
 
 
 EXPERIMENT = Experiment(
@@ -140,7 +147,7 @@ EXPERIMENT = Experiment(
     {"convergence_rates.png": Figure(figures.rates, 9, 5.5)},
     devices=0,
     time="about 2 minutes",
-    quick=Quick({"methods": ("optimistic",), "learning_rates": (0.3,), "epochs": 100_000}, "20 seconds"),
+    quick=Quick({"methods": ("optimistic",), "learning_rates": (0.3,), "epochs": 600_000}, "20 seconds"),
 )
 
 if __name__ == "__main__":

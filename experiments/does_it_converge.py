@@ -40,11 +40,11 @@ class Settings:
 
     epochs: Annotated[int, partial(check_whole, least=2000, most=10_000_000, multiple=1000)] = 1_000_000
     """Of the long runs, a multiple of 1000."""
-    seed: Annotated[int, partial(check_whole, least=0, most=2**32 - 1)] = 42
+    seed: Annotated[int, partial(check_whole, least=0, most=2**32 - 1)] = convergence.ARTICLE_SEED
     """Of the article's random numbers; 42 is the article."""
     replicas: Annotated[int, partial(check_whole, least=2, most=100)] = 16
     """The number of runs from other starts."""
-    learning_rate: Annotated[float, check_positive] = 0.01
+    learning_rate: Annotated[float, check_positive] = convergence.ARTICLE_RATE
     """Of both players' gradient descent."""
 
 

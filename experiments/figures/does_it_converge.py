@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from _convergence import ARTICLE_RATE, ARTICLE_SEED
 from figures.panels import told_apart
 from matplotlib.axes import Axes
 
@@ -16,6 +17,9 @@ RATE_COLORS = (ARTICLE, GENERATOR, FULL_BATCH, "#b45309")
 PIXEL = 1
 """x₂, the top right pixel, which is light in a face: in its mean the slowest turning mode is seen best."""
 
+NARROWEST_AXIS = 2
+"""The least ratio of the ends of the axis of times, so that times that agree do not look far apart."""
+
 FLOOR = 3e-6
 """Amplitudes below are not drawn: an exponential would take the whole height of the axis."""
 
@@ -27,6 +31,17 @@ RESTING_TIMES = 10
 def rests(data: dict[str, Any]) -> bool:
     """Whether the run is long enough for what is left to be the noise of sampling."""
     return 0 < RESTING_TIMES * data["spectrum"]["e-folding time in epochs"]["step"] < data["settings"]["epochs"]
+
+
+def is_the_article(settings: dict[str, Any]) -> bool:
+    """Whether the run has the article's random numbers and its learning rate."""
+    return (settings["seed"], settings["learning_rate"]) == (ARTICLE_SEED, ARTICLE_RATE)
+
+
+def name_of_run(settings: dict[str, Any]) -> str:
+    """A name for legends."""
+    named = f"seed {settings['seed']}, rate {settings['learning_rate']:g}"
+    return "the article's run" if is_the_article(settings) else named
 
 
 def draw(panel: Panel, data: dict[str, Any]) -> None:
@@ -58,7 +73,9 @@ def amplitude(ax: Axes, data: dict[str, Any], name: str, noise: str, label: str,
     curves, epochs = data["curves"], data["curves"]["epochs"]
     _replicas(ax, curves, name, "middle 80 % of other starts")
     full = curves["full batch"][name]
-    ax.plot(epochs, curves["article"][name], color=ARTICLE, linewidth=1.6, label="the article's run, sampled")
+    ax.plot(
+        epochs, curves["article"][name], color=ARTICLE, linewidth=1.6, label=f"{name_of_run(data['settings'])}, sampled"
+    )
     ax.plot(epochs, full, color=FULL_BATCH, linewidth=1.6, label="its start, exact expectations")
     fold = data["spectrum"]["e-folding time in epochs"]["step"]
     if 0 < fold < epochs[-1]:
@@ -80,16 +97,17 @@ def amplitude(ax: Axes, data: dict[str, Any], name: str, noise: str, label: str,
 
 def first_turns(ax: Axes, data: dict[str, Any]) -> None:
     """The first turns on a linear axis: the mean of one pixel, with the predicted length of turns."""
-    turns, end = data["curves"]["first turns"], data["article"][0]["epoch"]
+    turns, end, article = data["curves"]["first turns"], data["article"][0]["epoch"], is_the_article(data["settings"])
     epochs, period = turns["epochs"], data["spectrum"]["period in epochs"]["step"]
     ax.axhline(0, color="#d1d5db", linewidth=0.8)
-    labels = {"article": "the article's run", "full batch": "its start, exact expectations"}
+    labels = {"article": name_of_run(data["settings"]), "full batch": "its start, exact expectations"}
     for name, style in (("article", "-"), ("full batch", (0, (4, 2)))):
         ax.plot(epochs, turns[name][:, PIXEL], color=COLORS[name], linewidth=1.4, linestyle=style, label=labels[name])
     ax.axvspan(0, end, color=ARTICLE, alpha=0.1, linewidth=0)
     top = (end, ax.get_ylim()[1])
     below = {"textcoords": "offset points", "fontsize": 9}
-    ax.annotate(f"the article:\n{end} epochs", top, (4, -4), va="top", color=ARTICLE, **below)
+    span = "the article:" if article else "the first"
+    ax.annotate(f"{span}\n{end} epochs", top, (4, -4), va="top", color=ARTICLE, **below)
     ax.legend(fontsize=9, loc="upper right")
     ax.set_ylim(ax.get_ylim()[0] * 1.5, None)
     height = ax.get_ylim()[0] * 0.8
@@ -105,28 +123,40 @@ def first_turns(ax: Axes, data: dict[str, Any]) -> None:
             ax.annotate(text, (start, height), (0, 4), **below)
     ax.set(xlim=(0, epochs[-1]), xlabel="epoch", ylabel="mean of $x_2$, minus that of the faces")
     early = np.isfinite(period) and end < period
-    said = "What looks settled at the article's end is the first of many turns" if early else "The beginning of the run"
+    stop = "the article's end" if article else f"epoch {end}"
+    said = f"What looks settled at {stop} is the first of many turns" if early else "The beginning of the run"
     ax.set_title(said, fontsize=11)
 
 
 def bias(ax: Axes, data: dict[str, Any]) -> None:
     """D's bias, averaged over parts of the time, against where the order of moves makes it stand."""
-    curves, known = data["curves"], data["bias of the order"]
+    curves, order = data["curves"], data["bias of the order"]["order of moves"]["c"]
     _replicas(ax, curves, "bias")
     for name, width in (("full batch", 1.6), ("article", 1.2)):
         ax.plot(curves["epochs"], curves[name]["bias"], color=COLORS[name], linewidth=width)
-    order = known["order of moves"]["c"]
     if np.isfinite(order):
         order_label = f"the order's fixed point, c = {order:.6f}"
         ax.axhline(order, color=PREDICTED, linestyle="--", linewidth=1.2, label=order_label)
     ax.axhline(0, color="#d1d5db", linewidth=1, label="the equilibrium, c = 0")
-    mean, error = known["sampled, mean over time"]["c"], known["its standard error"]["c"]
-    digits = max(0, math.ceil(-math.log10(error)) + 1) if error > 0 else 6
     _epochs(ax, data, "c, the bias of D", named=False)
     ax.set_yscale("symlog", linthresh=0.01, linscale=1.5)
-    sampled = f"{mean:.{digits}f} ± {error:.{digits}f}"
-    ax.set_title(f"The order of moves shifts D's bias; sampled, over time: {sampled}", fontsize=11)
+    ax.set_title(title_of_bias(data), fontsize=11)
     ax.legend(fontsize=9, loc="lower right")
+
+
+def title_of_bias(data: dict[str, Any]) -> str:
+    """The shift by the order of moves, with the measured mean if it is of a run that rests: before that, the mean over
+    time is that of the swing."""
+    known = data["bias of the order"]
+    if rests(data):
+        mean, error = known["sampled, mean over time"]["c"], known["its standard error"]["c"]
+        digits = max(0, math.ceil(-math.log10(error)) + 1) if error > 0 else 6
+        sampled = f"{mean:.{digits}f} ± {error:.{digits}f}"
+        return f"The order of moves shifts D's bias; sampled, over time: {sampled}"
+    if 0 < data["spectrum"]["e-folding time in epochs"]["step"] < math.inf:
+        shift = known["order of moves"]["c"]
+        return f"The order of moves shifts D's bias by {shift:.2g}:\nthe run is too short to see this"
+    return "D's bias, averaged over parts of the time"
 
 
 def nikaido_isoda(ax: Axes, data: dict[str, Any]) -> None:
@@ -166,20 +196,26 @@ def rates(panel: Panel, data: dict[str, Any]) -> None:
     for rate, (color, marker) in zip(learning_rates, styles, strict=True):
         own = [row for row in rows if row["learning rate"] == rate]
         places = [names.index(row["method"]) for row in own]
-        ring = {"markersize": 11, "markerfacecolor": "none", "label": f"rate {rate:g}: predicted"}
         dots = {"color": color, "marker": marker, "linestyle": "none"}
-        ax.plot([row["predicted"] for row in own], places, **dots, **ring)
-        measured = [row["measured"] for row in own]
-        ax.plot(measured, places, **dots, markersize=4.5, label=f"rate {rate:g}: measured")
-        for place, value in zip(places, measured, strict=True):
-            if np.isfinite(value):
+        marks = {"predicted": {"markersize": 11, "markerfacecolor": "none"}, "measured": {"markersize": 4.5}}
+        for what, look in marks.items():
+            times = [row[what] for row in own]
+            if np.isfinite(times).any():
+                ax.plot(times, places, **dots, **look, label=f"rate {rate:g}: {what}")
+        for place, row in zip(places, own, strict=True):
+            if np.isfinite(row["measured"]):
                 position = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center"}
-                ax.annotate(f"{value:,.0f}", (value, place), fontsize=8, **position)
+                ax.annotate(f"{row['measured']:,.0f}", (row["measured"], place), fontsize=8, **position)
     ax.set(xscale="log", ylim=(len(names) - 0.4, -0.8))
+    low, high = ax.get_xlim()
+    wider = max(1, math.sqrt(NARROWEST_AXIS * low / high))
+    ax.set_xlim(low / wider, high * wider)
     ax.set_xlabel("epochs in which the distance falls by e, near the equilibrium")
     ax.set_yticks(range(len(names)), names)
     ax.grid(axis="x", color="#e5e7eb", linewidth=0.8)
-    ax.set_title(f"Time to converge, exact expectations, from the article's start\n{data['answer']}", fontsize=10)
+    seed = data["settings"]["seed"]
+    start = "the article's start" if seed == ARTICLE_SEED else f"the start of seed {seed}"
+    ax.set_title(f"Time to converge, exact expectations, from {start}\n{data['answer']}", fontsize=10)
     panel.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=4)
 
 
@@ -192,7 +228,8 @@ def _replicas(ax: Axes, curves: dict[str, Any], name: str, label: str = "") -> N
 def _epochs(ax: Axes, data: dict[str, Any], label: str, named: bool = True) -> None:
     """The axis of epochs, on which the article's end and the predicted times are marked."""
     epochs, end = data["curves"]["epochs"], data["article"][0]["epoch"]
-    span = f"the article's {end:,} epochs" if named else ""
+    whose = "the article's" if is_the_article(data["settings"]) else "the first"
+    span = f"{whose} {end:,} epochs" if named else ""
     ax.axvspan(epochs[0], end, color=ARTICLE, alpha=0.07, linewidth=0, label=span)
     box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5}
     for name, style in (("period", (0, (1, 2))), ("e-folding time", (0, (6, 2)))):

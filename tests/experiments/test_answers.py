@@ -6,6 +6,7 @@ import basins
 import benchmark
 import berard_2020
 import chavdarova_2021
+import convergence_rates
 import cost_growth
 import daskalakis_2018
 import dirac_gan
@@ -290,7 +291,7 @@ def test_no_rate_is_left_out_of_a_figure_or_looks_like_another():
     rates = [0.01 * 2**i for i in range(20)]
     rows = [{"method": "a", "learning rate": rate, "predicted": 1.0, "measured": 2.0} for rate in rates]
     panel = Figure()
-    figures.does_it_converge.rates(panel, {"methods": rows, "answer": ""})
+    figures.does_it_converge.rates(panel, {"methods": rows, "answer": "", "settings": {"seed": 42}})
     drawn = [line for line in panel.axes[0].lines if line.get_label().endswith("measured")]
     assert len({(line.get_color(), str(line.get_marker())) for line in drawn}) == len(rates)
     panel = Figure()
@@ -307,6 +308,61 @@ def test_no_rate_is_left_out_of_a_figure_or_looks_like_another():
         assert len({(line.get_color(), str(line.get_marker())) for line in named}) == 12
     with pytest.raises(ValueError, match="--learning-rates has 13 numbers: give at most 12"):
         latent_noise.Settings(learning_rates=tuple(rates[:13])).check()
+
+
+def test_times_that_agree_are_drawn_close_together_and_the_legend_has_only_what_is_drawn():
+    rows = [{"method": "a", "learning rate": 0.3, "predicted": 34.0, "measured": 34.0005}]
+    rows.append({"method": "a", "learning rate": 1.0, "predicted": 34.1, "measured": np.nan})
+    rows.append({"method": "a", "learning rate": 30.0, "predicted": np.nan, "measured": np.nan})
+    panel = Figure()
+    figures.does_it_converge.rates(panel, {"methods": rows, "answer": "", "settings": {"seed": 7}})
+    (ax,), (legend,) = panel.axes, panel.legends
+    low, high = ax.get_xlim()
+    assert high / low > 1.99
+    assert low < 34 < high
+    drawn = ["rate 0.3: predicted", "rate 0.3: measured", "rate 1: predicted"]
+    assert [text.get_text() for text in legend.get_texts()] == drawn
+    assert "from the start of seed 7\n" in ax.get_title()
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        (34.0, "by at most 0%. No time was measured of 1 run with too few records near the end."),
+        (np.nan, "epochs.\nNo run is long enough to measure this time."),
+    ],
+)
+def test_what_was_not_measured_is_told_from_what_does_not_come_to_rest(measured, said):
+    rest = {"method": "a", "learning rate": 0.3, "predicted": 34.0}
+    rows = [{"method": name, "learning rate": 30.0, "predicted": np.nan, "measured": np.nan} for name in "ab"]
+    rows += [rest | {"measured": measured}, rest | {"method": "b", "predicted": 68.0, "measured": np.nan}]
+    answer = convergence_rates.answer({"methods": rows})
+    assert answer.startswith("At rate 0.3 the fastest is a: its distance falls by e in 34 epochs.\n")
+    assert answer.endswith(f"{said}\nAt rate 30 none of these methods comes to rest.")
+
+
+@pytest.mark.parametrize(
+    ("fold", "said"),
+    [
+        (90.0, "The order of moves shifts D's bias; sampled, over time: -0.006 ± 0.010"),
+        (110.0, "The order of moves shifts D's bias by -0.0065:\nthe run is too short to see this"),
+        (np.nan, "D's bias, averaged over parts of the time"),
+        (-10.0, "D's bias, averaged over parts of the time"),
+    ],
+)
+def test_the_mean_of_a_swing_is_not_called_the_shift_by_the_order(fold, said):
+    known = {"order of moves": {"c": -0.006465}, "sampled, mean over time": {"c": -0.006}}
+    data = {"bias of the order": known | {"its standard error": {"c": 0.01}}, "settings": {"epochs": 1000}}
+    data |= {"spectrum": {"e-folding time in epochs": {"step": fold}}}
+    assert figures.does_it_converge.title_of_bias(data) == said
+
+
+@pytest.mark.parametrize(
+    ("seed", "rate", "said"),
+    [(42, 0.01, "the article's run"), (7, 0.01, "seed 7, rate 0.01"), (42, 0.1, "seed 42, rate 0.1")],
+)
+def test_only_the_article_s_seed_and_rate_make_the_article_s_run(seed, rate, said):
+    assert figures.does_it_converge.name_of_run({"seed": seed, "learning_rate": rate}) == said
 
 
 def test_rates_that_are_alike_in_six_digits_have_rows_of_their_own():

@@ -5,7 +5,9 @@ import jax
 import numpy as np
 import optax
 import pytest
-from _convergence import GAME, measured_decay, pace, rest, start_of
+from _convergence import FIT_DISTANCES, GAME, measured_decay, pace, rest, start_of
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from slantgan_jax import networks, rules
 from slantgan_jax.analysis import spectra
@@ -53,6 +55,15 @@ def test_curves_are_on_one_axis(data):
     assert np.shape(curves["replicas"]["mean gap"]) == (3, count)
 
 
+@pytest.mark.parametrize(("changed", "named"), [({}, True), ({"seed": 7}, False), ({"learning_rate": 0.1}, False)])
+def test_only_the_article_s_figure_speaks_of_the_article(changed, named, data):
+    panel = Figure()
+    figures.does_it_converge.draw(panel, data | {"settings": data["settings"] | changed})
+    texts = {text.get_text() for text in panel.findobj(Text)}
+    assert any("article" in text for text in texts) == named
+    assert any("-0.0065:\nthe run is too short to see this" in text for text in texts)
+
+
 @pytest.mark.parametrize("c", [1e-9, -0.0065, -3.771, 50.0])
 def test_the_gap_of_a_flat_d_is_what_its_bias_costs(c):
     """s(c) + s(-c) - 2 ln 2, by NumPy; it loses the digits of 2 ln 2. For small c it is c²/4."""
@@ -60,6 +71,14 @@ def test_the_gap_of_a_flat_d_is_what_its_bias_costs(c):
     np.testing.assert_allclose(figures.does_it_converge.gap_of_bias(c), exact, rtol=1e-12, atol=1e-15)
     if abs(c) < 1e-2:
         np.testing.assert_allclose(figures.does_it_converge.gap_of_bias(c), c**2 / 4, rtol=1e-5)
+
+
+def test_the_quick_run_is_long_enough_to_measure():
+    """It passes the distances in which decay is measured, with the e-folding time of the documentation's table."""
+    quick = convergence_rates.Settings(**convergence_rates.EXPERIMENT.quick.settings)
+    assert (quick.methods, quick.learning_rates) == (("optimistic",), (0.3,))
+    epochs = convergence_rates.epochs_of(convergence_rates.RUNS["optimistic"], 0.3, quick)
+    assert np.exp(-epochs / 449) < FIT_DISTANCES[0]
 
 
 def test_the_spectrum_predicts_how_fast_a_run_converges(tmp_path):
