@@ -80,7 +80,7 @@ def answer(data: Data) -> str:
     lost = {name: int(np.isnan(data[name]["measured"]).sum()) for name in figures.CURVES}
     count = len(data["measured strengths"])
     missing = ", ".join(f"{name} at {number} of {count} strengths" for name, number in lost.items() if number)
-    note = f"\nThe factor is not measured where steps diverge: {missing}." if missing else ""
+    note = f"\nThe factor is not measured where steps diverge too fast for it: {missing}." if missing else ""
     return (
         f"R1 on the Dirac-GAN is best at γ = 2√κ = {critical:g} for the flow and for simultaneous steps, and at "
         f"2√κ - ηκ = {alternating:g} for alternating steps (rate η = {data['settings']['learning_rate']:g}).{note}"

@@ -18,7 +18,7 @@ from _experiment import Experiment, Figure, Quick, progress
 from _flow import landing
 from _methods import METHODS, OBJECTIVES, ORDERS
 from _options import check_known, check_positive, check_whole
-from _results import Data
+from _results import Data, counted
 from figures import which_equilibrium as figures
 from figures.which_equilibrium import GROWS, HALVING, SEEN
 from scipy.integrate import solve_ivp
@@ -111,8 +111,9 @@ def noisy_run(key: jax.Array, learning_rate: jax.Array, start: Players, case: Ca
 
 
 def measured(case: Case, settings: Settings) -> dict[str, np.ndarray]:
-    """Mean and standard deviation over replicas of where on the surface they are, `[rates, 1 + RECORDS, 4]`, and the
-    variance of D's u over replicas and the later half of the records, `[rates, 4]`."""
+    """Mean and standard deviation over replicas of where on the surface they are, `[rates, 1 + RECORDS, 4]`, the
+    variance of D's u over replicas and the later half of the records, `[rates, 4]`, and how many replicas `diverged`,
+    `[rates]`. From then on all others are NaN."""
     rates = settings.learning_rates
     start = equilibria.equilibrium(faces.unstack(np.array(START_WEIGHTS)), faces.unstack(faces.FACES))
     start = jax.tree.map(np.float32, start)
@@ -130,6 +131,7 @@ def measured(case: Case, settings: Settings) -> dict[str, np.ndarray]:
         "mean": np.concatenate([at_start, places.mean(2)], axis=1),
         "deviation": np.concatenate([0 * at_start, places.std(2, ddof=1)], axis=1),
         "fluctuation": history[:, RECORDS // 2 :, :, 8:12].var(axis=(1, 2)),
+        "diverged": (~np.isfinite(places).all((1, 3))).sum(1),
     }
 
 
@@ -214,6 +216,7 @@ def summary(found: dict[str, np.ndarray], settings: Settings) -> Data:
             "predicted": ((found["predicted_mean"][i, -1] - START_WEIGHTS) * signs).mean(),
             "deviation": found["deviation"][i, -1].mean(),
             "predicted deviation": found["predicted_deviation"][i, -1].mean(),
+            "runs that diverged": found["diverged"][i],
             "variance of u over predicted": (found["fluctuation"] / found["predicted_fluctuation"])[i].mean(),
         }
         for i, rate in enumerate(settings.learning_rates)
@@ -227,7 +230,7 @@ def time_to_half(times: np.ndarray, sizes: np.ndarray) -> float:
 
 
 def answer(data: Data) -> str:
-    """The first two cases, which differ in the latent that G has."""
+    """The first two cases, which differ in the latent that G has, and which runs diverged."""
     found = []
     for name, row in list(data["summary"].items())[:2]:
         halving, ahead = row[HALVING] / 1e6, f"within {row[AHEAD] / 1e6:.4g}"
@@ -236,7 +239,15 @@ def answer(data: Data) -> str:
         else:
             what = f"halves |w| in {halving:.0f}" if np.isfinite(halving) else f"does not halve |w| {ahead}"
         found.append(f"{what} million epochs ({name})")
-    return f"At the rate 0.01, theory says, noise\n{', and '.join(found)}."
+    settings = data["settings"]
+    lost = [
+        f"{count} of {counted(settings['replicas'], 'run')} at the rate {rate:g} ({name})"
+        for name, case in data["noise"].items()
+        for rate, count in zip(settings["learning_rates"], case["diverged"], strict=True)
+        if count
+    ]
+    note = f"\nDiverged: {'; '.join(lost)}." if lost else ""
+    return f"At the rate 0.01, theory says, noise\n{', and '.join(found)}.{note}"
 
 
 EXPERIMENT = Experiment(
@@ -244,7 +255,7 @@ EXPERIMENT = Experiment(
     Settings,
     compute,
     answer,
-    {"latent_noise.png": Figure(figures.noise, 11, 5.3)},
+    {"latent_noise.png": Figure(figures.noise, 11.5, 5.3)},
     devices=None,
     time="about 3 minutes",
     quick=Quick({"replicas": 64, "steps": 50_000, "learning_rates": (0.1, 0.3)}, "20 seconds"),

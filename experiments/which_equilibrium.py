@@ -18,7 +18,6 @@ from _flow import (
     LATENT,
     LATER_TIME,
     MEAN,
-    METHOD_AT_REST,
     RECORD_EVERY,
     STEEPEST_LINE,
     FlowSettings,
@@ -72,8 +71,9 @@ RUNS = {
     "saturating loss": Run(12_000, plain("alternating", 1.0), "saturating"),
     "Adam, R1": Run(30_000, plain("alternating", 0.01, "Adam", 0.5), gamma=0.1),
 }
-ELSEWHERE = ("R1, γ = 0.1", "saturating loss", "Adam, R1")
-"""The runs that change the game or the direction of the steps. The others change only the rule and the rate."""
+ELSEWHERE = {"R1, γ = 0.1": "R1", "saturating loss": "saturating loss", "Adam, R1": "Adam"}
+"""The runs that change the game or the direction of the steps, and by what. The others change only the rule and the
+rate."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def summary(flow: dict[str, np.ndarray], methods: dict[str, dict[str, np.ndarray
                 "from the flow's end, in spreads": rms(found["landing"] - end[:count]) / spread,
                 "from the steepest law, in spreads": rms(found["landing"] - flow["steepest"][:count]) / spread,
                 "residual": np.quantile(found["residual"], [0.25, 0.5, 0.75]),
-                "elsewhere": name in ELSEWHERE,
+                "elsewhere by": ELSEWHERE.get(name, ""),
             }
             for name, found in methods.items()
         },
@@ -169,8 +169,7 @@ def answer(data: Data) -> str:
     found = f"Each pixel's line of steepest mean predicts where the flow ends with R² = {law:.3f}."
     if law >= PREDICTED and not moving:
         found = f"Training ends where each pixel's line of steepest mean meets the equilibria (R² = {law:.3f})."
-    left = {name: row["residual"][1] for name, row in methods.items()}
-    restless = [f"{name} ({median:.2g})" for name, median in left.items() if not median < METHOD_AT_REST]
+    restless = [f"{name} ({row['residual'][1]:.2g})" for name, row in methods.items() if not figures.rests(row)]
     note = f" Not at rest yet, and so far off an equilibrium at the median: {'; '.join(restless)}." if restless else ""
     return (
         f"{found}{moving}\nDistances of w from the flow's ends, in spreads over the starts: "

@@ -20,6 +20,8 @@ GROWS = "mean |w| grows, as predicted"
 """Names in the data of latent_noise.py."""
 
 TICKS = (1, 1.2, 1.5, 2, 3, 5, 8)
+TICKS_OF_SIZES = (0, 0.25, 0.5, 0.75, 1, 2, 5, 10, 100, 1000)
+"""Of the size of the weights, relative to the start: its axis is linear up to 1, and then logarithmic."""
 
 
 def draw(panel: Panel, data: dict[str, Any]) -> None:
@@ -74,14 +76,16 @@ def ends_of_methods(ax: Axes, methods: dict[str, dict[str, Any]]) -> None:
     names = sorted(methods, key=lambda name: methods[name]["from the flow's end, in spreads"], reverse=True)
     shares = [100 * methods[name]["from the flow's end, in spreads"] for name in names]
     for place, (name, share) in enumerate(zip(names, shares, strict=True)):
-        face = COLORS[0] if methods[name]["residual"][1] < METHOD_AT_REST else "white"
+        face = COLORS[0] if rests(methods[name]) else "white"
         ax.plot(share, place, "o", color=COLORS[0], markerfacecolor=face, markersize=7)
-        ax.annotate(f"{share:.2g} %", (share, place), (8, 0), textcoords="offset points", va="center", fontsize=10)
+        ax.annotate(
+            f"{two_digits(share)} %", (share, place), (8, 0), textcoords="offset points", va="center", fontsize=10
+        )
     ax.axvline(100, color=QUIET, linestyle=":", linewidth=1)
     ax.annotate("as far as\nother starts", (100, len(names) - 1), (6, 0), textcoords="offset points", va="center",
                 fontsize=9, color=QUIET)  # fmt: skip
     ax.set_yticks(range(len(names)), names, fontsize=10)
-    ax.set(xscale="log", xlim=(0.2, 500))
+    ax.set(xscale="log", xlim=(min(0.2, shares[-1] / 2), max(500, 2 * shares[0])))
     ax.set_xlabel(
         "distance from the end of the flow, in % of\nthe spread over starts; hollow: not at rest", fontsize=11
     )
@@ -90,14 +94,29 @@ def ends_of_methods(ax: Axes, methods: dict[str, dict[str, Any]]) -> None:
 
 
 def distances_of_methods(methods: dict[str, dict[str, Any]]) -> str:
-    """A line for methods that change only the rule and the rate, and one for the others, as far as there are any."""
+    """A line for methods that change only the rule and the rate, one that names what the others change, and one for
+    methods that have not come to rest, as far as there are any."""
     lines = []
-    for elsewhere, kind in ((False, "Other rules and rates"), (True, "R1, other losses, Adam")):
-        shares = [row["from the flow's end, in spreads"] for row in methods.values() if row["elsewhere"] == elsewhere]
-        if shares:
-            least, most = (f"{100 * share:.2g}" for share in (min(shares), max(shares)))
+    for elsewhere in (False, True):
+        rows = [row for row in methods.values() if bool(row["elsewhere by"]) == elsewhere]
+        if rows:
+            kind = ", ".join(row["elsewhere by"] for row in rows) if elsewhere else "Other rules and rates"
+            shares = [100 * row["from the flow's end, in spreads"] for row in rows]
+            least, most = two_digits(min(shares)), two_digits(max(shares))
             lines.append(f"{kind}: {least if least == most else f'{least} to {most}'} % away")
+    if moving := sum(not rests(row) for row in methods.values()):
+        lines.append(f"Not at rest: {moving} of {counted(len(methods), 'method')}")
     return "\n".join(lines)
+
+
+def rests(row: dict[str, Any]) -> bool:
+    """Whether a method has come to rest from the median start."""
+    return row["residual"][1] < METHOD_AT_REST
+
+
+def two_digits(number: float) -> str:
+    """Two significant digits, and from 100 on all digits before the point."""
+    return f"{number:.2g}" if number < 99.5 else f"{number:.0f}"
 
 
 def noise(panel: Panel, data: dict[str, Any]) -> None:
@@ -105,13 +124,15 @@ def noise(panel: Panel, data: dict[str, Any]) -> None:
     drift, spread = panel.subplots(1, 2)
     rates, steps = data["settings"]["learning_rates"], data["settings"]["steps"]
     drift_of_noise(drift, data["noise"], rates, steps)
-    drift.set_title(f"{what_noise_does(data['summary'])} (lines: theory)", fontsize=10)
+    drift.set_title(f"Theory (lines): {what_noise_does(data['summary'])}", fontsize=10)
     spread_by_noise(spread, data["noise"], rates, steps)
-    panel.suptitle(data["answer"], fontsize=10.5)
+    title(panel, data["answer"])
 
 
 def drift_of_noise(ax: Axes, noise: dict[str, Any], rates: list[float], steps: int) -> None:
-    """Mean size of the weights against η² n: all rates on one curve for each case; lines are the prediction."""
+    """Mean size of the weights against η² n: all rates on one curve for each case; lines are the prediction.
+    All that was measured is in sight, and so much of the prediction as is beside it."""
+    sizes = []
     for (color, _), (name, found) in zip(told_apart(len(noise), COLORS), noise.items(), strict=True):
         for i, rate in enumerate(rates):
             times, few = _records(found, steps)
@@ -122,11 +143,16 @@ def drift_of_noise(ax: Axes, noise: dict[str, Any], rates: list[float], steps: i
             ax.plot(rate**2 * times[1:], predicted[1:], color=color, linewidth=1, label="" if i else name)
             ring = {"marker": marker_of(i), "markersize": 3.5, "markerfacecolor": "none", "linestyle": "none"}
             ax.plot(rate**2 * times[few], size[few], color=color, **ring)
+            sizes.append(size)
     for i, rate in enumerate(rates):
         ring = {"marker": marker_of(i), "markersize": 3.5, "markerfacecolor": "none", "linestyle": "none"}
         ax.plot([], [], color="black", label=f"η = {rate:g}", **ring)
-    last = max(rates) ** 2 * steps
-    ax.set(xscale="log", xlim=(min(1, last / 100), 1.2 * last), ylim=(-0.05, 2))
+    first, last = (rate**2 * steps for rate in (min(rates), max(rates)))
+    ax.set(xscale="log", xlim=(min(1, first / 100), 1.2 * last))
+    least, most = _range(sizes, -0.05, 2)
+    ax.set_yscale("symlog", linthresh=1)
+    ax.set_yticks(TICKS_OF_SIZES, [f"{tick:g}" for tick in TICKS_OF_SIZES])
+    ax.set_ylim(1.1 * least, 1.1 * most)
     ax.set_xlabel("η² n, the rate squared times the steps")
     ax.set_ylabel("mean |w|, relative to the start")
     ax.legend(fontsize=7.5, loc="upper left")
@@ -136,13 +162,15 @@ def what_noise_does(summary: dict[str, dict[str, Any]]) -> str:
     """What theory says of the size of the weights in the cases that there are."""
     halves = [name for name, row in summary.items() if np.isfinite(row[HALVING])]
     if SEEN in halves:
-        return "A latent that D has just seen makes G collapse"
+        return "a latent that D has just seen makes G collapse"
     grow = sum(row[GROWS] for row in summary.values())
-    return f"Of {counted(len(summary), 'kind')} of noise {len(halves)} halve |w|, and {grow} make it grow"
+    return f"of {counted(len(summary), 'kind')} of noise {len(halves)} halve |w|, and {grow} make it grow"
 
 
 def spread_by_noise(ax: Axes, noise: dict[str, Any], rates: list[float], steps: int) -> None:
-    """Standard deviation of w over replicas against steps, of the first two cases; lines are the prediction."""
+    """Standard deviation of w over replicas against steps, of the first two cases; lines are the prediction.
+    All that was measured is in sight, and so much of the prediction as is beside it."""
+    deviations = []
     colors = [color for color, _ in told_apart(len(rates), COLORS)]
     two = list(noise.items())[:2]
     for marker, style, (name, found) in zip("o^"[: len(two)], ("-", "--")[: len(two)], two, strict=True):
@@ -152,15 +180,24 @@ def spread_by_noise(ax: Axes, noise: dict[str, Any], rates: list[float], steps: 
             face = color if marker == "o" else "none"
             measured = found["deviation"][i].mean(1)
             ax.plot(times[few], measured[few], marker, color=color, markersize=3.5, markerfacecolor=face)
+            deviations.append(measured[1:])
         face = "black" if marker == "o" else "none"
         legend = {"marker": marker, "markerfacecolor": face, "markersize": 3.5}
         ax.plot([], [], style, color="black", linewidth=1, label=name, **legend)
     for color, rate in zip(colors, rates, strict=True):
         ax.plot([], [], color=color, label=f"η = {rate:g}")
     ax.set(xscale="log", yscale="log", xlabel="steps n", ylabel="standard deviation of w over replicas")
-    ax.set_ylim(min(1e-4, ax.get_ylim()[0]), 3)
+    least, most = _range(deviations, 1e-4, 3)
+    ax.set_ylim(least / 1.5, 1.5 * most)
     ax.legend(fontsize=7.5, loc="upper left", ncol=2)
-    ax.set_title("Around that mean runs diffuse, as √(2 η³ D n) (lines: theory)", fontsize=10)
+    ax.set_title("Theory (lines): around that mean runs diffuse, as √(2 η³ D n)", fontsize=10)
+
+
+def _range(measured: list[np.ndarray], low: float, high: float) -> tuple[float, float]:
+    """From `low` to `high`, or as far beyond as there are measured numbers other than 0, which a log axis lacks."""
+    numbers = np.concatenate(measured)
+    numbers = numbers[np.isfinite(numbers) & (numbers != 0)]
+    return numbers.min(initial=low), numbers.max(initial=high)
 
 
 def _records(found: dict[str, Any], steps: int) -> tuple[np.ndarray, slice]:

@@ -120,16 +120,32 @@ def answer(data: Data) -> str:
     looking = {fraction: end[f"lookahead, α = {fraction}"] for fraction in FRACTIONS}
     arrives = [last < start["descent"] < end["descent"] for last in looking.values()]
     ahead = ", ".join(f"{last:.2g} (α = {fraction})" for fraction, last in looking.items())
-    ends = {size: [distance_at(-1, own) for own in parts["code"].values()] for size, parts in data["minibatch"].items()}
+    return (
+        f"{verdict(arrives)} in full batch: descent goes from {start['descent']:.2g} to {end['descent']:.2g}, "
+        f"lookahead to {ahead}, extragradient to {end['extragradient']:.2g}.\n{in_minibatches(data['minibatch'])}"
+    )
+
+
+def in_minibatches(found: Data) -> str:
+    """The verdict on the sizes at which lookahead has returned, and which those are at which it has not."""
+    code = {size: parts["code"] for size, parts in found.items()}
+    tried = {size: own for size, own in code.items() if returned(size, own["lookahead"])}
+    ends = {size: [distance_at(-1, way) for way in own.values()] for size, own in tried.items()}
     pairs = {size: (own, min(others)) for size, (own, *others) in ends.items()}
     nearer = [own < best for size, (own, best) in pairs.items() if size != "100"]
     own, best = (", ".join(f"{pair[i]:.2g}" for pair in pairs.values()) for i in (0, 1))
-    sizes = f"{'minibatches' if nearer else 'smaller minibatches; in those'} of {', '.join(ends)} terms"
-    return (
-        f"{verdict(arrives)} in full batch: descent goes from {start['descent']:.2g} to {end['descent']:.2g}, "
-        f"lookahead to {ahead}, extragradient to {end['extragradient']:.2g}.\n"
-        f"{verdict(nearer)} in {sizes}: lookahead ends at {own}, the best of the others at {best}."
-    )
+    text = f"{verdict(nearer)} in {'minibatches' if nearer else 'smaller minibatches'}"
+    if tried:
+        sizes = f"{' of' if nearer else '; in those of'} {', '.join(tried)} terms"
+        text += f"{sizes}: lookahead ends at {own}, the best of the others at {best}"
+    if early := [size for size in code if size not in tried]:
+        text += f"; with {', '.join(early)} terms the steps are too few for lookahead to return once"
+    return f"{text}."
+
+
+def returned(size: str, lookahead: Data) -> bool:
+    """Whether the last record of a run in minibatches is after the first return of lookahead."""
+    return RECORD_EVERY * (len(lookahead["mean"]) - 1) > SIZES[size][1]
 
 
 def distance_at(record: int, way: Data) -> float:

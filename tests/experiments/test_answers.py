@@ -131,11 +131,18 @@ def test_what_the_theory_was_not_followed_to_is_more_than_that():
     def row(halving, ahead, grows=False):
         return {latent_noise.HALVING: halving, latent_noise.AHEAD: ahead, latent_noise.GROWS: grows}
 
+    data = {
+        "settings": {"learning_rates": (3.0, 10.0), "replicas": 4},
+        "noise": {"one": {"diverged": np.array([0, 0])}},
+    }
     rows = {"one": row(np.inf, 2.5e6), "other": row(7.2e6, 1e8)}
-    assert latent_noise.answer({"summary": rows}).endswith(
-        "does not halve |w| within 2.5 million epochs (one), and halves |w| in 7 million epochs (other)."
-    )
-    assert "makes |w| grow within 2.5 million" in latent_noise.answer({"summary": {"one": row(np.inf, 2.5e6, True)}})
+    said = "does not halve |w| within 2.5 million epochs (one), and halves |w| in 7 million epochs (other)."
+    assert latent_noise.answer(data | {"summary": rows}).endswith(said)
+    data["noise"]["third"] = {"diverged": np.array([0, 2])}
+    said = f"{said}\nDiverged: 2 of 4 runs at the rate 10 (third)."
+    assert latent_noise.answer(data | {"summary": rows}).endswith(said)
+    rows = {"one": row(np.inf, 2.5e6, True)}
+    assert "makes |w| grow within 2.5 million" in latent_noise.answer(data | {"summary": rows})
 
 
 def test_rates_keep_their_order_in_the_answer():
@@ -175,7 +182,7 @@ def test_training_is_said_to_end_on_the_line_only_if_it_does():
     assert which_equilibrium.answer({"which": which}).startswith("Training ends where each pixel's line")
     for other in ({"R² of laws": {which_equilibrium.STEEPEST_LINE: 0.758}}, {"residual, most": 4.4}):
         assert "Training ends where" not in which_equilibrium.answer({"which": which | other})
-    row = {"from the flow's end, in spreads": 0.49, "residual": [4, 4.5, 5], "elsewhere": False}
+    row = {"from the flow's end, in spreads": 0.49, "residual": [4, 4.5, 5], "elsewhere by": ""}
     methods = {"alternating, η = 1": row | {"residual": [0, 0.06, 1]}, "optimistic, η = 0.3": row}
     assert "at the median: optimistic, η = 0.3 (4.5)." in which_equilibrium.answer(
         {"which": which | {"methods": methods}}
@@ -183,13 +190,13 @@ def test_training_is_said_to_end_on_the_line_only_if_it_does():
 
 
 def test_titles_follow_from_what_is_drawn():
-    rows = {
-        name: {"from the flow's end, in spreads": share} for name, share in (("a", 0.033), ("b", 0.49), ("c", 0.84))
-    }
+    shares = {"a": 0.033, "b": 0.49, "c": 0.84, "d": 1.094}
+    rows = {name: {"from the flow's end, in spreads": share, "residual": (0, 0, 9)} for name, share in shares.items()}
     title = figures.which_equilibrium.distances_of_methods
-    assert title({"b": rows["b"] | {"elsewhere": False}}) == "Other rules and rates: 49 % away"
-    seen = title({name: row | {"elsewhere": name == "c"} for name, row in rows.items()})
-    assert seen == "Other rules and rates: 3.3 to 49 % away\nR1, other losses, Adam: 84 % away"
+    assert title({"b": rows["b"] | {"elsewhere by": ""}}) == "Other rules and rates: 49 % away"
+    rows["d"]["residual"] = (0, 0.2, 9)
+    seen = title({name: row | {"elsewhere by": name if name in "cd" else ""} for name, row in rows.items()})
+    assert seen == "Other rules and rates: 3.3 to 49 % away\nc, d: 84 to 109 % away\nNot at rest: 1 of 4 methods"
     found = {"best": [1.0], "surface": [1.1], "constant": 1.3, "runs": np.ones(2), "equilibria": np.array([1.1, 1.2])}
     for worse, residual, expected in ((0, 0, True), (3, 0, False), (0, 1, False)):
         data = {"answer": "", "residual": np.array([residual])}
@@ -365,20 +372,37 @@ def test_only_the_article_s_seed_and_rate_make_the_article_s_run(seed, rate, sai
     assert figures.does_it_converge.name_of_run({"seed": seed, "learning_rate": rate}) == said
 
 
+def test_what_noise_did_is_in_sight_however_far_from_theory_it_is():
+    """Sizes relative to the start from 1 to 4 and a deviation of 30, at times of which the limits are from 0.001 on."""
+    found = {"mean": np.linspace([1.0, 1, 1, 1], [4.0, 4, 4, 4], 51), "deviation": np.full((51, 4), 30.0)}
+    found |= {f"predicted_{name}": np.ones((51, 4)) for name in found}
+    found = {name: np.stack([values, values * np.nan]) for name, values in found.items()}
+    for draw, last in ((figures.which_equilibrium.drift_of_noise, 4), (figures.which_equilibrium.spread_by_noise, 30)):
+        ax = Figure().subplots()
+        draw(ax, {"one": found}, [0.01, 10.0], 500)
+        (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+        points = np.concatenate([line.get_xydata() for line in ax.lines if line.get_linestyle() == "None"])
+        points = points[np.isfinite(points).all(1)]
+        assert points[:, 1].max() > 0.9 * last
+        assert np.all(points > (left, low))
+        assert np.all(points < (right, high))
+
+
 def test_rates_that_are_alike_in_six_digits_have_rows_of_their_own():
     rates = (0.1234567, 0.1234568)
     names = ("mean", "deviation", "fluctuation")
     found = {f"{before}{name}": np.ones((2, 51, 4)) for before in ("", "predicted_") for name in names}
+    found["diverged"] = np.zeros(2, int)
     assert list(latent_noise.summary(found, latent_noise.Settings(learning_rates=rates))) == list(map(repr, rates))
 
 
 def test_the_title_of_noise_is_what_theory_says_of_the_cases():
     seen, noise = figures.which_equilibrium.SEEN, figures.which_equilibrium.what_noise_does
     row = {latent_noise.HALVING: 7e6, latent_noise.GROWS: False}
-    assert noise({seen: row, "other": row}).startswith("A latent that D has just seen")
+    assert noise({seen: row, "other": row}).startswith("a latent that D has just seen")
     other = {"a": row, "b": {latent_noise.HALVING: np.inf, latent_noise.GROWS: True}}
-    assert noise(other) == "Of 2 kinds of noise 1 halve |w|, and 1 make it grow"
-    assert noise({seen: other["b"]}) == "Of 1 kind of noise 0 halve |w|, and 1 make it grow"
+    assert noise(other) == "of 2 kinds of noise 1 halve |w|, and 1 make it grow"
+    assert noise({seen: other["b"]}) == "of 1 kind of noise 0 halve |w|, and 1 make it grow"
 
 
 def test_of_several_modes_that_grow_the_fastest_is_named():
@@ -397,8 +421,33 @@ def test_nouns_are_counted(number, said):
 def test_a_claim_of_which_no_part_was_tried_is_not_confirmed():
     end = {"descent": 1.0, "extragradient": 1.0, **{f"lookahead, α = {a}": 0.5 for a in chavdarova_2021.FRACTIONS}}
     curves = {name: {"mean": np.array([0.9, last])} for name, last in end.items()}
-    data = {"batch": {"code": curves}, "minibatch": {"100": {"code": curves}}}
-    assert "\nNot tried in smaller minibatches; in those of 100 terms: " in chavdarova_2021.answer(data)
+    small = {"100": {"lookahead": {"mean": np.array([0.9, 0.8, 0.5])}, "Adam": {"mean": np.array([0.9, 0.8, 0.7])}}}
+    data = {"batch": {"code": curves}, "minibatch": {size: {"code": ways} for size, ways in small.items()}}
+    said = chavdarova_2021.answer(data).splitlines()[-1]
+    assert said.startswith(
+        "Not tried in smaller minibatches; in those of 100 terms: lookahead ends at 0.5, the best of"
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        (
+            450,
+            "Not tried in smaller minibatches; with 64, 16 terms the steps are too few for lookahead to return once.",
+        ),
+        (
+            460,
+            "Confirmed in minibatches of 64 terms: lookahead ends at 1, the best of the others at 2; with 16 terms the",
+        ),
+        (1510, "Confirmed in minibatches of 64, 16 terms: lookahead ends at 1, 1, the best of the others at 2, 2."),
+    ],
+)
+def test_lookahead_is_judged_after_it_has_returned(steps, said):
+    """k is 450 with 64 terms and 1500 with 16, and the code makes a record before the return."""
+    records = np.ones(1 + steps // chavdarova_2021.RECORD_EVERY)
+    ways = {"lookahead": {"mean": records}, "Adam": {"mean": 2 * records}}
+    assert chavdarova_2021.in_minibatches({size: {"code": ways} for size in ("64", "16")}).startswith(said)
 
 
 def test_a_run_that_diverged_does_not_settle():

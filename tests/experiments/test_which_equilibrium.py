@@ -29,12 +29,13 @@ def test_the_flow_and_a_method_start_alike_and_end_on_the_surface_of_the_laws(tm
 
 def test_all_runs_start_at_one_equilibrium(tmp_path):
     shared = next(iter(CASES))
-    settings = latent_noise.Settings(replicas=3, steps=100, learning_rates=(0.1, 0.3), cases=(shared,))
+    settings = latent_noise.Settings(replicas=3, steps=100, learning_rates=(0.1, 0.3, 1e30), cases=(shared,))
     data = latent_noise.EXPERIMENT.run(settings, tmp_path)
     assert {"0.1", "0.3"} < set(data["summary"][shared])
     noise = data["noise"][shared]
-    assert noise["mean"].shape == noise["predicted_mean"].shape == (2, 1 + RECORDS, 4)
-    assert all(np.isfinite(values).all() for values in noise.values())
+    assert noise["mean"].shape == noise["predicted_mean"].shape == (3, 1 + RECORDS, 4)
+    assert all(np.isfinite(values[:2]).all() for values in noise.values())
+    assert data["answer"].endswith(f"\nDiverged: 3 of 3 runs at the rate 1e+30 ({shared}).")
     np.testing.assert_array_equal(noise["mean"][0, 0], START_WEIGHTS)
     # 100 steps at the rate 0.1 are a time of 10, a tenth of one swing.
     np.testing.assert_allclose(noise["mean"][0, -1], START_WEIGHTS, atol=1e-3)
