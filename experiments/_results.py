@@ -24,9 +24,10 @@ MAX_LISTED_NUMBERS = 1000
 """Arrays of at most this many numbers are lists in data.json, too; data.npz has all of them."""
 
 
-def counted(number: float, noun: str) -> str:
-    """`number` with its noun, such as "1 run" and "2 runs"."""
-    return f"{int(number) if number == int(number) else number} {noun}{'' if number == 1 else 's'}"
+def counted(number: float, noun: str, plural: str = "") -> str:
+    """`number` with its noun, such as "1 run" and "2 runs"; `plural` is that of a noun that takes no s."""
+    noun = noun if number == 1 else plural or f"{noun}s"
+    return f"{int(number) if number == int(number) else number} {noun}"
 
 
 def at_most(value: float, digits: int = 1) -> str:

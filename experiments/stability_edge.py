@@ -102,21 +102,26 @@ def answer(data: Data) -> str:
         found += f", and resolve {at_most(np.nanmax(resolutions))} or less"
     if unmeasured := differences.size - measured.size:
         found += f" ({counted(unmeasured, 'cell')} could not be measured)"
-    edge, *penalized = np.median([row["predicted"] for row in rows], axis=1).T
+    medians = np.median([row["predicted"] for row in rows], axis=1)
+    without, *others = sorted(range(len(strengths)), key=lambda i: strengths[i] != 0)  # no penalty first, if there is
+    edge = medians[:, without]
     least, most = edge.argmin(), edge.argmax()
     text = (
         f"The spectrum predicts the largest stable learning rate of {counted(len(rows), 'rule')}: {found}.\n"
-        f"At γ = {strengths[0]:g} its median over the equilibria "
+        f"At γ = {strengths[without]:g} its median over the equilibria "
     )
     if least == most:
         text += f"is {edge[least]:.3g} ({names[least]})"
     else:
         text += f"goes from {edge[least]:.3g} ({names[least]}) to {edge[most]:.3g} ({names[most]})"
-    if penalized:
-        raised, helped = penalized[0] > edge, np.argmax(penalized[0] / edge)
-        text += f"; R1 with γ = {strengths[1]:g} raises it for {raised.sum()} of {counted(len(rows), 'rule')}"
+    if others:
+        compared = medians[:, others[0]]
+        raised, helped = compared > edge, np.argmax(compared / edge)
+        instead = f" in place of {strengths[without]:g}" if strengths[without] else ""
+        text += f"; R1 with γ = {strengths[others[0]]:g}{instead} raises it for "
+        text += f"{raised.sum()} of {counted(len(rows), 'rule')}"
         if raised.any():
-            text += f", most for {names[helped]}: from {edge[helped]:.3g} to {penalized[0][helped]:.3g}"
+            text += f", most for {names[helped]}: from {edge[helped]:.3g} to {compared[helped]:.3g}"
     return f"{text}."
 
 

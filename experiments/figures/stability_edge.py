@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from _results import counted
 from figures.panels import told_apart
 
 from slantgan_jax.plots import Panel
@@ -37,8 +38,8 @@ def draw(panel: Panel, data: dict[str, Any]) -> None:
     ax.legend(fontsize=9, loc="best")
     head, _, rest = data["answer"].partition("\n")
     ax.set_title(f"{head.replace(': ', ':' + chr(10), 1)}", fontsize=10)
-    caption = (
-        f"Ring: predicted by the spectrum. Dot: measured by runs. One of each for {len(data['weights'])} equilibria, "
-        "joined by a line.\nCross: beyond it the rule has no fixed point. " + rest.replace("; ", ";\n")
-    )
-    panel.supxlabel(caption, fontsize=8.5, x=0.01, ha="left")
+    count = len(data["weights"])
+    each = f"{counted(count, 'equilibrium', 'equilibria')}{', joined by a line' if count > 1 else ''}"
+    cross = "Cross: beyond it the rule has no fixed point. " if any(np.any(row["lost"]) for row in rows) else ""
+    caption = f"Ring: predicted by the spectrum. Dot: measured by runs. One of each for {each}.\n{cross}"
+    panel.supxlabel(caption + rest.replace("; ", ";\n"), fontsize=8.5, x=0.01, ha="left")

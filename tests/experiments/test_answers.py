@@ -154,6 +154,17 @@ def test_rates_keep_their_order_in_the_answer():
     rows[0]["predicted"] = np.array([[0.976, 0.978]])
     said = stability_edge.answer({"rows": rows, "settings": {"strengths": (0.0, 1.0)}})
     assert "most for alternating: from 0.976 to 0.978." in said
+    rows[0]["predicted"], rows[1]["predicted"] = np.array([[1.0, 17.6, 0.1]]), np.array([[0.9, 0.3, 0.2]])
+    for row, lost in zip(rows, (True, False), strict=True):
+        row["lost"] = np.array([[lost, False, False]])
+        row["difference"] = row["resolution"] = np.zeros(3)
+    data = {"rows": rows, "settings": {"strengths": (1.0, 0.0, 10.0)}, "weights": [1]}
+    said = stability_edge.answer(data)
+    assert "At γ = 0 its median over the equilibria goes from 0.3 (simultaneous) to 17.6 (alternating)" in said
+    assert "R1 with γ = 1 raises it for 1 of 2 rules, most for simultaneous: from 0.3 to 0.9." in said
+    said = stability_edge.answer(data | {"settings": {"strengths": (1.0, 0.5, 10.0)}})
+    assert "At γ = 1 its median" in said
+    assert "R1 with γ = 0.5 in place of 1 raises it for 1 of 2 rules" in said
 
 
 def test_cells_that_could_not_be_measured_are_counted():
@@ -305,6 +316,7 @@ def test_no_rate_is_left_out_of_a_figure_or_looks_like_another():
     row = {"method": "a"} | {name: np.ones((1, 20)) for name in ("predicted", "measured")}
     data = {"rows": [row | {"lost": np.zeros((1, 20), bool)}], "weights": [1], "answer": ""}
     figures.stability_edge.draw(panel, data | {"settings": {"strengths": rates}})
+    assert panel.get_supxlabel().endswith("One of each for 1 equilibrium.\n")
     legend = panel.axes[0].get_legend_handles_labels()[0]
     assert len({(line.get_color(), str(line.get_marker())) for line in legend}) == len(rates)
     found = {name: np.ones((12, 51, 4)) for name in ("mean", "predicted_mean", "deviation", "predicted_deviation")}
@@ -416,6 +428,7 @@ def test_of_several_modes_that_grow_the_fastest_is_named():
 )
 def test_nouns_are_counted(number, said):
     assert counted(number, "run") == said
+    assert counted(number, "run", "runners") == said.replace("runs", "runners")
 
 
 def test_a_claim_of_which_no_part_was_tried_is_not_confirmed():
