@@ -3,7 +3,6 @@
 `toy_gan.py` and the scripts in `reproductions/` share it.
 """
 
-import contextlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ import xarray as xr
 from _methods import METHODS, Method
 from _options import check_whole
 from _results import counted
+from _stores import swept
 from jax.flatten_util import ravel_pytree
 from scipy.stats import binomtest
 
@@ -34,10 +34,9 @@ from slantgan_jax import (
     metrics,
     networks,
     rules,
-    sweep,
     train,
 )
-from slantgan_jax.sweeps import RunFn, load
+from slantgan_jax.sweeps import RunFn
 
 EVALUATED_POINTS = 2500
 """Generated points for each measurement, as in VEEGAN and PacGAN."""
@@ -145,23 +144,16 @@ class Toy(NamedTuple):
         return result.history | {"players": ravel_pytree(result.players)[0], "finite": result.finite}
 
     def swept(self, run: RunFn, seeds: int, steps: int, store: Path) -> xr.Dataset:
-        """What `run`, a function of a key that returns what `Toy.run` does, finds for so many seeds.
-
-        A store that is finished and has more seeds is used as it is.
-        """
-        stored = 0
-        with contextlib.suppress(ValueError, OSError):  # there is none, or it is not finished
-            stored = load(store).sizes["seed"]
+        """What `run`, a function of a key that returns what `Toy.run` does, finds for so many seeds."""
         names = [name for name in DIMS if self.data.modes or name not in ATTRS or name == "sliced_wasserstein"]
-        ds = sweep(
+        return swept(
             run,
-            {"seed": np.arange(max(seeds, stored))},
+            {"seed": np.arange(seeds)},
+            store,
             dims={name: DIMS[name] for name in names},
             coords={"record": steps // RECORDS * np.arange(1, RECORDS + 1)},
             attrs={name: ATTRS[name] for name in names if name in ATTRS} | {"record": {"long_name": "step"}},
-            store=store,
         )
-        return ds.isel(seed=slice(seeds))
 
     def real_and_modes(self) -> dict[str, np.ndarray | None]:
         """A thousand `real` points, and the centers of the `modes` if they are known."""

@@ -17,9 +17,9 @@ from _experiment import Experiment, Figure, Quick, progress
 from _methods import METHODS, OBJECTIVES
 from _options import check_known, check_positive, check_whole
 from _results import Data
+from _stores import swept
 from figures import compare_methods as figures
 
-from slantgan_jax import sweep
 from slantgan_jax.analysis.trajectories import Verdict
 
 VERDICTS = {
@@ -37,7 +37,8 @@ VERDICTS = {
 class Settings:
     """Run every objective with every order and method; rank them, draw the table, write ranking.txt.
 
-    An interrupted comparison continues where it stopped.
+    An interrupted comparison continues where it stopped. A later one in the same folder, of fewer or more seeds and
+    rates, uses the runs of a finished one.
     """
 
     seeds: Annotated[int, partial(check_whole, least=1, most=1_000_000)] = 100
@@ -65,13 +66,9 @@ def compute(settings: Settings, out: Path) -> Data:
         numbers = [list(OBJECTIVES).index(objective) for objective in objectives]
         axes = {"objective": np.arange(len(objectives)), "seed": np.arange(settings.seeds)}
         axes |= {"learning_rate": list(settings.rates), "strength": list(METHODS[method].strengths)}
-        ds = sweep(
-            partial(run, objectives=objectives, rule=order, method=method, steps=settings.steps),
-            axes,
-            store=out
-            / "sweeps"
-            / f"{order}-{method}-{'-'.join(map(str, numbers))}-{settings.steps}.zarr".replace(" ", "_"),
-        )
+        name = f"{order}-{method}-{'-'.join(map(str, numbers))}-{settings.steps}.zarr".replace(" ", "_")
+        played = partial(run, objectives=objectives, rule=order, method=method, steps=settings.steps)
+        ds = swept(played, axes, out / "sweeps" / name)
         for place, objective in enumerate(objectives):
             names = {"objective": objective, "rule": order, "method": method}
             entries[objective, order, method] = names | judged(ds.sel(objective=place))

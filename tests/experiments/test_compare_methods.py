@@ -10,6 +10,7 @@ import pytest
 from compare_methods import METHODS, OBJECTIVES
 
 from slantgan_jax.analysis.trajectories import Verdict
+from slantgan_jax.sweeps import load
 
 pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 
@@ -73,6 +74,18 @@ def test_programs_play_each_combination_once():
     assert sorted(played) == sorted(combinations)
     for _, _, objectives in programs:
         assert len({len(OBJECTIVES[objective].discriminator) for objective in objectives}) == 1
+
+
+def test_seeds_and_rates_are_added_to_the_stores_and_fewer_are_taken_from_them(tmp_path):
+    ran = partial(compare_methods.Settings, steps=100, objectives=("non-saturating",), methods=("past extragradient",))
+    first = compare_methods.compute(ran(seeds=3, rates=(1.0, 0.1)), tmp_path)["ranking"]
+    again = compare_methods.compute(ran(seeds=2, rates=(0.1, 3.0)), tmp_path)["ranking"]
+    assert [row["rate"] for row in again[0]["shares"]] == [0.1, 3.0]
+    alone = compare_methods.compute(ran(seeds=2, rates=(0.1, 3.0)), tmp_path / "alone")["ranking"]
+    assert again == alone
+    assert compare_methods.compute(ran(seeds=3, rates=(1.0, 0.1)), tmp_path)["ranking"] == first
+    (store,) = (tmp_path / "sweeps").iterdir()
+    assert dict(load(store).sizes) == {"objective": 1, "seed": 3, "learning_rate": 3, "strength": 1}
 
 
 def test_every_verdict_has_one_name():
