@@ -208,6 +208,11 @@ def test_titles_follow_from_what_is_drawn():
     rows["d"]["residual"] = (0, 0.2, 9)
     seen = title({name: row | {"elsewhere by": name if name in "cd" else ""} for name, row in rows.items()})
     assert seen == "Other rules and rates: 3.3 to 49 % away\nc, d: 84 to 109 % away\nNot at rest: 1 of 4 methods"
+    ax = Figure().subplots()
+    far = {name: row | {"from the flow's end, in spreads": 6.0 if name == "d" else 1e-3} for name, row in rows.items()}
+    figures.which_equilibrium.ends_of_methods(ax, {name: row | {"elsewhere by": ""} for name, row in far.items()})
+    assert ax.get_xlim() == (0.05, 1200)  # in percent
+    assert "600 %" in [text.get_text() for text in ax.texts]
     found = {"best": [1.0], "surface": [1.1], "constant": 1.3, "runs": np.ones(2), "equilibria": np.array([1.1, 1.2])}
     for worse, residual, expected in ((0, 0, True), (3, 0, False), (0, 1, False)):
         data = {"answer": "", "residual": np.array([residual])}
