@@ -43,7 +43,7 @@ def use_every_core(count: int | None = None, *, fused: bool = True) -> None:
       RuntimeError: JAX is already running (from JAX).
     """
     if count is not None:
-        check_count("count", count)
+        count = check_count("count", count)
     check_flag("fused", fused)
     devices = core_count() if count is None else count
     jax.config.update("jax_num_cpu_devices", devices)

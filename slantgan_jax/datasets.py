@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 from slantgan_jax import distributions
 from slantgan_jax.checks import check_count, check_number, shown
 from slantgan_jax.distributions import Distribution, Modes
-from slantgan_jax.numerics import as_float, native, seeded_key
+from slantgan_jax.numerics import as_float, native, plain, seeded_key
 from slantgan_jax.types import PRNGKey
 
 FIXED_KEY = 0
@@ -72,14 +72,16 @@ def ring(
     stratified: bool = False,
 ) -> Distribution:
     """The `mixture` of `modes` centers r (cos 2πk/n, sin 2πk/n) on a circle."""
-    angles = 2 * math.pi * np.arange(check_count("the number of modes", modes)) / modes
+    modes = check_count("the number of modes", modes)
+    angles = 2 * math.pi * np.arange(modes) / modes
     check_number("the radius", radius, 0)
     return mixture(radius * np.stack([np.cos(angles), np.sin(angles)], -1), deviation, weights, stratified=stratified)
 
 
 def grid(side: int = 5, spacing: float = 2.0, deviation: float = 0.05, *, stratified: bool = False) -> Distribution:
     """The `mixture` of `side` × `side` centers on a square grid around 0."""
-    places = np.arange(check_count("the side of the grid", side)) - (side - 1) / 2
+    side = check_count("the side of the grid", side)
+    places = np.arange(side) - (side - 1) / 2
     check_number("the spacing", spacing, 0)
     centers = np.stack(np.meshgrid(places, places, indexing="ij"), -1).reshape(-1, 2)
     return mixture(spacing * centers, deviation, stratified=stratified)
@@ -159,6 +161,7 @@ def _mixture_log_density(centers: Any, deviation: float, shares: np.ndarray, poi
         )
     offsets = (jnp.asarray(native(point))[None] - as_float(centers)) / as_float(deviation)
     squares = jnp.sum(offsets**2, axis=-1)
-    log, width = (jnp.log, deviation) if isinstance(deviation, Tracer) else (math.log, float(deviation))
+    width = plain(deviation)
+    log = math.log if isinstance(width, int | float) else jnp.log
     constant = centers.shape[1] * log(width * math.sqrt(2 * math.pi))
     return jax.nn.logsumexp(as_float(np.log(shares)) - squares / 2) - constant

@@ -88,7 +88,7 @@ def uniform(nodes: int = UNIFORM_NODES) -> Distribution:
     Raises:
       ValueError: `nodes` is not a positive whole number.
     """
-    check_count("the number of nodes", nodes)  # here, and not when the nodes are needed
+    nodes = check_count("the number of nodes", nodes)  # here, and not when the nodes are needed
     return Distribution(
         _uniform_draw,
         partial(uniform_quadrature, nodes),
@@ -152,7 +152,7 @@ def fixed(distribution: Distribution, count: int, key: PRNGKey) -> Distribution:
     Raises:
       ValueError: `count` is not a positive whole number, or more than the distribution has; a key that is none.
     """
-    check_count("the count of the sample", count)
+    count = check_count("the count of the sample", count)
     check_kind("distribution", distribution, Distribution, "datasets.ring()")
     if count > distribution.length:
         raise ValueError(f"the count of the sample is {count}, but there are {distribution.length} draws: take fewer")
@@ -168,7 +168,7 @@ def packed(distribution: Distribution, count: int) -> Distribution:
     Raises:
       ValueError: `count` is not a positive whole number.
     """
-    check_count("the count of a block", count)
+    count = check_count("the count of a block", count)
     check_kind("distribution", distribution, Distribution, "datasets.ring()")
     draw = partial(_block, distribution, count)
     all_in_turn = distribution.period > 1 and count % distribution.period == 0  # so all blocks are equal

@@ -62,7 +62,8 @@ def check_images(images: Image, image: Image) -> None:
 
 def side_length(count: int) -> int:
     """The side of a square image of `count` pixels. Raises `ValueError` unless `count` is the square of a side ≥ 2."""
-    side = math.isqrt(check_count("the number of pixels", count))
+    count = check_count("the number of pixels", count)
+    side = math.isqrt(count)
     if side < 2 or side * side != count:
         raise ValueError(f"an image of {count} pixels is not a square of side 2 or more: pass 4, 9, 16, ... pixels")
     return side

@@ -22,7 +22,7 @@ from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_count, check_flag, check_kind, check_number, check_weights, shown
 from slantgan_jax.distributions import Modes
-from slantgan_jax.numerics import as_float, power_of_two, safe_norm
+from slantgan_jax.numerics import as_float, plain, power_of_two, safe_norm
 from slantgan_jax.types import PRNGKey
 
 ROWS_AT_ONCE = 64
@@ -132,6 +132,7 @@ def sliced_wasserstein(x: ArrayLike, y: ArrayLike, directions: ArrayLike, order:
       ValueError: points or directions of different dimensions, directions of another length than 1; an order below 1.
     """
     check_number("order", order, 1)
+    order = plain(order)
     x, y = _same_space(x, y)
     lines, _ = _same_space(directions, y)
     if not isinstance(directions, Tracer):  # in NumPy: inside a trace JAX would trace the check of a known array, too
@@ -216,6 +217,7 @@ def wasserstein(x: Any, y: Any, order: float = 1, x_weights: Any = None, y_weigh
     from scipy.spatial.distance import cdist  # a third of the time that JAX takes to import
 
     check_number("order", order, 1)
+    order = plain(order)
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     _check_space(x, y)
     rows, columns = _masses(x, x_weights), _masses(y, y_weights)

@@ -29,7 +29,7 @@ from slantgan_jax.checks import (
     is_numeric,
     shown,
 )
-from slantgan_jax.numerics import as_float, native
+from slantgan_jax.numerics import as_float, at_least_single, floating, native
 from slantgan_jax.types import Image, Players, PRNGKey
 
 
@@ -83,8 +83,7 @@ def mlp(
     """
     if len(sizes) < 2:
         raise ValueError(f"the sizes of the layers are {shown(sizes)}: give two or more")
-    for size in sizes:
-        check_count("one of the sizes of the layers", size)
+    sizes = tuple(check_count("one of the sizes of the layers", size) for size in sizes)
     check_flag("batch_norm", batch_norm)
     check_function("activation", activation, "numbers")
     check_function("init", init, "key", "shape", "dtype")
@@ -108,14 +107,16 @@ def normalized(values: jax.Array, epsilon: float = 1e-3) -> jax.Array:
       ValueError: there is no axis of this name, or it has one image, which would become 0.
     """
     try:
-        if jax.lax.psum(1, BATCH) == 1:
-            raise ValueError("a batch of one image cannot be normalized, as it would become 0: take a larger one")
-        centered = values - jax.lax.pmean(values, BATCH)
+        images = jax.lax.psum(1, BATCH)
     except NameError:
         raise ValueError(
             "batch normalization has no batch here: use games.minibatch, or jax.vmap(..., axis_name=networks.BATCH)"
         ) from None
-    return centered / jnp.sqrt(jax.lax.pmean(centered**2, BATCH) + epsilon)
+    if images == 1:
+        raise ValueError("a batch of one image cannot be normalized, as it would become 0: take a larger one")
+    wide = at_least_single(values)
+    centered = wide - jax.lax.pmean(wide, BATCH)
+    return (centered / jnp.sqrt(jax.lax.pmean(centered**2, BATCH) + epsilon)).astype(floating(values).dtype)
 
 
 def pytorch_linear(key: PRNGKey, shape: tuple[int, int], dtype: Any) -> tuple[jax.Array, jax.Array]:
@@ -198,7 +199,7 @@ def init(key: PRNGKey, image: Image) -> Players:
 def to_vector(players: Players) -> jax.Array:
     """All parameters of both players as one array `[3 pixels + 1]`, in the order of `jax.tree.leaves`: w, b, u, c."""
     check_kind("players", players, Players)
-    return ravel_pytree(jax.tree.map(native, players))[0]
+    return ravel_pytree(jax.tree.map(floating, players))[0]
 
 
 def from_vector(numbers: ArrayLike, *, stacked: bool = False) -> Players:
@@ -238,7 +239,7 @@ def pixel_scores(generator: Generator, latent: ArrayLike) -> Image:
     check_generator(generator)
     if not is_numeric(latent) or np.ndim(latent) != 0:
         raise ValueError(f"the latent is {shown(latent)}: give one scalar, and map over more with jax.vmap")
-    (weights, biases), latent = jax.tree.map(native, (generator, latent))
+    (weights, biases), latent = jax.tree.map(floating, (generator, latent))
     return jax.tree.map(lambda w, b: w * latent + b, weights, biases)
 
 
@@ -262,8 +263,8 @@ def logit(discriminator: Discriminator, image: Image) -> jax.Array:
             f"the discriminator reads images of shape {shown(jax.tree.map(jnp.shape, weights))}, "
             f"got {shown(jax.tree.map(jnp.shape, image))}: use one form (faces.unstack or arrays) and one side for both"
         )
-    products = jax.tree.map(lambda u, x: jnp.sum(native(u) * native(x)), weights, image)
-    return jax.tree.reduce(jnp.add, products) + native(discriminator.bias)
+    products = jax.tree.map(lambda u, x: jnp.sum(floating(u) * floating(x)), weights, image)
+    return jax.tree.reduce(jnp.add, products) + floating(discriminator.bias)
 
 
 def _layers(init: Initializer, sizes: tuple[int, ...], key: PRNGKey) -> tuple[Layer, ...]:

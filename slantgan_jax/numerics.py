@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from slantgan_jax.checks import is_numeric, shown
 
@@ -50,7 +51,7 @@ def floating(values: Any) -> jax.Array:
 
     Whole numbers would wrap where they are negated or squared.
     """
-    array = jnp.asarray(native(values))
+    array = values if isinstance(values, jax.Array) else jnp.asarray(native(values))
     return array if jnp.issubdtype(array.dtype, jnp.inexact) else as_float(array)
 
 
@@ -58,6 +59,16 @@ def at_least_single(values: Any) -> jax.Array:
     """`values` as `floating`, and in at least 32 bits."""
     array = floating(values)
     return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+
+
+def plain(number: Any) -> Any:
+    """A `number` that a user gives, for arithmetic that shall not wrap, nor be rounded to 16 bits.
+
+    A known number is one of Python, which takes the precision of what it meets; a traced one is `at_least_single`.
+    """
+    if isinstance(number, int | float):
+        return number
+    return at_least_single(number) if isinstance(number, Tracer) else float(number)
 
 
 def but_labels(function: Callable[..., Any], image: Any, *others: Any) -> Any:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from slantgan_jax.checks import check_function, check_kind, check_number, shown
-from slantgan_jax.numerics import as_float, but_labels, native, safe_norm, squared_norm
+from slantgan_jax.numerics import as_float, but_labels, native, plain, safe_norm, squared_norm
 from slantgan_jax.types import Image
 
 
@@ -141,6 +141,7 @@ def clipped(optimizer: optax.GradientTransformation, bound: jax.Array | float) -
     """
     check_kind("the optimizer", optimizer, optax.GradientTransformation)
     check_number("the bound of clipping", bound, positive=True)
+    bound = plain(bound)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         if params is None:

@@ -110,7 +110,7 @@ def network(
         raise ValueError(f"the image has the shape {np.shape(image)}: give the pixels of the networks, {shapes[0]}")
     if image is not None and generator is not None:
         raise ValueError("an image is given beside a generator, which draws its own: give its latent instead")
-    check_count("known", known, 0, 4)
+    known = check_count("known", known, 0, 4)
     if generator is not None and latent is not None:
         image = expit(np.multiply(generator.weights, latent) + generator.biases)
     largest = max(*(np.max(np.abs(value.weights)) for _, value, _ in parts), 1e-12)

@@ -84,9 +84,9 @@ def two_rates(
     """
     check_number("generator_learning_rate", generator_learning_rate)
     check_number("discriminator_learning_rate", discriminator_learning_rate)
-    check_count("epochs", epochs, 1, MAX_EPOCHS)
+    epochs = check_count("epochs", epochs, 1, MAX_EPOCHS)
     if record_every is not None:
-        check_count("record_every", record_every)
+        record_every = check_count("record_every", record_every)
         if epochs % record_every:
             raise ValueError(f"record_every is {record_every}: give a positive divisor of the {epochs} epochs")
     if not isinstance(objective, str) or objective not in losses.OBJECTIVES:

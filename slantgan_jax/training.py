@@ -24,7 +24,7 @@ from slantgan_jax.checks import (
     shown,
 )
 from slantgan_jax.games import Game, check_game
-from slantgan_jax.numerics import as_float, native
+from slantgan_jax.numerics import as_float, floating, native
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import PRNGKey
 
@@ -132,7 +132,7 @@ def is_finite(players: Any) -> jax.Array:
     leaves = jax.tree.leaves(players)
     if not leaves or not all(map(is_numeric, leaves)):
         raise ValueError(f"players is {shown(players)}: give a pytree of numbers")
-    return jnp.stack([(jnp.abs(native(leaf)) <= DIVERGENCE_BOUND).all() for leaf in leaves]).all()
+    return jnp.stack([(jnp.abs(floating(leaf)) <= DIVERGENCE_BOUND).all() for leaf in leaves]).all()
 
 
 def _train(

@@ -81,7 +81,7 @@ def stationary_covariance(jacobian: jax.Array, noise: jax.Array, zero_modes: int
     jacobian, noise = as_float(jacobian, "jacobian", "n", "n"), as_float(noise, "noise", "n", "n")
     if len({*jacobian.shape, *noise.shape}) != 1:
         raise ValueError(f"jacobian has the shape {jacobian.shape}, and noise {noise.shape}: give both as [n, n]")
-    check_count("zero_modes", zero_modes, 0, len(jacobian))
+    zero_modes = check_count("zero_modes", zero_modes, 0, len(jacobian))
     values, vectors = jnp.linalg.eig(jacobian)
     inverse = jnp.linalg.inv(vectors)
     zero = jnp.argsort(jnp.argsort(jnp.abs(values - 1))) < zero_modes

@@ -61,7 +61,7 @@ def box_counts(marked: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
         )
     counts = []
     for size in sizes:
-        check_count("a size", size)
+        size = check_count("a size", size)
         rows, columns = (math.ceil(length / size) for length in marked.shape)
         padded = np.zeros((rows * size, columns * size), bool)
         padded[: marked.shape[0], : marked.shape[1]] = marked
@@ -74,7 +74,7 @@ def box_sizes(resolution: int) -> list[int]:
 
     They are at least three; beyond 16 they grow only while 16 boxes or more fit along a side.
     """
-    check_count("resolution", resolution)
+    resolution = check_count("resolution", resolution)
     return [2**k for k in range(2, max(4, int(math.log2(resolution / 16))) + 1)]
 
 
@@ -107,7 +107,7 @@ def uncertainty_dimension(distances: Sequence[float] | np.ndarray, differing: np
       ValueError: fewer than three distances have at least `MIN_DIFFERING_PAIRS`.
     """
     distances, differing = _numbers("distances", distances), _numbers("differing", differing, 0)
-    check_count("pairs", pairs, int(differing.max()))
+    pairs = check_count("pairs", pairs, int(differing.max()))
     if len(differing) != len(distances):
         raise ValueError(f"there are {len(differing)} numbers for {len(distances)} distances: give one for each")
     used = differing >= MIN_DIFFERING_PAIRS
@@ -128,8 +128,8 @@ def snowflake(resolution: int, depth: int = 6) -> np.ndarray:
 
     Its boundary has the dimension `KOCH_DIMENSION` down to its shortest edges, 0.86 · 3^-depth of the picture.
     """
-    check_count("resolution", resolution)
-    check_count("depth", depth, 0, MAX_DEPTH)
+    resolution = check_count("resolution", resolution)
+    depth = check_count("depth", depth, 0, MAX_DEPTH)
     corners = 0.5 * np.exp(2j * np.pi * (np.arange(3) / 3 + 0.037))[::-1]
     for _ in range(depth):
         step = (np.roll(corners, -1) - corners) / 3

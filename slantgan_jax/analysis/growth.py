@@ -9,7 +9,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_count, check_number
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, plain
 
 MIN_RECORDS = 20
 """The smallest number of records that give a rate: ten in each half."""
@@ -20,7 +20,7 @@ def bump_weights(count: int) -> jax.Array:
 
     They sum to 1. Source: Das, Saiki, Sander & Yorke 2017 (Nonlinearity 30, arXiv:1601.06051).
     """
-    check_count("count", count)
+    count = check_count("count", count)
     weights = _bump((jnp.arange(count) + as_float(0.5)) / count)
     return weights / weights.sum()
 
@@ -44,14 +44,15 @@ def growth_rate(
       The rate, NaN from fewer than `MIN_RECORDS` records.
     """
     log_sizes = as_float(log_sizes, "log_sizes", "records")
-    for what, bound in (("start", start), ("stop", stop)):
-        if isinstance(bound, Tracer) or bound is None:
-            continue
-        check_count(what, bound, 0, len(log_sizes))
+    start, stop = (
+        jnp.asarray(bound, jnp.int32) if isinstance(bound, Tracer) else check_count(what, bound, 0, len(log_sizes))
+        for what, bound in (("start", start), ("stop", len(log_sizes) if stop is None else stop))
+    )
     if wave_period is not None:
         check_number("wave_period", wave_period, positive=True)
+        wave_period = plain(wave_period)
     index = jnp.arange(len(log_sizes))
-    start, stop = jnp.asarray(start), jnp.asarray(len(log_sizes) if stop is None else stop)
+    start, stop = jnp.asarray(start), jnp.asarray(stop)
     count = stop - start
     lag = jnp.maximum(count // 2, 1)
     if wave_period is not None:

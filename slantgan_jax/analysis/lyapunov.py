@@ -72,9 +72,9 @@ def lyapunov_exponents(
     if players is not None:
         check_players(players, len(game.losses))
     every = check_count("orthonormalize_every", orthonormalize_every)
-    check_count("steps", steps)
-    check_count("transient", transient, 0)
-    check_count("count", count)
+    steps = check_count("steps", steps)
+    transient = check_count("transient", transient, 0)
+    count = check_count("count", count)
     if steps % every or transient % every:
         raise ValueError(
             f"transient is {transient} and steps is {steps}: give multiples of orthonormalize_every, which is {every}"

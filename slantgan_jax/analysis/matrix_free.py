@@ -111,10 +111,11 @@ def _leading(
     size = place.size
     if which not in RANKS:
         raise ValueError(f"which is {which!r}: give one of {', '.join(RANKS)}")
-    if check_count("count", count) > size:
+    count = check_count("count", count)
+    if count > size:
         raise ValueError(f"count is {count}: there are {size} eigenvalues")
     basis = max(BASIS, 2 * count + 3) if basis is None else check_count("basis", basis, count + 3)
-    check_count("restarts", restarts)
+    restarts = check_count("restarts", restarts)
     function = jax.jit(function)  # traced once
     product = jax.jit(lambda vector: jax.jvp(function, (place,), (vector,))[1])
     found = Leading(np.full(count, np.nan, complex), np.full(count, np.nan))

@@ -24,7 +24,7 @@ from slantgan_jax.analysis.update_maps import Over, check_precision, update_map
 from slantgan_jax.checks import check_count, check_function, check_number, check_players, is_numeric, shown
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game, check_game
-from slantgan_jax.numerics import as_float, safe_norm
+from slantgan_jax.numerics import as_float, at_least_single, native, plain, safe_norm
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -211,6 +211,7 @@ def eigenvalues_modulo(matrix: jax.Array, tangents: Players | None = None) -> ja
     """
     if not is_numeric(matrix) or np.ndim(matrix) != 2 or len({*np.shape(matrix)}) != 1:
         raise ValueError(f"the matrix is {shown(matrix)}: give an array [n, n]")
+    matrix = at_least_single(matrix)
     rounding = 4096 * jnp.finfo(matrix.dtype).eps * jnp.maximum(1, jnp.max(jnp.abs(matrix)))
     if tangents is None:
         values, singular = jnp.linalg.eigvals(matrix), jnp.linalg.svd(matrix, compute_uv=False)
@@ -246,7 +247,9 @@ def summarize_flow(eigenvalues: jax.Array, epoch: ArrayLike = 1.0) -> Spectrum:
     The verdict is MARGINAL if |max Re λ| is at most `GROWTH_TOLERANCE` or `RELATIVE_GROWTH_TOLERANCE` · max |λ|.
     """
     eigenvalues = _checked(eigenvalues, epoch)
-    return _summary(eigenvalues, eigenvalues == 0, oscillates(eigenvalues), eigenvalues.real, eigenvalues.imag, epoch)
+    return _summary(
+        eigenvalues, eigenvalues == 0, oscillates(eigenvalues), eigenvalues.real, eigenvalues.imag, plain(epoch)
+    )
 
 
 def summarize_map(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
@@ -261,7 +264,7 @@ def summarize_map(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
     dead = eigenvalues == 0  # where the logarithm and the angle have no derivative
     alive = jnp.where(dead, 1, eigenvalues)
     growth = jnp.where(dead, -jnp.inf, jnp.log(jnp.abs(alive)))
-    return _summary(eigenvalues, eigenvalues == 1, turning, growth, jnp.angle(alive), 1 / epochs)
+    return _summary(eigenvalues, eigenvalues == 1, turning, growth, jnp.angle(alive), 1 / plain(epochs))
 
 
 def oscillates(eigenvalues: jax.Array) -> jax.Array:
@@ -296,7 +299,7 @@ def fixed_point(
       singular, it is the state of the last iteration, and the residual is not near 0.
     """
     update, flat, state_of = update_map(rule, game, players, steps, over)
-    check_count("iterations", iterations, 0)
+    iterations = check_count("iterations", iterations, 0)
     found = fixed_point_of_map(update, flat, tangents, iterations)
     return FixedPoint(state_of(found), safe_norm(update(found) - found))
 
@@ -322,7 +325,8 @@ def _checked(eigenvalues: Any, epoch: Any = 1.0) -> jax.Array:
     if not isinstance(eigenvalues, np.ndarray | jax.Array) or eigenvalues.ndim != 1 or not eigenvalues.size:
         raise ValueError(f"eigenvalues are {shown(eigenvalues)}: give an array [n] of at least one number")
     check_number("epoch", epoch, positive=True)
-    return jnp.asarray(eigenvalues)
+    eigenvalues = native(eigenvalues)
+    return jnp.asarray(eigenvalues) if jnp.iscomplexobj(eigenvalues) else at_least_single(eigenvalues)
 
 
 def _padded(tangents: Players, size: int) -> jax.Array:

@@ -45,12 +45,12 @@ def energies(players: Players, images: Image, steps: int = LINE_STEPS) -> Image:
     """
     check_kind("players", players, Players)
     _, potential = _ends(players.generator, images, steps)
-    return jax.tree.map(lambda u, potential: u**2 / 2 + potential, players.discriminator.weights, potential)
+    return jax.tree.map(lambda u, potential: as_float(u) ** 2 / 2 + potential, players.discriminator.weights, potential)
 
 
 def _ends(generator: Generator, images: Image, steps: int) -> tuple[Generator, Image]:
     networks.check_generator(generator, images)
-    check_count("steps", steps)
+    steps = check_count("steps", steps)
     mean, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.mean(as_float(leaf), axis=0), images))
     w, b = (ravel_pytree(jax.tree.map(as_float, leaf))[0] for leaf in generator)
     w, b, potential = map(unravel, jax.vmap(partial(_line_end, steps))(w, b, mean))

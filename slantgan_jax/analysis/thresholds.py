@@ -18,7 +18,7 @@ from slantgan_jax.analysis.update_maps import update_map
 from slantgan_jax.checks import check_count, check_function, check_number
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import as_float, plain
 from slantgan_jax.rules import Rule, State
 from slantgan_jax.types import Players
 
@@ -75,7 +75,7 @@ def largest_stable_rate(
       1e-6 of the rate. Its derivative is that of the equation max ln |μ| = `tolerance` that it solves.
     """
     check_function("rule_of_rate", rule_of_rate, "rate")
-    check_count("fixed_point_iterations", fixed_point_iterations, 0)
+    fixed_point_iterations = check_count("fixed_point_iterations", fixed_point_iterations, 0)
     check_number("tolerance", tolerance, 0)
 
     @jax.jit  # traced once, not once for each use
@@ -181,9 +181,10 @@ def _first(
     which it was still false, initially `start`. If it is undefined at the lowest number, the result is NaN.
     The second result is the carry at the end.
     """
-    check_count("points", points)
+    points = check_count("points", points)
     check_number("lowest", lowest, positive=True)
     check_number("highest", highest, lowest, positive=True)
+    lowest, highest = plain(lowest), plain(highest)
     ratio = (highest / lowest) ** (1 / points)
 
     def closer(i: jax.Array, bracket: tuple[jax.Array, jax.Array, jax.Array, jax.Array, Any]) -> tuple[Any, ...]:

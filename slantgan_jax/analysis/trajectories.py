@@ -86,7 +86,7 @@ def classify(
     if as_float(finite, "finite").ndim:
         raise ValueError(f"finite is {shown(finite)}: give one for the run, and map over more with jax.vmap")
     if settled_records is not None:
-        check_count("settled_records", settled_records, 1, records)
+        settled_records = check_count("settled_records", settled_records, 1, records)
     quarter, eighth = records // 4, records // 8
     second, third, last = (distances[records - i * quarter :][:quarter].max() for i in (3, 2, 1))
     rises = jnp.diff(distances[records - 4 * eighth :].reshape(4, eighth).max(1)).min() > 0

@@ -103,7 +103,7 @@ def solve(generator: Generator, images: Image, order: int, rounds: int | None = 
     images = quadrature.images_as_array(generator, images)
     if rounds is None:  # down to 6e-12 of the greatest cost in float64, 1e-5 in float32
         rounds = 17 if images.dtype == jnp.float64 else 7
-    check_count("rounds", rounds)
+    rounds = check_count("rounds", rounds)
     frozen = lax.stop_gradient((generator, images))
     points = [jnp.linspace(0, 1, MIN_CELLS + 1, dtype=images.dtype)]
     if order == 1:

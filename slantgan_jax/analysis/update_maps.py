@@ -51,7 +51,7 @@ def update_map(
     check_precision()
     check_kind("rule", rule, Rule)
     check_game(game)
-    check_count("steps", steps)
+    steps = check_count("steps", steps)
     if not isinstance(players, State):
         check_players(players, len(game.losses))
     if steps % rule.period:

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from slantgan_jax.checks import check_function, check_moving, check_players, check_rates, check_scalar, shown
 from slantgan_jax.fields._arithmetic import like_players, times, with_player
 from slantgan_jax.games import SampleLosses
-from slantgan_jax.numerics import as_float
+from slantgan_jax.numerics import floating, native
 from slantgan_jax.types import Rates
 
 Losses = Callable[[Any], Any]
@@ -27,17 +27,18 @@ Transform = Callable[[Losses], Field]
 def gradients(losses: Losses) -> Field:
     """ξ = (∇_i L_i): each player's gradient of its own loss."""
     check_function("losses", losses, "players")
-    return lambda players: like_players(
-        check_moving(players), (slope_of(losses, players, of=i, by=i) for i in range(len(players)))
-    )
+
+    def field(players: Any) -> Any:
+        players = check_moving(jax.tree.map(native, players))
+        return like_players(players, (slope_of(losses, players, of=i, by=i) for i in range(len(players))))
+
+    return field
 
 
 def jacobian(field: Field, players: Any) -> jax.Array:
     """J = ∂`field` at `players`, `[n, n]`, rows and columns in the order of the leaves: G's parameters, then D's."""
     check_function("field", field, "players")
-    check_players(players)
-    floats = jax.tree.map(lambda x: x if jnp.issubdtype(jnp.result_type(x), jnp.floating) else as_float(x), players)
-    flat, unravel = ravel_pytree(floats)
+    flat, unravel = ravel_pytree(jax.tree.map(floating, check_players(players)))
     return jax.jacfwd(lambda x: ravel_pytree(check_direction(field(unravel(x)), players))[0])(flat)
 
 
@@ -87,6 +88,7 @@ def step_along(players: Any, rates: Rates, direction: Any) -> Any:
     check_players(players)
     check_direction(direction, players)
     check_rates("the rate", rates)
+    players, direction = jax.tree.map(native, (players, direction))
     return jax.tree.map(jnp.subtract, players, times(rates, direction))
 
 

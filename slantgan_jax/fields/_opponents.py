@@ -13,7 +13,7 @@ from slantgan_jax.checks import check_count, check_flag, check_number, check_pla
 from slantgan_jax.fields._arithmetic import each_rate, inner_product, like_players, times, total, with_player
 from slantgan_jax.fields._field import Field, Losses, Transform, gradient_by, gradients, loss_of, slope_of, step_along
 from slantgan_jax.fields._of_fields import check_strength, of_field
-from slantgan_jax.numerics import power_of_two, squared_norm
+from slantgan_jax.numerics import plain, power_of_two, squared_norm
 from slantgan_jax.types import Rates
 
 
@@ -57,6 +57,7 @@ def sos(opponent_step_size: Rates, a: jax.Array | float = 0.5, b: jax.Array | fl
     check_rates("the opponent step size of sos", opponent_step_size, 0)
     check_number("a of sos", a, 0)
     check_number("b of sos", b, 0)
+    a, b = plain(a), plain(b)
 
     def direction(losses: Losses, players: Any) -> Any:
         xi, ahead, shaping = _shaping(losses, opponent_step_size, players)
@@ -87,7 +88,7 @@ def unrolled(steps: int, step_size: ArrayLike, *, everyone: bool = False, throug
     Raises:
       ValueError: `steps` is not a whole number of at least 0.
     """
-    check_count("the number of unrolled steps", steps, 0)
+    steps = check_count("the number of unrolled steps", steps, 0)
     check_number("the step size of unrolled", step_size, 0)
     check_flag("everyone", everyone)
     check_flag("through", through)

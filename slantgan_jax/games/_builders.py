@@ -63,7 +63,8 @@ def gan(
     losses.check_objective(objective)
     check_number("noise, a standard deviation,", noise, 0)
     check_flag("independent_latents", independent_latents)
-    if check_count("the packing", packing) > 1:
+    packing = check_count("the packing", packing)
+    if packing > 1:
         for name, draw in (("data", data), ("latents", latent)):
             if draw.period > 1:
                 raise ValueError(

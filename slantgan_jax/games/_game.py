@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_function, check_kind, check_players, check_scalar, shown
 from slantgan_jax.distributions import Distribution
+from slantgan_jax.numerics import native
 from slantgan_jax.penalties import PenaltyInputs
 from slantgan_jax.types import Image, PRNGKey
 
@@ -100,7 +101,7 @@ class SampleLosses:
 
     def of(self, number: int, players: Any) -> Any:
         """The loss of player number `number`, a scalar."""
-        check_players(players, len(self.game.losses))
+        players = jax.tree.map(native, check_players(players, len(self.game.losses)))
         total = sum(check_scalar("a loss", loss(players, self.sample)) for loss in self.game.losses[number])
         if not jnp.issubdtype(jnp.result_type(total), jnp.floating):
             raise ValueError(f"the loss of player number {number} is {shown(total)}: give a loss that returns a float")

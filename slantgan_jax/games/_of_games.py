@@ -138,7 +138,7 @@ def minibatch(game: Game, size: int) -> Game:
       ValueError: `size` below 1, or a game that draws nothing; an expected game of networks that normalize.
     """
     check_game(game)
-    check_count("the size of the minibatch", size)
+    size = check_count("the size of the minibatch", size)
     if not any(game.draws):
         raise ValueError("the game draws nothing, so a minibatch of it would hold equal samples: use the game itself")
     for loss in itertools.chain(*game.losses):

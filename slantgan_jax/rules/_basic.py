@@ -117,7 +117,7 @@ def unrolled(optimizer: Optimizer, steps: int, *, fresh: bool = False) -> Rule:
     Raises:
       ValueError: `steps` is not a whole number of at least 0; an optimizer that is none.
     """
-    check_count("the number of unrolled steps", steps, 0)
+    steps = check_count("the number of unrolled steps", steps, 0)
     check_flag("fresh", fresh)
     check_descent(optimizer, fields.gradients)
 
@@ -183,7 +183,7 @@ def extrapolated(
         are players.
     """
     check_descent(optimizer, field)
-    check_count("the number of samples of extrapolated", samples)
+    samples = check_count("the number of samples of extrapolated", samples)
     reads = tuple((samples, number) for number in range(samples))
 
     def moves(game: Game) -> tuple[Move, ...]:

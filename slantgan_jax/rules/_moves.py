@@ -11,6 +11,7 @@ from slantgan_jax import fields, games
 from slantgan_jax.checks import check_each, check_function, check_moving, shortened, shown
 from slantgan_jax.fields import Transform
 from slantgan_jax.games import Game
+from slantgan_jax.numerics import native
 from slantgan_jax.rules._rule import Move, State
 
 Optimizer = optax.GradientTransformation | tuple[optax.GradientTransformation, ...]
@@ -30,7 +31,7 @@ def check_descent(optimizer: Any, field: Any) -> None:
 
 def initial(optimizer: Optimizer, players: Any) -> State:
     """The state before the first step."""
-    players = jax.tree.map(jnp.asarray, check_moving(players))
+    players = jax.tree.map(jnp.asarray, check_moving(jax.tree.map(native, players)))
     each = zip(each_optimizer(optimizer, players), players, strict=True)
     states = [of_optimizer(own.init, number, parameters) for number, (own, parameters) in enumerate(each)]
     return State(players, type(players)(*states), jnp.zeros((), jnp.uint32))

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from slantgan_jax.checks import check_count, check_flag, check_kind, check_number, shortened, shown
 from slantgan_jax.games import Game
-from slantgan_jax.numerics import as_float, at_least_single, seeded_key
+from slantgan_jax.numerics import as_float, at_least_single, plain, seeded_key
 from slantgan_jax.rules._rule import Move, Rule, State, same_step
 
 AVERAGE_TOLERANCE = 1e-3
@@ -33,7 +33,7 @@ def lazily(rule: Rule, period: int, plain: Game) -> Rule:
       ValueError: `period` is not a positive whole number; the rule is one of `lazily`; in a step, if the two games
         have another number of moves, or `plain` needs other samples than the game draws.
     """
-    check_count("the period of lazily", period)
+    period = check_count("the period of lazily", period)
     check_kind("rule", rule, Rule)
     check_kind("plain", plain, Game)
     if rule.turn is not same_step:
@@ -76,8 +76,9 @@ def lookahead(rule: Rule, sync_period: int, slow_step_size: ArrayLike, *, late: 
     """
     check_flag("late", late)
     check_kind("rule", rule, Rule)
-    check_count("the sync_period of lookahead", sync_period)
+    sync_period = check_count("the sync_period of lookahead", sync_period)
     check_number("the slow_step_size of lookahead", slow_step_size, 0, 1)
+    slow_step_size = plain(slow_step_size)
     if rule.late and not late:
         raise ValueError("the rule returns late, and so after this one would: give late=True here, too")
 
@@ -100,9 +101,8 @@ def averaged(rule: Rule, average: optax.GradientTransformation) -> Rule:
     """`rule`, whose result is an average of its players, for instance by `optax.ema(0.999)`. The play is unchanged.
 
     Averaging for GANs: Yazici et al. 2019 (arXiv:1806.04498). The average is kept in at least 32 bits, and its result
-    has the precision of the players. About 1 / (1 - d) rounding errors of an
-    `optax.ema(d)` add up: in float32, for d = 0.999, the average of players that stand still is off by 5e-5 of their
-    size.
+    has the precision of the players. About 1 / (1 - d) rounding errors of an `optax.ema(d)` add up: in float32, for d =
+    0.999, the average of players that stand still is off by 5e-5 of their size.
 
     Args:
       rule: the rule whose players are averaged.

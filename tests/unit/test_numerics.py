@@ -4,6 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.extend.core import Literal
 
@@ -16,10 +17,14 @@ from slantgan_jax import (
     fields,
     games,
     losses,
+    metrics,
     mlp,
     networks,
     penalties,
+    rules,
+    training,
 )
+from slantgan_jax.analysis import fractals, growth, spectra, steepest_lines
 from slantgan_jax.numerics import as_float, as_floats, rk4_slope, safe_norm, squared_norm
 
 
@@ -129,7 +134,47 @@ OF_ANY_KIND = {
     "sos": (lambda: fields.sos(1, a=jnp.uint8(1))(losses_of(games.bilinear()))(Players(1.0, 2.0)), (4, 3)),
     "a sequence": (lambda: distributions.sequence(np.arange(3.0)).sample(None, np.int64(2**32 + 1), 0), np.nan),
     "a long sequence": (lambda: distributions.sequence(np.arange(300.0)).sample(None, np.int8(-3), 0), np.nan),
+    "b of sos": (
+        lambda: fields.sos(0.5, b=jnp.uint8(16))(losses_of(games.quadratic(1.5)))(PLACE),
+        lambda: fields.sos(0.5, b=16.0)(losses_of(games.quadratic(1.5)))(PLACE),
+    ),
+    "clipped": (lambda: clipped_to(jnp.uint8(1)), [-0.2, 1.0]),
+    "logit": (lambda: networks.logit(Discriminator(np.full(4, 100, np.int8), np.int8(1)), np.full(4, 2, np.int8)), 801),
+    "generate": (lambda: networks.generate(Generator(np.int8([1]), np.int8([1])), np.int8(1)), [1 / (1 + np.exp(-2))]),
+    "to_vector": (lambda: networks.to_vector(Players(Generator(HALF, HALF), Discriminator(HALF, 100001)))[-1], 100001),
+    "is_finite": (lambda: training.is_finite(np.int32(-(2**31))), False),
+    "normalized": (
+        lambda: jax.vmap(networks.normalized, axis_name=networks.BATCH)(jnp.float16([-1000, 1000])),
+        [-1, 1],
+    ),
+    "the order of a distance": (
+        lambda: metrics.wasserstein([[0.0], [5.0]], [[1.0], [2.0]], np.float16(3)),
+        ((1 + 27) / 2) ** (1 / 3),
+    ),
+    "finer nodes": (lambda: distributions.uniform(np.uint8(130)).finer().nodes()[0].shape, (260,)),
+    "the size of a minibatch": (lambda: games.minibatch(games.slanted_land(), np.int32(64)).draws.latent.length, 2**26),
+    "the samples of a rule": (lambda: 149 * rules.extrapolated(SGD, samples=np.uint8(2)).reads[0][0], 298),
+    "the start of records": (lambda: growth.growth_rate(DECAYING, start=jnp.uint8(200)), -0.01),
+    "a start that is traced": (lambda: jax.jit(growth.growth_rate)(DECAYING, jnp.uint8(200)), -0.01),
+    "a wave's period": (lambda: growth.growth_rate(DECAYING, wave_period=np.float16(37)), -0.01),
+    "multipliers": (lambda: spectra.summarize_map(np.int8([-128, -3])).growth, math.log(128)),
+    "the steps of a map": (lambda: spectra.summarize_map(np.array([0.9]), np.float16(3)).growth, math.log(0.9) / 3),
+    "boxes": (lambda: fractals.box_counts(np.ones((299, 299)), np.uint8([4, 32])), (5625, 100)),
+    "energies": (lambda: energy(np.int8(100)), lambda: energy(100.0)),
 }
+PLACE, HALF, SGD = Players(jnp.float32(0.02), jnp.float32(0.03)), jnp.ones(1, jnp.float16), optax.sgd(0.1)
+DECAYING = -0.01 * np.arange(1000.0)
+
+
+def energy(weight):
+    players = Players(Generator(1.0, 0.0), Discriminator(weight, 0.0))
+    return steepest_lines.energies(players, np.array([0.5]))
+
+
+def clipped_to(bound):
+    """Where a step of -0.1 and one of 1 from (-0.1, 0.5) end in the box."""
+    optimizer, start = penalties.clipped(optax.sgd(1.0), bound), jnp.array([-0.1, 0.5])
+    return start + optimizer.update(jnp.array([0.1, -1.0]), optimizer.init(start), start)[0]
 
 
 def losses_of(game):
@@ -140,10 +185,35 @@ def gradients_of(game):
     return fields.gradients(losses_of(game))
 
 
-@pytest.mark.parametrize("name", OF_ANY_KIND)
+COMPILED_LONG = "energies", "the start of records", "a start that is traced", "a wave's period", "multipliers"
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in COMPILED_LONG)) for name in OF_ANY_KIND]
+)
 def test_numbers_of_few_bits_neither_wrap_nor_overflow(name):
     computed, right = OF_ANY_KIND[name]
+    right = right() if callable(right) else right
     np.testing.assert_allclose(computed(), right, rtol=1e-6, atol=1e-6)  # float32
+
+
+@pytest.mark.slow
+def test_bytes_in_another_order_are_no_others_after_a_call_with_the_usual_order(x64):
+    """JAX would take the program that it has for the usual order, and read the bytes as they are."""
+    usual, turned = (Players(np.array(0.3, kind), np.array(0.4, kind)) for kind in ("<f8", ">f8"))
+    matrix = np.array([[-0.1, 0.3], [-0.3, -0.1]])
+    losses = losses_of(games.quadratic(0.5))
+    for function, one, other in (
+        (lambda players: fields.step_along(players, 0.1, players), usual, turned),
+        (losses, usual, turned),
+        (fields.gradients(losses), usual, turned),
+        (lambda players: fields.jacobian(fields.gradients(losses), players), usual, turned),
+        (lambda players: rules.simultaneous(SGD).init(players).players, usual, turned),
+        (spectra.eigenvalues_modulo, matrix, matrix.astype(">f8")),
+        (lambda values: spectra.summarize_flow(values).growth, matrix[0] + 0j, (matrix[0] + 0j).astype(">c16")),
+    ):
+        right = function(one)
+        chex.assert_trees_all_equal(function(other), right)
 
 
 def test_constants_take_the_precision_of_the_trace():
