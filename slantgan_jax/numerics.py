@@ -58,7 +58,7 @@ def floating(values: Any) -> jax.Array:
 def at_least_single(values: Any) -> jax.Array:
     """`values` as `floating`, and in at least 32 bits."""
     array = floating(values)
-    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+    return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
 
 
 def plain(number: Any) -> Any:
