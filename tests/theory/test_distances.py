@@ -153,6 +153,7 @@ def test_the_scale_of_a_kernel_may_have_a_small_type(scale):
     assert MMD(named("gentle"), FACES, scale) == MMD(named("gentle"), FACES, float(scale))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [np.float16, np.float32, int])
 def test_a_distance_has_all_digits_of_players_of_another_precision(kind):
     """G draws the one image, so d is the norm of D's weights. A steep G is computed by another formula."""

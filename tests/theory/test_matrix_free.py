@@ -162,6 +162,7 @@ def test_the_same_call_gives_the_same_bits_and_traces_the_field_once(x64, start)
     assert len(traces) == 2
 
 
+@pytest.mark.slow
 def test_a_step_is_traced_once_for_all_products(x64, start):
     game, _ = quadratic()
     counted = []
@@ -178,6 +179,7 @@ def test_a_step_is_traced_once_for_all_products(x64, start):
     assert len(counted) <= 3  # the state of standing there, the size of what a step returns, and the product
 
 
+@pytest.mark.slow
 def test_what_a_field_reads_is_read_at_each_call(x64):
     factor = 1.0
 

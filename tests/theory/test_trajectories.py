@@ -160,6 +160,7 @@ def test_an_orbit_that_repeats_itself_does_not_grow_however_many_turns_there_are
     assert not trajectories.same_cycle(spirals)
 
 
+@pytest.mark.slow
 def test_a_single_turn_has_no_growth_and_shows_no_cycle():
     orbits = orbit_statistics(np.stack([places(np.exp(14j * T))] * 2))
     assert (orbits.turns == 1).all()

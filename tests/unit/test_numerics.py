@@ -185,7 +185,8 @@ def gradients_of(game):
     return fields.gradients(losses_of(game))
 
 
-COMPILED_LONG = "energies", "the start of records", "a start that is traced", "a wave's period", "multipliers"
+COMPILED_LONG = "an angle", "energies", "the start of records", "a start that is traced", "a wave's period"
+COMPILED_LONG += "multipliers", "the steps of a map", "b of sos"
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,7 @@ def test_no_penalty_and_penalties_of_strength_zero_change_nothing():
     chex.assert_trees_all_equal(found, unpenalized, expected)
 
 
+@pytest.mark.slow
 def test_spectral_normalization_gives_the_logit_slope_one(x64):
     players = slanted_land().init(jax.random.key(0))
     normalized = penalties.spectral(logit)
