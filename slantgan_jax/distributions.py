@@ -346,8 +346,11 @@ def _random_item(dataset: Image, count: int, key: PRNGKey, step: ArrayLike, stre
 def _sequence_item(values: Any, key: PRNGKey, step: ArrayLike, stream: ArrayLike) -> Any:
     del key, stream
     if not isinstance(step, Tracer):  # in NumPy, since JAX may cut it to 32 bits
-        number, count = np.asarray(step).astype(np.int64), _count(values)
-        step = np.where((number >= 0) & (number < count), number, count).astype(np.int32)
+        number, count = np.asarray(step), _count(values)
+        if number.dtype.kind not in "iu":
+            raise ValueError(f"the step is {shown(step)}: give a whole number of at most 64 bits")
+        inside = (number >= 0) & (number < count)
+        step = np.where(inside, np.where(inside, number, 0).astype(np.int32), np.int32(count))
 
     def item(leaf: jax.Array) -> jax.Array:  # beyond the end NaN; labels have no such value
         return leaf.at[step].get(mode="fill", wrap_negative_indices=False)

@@ -51,7 +51,8 @@ def floating(values: Any) -> jax.Array:
 
     Whole numbers would wrap where they are negated or squared.
     """
-    array = values if isinstance(values, jax.Array) else jnp.asarray(native(values))
+    values = float(values) if isinstance(values, int) else native(values)  # one of Python takes any precision
+    array = values if isinstance(values, jax.Array) else jnp.asarray(values)
     return array if jnp.issubdtype(array.dtype, jnp.inexact) else as_float(array)
 
 
@@ -62,11 +63,11 @@ def at_least_single(values: Any) -> jax.Array:
 
 
 def plain(number: Any) -> Any:
-    """A `number` that a user gives, for arithmetic that shall not wrap, nor be rounded to 16 bits.
+    """A `number` that a user gives, so that arithmetic with it neither wraps nor rounds it to 16 bits by itself.
 
-    A known number is one of Python, which takes the precision of what it meets; a traced one is `at_least_single`.
+    A known number becomes one of Python, which takes the precision of what it meets; a traced one is `at_least_single`.
     """
-    if isinstance(number, int | float):
+    if type(number) in (bool, int, float):
         return number
     return at_least_single(number) if isinstance(number, Tracer) else float(number)
 

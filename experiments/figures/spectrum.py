@@ -10,7 +10,7 @@ from slantgan_jax.plots import QUIET, Panel
 
 STABLE, UNSTABLE, AXIS = "#0f766e", "#dc2626", "#e5e7eb"
 GROWTH_TOLERANCE = 1e-11
-"""A growth of this size or less counts as 0, as in `spectra`."""
+"""A growth of this size or less is drawn as 0. The verdict is that of `spectra`."""
 SMALLEST_MODULUS = 1e-6
 """Multipliers below have no place on the logarithmic axis."""
 

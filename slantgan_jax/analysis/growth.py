@@ -45,7 +45,9 @@ def growth_rate(
     """
     log_sizes = as_float(log_sizes, "log_sizes", "records")
     start, stop = (
-        jnp.asarray(bound, jnp.int32) if isinstance(bound, Tracer) else check_count(what, bound, 0, len(log_sizes))
+        bound.astype(jnp.int32)  # in its own type a difference could wrap
+        if isinstance(bound, Tracer) and jnp.issubdtype(bound.dtype, jnp.integer)
+        else check_count(what, bound, 0, len(log_sizes))
         for what, bound in (("start", start), ("stop", len(log_sizes) if stop is None else stop))
     )
     if wave_period is not None:

@@ -45,7 +45,7 @@ GROWTH_TOLERANCE = 1e-11
 """A growth rate, Re λ or ln |μ|, of this size or less counts as 0."""
 
 RELATIVE_GROWTH_TOLERANCE = 1e-12
-"""So does one of this size or less relative to the largest |λ| or |μ|, whose rounding errors all eigenvalues have."""
+"""So does Re λ of this size or less relative to the largest |λ|, whose rounding errors all eigenvalues have."""
 
 IMAGINARY_TOLERANCE = 1e-7
 """An imaginary part of this size or less, relative to the largest |λ| or |μ - 1|, counts as 0."""
@@ -247,9 +247,9 @@ def summarize_flow(eigenvalues: jax.Array, epoch: ArrayLike = 1.0) -> Spectrum:
     The verdict is MARGINAL if |max Re λ| is at most `GROWTH_TOLERANCE` or `RELATIVE_GROWTH_TOLERANCE` · max |λ|.
     """
     eigenvalues = _checked(eigenvalues, epoch)
-    return _summary(
-        eigenvalues, eigenvalues == 0, oscillates(eigenvalues), eigenvalues.real, eigenvalues.imag, plain(epoch)
-    )
+    growth, angle, largest = eigenvalues.real, eigenvalues.imag, jnp.max(jnp.abs(eigenvalues))
+    tolerance = jnp.maximum(GROWTH_TOLERANCE, jnp.where(jnp.isinf(largest), 0, RELATIVE_GROWTH_TOLERANCE * largest))
+    return _summary(eigenvalues, eigenvalues == 0, oscillates(eigenvalues), growth, angle, plain(epoch), tolerance)
 
 
 def summarize_map(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
@@ -257,14 +257,17 @@ def summarize_map(eigenvalues: jax.Array, epochs: ArrayLike = 1.0) -> Spectrum:
 
         growth = max ln |μ| / epochs,   period = 2π epochs / |arg μ|       (without μ = 1)
 
-    A negative μ oscillates, too, with a period of two steps of the map.
+    A negative μ oscillates, too, with a period of two steps of the map. The verdict is MARGINAL if the largest ln |μ|
+    is of the size of `GROWTH_TOLERANCE` or less.
     """
     eigenvalues = _checked(eigenvalues, epochs)
     turning = oscillates(eigenvalues - 1) | (eigenvalues.real < -IMAGINARY_TOLERANCE)
     dead = eigenvalues == 0  # where the logarithm and the angle have no derivative
     alive = jnp.where(dead, 1, eigenvalues)
     growth = jnp.where(dead, -jnp.inf, jnp.log(jnp.abs(alive)))
-    return _summary(eigenvalues, eigenvalues == 1, turning, growth, jnp.angle(alive), 1 / plain(epochs))
+    return _summary(
+        eigenvalues, eigenvalues == 1, turning, growth, jnp.angle(alive), 1 / plain(epochs), GROWTH_TOLERANCE
+    )
 
 
 def oscillates(eigenvalues: jax.Array) -> jax.Array:
@@ -343,11 +346,16 @@ def _padded(tangents: Players, size: int) -> jax.Array:
 
 
 def _summary(
-    eigenvalues: jax.Array, zero: jax.Array, turning: jax.Array, growth: jax.Array, angle: jax.Array, epoch: ArrayLike
+    eigenvalues: jax.Array,
+    zero: jax.Array,
+    turning: jax.Array,
+    growth: jax.Array,
+    angle: jax.Array,
+    epoch: ArrayLike,
+    tolerance: ArrayLike,
 ) -> Spectrum:
     largest = jnp.max(jnp.where(zero, -jnp.inf, growth))  # NaN if one is
     largest = jnp.where(zero.all(), 0, largest)  # of zero modes alone nothing is known
-    tolerance = jnp.maximum(GROWTH_TOLERANCE, RELATIVE_GROWTH_TOLERANCE * jnp.max(jnp.abs(eigenvalues)))
     slowness = jnp.where(turning & ~zero, growth, -jnp.inf)
     equally = slowness >= jnp.max(slowness) - tolerance  # rounding would choose one of them
     slow = jnp.argmax(jnp.where(equally, jnp.abs(angle), -jnp.inf))

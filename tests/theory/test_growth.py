@@ -74,3 +74,8 @@ def test_weights_are_a_symmetric_average(x64):
     np.testing.assert_allclose(weights, weights[::-1], rtol=1e-14)
     s = (np.arange(9) + 0.5) / 9
     np.testing.assert_allclose(weights / weights[4], np.exp(4 - 1 / (s * (1 - s))), rtol=1e-14)
+
+
+def test_a_bound_that_is_traced_is_a_whole_number():
+    with pytest.raises(ValueError, match=r"start is .*: give a whole number"):
+        jax.jit(lambda start: growth.growth_rate(np.arange(60.0), start))(3.7)

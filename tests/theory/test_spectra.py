@@ -228,6 +228,12 @@ def test_a_flow_that_only_turns_is_marginal_in_every_unit(x64, size):
     np.testing.assert_array_equal(damped.verdict, spectra.Stability.STABLE)
 
 
+def test_a_mode_is_unstable_however_fast_it_grows():
+    for grows in ([1e14, 0.5], [1e18, 0.5], [np.inf, -1.0]):
+        assert spectra.summarize_map(np.array(grows)).verdict == spectra.Stability.UNSTABLE
+    assert spectra.summarize_flow(np.array([np.inf, -1.0])).verdict == spectra.Stability.UNSTABLE
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "losses",

@@ -177,6 +177,12 @@ def test_log_densities_are_scipys(x64):
     np.testing.assert_array_equal(found, stats.uniform.logpdf(points))
 
 
+@pytest.mark.parametrize("step", [1.5, np.float32(0.9), np.nan, True, 2**64])
+def test_a_step_of_a_sequence_is_a_whole_number(step):
+    with pytest.raises(ValueError, match="give a whole number of at most 64 bits"):
+        distributions.sequence(np.arange(5.0)).sample(None, step, 0)
+
+
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32, np.uint32])
 def test_a_counter_of_few_bits_does_not_wrap(kind):
     """Draw 120 of packs of 5 is of the draws 600 to 604; a rule that reads six samples a step begins with 720."""

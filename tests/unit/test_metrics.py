@@ -410,6 +410,13 @@ def test_distances_in_float32_have_the_size_of_the_points(size):
         assert (found.all.modes, found.ball.share, found.box.share) == (8, near, near)
 
 
+def test_a_point_is_nearest_to_some_mode_however_far_it_is():
+    one = RING._replace(centers=np.zeros((1, 2)), weights=np.ones(1), deviation=1e-3)
+    found = metrics.mode_coverage(np.array([[1e-9, 0.0], [2e16, 0.0], [1e37, 1e37], [np.inf, 0.0]]), one)
+    assert found.all.histogram.tolist() == [3]
+    assert found.ball.histogram.tolist() == found.box.histogram.tolist() == [1]
+
+
 @pytest.mark.slow
 def test_known_directions_are_checked_within_a_trace_too():
     """Those of `random_directions` are an array of JAX's, of which a trace would make a tracer."""

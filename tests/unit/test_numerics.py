@@ -198,6 +198,12 @@ def test_numbers_of_few_bits_neither_wrap_nor_overflow(name):
     np.testing.assert_allclose(computed(), right, rtol=1e-6, atol=1e-6)  # float32
 
 
+def test_a_number_of_python_takes_the_precision_of_what_it_meets(x64):
+    for dtype in (jnp.float16, jnp.float32):
+        weights = jnp.ones(4, dtype)
+        assert {networks.logit(Discriminator(weights, bias), weights).dtype for bias in (0, 0.0)} == {jnp.dtype(dtype)}
+
+
 @pytest.mark.slow
 def test_bytes_in_another_order_are_no_others_after_a_call_with_the_usual_order(x64):
     """JAX would take the program that it has for the usual order, and read the bytes as they are."""
