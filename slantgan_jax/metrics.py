@@ -79,8 +79,8 @@ def mode_coverage(points: ArrayLike, modes: Modes, deviations: ArrayLike = 3.0) 
     points are those in the code of Liu et al. 2020 (arXiv:2006.10728). Their reverse KL is that to uniform weights.
 
     Args:
-      points: the generated points. One that is not finite is near no mode: it counts in no histogram, and in the n of
-        every share.
+      points: the generated points. One that is not finite, or that is farther away than 1e18 and than 1e18 times the
+        size of the modes, is near no mode: it counts in no histogram, and in the n of every share.
       modes: of the data, with centers `[k, d]`.
       deviations: how many σ are high quality. Three are usual; VEEGAN has ten for points in 1200 dimensions.
 
@@ -101,8 +101,8 @@ def mode_coverage(points: ArrayLike, modes: Modes, deviations: ArrayLike = 3.0) 
     # In units in which squares are neither too small nor too large: of the point, and of the modes.
     apart = jnp.sum((offsets / jax.vmap(power_of_two)(offsets)[:, None, None]) ** 2, axis=-1)
     nearest = jnp.argmin(apart, axis=1)[:, None] == jnp.arange(len(centers))[None]
-    nearest &= jnp.isfinite(apart).all(axis=1, keepdims=True)
     unit = power_of_two((centers, deviation))
+    nearest &= jnp.isfinite((offsets / jnp.maximum(unit, 1)) ** 2).all(axis=(1, 2))[:, None]
     offsets, radius = offsets / unit, deviations * (deviation / unit)
     ball, box = jnp.sum(offsets**2, axis=-1) < radius**2, jnp.max(jnp.abs(offsets), axis=-1) < radius
     return ModeCoverage(*(_coverage(nearest & chosen, as_float(modes.weights)) for chosen in (True, ball, box)))
