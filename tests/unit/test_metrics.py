@@ -410,6 +410,12 @@ def test_distances_in_float32_have_the_size_of_the_points(size):
         assert (found.all.modes, found.ball.share, found.box.share) == (8, near, near)
 
 
+def test_the_order_of_a_distance_may_have_few_bits():
+    """Its root is taken in float64."""
+    found = metrics.wasserstein([[0.0], [5.0]], [[1.0], [2.0]], np.float16(3))
+    np.testing.assert_allclose(found, ((1 + 27) / 2) ** (1 / 3), rtol=1e-12)
+
+
 def test_a_point_is_nearest_to_a_small_mode_however_far_it_is():
     one = RING._replace(centers=np.zeros((1, 2)), weights=np.ones(1), deviation=1e-3)
     found = metrics.mode_coverage(np.array([[1e-9, 0.0], [2e16, 0.0], [1e30, 0.0], [np.inf, 0.0]]), one)

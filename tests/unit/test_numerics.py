@@ -17,7 +17,6 @@ from slantgan_jax import (
     fields,
     games,
     losses,
-    metrics,
     mlp,
     networks,
     penalties,
@@ -146,10 +145,6 @@ OF_ANY_KIND = {
     "normalized": (
         lambda: jax.vmap(networks.normalized, axis_name=networks.BATCH)(jnp.float16([-1000, 1000])),
         [-1, 1],
-    ),
-    "the order of a distance": (
-        lambda: metrics.wasserstein([[0.0], [5.0]], [[1.0], [2.0]], np.float16(3)),
-        ((1 + 27) / 2) ** (1 / 3),
     ),
     "finer nodes": (lambda: distributions.uniform(np.uint8(130)).finer().nodes()[0].shape, (260,)),
     "the size of a minibatch": (lambda: games.minibatch(games.slanted_land(), np.int32(64)).draws.latent.length, 2**26),
