@@ -98,13 +98,13 @@ def mode_coverage(points: ArrayLike, modes: Modes, deviations: ArrayLike = 3.0) 
             f"the weights of the modes have the shape {jnp.shape(modes.weights)}: give {len(centers)}, one for each"
         )
     deviation, offsets = as_float(modes.deviation), points[:, None] - centers[None]
-    # In units in which squares are neither too small nor too large: of the point, and of the modes.
-    apart = jnp.sum((offsets / jax.vmap(power_of_two)(offsets)[:, None, None]) ** 2, axis=-1)
-    nearest = jnp.argmin(apart, axis=1)[:, None] == jnp.arange(len(centers))[None]
-    unit = power_of_two((centers, deviation))
-    nearest &= jnp.isfinite((offsets / jnp.maximum(unit, 1)) ** 2).all(axis=(1, 2))[:, None]
+    unit = power_of_two((centers, deviation))  # in which squares are neither too small nor too large
+    known = jnp.isfinite((offsets / jnp.maximum(unit, 1)) ** 2).all(axis=(1, 2))
     offsets, radius = offsets / unit, deviations * (deviation / unit)
-    ball, box = jnp.sum(offsets**2, axis=-1) < radius**2, jnp.max(jnp.abs(offsets), axis=-1) < radius
+    squares = jnp.sum(offsets**2, axis=-1)
+    # Where all squares are infinite, distances differ by less than their rounding: the first mode is as near as all.
+    nearest = known[:, None] & (jnp.argmin(squares, axis=1)[:, None] == jnp.arange(len(centers))[None])
+    ball, box = squares < radius**2, jnp.max(jnp.abs(offsets), axis=-1) < radius
     return ModeCoverage(*(_coverage(nearest & chosen, as_float(modes.weights)) for chosen in (True, ball, box)))
 
 

@@ -47,14 +47,13 @@ def growth_rate(
     start, stop = (
         bound.astype(jnp.int32)  # in its own type a difference could wrap
         if isinstance(bound, Tracer) and jnp.issubdtype(bound.dtype, jnp.integer)
-        else check_count(what, bound, 0, len(log_sizes))
+        else jnp.asarray(check_count(what, bound, 0, len(log_sizes)))
         for what, bound in (("start", start), ("stop", len(log_sizes) if stop is None else stop))
     )
     if wave_period is not None:
         check_number("wave_period", wave_period, positive=True)
         wave_period = plain(wave_period)
     index = jnp.arange(len(log_sizes))
-    start, stop = jnp.asarray(start), jnp.asarray(stop)
     count = stop - start
     lag = jnp.maximum(count // 2, 1)
     if wave_period is not None:

@@ -140,9 +140,8 @@ def layout_of(task: Task) -> tuple[Layout, dict[str, Program]]:
         variables[name] = Variable((*axes, *own), shape, np.dtype(out.dtype), dict(task.attrs.get(name, {})))
     used = {dim for variable in variables.values() for dim in variable.dims}
     _check_names(task, variables, used)
-    multiplies, calls_lapack = (
-        any(getattr(program, name) for program in programs.values()) for name in ("multiplies", "calls_lapack")
-    )
+    multiplies = any(program.multiplies for program in programs.values())
+    calls_lapack = any(program.calls_lapack for program in programs.values())
     about = {
         "run": _described(task.run),
         "axes": ", ".join(axes),
